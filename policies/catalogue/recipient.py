@@ -1,0 +1,7 @@
+"""Rules about: recipient."""
+
+from __future__ import annotations
+
+from policies.decision import Rule
+
+RULES: tuple[Rule, ...] = ()

@@ -1,0 +1,111 @@
+"""A decision is a value: verdict, stable rule name, the words for the sender, the detail for the operator.
+
+Promise: a :class:`Decision` can only be built from a rule of the catalogue (:mod:`policies.catalogue`), so every answer
+Caducée ever gives has a stable name, an SMTP code, a sentence in French and English, and a source.
+Failure: an unknown rule name or a missing parameter raises :class:`CatalogueError` at construction, never when a peer
+is waiting for its reply.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Literal
+
+Language = Literal["fr", "en"]
+
+
+class Verdict(StrEnum):
+    """What is to be done. ``NOTE`` lets the message pass and tells the sender something (TOU-B02)."""
+
+    ACCEPT = "accept"
+    NOTE = "note"
+    DEFER = "defer"
+    REFUSE = "refuse"
+
+
+SEVERITY = {Verdict.ACCEPT: 0, Verdict.NOTE: 1, Verdict.DEFER: 2, Verdict.REFUSE: 3}
+
+
+class CatalogueError(LookupError):
+    """A rule is unknown, declared twice, or its sentence names a parameter it was not given."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """One line of the catalogue.
+
+    ``code`` is the SMTP reply code (250 for accept and note), ``enhanced`` its RFC 3463 status without the class check,
+    ``fr``/``en`` the public sentences with ``{named}`` parameters, ``remedy_fr``/``remedy_en`` what the reader can do,
+    ``sources`` the RFC sections and requirement ids (MSS-, HID-, TOU-) that ask for it.
+    """
+
+    name: str
+    verdict: Verdict
+    code: int
+    enhanced: str
+    fr: str
+    en: str
+    sources: tuple[str, ...]
+    remedy_fr: str = ""
+    remedy_en: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """The answer to one question about one recipient (or one session). Build it with :func:`decide`.
+
+    ``parameters`` fill the public sentence; ``detail`` is for the operator's journal only and never leaves the house.
+    """
+
+    rule: Rule
+    parameters: Mapping[str, str] = field(default_factory=dict)
+    detail: str = ""
+
+    @property
+    def verdict(self) -> Verdict:
+        return self.rule.verdict
+
+    @property
+    def accepted(self) -> bool:
+        """True for accept and note: the message may go on."""
+        return self.rule.verdict in (Verdict.ACCEPT, Verdict.NOTE)
+
+    @property
+    def code(self) -> int:
+        return self.rule.code
+
+    @property
+    def enhanced(self) -> str:
+        return self.rule.enhanced
+
+    def sentence(self, language: Language) -> str:
+        """The public sentence, parameters filled in."""
+        template = self.rule.fr if language == "fr" else self.rule.en
+        return template.format_map(self.parameters)
+
+    def remedy(self, language: Language) -> str:
+        """What the reader can do about it; empty when nothing."""
+        template = self.rule.remedy_fr if language == "fr" else self.rule.remedy_en
+        return template.format_map(self.parameters)
+
+
+def decide(rule: Rule, /, detail: str = "", **parameters: object) -> Decision:
+    """Build a decision, checking that both sentences can be filled.
+
+    Raises :class:`CatalogueError` when a named parameter is missing.
+    """
+    decision = Decision(rule, {name: str(value) for name, value in parameters.items()}, detail)
+    try:
+        for language in ("fr", "en"):
+            decision.sentence(language)  # type: ignore[arg-type]
+            decision.remedy(language)  # type: ignore[arg-type]
+    except KeyError as missing:
+        raise CatalogueError(f"{rule.name}: sentence needs the parameter {missing}") from None
+    return decision
+
+
+def gravest(decisions: tuple[Decision, ...] | list[Decision]) -> Decision:
+    """The decision that wins when several apply: refuse over defer over note over accept; first of equals."""
+    return max(decisions, key=lambda decision: SEVERITY[decision.verdict])
