@@ -1,0 +1,46 @@
+# Two commands do everything on a fresh machine: `make run` and `make test`. `make help` lists the rest.
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+READY  := $(VENV)/.ready
+SPACE  ?= run
+
+.DEFAULT_GOAL := help
+.PHONY: help setup system run test check bench lock clean
+
+help: ## show this list
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 16
+
+setup: $(READY) ## create .venv with the locked dependencies
+
+$(READY): requirements.lock pyproject.toml
+	@sh deploy/system-packages.sh setup
+	@$(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+system: ## install the Debian packages the real-client tests use (root), or say what is missing
+	@sh deploy/system-packages.sh test
+
+run: $(READY) ## start two operators on loopback, send a first exchange A to B to A, keep serving
+	@$(BIN)/caducee space --dir $(SPACE) --demo
+
+test: $(READY) system ## run every test
+	@$(BIN)/python -m pytest $(PYTEST)
+
+check: $(READY) ## ruff, mypy --strict, import direction
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/python -m pytest -q tests/test_import_direction.py
+
+bench: $(READY) ## figures beside Postfix and Dovecot, in one run
+	@sh deploy/system-packages.sh bench
+	@$(BIN)/python bench/side_by_side.py
+
+lock: ## resolve requirements.lock again (needs uv)
+	@uv pip compile -q --universal --python-version 3.11 --extra dev --generate-hashes --no-header --no-emit-index-url --no-emit-find-links --no-annotate pyproject.toml -o requirements.lock
+
+clean: ## forget the environment and the space in a box
+	@rm -rf $(VENV) $(SPACE) .bench .mypy_cache .ruff_cache .pytest_cache

@@ -1,0 +1,30 @@
+"""What every test shares: where the samples are, and that a skipped real client is a failure in continuous integration."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+SAMPLES = ROOT.parent / "shared" / "samples"
+REQUIRE_CLIENTS = os.environ.get("CADUCEE_REQUIRE_CLIENTS") == "1"
+
+
+@pytest.fixture(scope="session")
+def samples() -> Path:
+    """The published sample documents, kept beside the project; tests that read them are skipped without it."""
+    if not SAMPLES.is_dir():
+        pytest.skip("the sample documents are not beside the project")
+    return SAMPLES
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]):
+    """With CADUCEE_REQUIRE_CLIENTS=1 a real-client test that skips itself is reported as failed."""
+    outcome = yield
+    report = outcome.get_result()
+    if REQUIRE_CLIENTS and report.skipped and item.get_closest_marker("client") and not hasattr(report, "wasxfail"):
+        report.outcome = "failed"
+        report.longrepr = f"{item.nodeid}: a real-client test was skipped: {report.longrepr}"
