@@ -1,0 +1,1 @@
+"""What an operator runs: the test PKI, the trust space in a box, the doctor."""

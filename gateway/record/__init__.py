@@ -1,0 +1,1 @@
+"""Evidence: the hash-chained journal and its readings."""

@@ -1,0 +1,1 @@
+"""SMTP: the doors mail comes in by, and the way it goes out to partners."""

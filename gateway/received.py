@@ -1,0 +1,46 @@
+"""The header block we add in front of a received message: Return-Path, Received, and the MSSanté headers.
+
+The message itself is never touched: what was received follows this block byte for byte (MSS-115).
+Promise: every line ends with CRLF, holds printable ASCII only, and no value of a peer can break out of its line.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+
+from policies.values import Address, Door, Peer
+
+_DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
+_MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+
+
+def return_path(sender: Address | None) -> bytes:
+    """RFC 5321 4.4: the line final delivery adds. The courier leaves it out when it relays."""
+    return f"Return-Path: <{_plain(str(sender)) if sender else ''}>\r\n".encode("ascii", "replace")
+
+
+def received(peer: Peer, hostname: str, message: str, now: float) -> bytes:
+    """RFC 5321 4.4 trace line, naming how the message came in (RFC 3848: ESMTPS, ESMTPSA)."""
+    if peer.door is Door.INTERNAL:
+        return f"Received: by {hostname} id {message};\r\n\t{date(now)}\r\n".encode("ascii")
+    with_ = "ESMTPSA" if peer.login else "ESMTPS" if peer.tls else "ESMTP"
+    helo = _plain(peer.helo) or "unknown"
+    literal = f"IPv6:{peer.ip}" if ":" in peer.ip else peer.ip
+    line = f"Received: from {helo} ([{literal}])\r\n\tby {hostname} with {with_} id {message};\r\n\t{date(now)}\r\n"
+    return line.encode("ascii", "replace")
+
+
+def fields(values: Mapping[str, str]) -> bytes:
+    """Further headers of ours, such as X-MSS-CODECDA; control and 8-bit characters are dropped from values."""
+    return b"".join(f"{name}: {_plain(value)}\r\n".encode("ascii", "replace") for name, value in values.items())
+
+
+def date(now: float) -> str:
+    """RFC 5322 date in UTC, without the locale."""
+    at = datetime.fromtimestamp(now, UTC)
+    return f"{_DAYS[at.weekday()]}, {at.day} {_MONTHS[at.month - 1]} {at.year} {at:%H:%M:%S} +0000"
+
+
+def _plain(value: str) -> str:
+    return "".join(character for character in value[:900] if 32 < ord(character) < 127 and character not in "()<>;")

@@ -1,0 +1,244 @@
+"""The hash-chained journal: what happened, in the same transaction as what it records.
+
+Each row's hash covers the row and the hash before it, so an edited, removed, inserted or swapped row breaks the chain at
+its place; the head row shows a cut tail; an anchor written outside the database shows a rollback of the whole (F35).
+Promise: :meth:`Journal.append` writes inside the caller's transaction and takes the head lock last, so chains of several
+processes never fork. Failure: a database error propagates and the caller's transaction fails with it: there is no
+untraced access (F22).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection, select
+from sqlalchemy import delete as sql_delete
+from sqlalchemy import insert as sql_insert
+from sqlalchemy import update as sql_update
+
+from gateway.record.tables import journal, journal_head, journal_segment
+from policies.events import Event, Kind
+
+GENESIS = hashlib.sha256(b"caducee journal 1").digest()
+HEAD = 1
+PAGE = 5000
+
+_encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), sort_keys=True).encode
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One journal row as it was written. ``at`` is in microseconds since the epoch, UTC."""
+
+    seq: int
+    at: int
+    kind: str
+    actor: str
+    message: str
+    recipient: str
+    mailbox: int
+    detail: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Break:
+    """The first place where the chain does not hold. ``what`` is ``edited``, ``missing``, ``tail`` or ``rollback``."""
+
+    seq: int
+    what: str
+
+
+def link(before: bytes, seq: int, row: tuple[int, str, str, str, str, int, str]) -> bytes:
+    """Hash of one row: SHA-256 over the hash before it and the row as a JSON array (unambiguous, readable by anyone)."""
+    return hashlib.sha256(before + _encode([seq, *row]).encode()).digest()
+
+
+class Journal:
+    """Appends to the chain. Stateless: the head lives in the database, so any number of processes share one chain."""
+
+    def append(self, connection: Connection, events: Sequence[Event], now: float) -> None:
+        """Chain ``events`` after the head, inside the caller's transaction. ``now`` is seconds since the epoch."""
+        if not events:
+            return
+        seq, before = _lock_head(connection)
+        at = int(now * 1_000_000)
+        rows = []
+        for event in events:
+            seq += 1
+            row = (
+                at,
+                event.kind.word,
+                event.actor,
+                event.message,
+                event.recipient,
+                event.mailbox,
+                _encode(dict(event.detail)),
+            )
+            before = link(before, seq, row)
+            rows.append((seq, *row, before))
+        _insert(connection, rows)
+        connection.execute(_MOVE_HEAD, {"new_seq": seq, "new_hash": before})
+
+
+_READ_HEAD = select(journal_head.c.seq, journal_head.c.hash).where(journal_head.c.id == HEAD)
+_LOCK_HEAD = _READ_HEAD.with_for_update()
+
+
+def _move_head() -> Any:
+    from sqlalchemy import bindparam
+
+    return (
+        sql_update(journal_head)
+        .where(journal_head.c.id == HEAD)
+        .values(seq=bindparam("new_seq"), hash=bindparam("new_hash"))
+    )
+
+
+_MOVE_HEAD = _move_head()
+_COLUMNS = [column.name for column in journal.columns]
+_INSERT = sql_insert(journal)
+
+
+def _insert(connection: Connection, rows: list[tuple[Any, ...]]) -> None:
+    connection.execute(_INSERT, [dict(zip(_COLUMNS, row, strict=True)) for row in rows])
+
+
+def _lock_head(connection: Connection) -> tuple[int, bytes]:
+    row = connection.execute(_LOCK_HEAD).one_or_none()
+    if row is None:
+        connection.execute(sql_insert(journal_head), {"id": HEAD, "seq": 0, "hash": GENESIS})
+        return 0, GENESIS
+    return row[0], bytes(row[1])
+
+
+def read(
+    connection: Connection,
+    *,
+    message: str = "",
+    mailbox: int = 0,
+    kind: Kind | None = None,
+    limit: int = 10_000,
+) -> list[Record]:
+    """Records about one message or one mailbox, oldest first."""
+    query = select(journal).order_by(journal.c.seq).limit(limit)
+    if message:
+        query = query.where(journal.c.message == message, journal.c.message != "")
+    if mailbox:
+        query = query.where(journal.c.mailbox == mailbox, journal.c.mailbox != 0)
+    if kind is not None:
+        query = query.where(journal.c.kind == kind.word)
+    return [_record(row) for row in connection.execute(query)]
+
+
+def _record(row: Any) -> Record:
+    return Record(row.seq, row.at, row.kind, row.actor, row.message, row.recipient, row.mailbox, json.loads(row.detail))
+
+
+def head(connection: Connection) -> tuple[int, bytes]:
+    """Sequence number and hash of the newest row; ``(0, GENESIS)`` for an empty journal."""
+    row = connection.execute(_READ_HEAD).one_or_none()
+    return (0, GENESIS) if row is None else (row[0], bytes(row[1]))
+
+
+def verify(connection: Connection, anchors: Sequence[tuple[int, bytes]] = ()) -> Break | None:
+    """Walk the whole chain; the first break, or None. ``anchors`` are (seq, hash) pairs kept outside the database."""
+    wanted = dict(anchors)
+    seq, before = _start(connection)
+    seen: dict[int, bytes] = {seq: before}
+    for row in _rows(connection):
+        seq += 1
+        if row[0] != seq:
+            return Break(seq, "missing")
+        before = link(before, seq, tuple(row[1:8]))
+        if before != bytes(row[8]):
+            return Break(seq, "edited")
+        if seq in wanted:
+            seen[seq] = before
+    end_seq, end_hash = head(connection)
+    if (seq, before) != (end_seq, end_hash):
+        return Break(seq + 1, "tail")
+    return _against_anchors(wanted, seen, first=_start(connection)[0], last=seq)
+
+
+def _against_anchors(wanted: dict[int, bytes], seen: dict[int, bytes], *, first: int, last: int) -> Break | None:
+    for anchor_seq, anchor_hash in sorted(wanted.items()):
+        if anchor_seq > last or (anchor_seq >= first and seen.get(anchor_seq) not in (None, anchor_hash)):
+            return Break(anchor_seq, "rollback")
+    return None
+
+
+def _start(connection: Connection) -> tuple[int, bytes]:
+    """Where the kept chain starts: after the last segment retention removed, or at genesis."""
+    newest = (
+        select(journal_segment.c.last_seq, journal_segment.c.after).order_by(journal_segment.c.last_seq.desc()).limit(1)
+    )
+    row = connection.execute(newest).one_or_none()
+    return (0, GENESIS) if row is None else (row[0], bytes(row[1]))
+
+
+def _rows(connection: Connection) -> Iterator[Any]:
+    query = select(journal).order_by(journal.c.seq)
+    yield from connection.execution_options(yield_per=PAGE).execute(query)
+
+
+def prune(connection: Connection, before_us: int, now_us: int) -> int:
+    """Remove the oldest records up to ``before_us`` as one sealed segment, so that the rest still verifies (TOU-F02).
+
+    Returns the number of records removed; the caller records a ``service.purged`` event in the same transaction.
+    """
+    start_seq, start_hash = _start(connection)
+    newest = connection.execute(
+        select(journal).where(journal.c.at < before_us).order_by(journal.c.seq.desc()).limit(1)
+    ).one_or_none()
+    if newest is None:
+        return 0
+    oldest = connection.execute(select(journal.c.at).order_by(journal.c.seq).limit(1)).scalar_one()
+    connection.execute(
+        sql_insert(journal_segment),
+        {
+            "first_seq": start_seq + 1,
+            "last_seq": newest.seq,
+            "first_at": oldest,
+            "last_at": newest.at,
+            "before": start_hash,
+            "after": bytes(newest.hash),
+            "removed_at": now_us,
+        },
+    )
+    connection.execute(sql_delete(journal).where(journal.c.seq <= newest.seq))
+    return int(newest.seq - start_seq)
+
+
+class AnchorFile:
+    """The head of the chain, written outside the database: one line ``seq hash at`` per anchor, synced to disk.
+
+    Kept on another disk, or shipped to a log host, it shows a rollback of the whole database (F35, F36).
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def write(self, seq: int, digest: bytes, now: float) -> None:
+        """Append one anchor and sync it. OSError propagates: an anchor that is not on disk is not an anchor."""
+        handle = os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+        try:
+            os.write(handle, f"{seq} {digest.hex()} {int(now)}\n".encode("ascii"))
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+
+    def read(self) -> list[tuple[int, bytes]]:
+        """All anchors, oldest first; an incomplete last line (power cut) is left out."""
+        if not self.path.exists():
+            return []
+        anchors = []
+        for line in self.path.read_bytes().split(b"\n")[:-1]:
+            seq, digest, _at = line.split(b" ")
+            anchors.append((int(seq), bytes.fromhex(digest.decode("ascii"))))
+        return anchors
