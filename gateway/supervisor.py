@@ -1,0 +1,134 @@
+"""Several processes for one service: starts them, passes signals on, replaces the one that dies.
+
+With ``workers = 1`` there is nothing to supervise and :mod:`gateway.service` runs in this very process. With more, each
+worker is the same command with ``--worker``; workers share listening ports by SO_REUSEPORT and nothing else but the
+database and the blobs.
+Promise: SIGTERM reaches every worker and waits for its graceful end; a worker that dies is started again after a pause
+that grows while it keeps dying. Failure: when the first worker cannot start at all (a configuration fault), the
+supervisor ends with that worker's exit code instead of trying for ever.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import structlog
+
+GRACE = 40.0  # seconds between SIGTERM and SIGKILL: a running DATA has 30 s to end (F20)
+FIRST_PAUSE = 0.5
+LONGEST_PAUSE = 30.0
+STEADY = 60.0  # a worker that lived this long starts again at once
+
+log = structlog.get_logger("caducee.supervisor")
+
+
+def write_atomically(path: Path, content: str) -> None:
+    """Replace ``path`` in one step, so that a reader sees the old file or the whole new one; mode 0600."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    try:
+        os.write(handle, content.encode())
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+    temporary.replace(path)
+
+
+@dataclass(slots=True)
+class _Worker:
+    number: int
+    process: asyncio.subprocess.Process | None = None
+    pause: float = FIRST_PAUSE
+    ports: dict[str, object] = field(default_factory=dict)
+
+
+class Supervisor:
+    """Runs ``workers`` copies of ``command`` until told to stop."""
+
+    def __init__(self, command: Sequence[str], workers: int, ready_file: Path | None) -> None:
+        self.command = list(command)
+        self.workers = [_Worker(number) for number in range(workers)]
+        self.ready_file = ready_file
+        self.stopping = asyncio.Event()
+        self.exit_code = 0
+
+    async def run(self) -> int:
+        """Serve until SIGTERM or SIGINT; returns the exit code."""
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self._stop)
+        loop.add_signal_handler(signal.SIGHUP, self._pass_on, signal.SIGHUP)
+        await asyncio.gather(*(self._keep(worker) for worker in self.workers))
+        return self.exit_code
+
+    def _stop(self) -> None:
+        self.stopping.set()
+        self._pass_on(signal.SIGTERM)
+
+    def _pass_on(self, number: signal.Signals) -> None:
+        for worker in self.workers:
+            if worker.process is not None and worker.process.returncode is None:
+                worker.process.send_signal(number)
+
+    async def _keep(self, worker: _Worker) -> None:
+        loop = asyncio.get_running_loop()
+        ever_ready = False
+        while not self.stopping.is_set():
+            started = loop.time()
+            code, ready = await self._run_once(worker)
+            ever_ready = ever_ready or ready
+            if self.stopping.is_set():
+                return
+            if not ever_ready:
+                self.exit_code = code or 1
+                self._stop()
+                return
+            lived = loop.time() - started
+            worker.pause = FIRST_PAUSE if lived > STEADY else min(worker.pause * 2, LONGEST_PAUSE)
+            log.warning("worker_died", worker=worker.number, code=code, lived=round(lived, 1), pause=worker.pause)
+            await self._sleep(worker.pause)
+
+    async def _sleep(self, seconds: float) -> None:
+        try:
+            await asyncio.wait_for(self.stopping.wait(), seconds)
+        except TimeoutError:
+            pass
+
+    async def _run_once(self, worker: _Worker) -> tuple[int, bool]:
+        """One life of one worker: its exit code, and whether it ever said it was ready."""
+        process = await asyncio.create_subprocess_exec(
+            *self.command, "--worker", str(worker.number), stdout=asyncio.subprocess.PIPE
+        )
+        worker.process = process
+        assert process.stdout is not None
+        ready = False
+        async for line in process.stdout:
+            if line.startswith(b'{"ready"'):
+                ready = True
+                worker.ports = json.loads(line)
+                self._announce()
+            else:
+                sys.stdout.buffer.write(line)
+                sys.stdout.flush()
+        code = await self._reap(process)
+        worker.ports = {}
+        return code, ready
+
+    async def _reap(self, process: asyncio.subprocess.Process) -> int:
+        try:
+            return await asyncio.wait_for(process.wait(), GRACE)
+        except TimeoutError:
+            process.kill()
+            return await process.wait()
+
+    def _announce(self) -> None:
+        """Write the ready file once every worker serves."""
+        if self.ready_file is not None and all(worker.ports for worker in self.workers):
+            write_atomically(self.ready_file, json.dumps({**self.workers[0].ports, "pid": os.getpid()}))
