@@ -1,7 +1,119 @@
-"""Rules about: recipient."""
+"""Rules about one recipient. Parameters: ``recipient`` (the address), ``limit`` in mebibytes for the size rules."""
 
 from __future__ import annotations
 
-from policies.decision import Rule
+from policies.decision import Rule, Verdict
 
-RULES: tuple[Rule, ...] = ()
+_DIRECTORY_FR = "Vérifiez l’adresse dans l’annuaire."
+_DIRECTORY_EN = "Check the address in the directory."
+
+RULES: tuple[Rule, ...] = (
+    Rule(
+        "recipient.accepted",
+        Verdict.ACCEPT,
+        250,
+        "2.1.5",
+        "Destinataire accepté.",
+        "Recipient accepted.",
+        ("RFC 5321 4.2.5", "MSS-036"),
+    ),
+    Rule(
+        "recipient.unknown",
+        Verdict.REFUSE,
+        550,
+        "5.1.1",
+        "L’adresse {recipient} n’existe pas.",
+        "The address {recipient} does not exist.",
+        ("RFC 5321 4.2.3", "MSS-036"),
+        _DIRECTORY_FR,
+        _DIRECTORY_EN,
+    ),
+    Rule(
+        "recipient.closed",
+        Verdict.REFUSE,
+        550,
+        "5.2.1",
+        "La boîte {recipient} est fermée et ne reçoit plus de messages.",
+        "The mailbox {recipient} is closed and receives no more messages.",
+        ("MSS-055", "MSS-036"),
+        _DIRECTORY_FR,
+        _DIRECTORY_EN,
+    ),
+    Rule(
+        "recipient.suspended",
+        Verdict.DEFER,
+        450,
+        "4.2.1",
+        "La boîte {recipient} est suspendue pour le moment.",
+        "The mailbox {recipient} is suspended for the moment.",
+        ("MSS-055",),
+        "Votre message attendra. Si c’est urgent, joignez le correspondant autrement.",
+        "Your message will wait. If it is urgent, reach the correspondent some other way.",
+    ),
+    Rule(
+        "recipient.suspended_refused",
+        Verdict.REFUSE,
+        550,
+        "5.2.1",
+        "La boîte {recipient} est suspendue et ne reçoit pas de messages.",
+        "The mailbox {recipient} is suspended and receives no messages.",
+        ("MSS-055",),
+        "Joignez le correspondant autrement.",
+        "Reach the correspondent some other way.",
+    ),
+    Rule(
+        "recipient.over_quota",
+        Verdict.DEFER,
+        452,
+        "4.2.2",
+        "La boîte {recipient} est pleine.",
+        "The mailbox {recipient} is full.",
+        ("MSS-065", "RFC 5321 4.2.3"),
+        "Votre message attendra que de la place se libère. Si c’est urgent, joignez le correspondant autrement.",
+        "Your message will wait until there is room. If it is urgent, reach the correspondent some other way.",
+    ),
+    Rule(
+        "recipient.over_quota_refused",
+        Verdict.REFUSE,
+        552,
+        "5.2.2",
+        "La boîte {recipient} est pleine depuis trop longtemps.",
+        "The mailbox {recipient} has been full for too long.",
+        ("MSS-065", "RFC 5321 4.2.3"),
+        "Joignez le correspondant autrement.",
+        "Reach the correspondent some other way.",
+    ),
+    Rule(
+        "recipient.relay_denied",
+        Verdict.REFUSE,
+        550,
+        "5.7.1",
+        "{recipient} n’est pas une adresse servie ici, et nous ne relayons pas pour d’autres.",
+        "{recipient} is not an address served here, and we do not relay for others.",
+        ("MSS-036", "RFC 5321 7.9"),
+        "Le serveur expéditeur doit s’adresser à l’opérateur du destinataire.",
+        "The sending server must turn to the recipient's operator.",
+    ),
+    Rule(
+        "recipient.too_big_for_patients",
+        Verdict.REFUSE,
+        552,
+        "5.3.4",
+        "Un message à un patient (Mon espace santé) ne peut pas dépasser {limit} Mio en tout.",
+        "A message to a patient (Mon espace santé) cannot exceed {limit} MiB in all.",
+        ("MSS-045",),
+        "Allégez les pièces jointes ou envoyez-les en plusieurs messages.",
+        "Make the attachments lighter or send them in several messages.",
+    ),
+    Rule(
+        "recipient.too_big_for_domain",
+        Verdict.REFUSE,
+        552,
+        "5.3.4",
+        "L’opérateur de {recipient} n’accepte pas plus de {limit} Mio par message.",
+        "The operator of {recipient} accepts no more than {limit} MiB a message.",
+        ("MSS-044",),
+        "Allégez les pièces jointes ou envoyez-les en plusieurs messages.",
+        "Make the attachments lighter or send them in several messages.",
+    ),
+)

@@ -1,7 +1,181 @@
-"""Rules about: sender."""
+"""Rules about who writes: the login and its addresses, header authors, and unsolicited mail.
+
+Parameters: ``address`` or ``domain`` where the sentence names one, ``login`` for the own-address rules, ``limit`` for
+the volume rules.
+"""
 
 from __future__ import annotations
 
-from policies.decision import Rule
+from policies.decision import Rule, Verdict
 
-RULES: tuple[Rule, ...] = ()
+_SETTINGS_FR = "Choisissez dans votre logiciel de messagerie l’identité qui correspond à votre boîte."
+_SETTINGS_EN = "Choose in your mail program the identity that belongs to your mailbox."
+_PUBLISHER_FR = "Prévenez l’éditeur de votre logiciel : ses en-têtes ne sont pas conformes."
+_PUBLISHER_EN = "Tell the publisher of your program: its headers are not in order."
+
+RULES: tuple[Rule, ...] = (
+    Rule(
+        "sender.accepted",
+        Verdict.ACCEPT,
+        250,
+        "2.1.0",
+        "Expéditeur accepté.",
+        "Sender accepted.",
+        ("RFC 5321 4.2.5", "MSS-074"),
+    ),
+    Rule(
+        "sender.not_yours",
+        Verdict.REFUSE,
+        553,
+        "5.7.1",
+        "Vous êtes identifié comme {login} et ne pouvez pas envoyer au nom de {address}.",
+        "You are logged in as {login} and cannot send in the name of {address}.",
+        ("MSS-074", "RFC 6409 6.1"),
+        _SETTINGS_FR,
+        _SETTINGS_EN,
+    ),
+    Rule(
+        "sender.header_not_yours",
+        Verdict.REFUSE,
+        550,
+        "5.7.1",
+        "Le message se dit écrit par {address}, alors que vous êtes identifié comme {login}.",
+        "The message says it was written by {address}, but you are logged in as {login}.",
+        ("MSS-074", "RFC 6409 8.1"),
+        _SETTINGS_FR,
+        _SETTINGS_EN,
+    ),
+    Rule(
+        "sender.from_missing",
+        Verdict.REFUSE,
+        550,
+        "5.6.0",
+        "Le message n’a pas d’auteur lisible (en-tête From).",
+        "The message has no readable author (From header).",
+        ("RFC 5322 3.6", "MSS-034"),
+        _PUBLISHER_FR,
+        _PUBLISHER_EN,
+    ),
+    Rule(
+        "sender.from_several",
+        Verdict.REFUSE,
+        550,
+        "5.7.1",
+        "Le message se donne plusieurs auteurs (en-tête From) : un seul est admis.",
+        "The message gives several authors (From header): only one is allowed.",
+        ("RFC 5322 3.6", "MSS-034", "MSS-074"),
+        _PUBLISHER_FR,
+        _PUBLISHER_EN,
+    ),
+    Rule(
+        "sender.header_unreadable",
+        Verdict.REFUSE,
+        550,
+        "5.6.0",
+        "Une adresse d’auteur est mal écrite dans les en-têtes du message ({field}).",
+        "An author's address is badly written in the headers of the message ({field}).",
+        ("RFC 5322 3.4", "MSS-074"),
+        _PUBLISHER_FR,
+        _PUBLISHER_EN,
+    ),
+    Rule(
+        "sender.from_not_listed",
+        Verdict.REFUSE,
+        550,
+        "5.7.1",
+        "L’auteur du message écrit depuis {domain}, qui ne fait pas partie de l’espace de confiance.",
+        "The author of the message writes from {domain}, which does not belong to the trust space.",
+        ("MSS-034", "TOU-A01"),
+        "L’auteur doit écrire depuis son adresse MSSanté.",
+        "The author must write from an MSSanté address.",
+    ),
+    Rule(
+        "sender.from_not_consistent",
+        Verdict.REFUSE,
+        550,
+        "5.7.1",
+        "L’auteur affiché écrit depuis {domain}, dont l’opérateur n’est pas celui qui envoie ce message.",
+        "The author shown writes from {domain}, whose operator is not the one sending this message.",
+        ("MSS-034",),
+        "L’auteur doit envoyer par son propre opérateur.",
+        "The author must send through that domain's own operator.",
+    ),
+    Rule(
+        "sender.null_not_a_notice",
+        Verdict.REFUSE,
+        550,
+        "5.7.1",
+        "Un message sans adresse d’expéditeur n’est admis que pour un avis ou un accusé.",
+        "A message without a sender address is only allowed for a notice or a receipt.",
+        ("MSS-035", "RFC 5321 4.5.5"),
+        _PUBLISHER_FR,
+        _PUBLISHER_EN,
+    ),
+    Rule(
+        "sender.null_several_recipients",
+        Verdict.REFUSE,
+        550,
+        "5.7.1",
+        "Un avis ou un accusé n’a qu’un seul destinataire.",
+        "A notice or a receipt has a single recipient.",
+        ("MSS-035", "RFC 3464 2"),
+        _PUBLISHER_FR,
+        _PUBLISHER_EN,
+    ),
+    Rule(
+        "sender.mailbox_not_active",
+        Verdict.REFUSE,
+        550,
+        "5.7.1",
+        "Votre boîte {address} est suspendue ou fermée : elle ne peut plus envoyer.",
+        "Your mailbox {address} is suspended or closed: it can no longer send.",
+        ("MSS-055",),
+        "Adressez-vous à l’assistance de votre opérateur.",
+        "Turn to your operator's help desk.",
+    ),
+    # unsolicited mail (policies.unsolicited)
+    Rule(
+        "sender.volume_slow_down",
+        Verdict.DEFER,
+        450,
+        "4.7.1",
+        "Vous avez écrit à plus de {limit} destinataires en une heure : la suite partira plus tard.",
+        "You have written to more than {limit} recipients in an hour: the rest will leave later.",
+        ("TOU-A06", "TOU-B03", "MSS-048"),
+        "Rien n’est perdu. Si cet envoi concerne bien des soins, prévenez l’assistance de votre opérateur.",
+        "Nothing is lost. If this really concerns care, tell your operator's help desk.",
+    ),
+    Rule(
+        "sender.volume_refused",
+        Verdict.REFUSE,
+        550,
+        "5.7.1",
+        "Vous avez écrit à plus de {limit} destinataires en une heure : les envois sont arrêtés pour une heure.",
+        "You have written to more than {limit} recipients in an hour: sending is stopped for an hour.",
+        ("TOU-A06", "TOU-B03", "MSS-048"),
+        "Réessayez dans une heure. Pour contester, écrivez à l’assistance de votre opérateur.",
+        "Try again in an hour. To appeal, write to your operator's help desk.",
+    ),
+    Rule(
+        "sender.broadcast_slow_down",
+        Verdict.DEFER,
+        450,
+        "4.7.1",
+        "Le même message est déjà parti à {limit} destinataires : les envois groupés ne sont pas admis.",
+        "The same message has already gone to {limit} recipients: grouped sending is not allowed.",
+        ("TOU-B03", "TOU-B05"),
+        "Annonces et invitations ne passent pas par la messagerie sécurisée.",
+        "Announcements and invitations do not go through secure messaging.",
+    ),
+    Rule(
+        "sender.broadcast_refused",
+        Verdict.REFUSE,
+        550,
+        "5.7.1",
+        "Envoi groupé refusé : le même message est déjà parti à plus de {limit} destinataires.",
+        "Grouped sending refused: the same message has already gone to more than {limit} recipients.",
+        ("TOU-A06", "TOU-B03", "TOU-B05"),
+        "Annonces et invitations ne passent pas par la messagerie sécurisée. Pour contester, écrivez à l’assistance.",
+        "Announcements and invitations do not go through secure messaging. To appeal, write to the help desk.",
+    ),
+)
