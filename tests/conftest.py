@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
+from tests.space import running
 
 ROOT = Path(__file__).resolve().parent.parent
 SAMPLES = ROOT.parent / "shared" / "samples"
@@ -18,6 +21,14 @@ def samples() -> Path:
     if not SAMPLES.is_dir():
         pytest.skip("the sample documents are not beside the project")
     return SAMPLES
+
+
+@pytest.fixture(scope="session")
+def space(tmp_path_factory: pytest.TempPathFactory) -> Iterator[running.Space]:
+    """A trust space of two operators, as real processes, shared by every test that uses it."""
+    started = running.start(tmp_path_factory.mktemp("space"))
+    yield started
+    assert started.stop() == 0
 
 
 @pytest.hookimpl(hookwrapper=True)
