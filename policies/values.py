@@ -83,6 +83,7 @@ class CertificateFacts:
     client_usage: bool = False
     server_usage: bool = False
     key_bits: int = 0
+    key_type: str = "rsa"  # "rsa", "ec", "ed25519"...: what ``key_bits`` is to be compared with
     chain_problem: str = ""
     revocation: Revocation = Revocation.UNKNOWN
 

@@ -1,8 +1,8 @@
 """Rules about the session: TLS, login, protocol grammar, limits.
 
 The SMTP doors answer with these whatever the message; nothing here depends on a sender, a recipient or a content.
-Parameters: ``session.message_accepted`` needs ``identifier``; ``session.too_many_recipients`` and
-``session.line_too_long`` need ``limit``; ``session.tls_handshake_failed`` needs ``reason`` (a word of
+Parameters: ``session.message_accepted`` needs ``identifier``; ``session.too_many_recipients`` needs
+``limit``; ``session.tls_handshake_failed`` needs ``reason`` (a word of
 :func:`gateway.smtp.tls.handshake_reason`). All others need none.
 """
 
@@ -289,9 +289,42 @@ RULES: tuple[Rule, ...] = (
         Verdict.REFUSE,
         500,
         "5.5.2",
-        "Une ligne dépasse {limit} octets.",
-        "A line is longer than {limit} octets.",
+        "Une ligne est trop longue.",
+        "A line is too long.",
         ("RFC 5321 4.5.3.1",),
+        _CHECK_PROGRAM_FR,
+        _CHECK_PROGRAM_EN,
+    ),
+    Rule(
+        "session.message_too_large",
+        Verdict.REFUSE,
+        552,
+        "5.3.4",
+        "Le message est trop volumineux, pièces jointes comprises.",
+        "The message is too large, attachments included.",
+        ("RFC 1870 6", "MSS-044"),
+        "Allégez les pièces jointes ou envoyez-les en plusieurs messages.",
+        "Make the attachments lighter or send them in several messages.",
+    ),
+    Rule(
+        "session.header_too_large",
+        Verdict.REFUSE,
+        552,
+        "5.3.4",
+        "Les en-têtes du message sont trop longs.",
+        "The headers of the message are too long.",
+        ("RFC 5321 4.5.3.1.9", "MSS-044"),
+        _CHECK_PROGRAM_FR,
+        _CHECK_PROGRAM_EN,
+    ),
+    Rule(
+        "session.endless_message",
+        Verdict.REFUSE,
+        552,
+        "5.3.4",
+        "Le message ne finit pas : la connexion est fermée.",
+        "The message does not end: the connection is closed.",
+        ("RFC 5321 7.8", "MSS-044"),
         _CHECK_PROGRAM_FR,
         _CHECK_PROGRAM_EN,
     ),
