@@ -1,0 +1,293 @@
+"""Opens the operator's database: SQLite embedded, or PostgreSQL.
+
+Promise: what a commit says is on disk is on disk. On SQLite that is WAL with ``synchronous=FULL`` (NORMAL does not sync
+at commit), and each setting is read back, because SQLite answers a refused pragma with silence (F05). After a failed
+sync, :func:`heal` empties the write-ahead log before anything is trusted again. Several processes may open one database.
+Failure: :class:`StoreUnavailable` when the database cannot be opened as promised; :func:`fault_of` sorts the errors of
+both drivers into the few kinds the rest of the store tells apart.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any
+
+import psycopg
+from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+from sqlalchemy.pool import NullPool, StaticPool
+
+from mailboxes.schema import metadata
+from mailboxes.store import StoreError, StoreFull, StoreUnavailable
+
+BUSY_SECONDS = 10
+CONNECT_SECONDS = 5
+CHECKPOINT_PAGES = 4000  # 16 MiB of write-ahead log: rarer checkpoints cost fewer syncs
+CACHE_KIB = 32 * 1024
+MMAP_BYTES = 1 << 30
+CACHED_STATEMENTS = 512
+
+
+@dataclass(frozen=True, slots=True)
+class Database:
+    """Two engines on one database: ``writer`` starts write transactions, ``reader`` only reads.
+
+    ``turns`` is held during each transaction of an in-memory database, whose one connection serves everybody.
+    """
+
+    url: str
+    writer: Engine
+    reader: Engine
+    turns: threading.RLock | None = None
+
+    @property
+    def sqlite(self) -> bool:
+        return self.writer.dialect.name == "sqlite"
+
+    @property
+    def shared(self) -> bool:
+        """Whether other processes can open it too."""
+        return self.turns is None
+
+    @contextmanager
+    def turn(self) -> Iterator[None]:
+        """Wait for one's turn where there is only one connection."""
+        if self.turns is None:
+            yield
+            return
+        with self.turns:
+            yield
+
+    def create_tables(self) -> None:
+        """Create what is missing; for tests and first starts. Migrations do it on a database that lives."""
+        with self.turn(), self.writer.begin() as connection:
+            metadata.create_all(connection)
+
+    def dispose(self) -> None:
+        self.writer.dispose()
+        self.reader.dispose()
+
+
+def open_database(url: str) -> Database:
+    """``sqlite:///path``, ``sqlite://`` (in memory, for tests) or ``postgresql+psycopg://...``."""
+    parsed = make_url(url)
+    if parsed.get_backend_name() == "sqlite":
+        return _open_sqlite_memory() if parsed.database in (None, "", ":memory:") else _open_sqlite(url)
+    if parsed.get_backend_name() == "postgresql":
+        return _open_postgresql(url)
+    raise StoreUnavailable(f"no such kind of database: {parsed.get_backend_name()}")
+
+
+def raw(connection: Connection) -> Any:
+    """The driver's own connection, for the statements that run thousands of times a second."""
+    return connection.connection.dbapi_connection
+
+
+# SQLite
+
+
+def _open_sqlite(url: str) -> Database:
+    options: dict[str, Any] = {
+        "poolclass": NullPool,
+        "connect_args": {
+            "timeout": BUSY_SECONDS,
+            "check_same_thread": False,
+            "isolation_level": None,
+            "cached_statements": CACHED_STATEMENTS,
+        },
+    }
+    writer = create_engine(url, **options)
+    reader = create_engine(url, **options)
+    event.listen(writer, "connect", _prepare_writer)
+    event.listen(writer, "begin", _begin_immediate)
+    event.listen(reader, "connect", _prepare_reader)
+    event.listen(reader, "begin", _begin)
+    return Database(url, writer, reader)
+
+
+def _open_sqlite_memory() -> Database:
+    engine = create_engine(
+        "sqlite://",
+        poolclass=StaticPool,
+        connect_args={
+            "check_same_thread": False,
+            "isolation_level": None,
+            "cached_statements": CACHED_STATEMENTS,
+        },
+    )
+    event.listen(engine, "begin", _begin)
+    return Database("sqlite://", engine, engine, threading.RLock())
+
+
+def _begin_immediate(connection: Connection) -> None:
+    connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+
+def _begin(connection: Connection) -> None:
+    connection.exec_driver_sql("BEGIN")
+
+
+def _prepare_writer(connection: sqlite3.Connection, _record: object) -> None:
+    _prepare(connection)
+    _require(connection, "synchronous", "FULL", 2)
+    _require(connection, "wal_autocheckpoint", str(CHECKPOINT_PAGES), CHECKPOINT_PAGES)
+    _require(connection, "foreign_keys", "ON", 1)
+
+
+def _prepare_reader(connection: sqlite3.Connection, _record: object) -> None:
+    _prepare(connection)
+    _require(connection, "query_only", "ON", 1)
+
+
+def _prepare(connection: sqlite3.Connection) -> None:
+    _require(connection, "journal_mode", "WAL", "wal")
+    connection.execute(f"PRAGMA cache_size = -{CACHE_KIB}")
+    connection.execute(f"PRAGMA mmap_size = {MMAP_BYTES}")
+    connection.execute("PRAGMA temp_store = MEMORY")  # no plaintext on disk, temporary tables included
+
+
+def _require(connection: sqlite3.Connection, pragma: str, value: str, expected: object) -> None:
+    connection.execute(f"PRAGMA {pragma} = {value}")
+    answer = connection.execute(f"PRAGMA {pragma}").fetchone()
+    if answer is None or answer[0] != expected:
+        raise StoreUnavailable(f"SQLite refuses {pragma} = {value}")
+
+
+# PostgreSQL
+
+
+def _open_postgresql(url: str) -> Database:
+    parsed = make_url(url).set(drivername="postgresql+psycopg")
+    options: dict[str, Any] = {
+        "poolclass": NullPool,
+        "connect_args": {
+            "connect_timeout": CONNECT_SECONDS,
+            "application_name": "caducee",
+            # A write that waits longer than this for a row is given up and said unavailable (F12).
+            "options": f"-c lock_timeout={BUSY_SECONDS}s -c statement_timeout=60s -c synchronous_commit=on",
+        },
+    }
+    writer = create_engine(parsed, isolation_level="READ COMMITTED", **options)
+    reader = create_engine(parsed, isolation_level="REPEATABLE READ", **options)
+    event.listen(writer, "connect", _synchronous)
+    return Database(parsed.render_as_string(hide_password=False), writer, reader)
+
+
+def _synchronous(connection: psycopg.Connection[Any], _record: object) -> None:
+    row = connection.execute("SELECT current_setting('synchronous_commit'), current_setting('fsync')").fetchone()
+    connection.rollback()
+    if row != ("on", "on"):
+        raise StoreUnavailable("PostgreSQL runs without fsync or synchronous_commit: commits would not be durable")
+
+
+# errors
+
+
+class Fault(Enum):
+    """What an error of the database means for the work that met it."""
+
+    OWN = "own"  # the statement's own fault: nobody else is harmed
+    RETRY = "retry"  # serialization or deadlock: the same transaction may be tried again
+    FULL = "full"
+    BROKEN = "broken"  # the connection, or the disk under it, is not to be trusted
+
+
+_SQLITE_FULL = 13
+_SQLITE_BROKEN = {
+    5: "busy",
+    6: "locked",
+    7: "no memory",
+    8: "read only",
+    10: "input/output error",
+    11: "corrupt",
+    14: "cannot open",
+    15: "protocol",
+    26: "not a database",
+}
+_POSTGRES_RETRY = {"40001", "40P01"}
+_POSTGRES_FULL = {"53100"}
+_POSTGRES_BROKEN = ("08", "53", "55", "57", "58", "F0", "XX")
+
+
+def fault_of(error: BaseException) -> Fault:
+    """Sort an exception of a driver, or of SQLAlchemy around it."""
+    if isinstance(error, DBAPIError) and error.orig is not None:
+        if error.connection_invalidated:
+            return Fault.BROKEN
+        error = error.orig
+    if isinstance(error, sqlite3.Error):
+        return _sqlite_fault(error)
+    if isinstance(error, psycopg.Error):
+        return _postgres_fault(error)
+    # StoreUnavailable and StoreFull raised while a connection is opened; pool errors of SQLAlchemy.
+    if isinstance(error, StoreUnavailable):
+        return Fault.BROKEN
+    return Fault.BROKEN if isinstance(error, SQLAlchemyError) and "disconnect" in str(error) else Fault.OWN
+
+
+def _sqlite_fault(error: sqlite3.Error) -> Fault:
+    code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+    if code == _SQLITE_FULL:
+        return Fault.FULL
+    return Fault.BROKEN if code in _SQLITE_BROKEN else Fault.OWN
+
+
+def _postgres_fault(error: psycopg.Error) -> Fault:
+    state = error.sqlstate
+    if state in _POSTGRES_RETRY:
+        return Fault.RETRY
+    if state in _POSTGRES_FULL:
+        return Fault.FULL
+    if state is None:
+        return Fault.BROKEN if isinstance(error, psycopg.OperationalError) else Fault.OWN
+    return Fault.BROKEN if state.startswith(_POSTGRES_BROKEN) else Fault.OWN
+
+
+def refusal(error: BaseException) -> StoreError | None:
+    """What a caller is told of a database error; None when the error is the caller's own."""
+    fault = fault_of(error)
+    if fault is Fault.OWN:
+        return None
+    kind = StoreFull if fault is Fault.FULL else StoreUnavailable
+    return kind(type(error).__name__)
+
+
+def heal(database: Database, suspect: Connection | None) -> Connection:
+    """A connection to trust after a failed write or sync. Raises when there is none yet.
+
+    SQLite: frames of the failed transaction may lie in the log without being on disk, and a second fsync of the same
+    file would claim they are. While ``suspect`` still holds the log's index, which does not count those frames, a new
+    connection copies what was committed before into the database file, syncs it, and cuts the log to nothing.
+    """
+    connection = database.writer.connect()
+    try:
+        if database.sqlite and database.shared:
+            _cut_log(raw(connection))
+    except BaseException:
+        connection.close()
+        raise
+    if suspect is not None:
+        discard(database, suspect)
+    return connection
+
+
+def _cut_log(connection: sqlite3.Connection) -> None:
+    busy, _pages, _moved = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+    if busy:
+        raise StoreUnavailable("the write-ahead log cannot be emptied after a failed sync")
+
+
+def discard(database: Database, connection: Connection) -> None:
+    """Close without trusting: errors of closing change nothing any more. (An in-memory database lives in it: kept.)"""
+    try:
+        if database.shared:
+            connection.invalidate()
+        connection.close()
+    except (SQLAlchemyError, sqlite3.Error, psycopg.Error):
+        pass
