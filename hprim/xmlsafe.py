@@ -1,0 +1,262 @@
+"""XML from strangers: one pass, no DTD, no entity, no network, no recursion, and limits on everything.
+
+Promise: libxml2 feeds events to :class:`_Tree`, which keeps a light tree of small nodes and drops what the caller does not want
+(``skip``); text is cut at ``MAX_TEXT``. A document type declaration stops the reading at once.
+Failure: :class:`Unreadable` with words for the sender, whatever the input. Source: HID-061.., MSS-091.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from lxml import etree
+
+from hprim.model import Words
+
+MAX_BYTES = 40 << 20
+MAX_MARKUP = 400_000
+MAX_ELEMENTS = 150_000
+MAX_KEPT = 40_000
+MAX_ATTRIBUTES = 200_000
+MAX_DEPTH = 200
+MAX_TEXT = 65_536
+MAX_ALL_TEXT = 8 << 20
+_CHUNK = 65_536
+_ENCODINGS = frozenset(
+    ["utf-8", "utf8", "us-ascii", "ascii", "iso-8859-1", "iso-8859-15", "latin1", "windows-1252", "utf-16"]
+)
+
+
+class Unreadable(Exception):
+    """The bytes are refused; ``words`` say why in both languages."""
+
+    def __init__(self, fr: str, en: str, *, safety: bool = True) -> None:
+        super().__init__(en)
+        self.words = Words(fr, en)
+        self.safety = safety
+
+
+@dataclass(slots=True)
+class Node:
+    """One element: local ``name``, namespace ``space``, attributes by local name, own text, children."""
+
+    name: str
+    space: str = ""
+    attributes: dict[str, str] = field(default_factory=dict)
+    text: str = ""
+    children: list[Node] = field(default_factory=list)
+    tail: str = ""
+
+    def get(self, attribute: str) -> str:
+        """The attribute, trimmed; "" when absent."""
+        return self.attributes.get(attribute, "").strip()
+
+    def all(self, *path: str) -> list[Node]:
+        """The nodes reached by following child names."""
+        level = [self]
+        for name in path:
+            level = [child for node in level for child in node.children if child.name == name]
+        return level
+
+    def one(self, *path: str) -> Node | None:
+        """The first node at the end of ``path``."""
+        found = self.all(*path)
+        return found[0] if found else None
+
+    def said(self, *path: str) -> str:
+        """The trimmed text of the first node at the end of ``path``, or ""."""
+        found = self.one(*path)
+        return " ".join(found.text.split()) if found else ""
+
+    def walk(self) -> Iterator[Node]:
+        """This node and all below it, in document order."""
+        stack = [self]
+        while stack:
+            node = stack.pop()
+            yield node
+            stack.extend(reversed(node.children))
+
+
+class _Tree:
+    """The parser's target: builds nodes, counts everything, raises :class:`Unreadable` past a limit."""
+
+    def __init__(self, skip: frozenset[str], skip_depth: int) -> None:
+        self.skip, self.skip_depth = skip, skip_depth
+        self.stack: list[Node | None] = []
+        self.root: Node | None = None
+        self.elements = self.kept = self.attributes = self.all_text = 0
+        self.buffer: list[str] = []
+        self.room = MAX_TEXT
+        self.hidden = 0
+        self.last: Node | None = None
+
+    def start(self, tag: str, attrib: dict[str, str], _nsmap: object = None) -> None:
+        self._flush()
+        self.elements += 1
+        if self.elements > MAX_ELEMENTS or len(self.stack) >= MAX_DEPTH:
+            raise Unreadable("XML trop profond ou trop d'éléments", "XML too deep or too many elements")
+        space, _, name = tag.rpartition("}")
+        if self.hidden or (len(self.stack) == self.skip_depth and name in self.skip):
+            self.hidden += 1
+            self.stack.append(None)
+            return
+        self._keep(name, space[1:], attrib)
+
+    def _keep(self, name: str, space: str, attrib: dict[str, str]) -> None:
+        self.kept += 1
+        self.attributes += len(attrib)
+        if self.kept > MAX_KEPT or self.attributes > MAX_ATTRIBUTES:
+            raise Unreadable("XML trop d'éléments", "XML has too many elements")
+        local = {k.rpartition("}")[2]: v[:MAX_TEXT] for k, v in attrib.items()} if attrib else {}
+        node = Node(name, space, local)
+        if self.stack:
+            parent = self.stack[-1]
+            if parent is not None:
+                parent.children.append(node)
+        else:
+            self.root = node
+        self.stack.append(node)
+        self.last = None
+
+    def end(self, _tag: str) -> None:
+        self._flush()
+        node = self.stack.pop()
+        if node is None:
+            self.hidden -= 1
+        else:
+            self.last = node
+
+    def data(self, text: str) -> None:
+        if not self.hidden and self.room > 0:
+            self.buffer.append(text[: self.room])
+            self.room -= len(text)
+
+    def _flush(self) -> None:
+        if self.buffer:
+            text = "".join(self.buffer)
+            self.all_text += len(text)
+            if self.all_text > MAX_ALL_TEXT:
+                raise Unreadable("XML : trop de texte", "XML holds too much text")
+            self._place(text)
+            self.buffer = []
+        self.room = MAX_TEXT
+
+    def _place(self, text: str) -> None:
+        holder = self.stack[-1] if self.stack else None
+        if holder is None:
+            return
+        if self.last is not None and holder.children and holder.children[-1] is self.last:
+            self.last.tail += text
+        elif not holder.children:
+            holder.text += text
+        if holder.children and not self.last:
+            holder.children[-1].tail += text
+
+    def comment(self, _text: str) -> None:
+        """Comments are dropped."""
+
+    def pi(self, _target: str, _data: str | None = None) -> None:
+        """Processing instructions (style sheets) are never followed."""
+
+    def doctype(self, _name: str, _public: str, _system: str) -> None:
+        raise Unreadable("une DTD est interdite dans un document de santé", "a DTD is forbidden in a health document")
+
+    def close(self) -> Node | None:
+        return self.root
+
+
+_DECLARED = re.compile(rb"<\?xml[^>]{0,100}?encoding\s{0,5}=\s{0,5}[\"']([A-Za-z0-9._-]{1,40})[\"']")
+
+
+def trimmed(data: bytes) -> bytes:
+    """``data`` without a BOM or blanks before ``<`` (a declaration must come first)."""
+    head = data[:64]
+    if head.startswith(b"\xef\xbb\xbf"):
+        head = head[3:]
+    bare = head.lstrip(b" \t\r\n")
+    return data if len(bare) == min(len(data), 64) else data[min(len(data), 64) - len(bare) :]
+
+
+def _check_size(data: bytes) -> None:
+    if len(data) > MAX_BYTES:
+        raise Unreadable("XML trop volumineux", "XML too large")
+    if data.count(b"<") > MAX_MARKUP:
+        raise Unreadable("XML : trop de balises", "XML has too much markup")
+    found = _DECLARED.match(data[:300])
+    if found and found[1].decode("ascii").lower() not in _ENCODINGS:
+        raise Unreadable("jeu de caractères XML non accepté", "XML charset not accepted")
+
+
+def parse(data: bytes, *, skip: frozenset[str] = frozenset(), skip_depth: int = 1) -> Node:
+    """The root of ``data``. Elements named in ``skip`` at depth ``skip_depth`` are checked but not kept."""
+    data = trimmed(data)
+    _check_size(data)
+    target = _Tree(skip, skip_depth)
+    parser = etree.XMLParser(
+        target=target, resolve_entities=False, no_network=True, load_dtd=False, huge_tree=False, dtd_validation=False
+    )
+    root = _feed(parser, data)
+    if not isinstance(root, Node):
+        raise Unreadable("document XML vide", "empty XML document", safety=False)
+    return root
+
+
+def _feed(parser: Any, data: bytes) -> object:
+    view = memoryview(data)
+    try:
+        for at in range(0, len(data), _CHUNK):
+            parser.feed(bytes(view[at : at + _CHUNK]))
+        return parser.close()
+    except Unreadable:
+        raise
+    except (etree.LxmlError, ValueError, LookupError, AssertionError) as error:
+        fr, en = "XML mal formé ou tronqué", "malformed or truncated XML"
+        if isinstance(error, etree.XMLSyntaxError) and error.lineno:
+            fr, en = f"{fr} (ligne {error.lineno})", f"{en} (line {error.lineno})"
+        raise Unreadable(fr, en, safety=False) from None
+
+
+_ROOT = re.compile(r"<(?![?!])(?:([A-Za-z_][\w.-]{0,60}):)?([A-Za-z_][\w.-]{0,100})")
+
+
+def root_of(data: bytes) -> tuple[str, str] | None:
+    """The (namespace, local name) of the first element, from the first 64 KiB; ``None`` when it is not XML.
+
+    Cheap and lenient: used to recognise a format, never to trust it.
+    """
+    head = trimmed(data)[:65_536]
+    if head[:2] in (b"\xff\xfe", b"\xfe\xff"):
+        head = head.decode("utf-16", "replace").encode("utf-8", "replace")
+    if not head.startswith(b"<"):
+        return None
+    text = head.decode("latin-1")
+    found = _first_element(text)
+    if found is None:
+        return None
+    prefix, name, start = found
+    attribute = f"xmlns:{prefix}" if prefix else "xmlns"
+    space = re.search(
+        rf"[\s]{re.escape(attribute)}\s{{0,5}}=\s{{0,5}}[\"']([^\"']{{0,200}})[\"']", text[start : start + 8_000]
+    )
+    return (space[1] if space else ""), name
+
+
+def _first_element(text: str) -> tuple[str, str, int] | None:
+    at = 0
+    while True:
+        at = text.find("<", at)
+        if at < 0:
+            return None
+        if text.startswith("<!--", at):
+            closing = text.find("-->", at + 4)
+            if closing < 0:
+                return None
+            at = closing + 3
+        elif text.startswith(("<?", "<!"), at):
+            at += 2
+        else:
+            found = _ROOT.match(text, at)
+            return (found[1] or "", found[2], at) if found else None
