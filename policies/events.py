@@ -18,9 +18,9 @@ class Kind(Enum):
     """Name of the event and the detail keys it may carry."""
 
     # the path of a message
-    MESSAGE_ACCEPTED = ("message.accepted", "door ip size recipients sha256 helo certificate envid")
-    MESSAGE_REFUSED = ("message.refused", "door ip rule sender recipients detail certificate helo")
-    DECISION = ("message.decision", "rule verdict parameters detail stage")
+    MESSAGE_ACCEPTED = ("message.accepted", "door ip size sender recipients sha256 helo certificate envid decisions")
+    MESSAGE_REFUSED = ("message.refused", "door ip sender recipients certificate helo decisions")
+    DECISION = ("message.decision", "decisions")
     DELIVERED = ("message.delivered", "folder uid")
     QUEUED = ("message.queued", "domain")
     HANDED_OVER = ("message.handed_over", "host reply certificate attempt")
