@@ -11,6 +11,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from functools import cache
+from string import Formatter
 from typing import Literal
 
 Language = Literal["fr", "en"]
@@ -91,19 +93,22 @@ class Decision:
         return template.format_map(self.parameters)
 
 
+@cache
+def parameters_of(rule: Rule) -> frozenset[str]:
+    """Names of the parameters the rule's sentences and remedies need."""
+    texts = (rule.fr, rule.en, rule.remedy_fr, rule.remedy_en)
+    return frozenset(name for text in texts for _, name, _, _ in Formatter().parse(text) if name)
+
+
 def decide(rule: Rule, /, detail: str = "", **parameters: object) -> Decision:
-    """Build a decision, checking that both sentences can be filled.
+    """Build a decision, checking that its sentences can be filled.
 
     Raises :class:`CatalogueError` when a named parameter is missing.
     """
-    decision = Decision(rule, {name: str(value) for name, value in parameters.items()}, detail)
-    try:
-        for language in ("fr", "en"):
-            decision.sentence(language)  # type: ignore[arg-type]
-            decision.remedy(language)  # type: ignore[arg-type]
-    except KeyError as missing:
-        raise CatalogueError(f"{rule.name}: sentence needs the parameter {missing}") from None
-    return decision
+    missing = parameters_of(rule) - parameters.keys()
+    if missing:
+        raise CatalogueError(f"{rule.name}: sentence needs the parameter {', '.join(sorted(missing))}")
+    return Decision(rule, {name: str(value) for name, value in parameters.items()}, detail)
 
 
 def gravest(decisions: tuple[Decision, ...] | list[Decision]) -> Decision:
