@@ -1,0 +1,54 @@
+"""Rows of message bodies, and how many entries and queue rows need each.
+
+Promise: a body's rows go in the transaction that releases its last reference; its blob goes after the commit.
+Failure: database errors propagate to the unit they happened in.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from mailboxes.sql import InList, Insert, Sql
+from mailboxes.store import Sealed
+
+_BODY = Insert("body", "body_id refs size sha256 blob")
+_CONTENT = Insert("content", "body_id data")
+_SUMMARY = Insert("summary", "body_id data")
+_ADD = Sql("UPDATE body SET refs = refs + ? WHERE body_id = ?")
+_HELD = InList("SELECT body_id, refs, blob FROM body WHERE body_id IN (...) ORDER BY body_id", lock=True)
+_DELETE = tuple(Sql(f"DELETE FROM {table} WHERE body_id = ?") for table in ("body", "content", "summary"))  # noqa: S608
+
+
+def put_bodies(cursor: Any, sealed: Sequence[Sealed]) -> None:
+    """Insert bodies nobody needs yet; the same transaction gives each its references."""
+    _BODY(cursor, [(one.body_id, 0, one.size, one.sha256, one.blob) for one in sealed])
+    _SUMMARY(cursor, [(one.body_id, one.summary) for one in sealed])
+    inline = [(one.body_id, one.inline) for one in sealed if one.inline is not None]
+    if inline:
+        _CONTENT(cursor, inline)
+
+
+def hold(cursor: Any, body_ids: Iterable[int]) -> None:
+    """One more reference for each occurrence of a body."""
+    counts = Counter(body_ids)
+    _ADD.many(cursor, [(count, body_id) for body_id, count in sorted(counts.items())])
+
+
+def release(cursor: Any, counts: Mapping[int, int]) -> list[str]:
+    """That many references fewer; rows of bodies nobody needs are deleted. Returns the blobs to delete after commit."""
+    kept: list[tuple[int, int]] = []
+    gone: list[int] = []
+    blobs: list[str] = []
+    for body_id, refs, blob in dict.fromkeys(_HELD(cursor, sorted(counts))):
+        if refs > counts[body_id]:
+            kept.append((-counts[body_id], body_id))
+        else:
+            gone.append(body_id)
+            if blob:
+                blobs.append(blob)
+    _ADD.many(cursor, kept)
+    for statement in _DELETE:
+        statement.many(cursor, [(body_id,) for body_id in gone])
+    return blobs

@@ -1,0 +1,154 @@
+"""Rows of folders: reading, creating, renaming, deleting them inside a transaction.
+
+Promise: a folder's UIDVALIDITY is never given twice in a mailbox, whatever is deleted and created again; INBOX has id 1
+and keeps it. A function that changes a folder locks its row first, so that processes take turns per folder.
+Failure: :class:`NoSuchFolder`, :class:`FolderExists`, :class:`MailboxGone` (no such mailbox here).
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Iterable
+from typing import Any, NamedTuple
+
+from mailboxes.sql import Sql
+from mailboxes.store import Folder, FolderExists, MailboxGone, NoSuchFolder
+
+INBOX = "INBOX"
+INBOX_ID = 1
+SEPARATOR = "/"
+DEFAULTS = (
+    (INBOX, ""),
+    ("Sent", "\\Sent"),
+    ("Drafts", "\\Drafts"),
+    ("Trash", "\\Trash"),
+    ("Junk", "\\Junk"),
+    ("Archive", "\\Archive"),
+)
+
+
+class FolderRow(NamedTuple):
+    """A folder as stored."""
+
+    mailbox_id: int
+    id: int
+    name: str
+    special_use: str
+    object_id: str
+    uidvalidity: int
+    uidnext: int
+    modseq: int
+    history_from: int
+    messages: int
+    unseen: int
+    bytes: int
+
+    def folder(self, *, subscribed: bool) -> Folder:
+        return Folder(
+            id=self.id,
+            name=self.name,
+            uidvalidity=self.uidvalidity,
+            uidnext=self.uidnext,
+            highestmodseq=self.modseq,
+            object_id=self.object_id,
+            special_use=self.special_use,
+            subscribed=subscribed,
+            messages=self.messages,
+            unseen=self.unseen,
+            bytes=self.bytes,
+        )
+
+
+COLUMNS = ", ".join(FolderRow._fields)
+_ALL = Sql(f"SELECT {COLUMNS} FROM folder WHERE mailbox_id = ? ORDER BY name")  # noqa: S608
+_BY_NAME = Sql(f"SELECT {COLUMNS} FROM folder WHERE mailbox_id = ? AND name = ?")  # noqa: S608
+_BY_ID = Sql(f"SELECT {COLUMNS} FROM folder WHERE mailbox_id = ? AND id = ?")  # noqa: S608
+_LOCK = Sql(f"SELECT {COLUMNS} FROM folder WHERE mailbox_id = ? AND id = ?", lock=True)  # noqa: S608
+_INSERT = Sql(f"INSERT INTO folder ({COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, 1, 1, 0, 0, 0, 0)")
+_STATE = Sql("SELECT next_folder, last_uidvalidity FROM mailbox_state WHERE mailbox_id = ?", lock=True)
+_STATE_SET = Sql("UPDATE mailbox_state SET next_folder = ?, last_uidvalidity = ? WHERE mailbox_id = ?")
+_RENAME = Sql("UPDATE folder SET name = ? WHERE mailbox_id = ? AND id = ?")
+_DELETE = Sql("DELETE FROM folder WHERE mailbox_id = ? AND id = ?")
+_DELETE_METADATA = Sql("DELETE FROM folder_metadata WHERE mailbox_id = ? AND folder_id = ?")
+_SUBSCRIPTIONS = Sql("SELECT name FROM subscription WHERE mailbox_id = ? ORDER BY name")
+_SUBSCRIBE = Sql("INSERT INTO subscription (mailbox_id, name) VALUES (?, ?) ON CONFLICT DO NOTHING")
+_UNSUBSCRIBE = Sql("DELETE FROM subscription WHERE mailbox_id = ? AND name = ?")
+
+
+def canonical_name(name: str) -> str:
+    """INBOX in any case is INBOX, as a whole or as the first level of a name."""
+    first, separator, rest = name.partition(SEPARATOR)
+    return INBOX + separator + rest if first.upper() == INBOX else name
+
+
+def all_folders(cursor: Any, mailbox_id: int) -> list[FolderRow]:
+    return [FolderRow._make(row) for row in _ALL(cursor, mailbox_id).fetchall()]
+
+
+def by_name(cursor: Any, mailbox_id: int, name: str) -> FolderRow:
+    return _found(_BY_NAME(cursor, mailbox_id, canonical_name(name)).fetchone())
+
+
+def by_id(cursor: Any, mailbox_id: int, folder_id: int) -> FolderRow:
+    return _found(_BY_ID(cursor, mailbox_id, folder_id).fetchone())
+
+
+def lock(cursor: Any, mailbox_id: int, folder_id: int) -> FolderRow:
+    """The folder, which nobody else changes until this transaction ends."""
+    return _found(_LOCK(cursor, mailbox_id, folder_id).fetchone())
+
+
+def lock_all(cursor: Any, mailbox_id: int, folder_ids: Iterable[int]) -> dict[int, FolderRow]:
+    """Several folders of one mailbox, locked in one order everywhere so that nobody waits in a circle."""
+    return {folder_id: lock(cursor, mailbox_id, folder_id) for folder_id in sorted(set(folder_ids))}
+
+
+def _found(row: Any) -> FolderRow:
+    if row is None:
+        raise NoSuchFolder("no such folder")
+    return FolderRow._make(row)
+
+
+def create(cursor: Any, mailbox_id: int, name: str, special_use: str, now: float) -> FolderRow:
+    """A new empty folder, with a UIDVALIDITY greater than any before in this mailbox."""
+    state = _STATE(cursor, mailbox_id).fetchone()
+    if state is None:
+        raise MailboxGone(f"mailbox {mailbox_id} is not here")
+    name = canonical_name(name)
+    if _BY_NAME(cursor, mailbox_id, name).fetchone() is not None:
+        raise FolderExists(name)
+    folder_id, uidvalidity = state[0], max(int(now), state[1] + 1)
+    object_id = "F" + secrets.token_hex(8)
+    _INSERT(cursor, mailbox_id, folder_id, name, special_use, object_id, uidvalidity)
+    _STATE_SET(cursor, folder_id + 1, uidvalidity, mailbox_id)
+    return by_id(cursor, mailbox_id, folder_id)
+
+
+def rename(cursor: Any, mailbox_id: int, row: FolderRow, name: str) -> list[FolderRow]:
+    """Give the folder and its inferiors a new name; returns the rows renamed, as they were."""
+    name = canonical_name(name)
+    inside = row.name + SEPARATOR
+    folders = all_folders(cursor, mailbox_id)
+    moved = [one for one in folders if one.id == row.id or one.name.startswith(inside)]
+    new_names = {one.id: name + one.name[len(row.name) :] for one in moved}
+    taken = {one.name for one in folders if one.id not in new_names}
+    if name.startswith(inside) or not taken.isdisjoint(new_names.values()):
+        raise FolderExists(name)
+    for one in moved:
+        _RENAME(cursor, new_names[one.id], mailbox_id, one.id)
+    return moved
+
+
+def delete(cursor: Any, mailbox_id: int, folder_id: int) -> None:
+    """Remove the row of a folder already emptied."""
+    _DELETE(cursor, mailbox_id, folder_id)
+    _DELETE_METADATA(cursor, mailbox_id, folder_id)
+
+
+def subscriptions(cursor: Any, mailbox_id: int) -> list[str]:
+    return [row[0] for row in _SUBSCRIPTIONS(cursor, mailbox_id).fetchall()]
+
+
+def subscribe(cursor: Any, mailbox_id: int, name: str, *, subscribed: bool) -> None:
+    statement = _SUBSCRIBE if subscribed else _UNSUBSCRIBE
+    statement(cursor, mailbox_id, canonical_name(name))
