@@ -1,0 +1,77 @@
+"""The life of accounts and mailboxes: which step leads from which state to which (MSS-055).
+
+Promise: a state is left only by the steps of its table; every step but activation needs a reason, which is kept with
+its actor and date by the caller. A deleted mailbox is the end: its address stays taken (MSS-054), its key is destroyed.
+Failure: none; an impossible step is a refusal.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+
+from policies.catalogue import rule
+from policies.decision import Decision, decide
+from policies.values import BalState
+
+
+class AccountState(StrEnum):
+    """``PENDING`` until a person has checked the identity (TOU-D06)."""
+
+    PENDING = "pending"
+    ACTIVE = "active"
+    SUSPENDED = "suspended"
+    CLOSED = "closed"
+
+
+class Step(StrEnum):
+    """What may be done to an account or a mailbox."""
+
+    ACTIVATE = "activate"
+    SUSPEND = "suspend"
+    RESUME = "resume"
+    CLOSE = "close"
+    DELETE = "delete"
+
+
+ACCOUNT_STEPS: Mapping[AccountState, Mapping[Step, AccountState]] = {
+    AccountState.PENDING: {Step.ACTIVATE: AccountState.ACTIVE, Step.CLOSE: AccountState.CLOSED},
+    AccountState.ACTIVE: {Step.SUSPEND: AccountState.SUSPENDED, Step.CLOSE: AccountState.CLOSED},
+    AccountState.SUSPENDED: {Step.RESUME: AccountState.ACTIVE, Step.CLOSE: AccountState.CLOSED},
+    AccountState.CLOSED: {},
+}
+MAILBOX_STEPS: Mapping[BalState, Mapping[Step, BalState]] = {
+    BalState.ACTIVE: {Step.SUSPEND: BalState.SUSPENDED, Step.CLOSE: BalState.CLOSED},
+    BalState.SUSPENDED: {Step.RESUME: BalState.ACTIVE, Step.CLOSE: BalState.CLOSED},
+    # what was closed can be exported until it is deleted, but is never opened to mail again
+    BalState.CLOSED: {Step.DELETE: BalState.DELETED},
+    BalState.DELETED: {},
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Move:
+    """The answer: ``state`` is the new state when the decision accepts, else the old one."""
+
+    decision: Decision
+    state: str
+
+
+def move_account(state: AccountState, step: Step, reason: str) -> Move:
+    """May an account in ``state`` take ``step``?"""
+    return _move(state, step, reason, ACCOUNT_STEPS[state])
+
+
+def move_mailbox(state: BalState, step: Step, reason: str) -> Move:
+    """May a mailbox in ``state`` take ``step``?"""
+    return _move(state, step, reason, MAILBOX_STEPS[state])
+
+
+def _move(state: StrEnum, step: Step, reason: str, possible: Mapping[Step, StrEnum]) -> Move:
+    if step not in possible:
+        names = ", ".join(possible) or "-"
+        return Move(decide(rule("lifecycle.impossible"), state=state, step=step, possible=names), state)
+    if step is not Step.ACTIVATE and not reason.strip():
+        return Move(decide(rule("lifecycle.reason_missing")), state)
+    return Move(decide(rule("lifecycle.accepted"), state=possible[step]), possible[step])
