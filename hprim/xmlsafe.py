@@ -91,7 +91,6 @@ class _Tree:
         self.buffer: list[str] = []
         self.room = MAX_TEXT
         self.hidden = 0
-        self.last: Node | None = None
 
     def start(self, tag: str, attrib: dict[str, str], _nsmap: object = None) -> None:
         self._flush()
@@ -119,15 +118,11 @@ class _Tree:
         else:
             self.root = node
         self.stack.append(node)
-        self.last = None
 
     def end(self, _tag: str) -> None:
         self._flush()
-        node = self.stack.pop()
-        if node is None:
+        if self.stack.pop() is None:
             self.hidden -= 1
-        else:
-            self.last = node
 
     def data(self, text: str) -> None:
         if not self.hidden and self.room > 0:
@@ -148,12 +143,10 @@ class _Tree:
         holder = self.stack[-1] if self.stack else None
         if holder is None:
             return
-        if self.last is not None and holder.children and holder.children[-1] is self.last:
-            self.last.tail += text
-        elif not holder.children:
-            holder.text += text
-        if holder.children and not self.last:
+        if holder.children:
             holder.children[-1].tail += text
+        else:
+            holder.text += text
 
     def comment(self, _text: str) -> None:
         """Comments are dropped."""
@@ -161,7 +154,7 @@ class _Tree:
     def pi(self, _target: str, _data: str | None = None) -> None:
         """Processing instructions (style sheets) are never followed."""
 
-    def doctype(self, _name: str, _public: str, _system: str) -> None:
+    def doctype(self, _name: str, _public: str | None, _system: str | None) -> None:
         raise Unreadable("une DTD est interdite dans un document de santé", "a DTD is forbidden in a health document")
 
     def close(self) -> Node | None:
@@ -194,7 +187,7 @@ def parse(data: bytes, *, skip: frozenset[str] = frozenset(), skip_depth: int = 
     """The root of ``data``. Elements named in ``skip`` at depth ``skip_depth`` are checked but not kept."""
     data = trimmed(data)
     _check_size(data)
-    target = _Tree(skip, skip_depth)
+    target: Any = _Tree(skip, skip_depth)
     parser = etree.XMLParser(
         target=target, resolve_entities=False, no_network=True, load_dtd=False, huge_tree=False, dtd_validation=False
     )

@@ -1,0 +1,272 @@
+"""The header of a CDA R2 document: whose it is, what it is, which version, what it replaces.
+
+Promise: the body is checked to be well-formed XML but not kept; the patient is read from ``recordTarget`` alone (not from
+guardians, authors or text). Failure: unreadable XML gives a document without patient and one problem (MSS-091, MSS-114).
+Source: HID-050 to HID-069, HID-097; ANS "Structuration minimale des documents de santé".
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from datetime import date
+
+from hprim import dates, fields, ins, insrules, names
+from hprim.model import Document, Format, Identifier, Patient, Place, Severity, Source, Traits, Words, mask
+from hprim.rules import Findings
+from hprim.xmlsafe import Node, Unreadable, parse
+
+NAMESPACE = "urn:hl7-org:v3"
+_BODY = frozenset({"component"})
+_FORBIDDEN = frozenset({"raceCode", "religiousAffiliationCode", "ethnicGroupCode"})
+_LONGEST = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Header:
+    """The parsed root with its body left out, and the document made of it."""
+
+    root: Node
+    document: Document
+
+
+def refuse_unreadable(error: Unreadable, name: str, place: Place, findings: Findings) -> None:
+    """One problem for bytes that could not be read: MSS-091 for a danger, MSS-114 for damage."""
+    if error.safety:
+        findings.add("MSS-091", place, detail=error.words)
+    else:
+        findings.add("MSS-114", place, name=mask(name, 60) or Words("joint", "attached"), detail=error.words)
+
+
+def read(
+    data: bytes,
+    place: Place,
+    findings: Findings,
+    today: date,
+    *,
+    name: str = "",
+    inside: str = "",
+    announced: bool = False,
+) -> Document:
+    """The document in ``data``. ``announced``: the mail says ``X-MSS-INS: O``. ``inside``: the archive that holds it."""
+    try:
+        root = parse(data, skip=_BODY)
+    except Unreadable as error:
+        refuse_unreadable(error, name or place.member or place.part, place, findings)
+        return Document(Format.CDA, place, name=name, size=len(data), inside=inside)
+    patients = _patients(root, place, findings, today, announced)
+    return _document(root, place, findings, patients, name, len(data), inside)
+
+
+def _document(
+    root: Node, place: Place, findings: Findings, patients: tuple[Patient, ...], name: str, size: int, inside: str
+) -> Document:
+    code = root.one("code") or Node("code")
+    replaces = _replaced(root)
+    if replaces:
+        findings.add("HID-097", place)
+    return Document(
+        Format.CDA,
+        place,
+        name=name,
+        size=size,
+        patients=patients,
+        code=_safe(code.get("code")),
+        code_system=code.get("codeSystem"),
+        label=code.get("displayName"),
+        title=root.said("title"),
+        identifier=_instance(root.one("id")),
+        set_id=_instance(root.one("setId")),
+        version=(root.one("versionNumber") or Node("")).get("value"),
+        replaces=replaces,
+        written=(root.one("effectiveTime") or Node("")).get("value"),
+        author=_author(root),
+        inside=inside,
+        details=_details(root),
+    )
+
+
+_NOT_HEADER = re.compile(r"[^\x21-\x7e]|[,;]")
+
+
+def _safe(code: str) -> str:
+    """A code fit for a mail header: no blank, control or comma (values of headers come from attached XML)."""
+    return _NOT_HEADER.sub("", code)[:64]
+
+
+def _instance(node: Node | None) -> str:
+    """``root`` or ``root^extension`` of an instance identifier."""
+    if node is None or not node.get("root"):
+        return ""
+    extension = node.get("extension")
+    return f"{node.get('root')}^{extension}" if extension else node.get("root")
+
+
+def _replaced(root: Node) -> tuple[str, ...]:
+    found = [n for n in root.all("relatedDocument") if n.get("typeCode") == "RPLC"]
+    ids = [_instance(i) for n in found for i in n.all("parentDocument", "id")]
+    return tuple(i or "?" for i in ids) or (("?",) if found else ())
+
+
+def _author(root: Node) -> str:
+    person = root.one("author", "assignedAuthor", "assignedPerson", "name")
+    if person is None:
+        return root.said("author", "assignedAuthor", "representedOrganization", "name")
+    return " ".join(filter(None, (person.said("prefix"), person.said("given"), person.said("family"))))
+
+
+def _details(root: Node) -> dict[str, str]:
+    found = {
+        "confidentiality": (root.one("confidentialityCode") or Node("")).get("code"),
+        "language": (root.one("languageCode") or Node("")).get("code"),
+        "custodian": root.said("custodian", "assignedCustodian", "representedCustodianOrganization", "name"),
+        "author_organization": root.said("author", "assignedAuthor", "representedOrganization", "name"),
+        "related": ",".join(n.get("typeCode") for n in root.all("relatedDocument")),
+        "template": _template_year(root),
+    }
+    return {k: v for k, v in found.items() if v}
+
+
+def _template_year(root: Node) -> str:
+    years = [t.get("extension")[:4] for t in root.all("templateId") if re.match("20[0-9]{2}", t.get("extension"))]
+    return max(years, default="")
+
+
+def _patients(root: Node, place: Place, findings: Findings, today: date, announced: bool) -> tuple[Patient, ...]:
+    roles = root.all("recordTarget", "patientRole")
+    if len(root.all("recordTarget")) != 1 or len(roles) != 1:
+        findings.add("HID-060", place)
+    year = _template_year(root)
+    return tuple(_patient(role, place, findings, today, announced, year) for role in roles[:10])
+
+
+def _patient(role: Node, place: Place, findings: Findings, today: date, announced: bool, year: str) -> Patient:
+    ids = _identifiers(role, place, findings)
+    found = insrules.ins_ids(ids, findings.profile)
+    person = role.one("patient") or Node("patient")
+    traits = _traits(person, place, findings, today, bool(found), year)
+    insrules.check_identifiers(ids, traits, place, findings)
+    if not found:
+        findings.add("HID-057", place)
+    insrules.check_traits(found, traits, place, findings, today, announced=announced)
+    addresses = _addresses(role)
+    _check_addresses(addresses, found, place, findings)
+    return Patient(Source.CDA, place, traits, found, ids, whole=True, addresses=addresses)
+
+
+def _identifiers(role: Node, place: Place, findings: Findings) -> tuple[Identifier, ...]:
+    ids = role.all("id")
+    if not ids or any(i.get("nullFlavor") or not i.get("root") or not i.get("extension") for i in ids):
+        findings.add("HID-061", place)
+    return tuple(Identifier(i.get("root"), i.get("extension")) for i in ids[:50] if i.get("extension"))
+
+
+def _addresses(role: Node) -> tuple[str, ...]:
+    values = (t.get("value") for t in role.all("telecom")[:50])
+    return tuple(v[7:] for v in values if v.lower().startswith("mailto:"))
+
+
+def _check_addresses(addresses: tuple[str, ...], found: tuple[object, ...], place: Place, findings: Findings) -> None:
+    """The patient's own address inside the document names the patient of the document."""
+    numbers = {getattr(i, "matricule", "") for i in found}
+    for address in addresses:
+        matricule = ins.address_matricule(address)
+        if matricule and numbers and matricule not in numbers:
+            a = Words("l'identifiant du document", "the document's identifier")
+            b = Words("l'adresse patient du même document", "the patient address of the same document")
+            findings.add("HID-074", place, Severity.REFUSE, a=a, b=b)
+
+
+def _traits(person: Node, place: Place, findings: Findings, today: date, has_ins: bool, year: str) -> Traits:
+    if any(child.name in _FORBIDDEN for child in person.children):
+        findings.add("HID-069", place)
+    whole = person.all("name")
+    if len(whole) != 1:
+        findings.add("HID-062", place)
+    name = whole[0] if whole else Node("name")
+    families = _families(name, place, findings, has_ins, year)
+    givens = _givens(name, place, findings)
+    if len(whole) == 1 and not any(families.values()):
+        findings.add("HID-062", place)
+    _name_rules(families, givens, place, findings)
+    return Traits(
+        birth_surname=families["BR"],
+        used_surname=families["CL"],
+        surname=families[""],
+        first_name=givens["BR"],
+        used_first_name=givens["CL"],
+        first_names=givens[""],
+        birth_date=_birth(person, place, findings, today, has_ins),
+        sex=_sex(person, place, findings, has_ins),
+        birth_place=_birth_place(person, place, findings),
+    )
+
+
+def _qualifiers(node: Node) -> list[str]:
+    return node.get("qualifier").split() or [""]
+
+
+def _families(name: Node, place: Place, findings: Findings, has_ins: bool, year: str) -> dict[str, str]:
+    found = {"BR": "", "CL": "", "": ""}
+    wrong = False
+    for node in name.all("family")[:20]:
+        for qualifier in _qualifiers(node):
+            key = "CL" if qualifier == "SP" else qualifier if qualifier in ("BR", "CL") else ""
+            wrong = wrong or key == "" or (qualifier == "SP" and year >= "2024")
+            found[key] = found[key] or " ".join(node.text.split())
+    if wrong:
+        findings.add("HID-063", place, Severity.REFUSE if has_ins else None)
+    return found
+
+
+def _givens(name: Node, place: Place, findings: Findings) -> dict[str, str]:
+    found = {"BR": "", "CL": "", "": ""}
+    for node in name.all("given")[:40]:
+        text = " ".join(node.text.split())
+        for qualifier in _qualifiers(node):
+            if qualifier in ("BR", "CL"):
+                found[qualifier] = found[qualifier] or text
+            elif qualifier == "":
+                found[""] = f"{found['']} {text}".strip()
+            else:
+                findings.add("HID-064", place)
+    return found
+
+
+def _name_rules(families: dict[str, str], givens: dict[str, str], place: Place, findings: Findings) -> None:
+    before = set(families.values())
+    for value in sorted(before):
+        fields.name_value(value, fields.SURNAME, place, findings, longest=_LONGEST)
+    for value in sorted(set(givens.values())):
+        fields.name_value(value, fields.FIRST, place, findings, longest=_LONGEST)
+    surname = families["BR"] or families["CL"] or families[""]
+    fields.whole_name(surname, givens["BR"] or givens["CL"] or givens[""], place, findings)
+    if givens["BR"] and givens[""] and not names.opens_list(givens["BR"], givens[""]):
+        findings.add("HID-068", place)
+
+
+def _birth(person: Node, place: Place, findings: Findings, today: date, has_ins: bool) -> dates.PartialDate | None:
+    node = person.one("birthTime")
+    value = node.get("value") if node else ""
+    unknown = node is not None and bool(node.get("nullFlavor"))
+    born = dates.read_compact(value)
+    if not value or (born is None and not value[:8].isdigit()):
+        findings.add("HID-065", place, Severity.WARN if unknown and not has_ins else None)
+        return None
+    return fields.birth_value(born, value, place, findings, today)
+
+
+def _sex(person: Node, place: Place, findings: Findings, has_ins: bool) -> str:
+    node = person.one("administrativeGenderCode")
+    code = node.get("code") if node else ""
+    if code not in ("M", "F", "UN") or (has_ins and code == "UN"):
+        findings.add("HID-066", place, Severity.REFUSE if has_ins else None, value=mask(code, 10) or "-")
+    return code if code in ("M", "F") else ""
+
+
+def _birth_place(person: Node, place: Place, findings: Findings) -> str:
+    county = person.said("birthplace", "place", "addr", "county")
+    if county and not ins.is_cog(county):
+        findings.add("HID-067", place, value=mask(county, 10))
+        return ""
+    return county

@@ -1,0 +1,153 @@
+"""What an HL7 v2 message says of its patient, and HL7 values found inside XDM metadata (CX identifiers, PID fields).
+
+Promise: separators come from the message itself; reading stops at 5 000 segments and 20 PID; nothing is unescaped but what a name
+needs. Failure: bytes without ``MSH`` give no patient. Source: HID-086, HID-087; HL7 v2.5 ch. 2 and 3 (PAM France), MetaDMPMSS.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date
+
+from hprim import dates, fields, insrules
+from hprim.charset import decode
+from hprim.model import Document, Format, Identifier, Patient, Place, Source, Traits
+from hprim.rules import Findings
+
+MAX_SEGMENTS = 5_000
+MAX_PIDS = 20
+RESTRICTIONS = (
+    "MASQUE_PS",
+    "INVISIBLE_PATIENT",
+    "INVISIBLE_REP_LEGAUX",
+    "CONNEXION_SECRETE",
+    "MODIF_CONF_CODE",
+    "DESTDMP",
+    "DESTMSSANTEPS",
+    "DESTMSSANTEPAT",
+    "ACK_RECEPTION",
+    "ACK_LECTURE_MSS",
+)
+"""The yes/no flags of MetaDMPMSS."""
+
+
+@dataclass(frozen=True, slots=True)
+class Signs:
+    """The separators of one message."""
+
+    field: str = "|"
+    component: str = "^"
+    repetition: str = "~"
+    escape: str = "\\"
+    sub: str = "&"
+
+
+def signs(line: str) -> Signs:
+    """The separators announced by an ``MSH``, ``FHS`` or ``BHS`` line; HL7's usual ones when a place is empty."""
+    given = line[3:8]
+    usual = "|^~\\&"
+    c = [given[i] if i < len(given) and not given[i].isalnum() else usual[i] for i in range(5)]
+    return Signs(*c)
+
+
+def part(text: str, index: int, sign: str) -> str:
+    """The component at ``index`` (0-based), or ""."""
+    pieces = text.split(sign, index + 1)
+    return pieces[index].strip() if index < len(pieces) else ""
+
+
+def cx(text: str, s: Signs = Signs()) -> Identifier:
+    """A CX: ``id^^^&oid&ISO^type``; the OID is in the authority's second sub-component (or its first, when alone)."""
+    authority = part(text, 3, s.component)
+    oid = part(authority, 1, s.sub)
+    alone = part(authority, 0, s.sub)
+    if not oid and alone[:1].isdigit():
+        oid = alone
+    return Identifier(oid, part(text, 0, s.component))
+
+
+def names(field: str, s: Signs) -> tuple[str, str, str, str, str]:
+    """(birth surname, surname in use, first name, first name in use, list) from the repetitions of PID-5 (XPN)."""
+    birth = used = first = used_first = listed = ""
+    for repetition in field.split(s.repetition)[:10]:
+        surname = part(part(repetition, 0, s.component), 0, s.sub)
+        given, further = part(repetition, 1, s.component), part(repetition, 2, s.component)
+        if part(repetition, 6, s.component) == "D":
+            used, used_first = used or surname, used_first or given
+        else:
+            birth, first = birth or surname, first or given
+            listed = listed or further
+    return birth, used, first, used_first, listed
+
+
+def _birth_place(field: str, s: Signs) -> str:
+    """PID-11.9 of the repetition of type BDL: a COG code."""
+    for repetition in field.split(s.repetition)[:20]:
+        if part(repetition, 6, s.component) in ("BDL", "BR"):
+            return part(repetition, 8, s.component)
+    return ""
+
+
+def _traits(pid: Sequence[str], s: Signs) -> Traits:
+    birth, used, first, used_first, listed = names(_at(pid, 5), s)
+    sex = part(_at(pid, 8), 0, s.component).upper()
+    return Traits(
+        birth_surname=birth,
+        used_surname=used,
+        first_name=first,
+        used_first_name=used_first,
+        first_names=listed,
+        birth_date=dates.read_compact(part(_at(pid, 7), 0, s.component)),
+        sex=sex if sex in ("M", "F") else "",
+        birth_place=_birth_place(_at(pid, 11), s),
+    )
+
+
+def _at(segment: Sequence[str], index: int) -> str:
+    return segment[index] if index < len(segment) else ""
+
+
+def read(data: bytes, place: Place, findings: Findings, today: date, *, name: str = "", declared: str = "") -> Document:
+    """The patients and restriction flags of one HL7 v2 message (or batch)."""
+    text = decode(data, declared).text.replace("\r\n", "\r").replace("\n", "\r")
+    segments = text.split("\r", MAX_SEGMENTS)[:MAX_SEGMENTS]
+    s = next((signs(line) for line in segments if line[:3] in ("MSH", "FHS", "BHS")), Signs())
+    pids = [(i, line.split(s.field)) for i, line in enumerate(segments) if line.startswith("PID" + s.field)]
+    patients = tuple(_patient(p, s, place.at(i + 1), findings, today) for i, p in pids[:MAX_PIDS])
+    flags = restrictions(segments, s)
+    details = {"restrictions": ",".join(f"{k}={v}" for k, v in sorted(flags.items()))} if flags else {}
+    return Document(Format.HL7, place, name=name, size=len(data), patients=patients, details=details)
+
+
+def _patient(pid: Sequence[str], s: Signs, place: Place, findings: Findings, today: date) -> Patient:
+    ids = tuple(cx(r, s) for r in _at(pid, 3).split(s.repetition)[:30] if r.strip())
+    traits = _traits(pid, s)
+    raw = part(_at(pid, 7), 0, s.component)
+    fields.birth_value(traits.birth_date, raw, place, findings, today)
+    insrules.check_identifiers(ids, traits, place, findings)
+    _labelled(_at(pid, 3), s, place, findings)
+    found = insrules.ins_ids(ids, findings.profile)
+    status = tuple(x.strip().upper() for x in _at(pid, 32).split(s.repetition)[:10] if x.strip())
+    return Patient(Source.PID, place, traits, found, ids, status=status)
+
+
+def _labelled(field: str, s: Signs, place: Place, findings: Findings) -> None:
+    """PID-3.5 says INS but the OID does not (HID-051)."""
+    for repetition in field.split(s.repetition)[:30]:
+        one = cx(repetition, s)
+        if part(repetition, 4, s.component).upper() == "INS" and not insrules.ins_ids([one], findings.profile):
+            findings.add("HID-051", place, oid=one.root[:64] or "-")
+
+
+def restrictions(segments: Sequence[str], s: Signs) -> dict[str, str]:
+    """The MetaDMPMSS flags carried by OBX segments: OBX-3 names the flag, OBX-5 is ``Y`` or ``N``."""
+    found: dict[str, str] = {}
+    for line in segments:
+        if line.startswith("OBX" + s.field):
+            obx = line.split(s.field, 6)
+            flag = part(_at(obx, 3), 0, s.component).upper()
+            value = part(_at(obx, 5), 0, s.component).upper()
+            if flag in RESTRICTIONS and value in ("Y", "N", "O"):
+                found[flag] = "Y" if value in ("Y", "O") else "N"
+    return found

@@ -1,0 +1,143 @@
+"""HPRIM Santé 2.x (from ASTM E1238): one segment a line, separators announced by the first, several patients allowed.
+
+Promise: both separator alphabets are read, never assumed; ``A`` lines are glued to the line they continue, even inside a name;
+every ``P`` segment is read. Bounded: 50 000 segments, 50 patients. Failure: a file without ``H`` gives no patient and MSS-114.
+Source: HID-017, HID-088; HPRIM Santé 2.1 to 2.4 as public programs read it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date
+
+from hprim import dates, fields, insrules
+from hprim.header import split
+from hprim.hl7 import Signs, part
+from hprim.model import Document, Format, Identifier, Patient, Place, Source, Traits, Words
+from hprim.rules import Findings
+
+MAX_SEGMENTS = 50_000
+MAX_PATIENTS = 50
+SEGMENTS = frozenset(["H", "P", "A", "C", "L", "OBR", "OBX", "FAC", "ACT", "REG", "AP", "AC", "ERR"])
+_OLD_NAME = 24
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """One segment with its continuations glued: ``parts`` split on the field separator, ``line`` where it starts."""
+
+    parts: tuple[str, ...]
+    line: int
+
+    def at(self, index: int) -> str:
+        return self.parts[index].strip() if index < len(self.parts) else ""
+
+
+def signs(line: str) -> Signs | None:
+    """The separators announced by an ``H`` line: ``H|~^\\&|`` or ``H|\\^&~|`` (or the HL7-like three signs); ``None`` if none."""
+    if len(line) < 6 or line[0] != "H" or line[1].isalnum() or line[1].isspace():
+        return None
+    given = line[2:].split(line[1], 1)[0]
+    if not 2 <= len(given) <= 4 or any(c.isalnum() or c.isspace() for c in given):
+        return None
+    if given == "^~&":
+        return Signs(line[1], "^", "~", "\\", "&")
+    usual = "~^\\&"
+    c = [given[i] if i < len(given) else usual[i] for i in range(4)]
+    return Signs(line[1], c[0], c[1], c[2], c[3])
+
+
+def segments(lines: tuple[str, ...], sign: str) -> list[Segment]:
+    """The segments of the file, ``A`` lines glued to what they continue."""
+    glued: list[tuple[list[str], int]] = []
+    for index, line in enumerate(lines[:MAX_SEGMENTS]):
+        if line.startswith("A" + sign) and glued:
+            glued[-1][0].append(line[2:])
+        elif line.strip():
+            glued.append(([line], index + 1))
+    return [Segment(tuple("".join(pieces).split(sign, 60)), number) for pieces, number in glued]
+
+
+def read(data: bytes, place: Place, findings: Findings, today: date, *, name: str = "", declared: str = "") -> Document:
+    """Every patient of the file, and its sender, receiver and version."""
+    findings.add("HID-017", place, format="HPRIM Santé")
+    text = split(data, declared)
+    lines = _from_head(text.lines)
+    s = signs(lines[0]) if lines else None
+    if s is None:
+        detail = Words("segment H illisible", "unreadable H segment")
+        findings.add("MSS-114", place, name=name or "HPRIM Santé", detail=detail)
+        return Document(Format.HPRIM_SANTE, place, name=name, size=len(data))
+    every = segments(lines, s.field)
+    _structure(every, place, name, findings)
+    people = [seg for seg in every if seg.at(0) == "P"]
+    patients = tuple(_patient(seg, s, place.at(seg.line), findings, today) for seg in people[:MAX_PATIENTS])
+    return Document(
+        Format.HPRIM_SANTE, place, name=name, size=len(data), patients=patients, details=_details(every[0], s)
+    )
+
+
+def _from_head(lines: tuple[str, ...]) -> tuple[str, ...]:
+    start = next((i for i, line in enumerate(lines[:50]) if signs(line)), 0)
+    return lines[start:]
+
+
+def _details(head: Segment, s: Signs) -> dict[str, str]:
+    found = {
+        "message": head.at(2),
+        "sender": part(head.at(4), 1, s.component) or head.at(4),
+        "context": head.at(6),
+        "receiver": part(head.at(9), 1, s.component) or head.at(9),
+        "version": part(head.at(12), 0, s.component),
+        "processing": head.at(11),
+        "written": head.at(13),
+    }
+    return {k: v for k, v in found.items() if v}
+
+
+def _structure(every: list[Segment], place: Place, name: str, findings: Findings) -> None:
+    unknown = next((seg for seg in every if seg.at(0) not in SEGMENTS), None)
+    if unknown:
+        findings.add("HID-012", place.at(unknown.line), line=unknown.line, text=unknown.at(0)[:10] or "?")
+    if not any(seg.at(0) == "L" for seg in every):
+        findings.add("HID-010", place, tag="L")
+
+
+def _patient(seg: Segment, s: Signs, place: Place, findings: Findings, today: date) -> Patient:
+    written = part(seg.at(5), 0, s.component)
+    surname = fields.name_value(written, fields.SURNAME, place, findings, missing="HID-026", longest=_OLD_NAME)
+    given = part(seg.at(5), 1, s.component)
+    first = fields.name_value(given, fields.FIRST, place, findings, missing="HID-027", longest=_OLD_NAME)
+    fields.whole_name(surname, first, place, findings)
+    raw = part(seg.at(7), 0, s.component)
+    born = fields.birth_value(dates.read_compact(raw), raw, place, findings, today)
+    sex = seg.at(8).upper()
+    birth_name = " ".join(part(seg.at(6), 0, s.component).split())
+    if seg.at(9) or seg.at(27):
+        findings.add("HID-069", place, None)
+    traits = Traits(
+        birth_surname=birth_name,
+        surname="" if birth_name else surname,
+        used_surname=surname if birth_name else "",
+        first_name=first,
+        birth_date=born,
+        sex=sex if sex in ("M", "F") else "",
+    )
+    ids, obsolete = _identifiers(seg, s)
+    if obsolete:
+        findings.add("HID-056", place)
+    insrules.check_identifiers(ids, traits, place, findings)
+    return Patient(Source.HPRIM_SANTE, place, traits, insrules.ins_ids(ids, findings.profile), ids)
+
+
+def _identifiers(seg: Segment, s: Signs) -> tuple[tuple[Identifier, ...], bool]:
+    """The sender's identifier and what P-11 holds: ``value~type~date``; a type may be an OID by local convention."""
+    found = [Identifier("", part(seg.at(2), 0, s.component))] if seg.at(2) else []
+    obsolete = False
+    for repetition in seg.at(11).split(s.repetition)[:10]:
+        value, kind = part(repetition, 0, s.component), part(repetition, 1, s.component)
+        if kind.upper() in ("INS-C", "INS-A"):
+            obsolete = True
+        elif value:
+            found.append(Identifier(kind, value))
+    return tuple(found), obsolete
