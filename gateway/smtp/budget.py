@@ -1,0 +1,105 @@
+"""One budget for all message octets held while they arrive, shared by every door of the process.
+
+A message may grow to :data:`FREE` octets without asking: these are counted, never delayed. Beyond that its connection
+asks once for room for the whole message and reads no further until it is given, first come first served.
+Promise: no deadlock: a connection asks once, holding no other room, and the first in line always enters when nobody
+holds room; while anybody does, reserved and free octets together stay within the total.
+Failure: :class:`BudgetTimeout` after ``patience`` seconds in the queue; the door answers 452 4.3.1 (``store.busy``).
+
+IMAP APPEND uses it as ``async with budget.reserve(n): ...``.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+FREE = 256 * 1024
+"""Octets of a message that need no reservation."""
+
+
+class BudgetTimeout(Exception):
+    """No room was freed in time."""
+
+
+class Budget:
+    """``total`` octets for all messages in flight; ``patience`` is the longest wait in seconds."""
+
+    def __init__(self, total: int, *, patience: float = 60.0) -> None:
+        if total < FREE:
+            raise ValueError(f"a budget of {total} octets cannot hold one small message")
+        self.total = total
+        self.patience = patience
+        self.reserved = 0
+        self.borrowed = 0
+        self._queue: deque[tuple[int, asyncio.Future[None]]] = deque()
+
+    @property
+    def waiting(self) -> int:
+        """Connections in the queue."""
+        return len(self._queue)
+
+    def borrow(self, octets: int) -> None:
+        """Count octets of a message that is still small. Never waits."""
+        self.borrowed += octets
+
+    def give_back(self, octets: int) -> None:
+        """The counterpart of :meth:`borrow`."""
+        self.borrowed -= octets
+        self._admit()
+
+    async def take(self, octets: int) -> None:
+        """Wait for room for ``octets``; :class:`BudgetTimeout` when it does not come. Pair with :meth:`release`."""
+        if not self._queue and self._fits(octets):
+            self.reserved += octets
+            return
+        place = asyncio.get_running_loop().create_future()
+        self._queue.append((octets, place))
+        try:
+            await asyncio.wait_for(asyncio.shield(place), self.patience)
+        except (TimeoutError, asyncio.CancelledError) as over:
+            self._leave(octets, place)
+            if isinstance(over, TimeoutError):
+                raise BudgetTimeout from None
+            raise
+
+    def release(self, octets: int) -> None:
+        """Give room back and let the next ones in."""
+        self.reserved -= octets
+        self._admit()
+
+    @asynccontextmanager
+    async def reserve(self, octets: int) -> AsyncIterator[None]:
+        """Room for ``octets`` for the length of the block; small messages enter at once."""
+        if octets <= FREE:
+            self.borrow(octets)
+            try:
+                yield
+            finally:
+                self.give_back(octets)
+            return
+        await self.take(octets)
+        try:
+            yield
+        finally:
+            self.release(octets)
+
+    def _fits(self, octets: int) -> bool:
+        return self.reserved == 0 or self.reserved + self.borrowed + octets <= self.total
+
+    def _admit(self) -> None:
+        while self._queue and self._fits(self._queue[0][0]):
+            octets, place = self._queue.popleft()
+            self.reserved += octets
+            place.set_result(None)
+
+    def _leave(self, octets: int, place: asyncio.Future[None]) -> None:
+        """Out of the queue without entering; room that was given in the same instant goes to the next."""
+        if place.done():
+            self.release(octets)
+            return
+        place.cancel()
+        self._queue.remove((octets, place))
+        self._admit()

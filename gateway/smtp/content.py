@@ -1,0 +1,163 @@
+r"""Read the content of DATA from packets: find the one true end, refuse what smuggles, unstuff the dots.
+
+Promise: only ``<CRLF>.<CRLF>`` ends a message, wherever the packets are cut; a bare CR, a bare LF or a NUL anywhere in
+the content is refused, whatever follows it (SMTP smuggling, F64). The content is held once, in one :class:`bytearray`;
+the bytes are searched in blocks by C code, never line by line. Lines up to the limit given pass as they are (RFC 5321
+4.5.3.1.6 lets a server take longer lines than its 1 000 octets, and field software writes such lines).
+Failure: :attr:`ContentReader.fault` says what is wrong. After a size fault the content is forgotten and the reader goes
+on looking for the end, up to ``discard`` octets more; every other fault ends the reading at once.
+"""
+
+from __future__ import annotations
+
+from enum import Enum
+
+END = b"\r\n.\r\n"
+_CRLF = b"\r\n"
+_STUFFED = b"\r\n."
+
+
+class Fault(Enum):
+    """Why a content is not taken; the value is the name of the catalogue's rule."""
+
+    BARE = "session.bare_line_end"
+    LINE = "session.line_too_long"
+    SIZE = "session.message_too_large"
+    HEADER = "session.header_too_large"
+    ENDLESS = "session.endless_message"
+    BUSY = "store.busy"
+
+
+FATAL = frozenset({Fault.BARE, Fault.LINE, Fault.ENDLESS})
+"""Faults after which nothing of this connection can be trusted any more: it is closed."""
+
+
+class ContentReader:
+    """Takes the octets that follow ``354`` and gives the content, dots unstuffed.
+
+    ``size``, ``line``, ``header`` and ``discard`` are limits in octets. ``content`` is complete once :meth:`feed` has
+    returned True and ``fault`` is None; ``rest`` then holds what came after the end (the next pipelined commands).
+    """
+
+    __slots__ = (
+        "_discard",
+        "_header",
+        "_header_open",
+        "_line",
+        "_line_length",
+        "_size",
+        "_tail",
+        "content",
+        "fault",
+        "over",
+        "rest",
+        "taken",
+    )
+
+    def __init__(self, *, size: int, line: int, header: int, discard: int) -> None:
+        self._size = size
+        self._line = line
+        self._header = header
+        self._discard = discard
+        # The CRLF that ended the DATA command counts as the start of ".CRLF" (RFC 5321 4.1.1.4): an empty message.
+        self._tail = _CRLF
+        self._line_length = 0
+        self._header_open = True
+        self.content = bytearray()
+        self.over = False  # nothing more is to be read
+        self.fault: Fault | None = None
+        self.rest = b""
+        self.taken = 0  # octets of content seen so far, kept or not
+
+    def limit(self, size: int) -> None:
+        """No more than ``size`` octets will be kept from now on."""
+        self._size = min(self._size, size)
+
+    def drop(self, fault: Fault) -> None:
+        """Forget the content and read on to its end only."""
+        self._fail(fault)
+
+    def feed(self, data: bytes) -> bool:
+        """Take one packet. True when nothing more is to be read: the end was found, or a fatal fault."""
+        data = self._tail + data if self._tail else data
+        end = data.find(END)
+        if end >= 0:
+            self._take(data[: end + 2])
+            self.rest = data[end + 5 :]
+            self._tail = b""
+            self.over = True
+            if self.fault is None:
+                del self.content[:2]  # the CRLF lent at the start; a bytearray forgets its head without moving
+            return True
+        keep = _held_back(data)
+        self._tail = data[len(data) - keep :] if keep else b""
+        self._take(data[: len(data) - keep] if keep else data)
+        self.over = self.fault in FATAL
+        return self.over
+
+    def _take(self, block: bytes) -> None:
+        """Judge and keep a block that neither starts nor ends inside a CRLF pair."""
+        if not block:
+            return None
+        pairs = block.count(_CRLF)
+        if block.count(b"\r") != pairs or block.count(b"\n") != pairs or b"\0" in block:
+            return self._fail(Fault.BARE)
+        if not self._lines_fit(block):
+            return self._fail(Fault.LINE)
+        if _STUFFED in block:
+            block = block.replace(_STUFFED, _CRLF)
+        self.taken += len(block)
+        if self.fault is not None:
+            if self.taken > self._size + self._discard:
+                self._fail(Fault.ENDLESS)
+            return None
+        if self.taken > self._size + 2:
+            return self._fail(Fault.SIZE)
+        self.content += block
+        if self._header_open:
+            self._watch_header(len(block))
+        return None
+
+    def _lines_fit(self, block: bytes) -> bool:
+        """Whether no line is over the limit, looking at one place per ``line`` octets and not at each line."""
+        limit = self._line
+        first = block.find(_CRLF)
+        if first < 0:
+            self._line_length += len(block)
+            return self._line_length <= limit
+        if self._line_length + first > limit:
+            return False
+        here = first
+        last = block.rfind(_CRLF)
+        while last - here > limit + 2:
+            following = block.rfind(_CRLF, here + 2, here + 2 + limit + 2)
+            if following < 0:
+                return False
+            here = following
+        self._line_length = len(block) - last - 2
+        return self._line_length <= limit
+
+    def _watch_header(self, added: int) -> None:
+        """A header block that never ends is refused before it fills the memory (F58)."""
+        # The lent CRLF makes an empty header block visible too; the seam may hold half of the separator.
+        start = max(0, len(self.content) - added - 3)
+        found = self.content.find(b"\r\n\r\n", start)
+        if found > self._header or (found < 0 and len(self.content) > self._header):
+            self._fail(Fault.HEADER)
+        elif found >= 0:
+            self._header_open = False
+
+    def _fail(self, fault: Fault) -> None:
+        self.fault = fault
+        self.content = bytearray()
+
+
+def _held_back(data: bytes) -> int:
+    """How many octets at the end of ``data`` may be the beginning of ``CRLF . CRLF``."""
+    if data.endswith(b"\r\n.\r"):
+        return 4
+    if data.endswith(_STUFFED):
+        return 3
+    if data.endswith(_CRLF):
+        return 2
+    return 1 if data.endswith(b"\r") else 0

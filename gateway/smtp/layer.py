@@ -1,0 +1,155 @@
+"""The TLS layer of a door: asyncio's, with its memory and its first message in hand.
+
+asyncio keeps a 256 KiB receive buffer per connection (``SSLProtocol.max_size``, measured 274 KiB an idle connection)
+and asks OpenSSL for as much at each read. Here all connections of a process receive through one buffer, which is
+emptied before the loop can serve another, and read one TLS record at a time.
+The ClientHello is read before OpenSSL sees it, because the ``ssl`` module cannot refuse an application protocol: a
+program that wants to speak HTTP (ALPACA attack, F52), or another host's name, gets a fatal alert.
+Promise: at most one record (16 KiB) of hello is read; a hello cut over several records is passed on unread.
+Failure: an alert, and the connection is closed; :meth:`Layer.connection_lost` follows as usual.
+"""
+
+from __future__ import annotations
+
+from asyncio import sslproto
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+RECORD = 16 * 1024
+_RECEIVE = memoryview(bytearray(64 * 1024))
+_READ_AHEAD = 64 * 1024
+
+NO_APPLICATION_PROTOCOL = 120  # RFC 7301 3.2
+UNRECOGNIZED_NAME = 112  # RFC 6066 3
+
+
+@dataclass(frozen=True, slots=True)
+class Hello:
+    """What a ClientHello asks for: ``protocols`` of ALPN, ``name`` of SNI ("" when absent)."""
+
+    protocols: tuple[bytes, ...] = ()
+    name: str = ""
+
+
+class Layer(sslproto.SSLProtocol):
+    """One connection's TLS. ``refuse`` maps a hello to the number of an alert, or None to go on."""
+
+    max_size = RECORD
+
+    def __init__(self, *args: Any, refuse: Callable[[Hello], int | None], **named: Any) -> None:
+        super().__init__(*args, **named)
+        self._ssl_buffer = bytearray()
+        self._ssl_buffer_view = _RECEIVE
+        self._hello: bytearray | None = bytearray()
+        self._refuse = refuse
+        self.app_transport().set_read_buffer_limits(_READ_AHEAD, RECORD)
+
+    def app_transport(self) -> Any:
+        """The transport the conversation writes to."""
+        return self._app_transport
+
+    def get_buffer(self, n: int) -> memoryview:
+        """The buffer all connections share: the selector loop fills it and calls back in the same turn."""
+        return _RECEIVE
+
+    def buffer_updated(self, nbytes: int) -> None:
+        if self._hello is None:
+            self._ssl_buffer_view = _RECEIVE
+            super().buffer_updated(nbytes)
+            return
+        self._hello += _RECEIVE[:nbytes]
+        if not _complete(self._hello):
+            return
+        alert = self._refuse(read_hello(bytes(self._hello)))
+        octets, self._hello = self._hello, None
+        if alert is not None:
+            raw: Any = self._transport
+            raw.write(b"\x15\x03\x03\x00\x02\x02" + bytes([alert]))
+            raw.close()
+            return
+        self._ssl_buffer_view = memoryview(octets)
+        super().buffer_updated(len(octets))
+        self._ssl_buffer_view = _RECEIVE
+
+
+def _complete(octets: bytearray) -> bool:
+    """Whether the first record has arrived, or what came is no TLS handshake and OpenSSL shall say so."""
+    if octets[:1] != b"\x16" or len(octets) > RECORD + 2048:
+        return True
+    return len(octets) >= 5 and len(octets) >= 5 + int.from_bytes(octets[3:5], "big")
+
+
+def read_hello(record: bytes) -> Hello:
+    """ALPN and SNI of a ClientHello held in one record (RFC 8446 4.1.2); an empty :class:`Hello` when unreadable."""
+    try:
+        return _hello(_Octets(record))
+    except _Short:
+        return Hello()
+
+
+class _Short(Exception):
+    """The octets end before the field does."""
+
+
+class _Octets:
+    """A reading place in octets."""
+
+    def __init__(self, octets: bytes) -> None:
+        self._octets = octets
+        self._at = 0
+
+    def take(self, count: int) -> bytes:
+        taken = self._octets[self._at : self._at + count]
+        if len(taken) < count:
+            raise _Short
+        self._at += count
+        return taken
+
+    def number(self, width: int) -> int:
+        return int.from_bytes(self.take(width), "big")
+
+    def vector(self, width: int) -> bytes:
+        """Octets preceded by their count, written in ``width`` octets."""
+        return self.take(self.number(width))
+
+    def __bool__(self) -> bool:
+        return self._at < len(self._octets)
+
+
+def _hello(octets: _Octets) -> Hello:
+    octets.take(5)  # record header
+    if octets.number(1) != 1:
+        return Hello()
+    body = _Octets(octets.vector(3))
+    body.take(34)  # version and random
+    body.vector(1)  # session id
+    body.vector(2)  # cipher suites
+    body.vector(1)  # compression
+    if not body:
+        return Hello()
+    protocols: tuple[bytes, ...] = ()
+    name = ""
+    extensions = _Octets(body.vector(2))
+    while extensions:
+        kind, value = extensions.number(2), _Octets(extensions.vector(2))
+        if kind == 16:
+            protocols = _names(_Octets(value.vector(2)))
+        elif kind == 0:
+            name = _host(_Octets(value.vector(2)))
+    return Hello(protocols, name)
+
+
+def _names(octets: _Octets) -> tuple[bytes, ...]:
+    found = []
+    while octets:
+        found.append(octets.vector(1))
+    return tuple(found)
+
+
+def _host(octets: _Octets) -> str:
+    while octets:
+        kind, value = octets.number(1), octets.vector(2)
+        if kind == 0:
+            return value.decode("ascii", "replace").lower()
+    return ""

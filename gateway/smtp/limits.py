@@ -1,0 +1,148 @@
+"""What the doors allow: limits as values, token buckets, and the count of who is connected.
+
+The defaults are Postfix's where it has them (connections, errors, junk, line, data rate), and RFC 5321 4.5.3.2's times.
+Promise: memory of strangers is bounded (:data:`KEYS` addresses or accounts remembered, the oldest forgotten first); time
+comes from the clock given.
+Failure: none raises; each question answers yes or no.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass
+
+Clock = Callable[[], float]
+"""Seconds, never going back (``time.monotonic``)."""
+
+KEYS = 10_000
+MIB = 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Rate:
+    """``per_minute`` events on average and ``burst`` at once; 0 per minute means no limit."""
+
+    per_minute: float = 0.0
+    burst: int = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Everything a door counts. Octets, seconds, or plain numbers; 0 means no limit only for :class:`Rate`."""
+
+    message_size: int = 30 * MIB
+    header_size: int = 256 * 1024
+    line_length: int = 64 * 1024  # of content; RFC 5321 asks for 1 000 at least
+    command_length: int = 2048
+    auth_length: int = 16 * 1024  # RFC 4954 asks for 12 288
+    recipients: int = 1000
+    soft_errors: int = 10
+    hard_errors: int = 20
+    junk_commands: int = 100
+    login_failures: int = 3
+    connections: int = 1000
+    connections_per_ip: int = 50
+    connections_per_account: int = 50
+    messages_per_ip: Rate = Rate()
+    recipients_per_ip: Rate = Rate()
+    messages_per_account: Rate = Rate()
+    recipients_per_account: Rate = Rate()
+    login_failures_per_ip: Rate = Rate(per_minute=10, burst=30)
+    command_timeout: float = 300.0
+    handshake_timeout: float = 30.0
+    content_timeout: float = 600.0
+    content_rate: int = 500  # octets per second, after the first content_grace seconds
+    content_grace: float = 30.0
+    soft_error_delay: float = 1.0
+    login_failure_delay: float = 2.0
+    linger: float = 1.0  # how long a closed connection may still read our last words
+    drain: float = 30.0
+
+
+class Buckets:
+    """A token bucket per key. Full buckets are indistinguishable from forgotten ones."""
+
+    def __init__(self, rate: Rate, clock: Clock) -> None:
+        self._rate = rate
+        self._clock = clock
+        self._levels: OrderedDict[str, tuple[float, float]] = OrderedDict()
+
+    def allow(self, key: str, cost: float = 1.0) -> bool:
+        """Take ``cost`` tokens from ``key``'s bucket; False when it holds fewer."""
+        if not self._rate.per_minute:
+            return True
+        level = self._level(key)
+        allowed = level >= cost
+        self._levels[key] = (level - cost if allowed else level, self._clock())
+        self._levels.move_to_end(key)
+        if len(self._levels) > KEYS:
+            self._levels.popitem(last=False)
+        return allowed
+
+    def empty(self, key: str) -> bool:
+        """True when the next :meth:`allow` would say no; takes nothing."""
+        return bool(self._rate.per_minute) and self._level(key) < 1.0
+
+    def _level(self, key: str) -> float:
+        level, since = self._levels.get(key, (float(self._rate.burst), self._clock()))
+        return min(float(self._rate.burst), level + (self._clock() - since) * self._rate.per_minute / 60.0)
+
+
+class Gate:
+    """Who is connected and how fast they send: shared by all doors that shall count together."""
+
+    def __init__(self, limits: Limits, clock: Clock) -> None:
+        self._limits = limits
+        self._ips: Counter[str] = Counter()
+        self._open = 0
+        self._accounts: Counter[str] = Counter()
+        self._messages_ip = Buckets(limits.messages_per_ip, clock)
+        self._recipients_ip = Buckets(limits.recipients_per_ip, clock)
+        self._messages_account = Buckets(limits.messages_per_account, clock)
+        self._recipients_account = Buckets(limits.recipients_per_account, clock)
+        self._failures = Buckets(limits.login_failures_per_ip, clock)
+
+    def enter(self, ip: str) -> bool:
+        """Count a new connection; False, and not counted, when there are too many."""
+        limits = self._limits
+        if self._ips[ip] >= limits.connections_per_ip or self._open >= limits.connections:
+            return False
+        self._ips[ip] += 1
+        self._open += 1
+        return True
+
+    def leave(self, ip: str) -> None:
+        self._open -= 1
+        _down(self._ips, ip)
+
+    def log_in(self, account: str) -> bool:
+        """Count a session of an account; False, and not counted, when there are too many."""
+        if self._accounts[account] >= self._limits.connections_per_account:
+            return False
+        self._accounts[account] += 1
+        return True
+
+    def log_out(self, account: str) -> None:
+        _down(self._accounts, account)
+
+    def message(self, ip: str, account: str) -> bool:
+        """May one more message begin?"""
+        return self._messages_ip.allow(ip) and (not account or self._messages_account.allow(account))
+
+    def recipient(self, ip: str, account: str) -> bool:
+        """May one more recipient be named?"""
+        return self._recipients_ip.allow(ip) and (not account or self._recipients_account.allow(account))
+
+    def may_log_in(self, ip: str) -> bool:
+        """False while an address has failed too many logins."""
+        return not self._failures.empty(ip)
+
+    def login_failed(self, ip: str) -> None:
+        self._failures.allow(ip)
+
+
+def _down(counter: Counter[str], key: str) -> None:
+    counter[key] -= 1
+    if counter[key] <= 0:
+        del counter[key]

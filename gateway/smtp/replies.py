@@ -1,0 +1,82 @@
+"""Decisions and plain answers as SMTP reply bytes.
+
+Promise: every line is ASCII, at most 512 octets with its CRLF (RFC 5321 4.5.3.1.5), has the form
+``CODE[- ]STATUS text [rule.name]``, French first, then English (RFC 2034, RFC 3463); nothing of a decision's private
+detail is in it, and no octet of a parameter can start a new line.
+Failure: none; a sentence of any length is cut over several lines.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+
+from policies.decision import Decision, Language, Rule
+
+_LIMIT = 510  # without CRLF
+_ASCII = {
+    "œ": "oe", "Œ": "OE", "æ": "ae", "Æ": "AE", "ß": "ss", "’": "'", "‘": "'", "“": '"', "”": '"', "«": '"', "»": '"',
+    "–": "-", "—": "-", "‑": "-", "−": "-", "…": "...", "€": "EUR", "°": "o", "·": ".", "•": "-",
+}  # fmt: skip
+_TABLE = str.maketrans(_ASCII)
+_SPACES = str.maketrans(
+    dict.fromkeys(map(chr, [*range(0x21), 0x7F, 0x85, 0xA0, 0x2007, 0x2009, 0x202F, 0x2028, 0x2029]), " ")
+)
+
+_plain: dict[Rule, bytes] = {}
+
+
+def ascii_text(text: str) -> str:
+    """``text`` in printable ASCII: accents dropped, typographic signs replaced, anything else a question mark."""
+    text = text.translate(_SPACES).replace("« ", "«").replace(" »", "»").translate(_TABLE)
+    kept = "".join(sign for sign in unicodedata.normalize("NFKD", text) if not unicodedata.combining(sign))
+    printable = kept.translate(_SPACES).encode("ascii", "replace").decode("ascii")
+    return " ".join(printable.split())
+
+
+def reply(decision: Decision) -> bytes:
+    """The whole reply to a decision. Replies without parameters are built once per rule."""
+    if decision.parameters:
+        return _build(decision)
+    known = _plain.get(decision.rule)
+    if known is None:
+        known = _plain[decision.rule] = _build(decision)
+    return known
+
+
+def joined(*decisions: Decision) -> bytes:
+    """One reply that says several accepting decisions; the code is the first one's."""
+    lines = [line for decision in decisions for line in _lines(decision)]
+    return _number(decisions[0].code, lines)
+
+
+def plain(code: int, *texts: str) -> bytes:
+    """A reply of given ASCII lines: greeting, EHLO, 354, 334, 235."""
+    return _number(code, list(texts))
+
+
+def _build(decision: Decision) -> bytes:
+    return _number(decision.code, _lines(decision))
+
+
+def _lines(decision: Decision) -> list[str]:
+    tag = f" [{decision.rule.name}]"
+    room = _LIMIT - 4 - len(decision.enhanced) - 1 - len(tag)
+    languages: tuple[Language, ...] = ("fr", "en")
+    texts = [ascii_text(f"{decision.sentence(each)} {decision.remedy(each)}") for each in languages]
+    return [f"{decision.enhanced} {piece}{tag}" for text in texts for piece in _wrapped(text, room)]
+
+
+def _wrapped(text: str, room: int) -> list[str]:
+    """``text`` cut at spaces into pieces of at most ``room`` octets; a longer word is cut inside."""
+    pieces = []
+    while len(text) > room:
+        cut = text.rfind(" ", 1, room + 1)
+        cut = cut if cut > 0 else room
+        pieces.append(text[:cut].rstrip())
+        text = text[cut:].lstrip()
+    return [*pieces, text]
+
+
+def _number(code: int, lines: list[str]) -> bytes:
+    head, last = lines[:-1], lines[-1]
+    return "".join([*(f"{code}-{line}\r\n" for line in head), f"{code} {last}\r\n"]).encode("ascii", "replace")

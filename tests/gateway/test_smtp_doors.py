@@ -1,0 +1,504 @@
+"""The two SMTP doors over real sockets: order of things, TLS, login, what is kept and what is refused."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any
+
+import pytest
+
+from gateway.smtp.limits import Limits
+from gateway.smtp.server import SmtpServer, serve_inbound, serve_submission
+from policies.catalogue import rule
+from policies.decision import decide
+from policies.values import Door
+from tests.gateway.smtp_twin import (
+    QUICK,
+    Client,
+    MemoryAuthenticator,
+    MemoryIntake,
+    Pki,
+    doorway,
+    make_pki,
+)
+
+Open = Callable[..., Awaitable[SmtpServer]]
+
+
+@pytest.fixture(scope="module")
+def pki(tmp_path_factory: pytest.TempPathFactory) -> Pki:
+    return make_pki(tmp_path_factory.mktemp("pki"))
+
+
+@pytest.fixture
+async def opened(pki: Pki) -> AsyncIterator[Open]:
+    """Opens doors on free ports and closes them after the test."""
+    servers: list[SmtpServer] = []
+
+    async def start(*, submission: bool = False, **named: Any) -> SmtpServer:
+        door = Door.SUBMISSION if submission else Door.INBOUND
+        if submission:
+            named.setdefault("authenticator", MemoryAuthenticator())
+        serve = serve_submission if submission else serve_inbound
+        servers.append(await serve(doorway(pki, door=door, **named), "127.0.0.1", 0))
+        return servers[-1]
+
+    yield start
+    for server in servers:
+        server.cut()
+    await asyncio.sleep(0)
+
+
+async def test_a_partner_sends_a_message_over_mutual_tls(opened: Open, pki: Pki) -> None:
+    intake = MemoryIntake()
+    server = await opened(intake=intake)
+    client = await Client.secured(server.port, pki.client_context())
+    assert (await client.envelope()).startswith("354")
+    await client.send(b"Subject: x\r\n\r\n..dot\r\nend\r\n.\r\n")
+    answer = await client.reply()
+    assert answer.startswith("250-2.0.0 ")
+    assert "m1" in answer
+    assert (await client.say("QUIT")).startswith("221")
+    assert await client.closed()
+    transaction, content = intake.kept[0]
+    assert content == b"Subject: x\r\n\r\n.dot\r\nend\r\n"
+    assert transaction.peer.certificate is not None
+    assert transaction.peer.certificate.subject == "CN=client"
+    assert (transaction.peer.tls, transaction.peer.helo, transaction.peer.ip) == (True, "client.test", "127.0.0.1")
+
+
+async def test_nothing_but_tls_is_possible_in_clear(opened: Open) -> None:
+    server = await opened()
+    client = await Client.connect(server.port)
+    await client.reply()
+    offered = await client.say("EHLO client.test")
+    assert "STARTTLS" in offered
+    assert "AUTH" not in offered
+    for line in ("MAIL FROM:<a@b.test>", "RCPT TO:<a@b.test>", "DATA", "VRFY a", "HELO x", "HELP"):
+        answer = await client.say(line)
+        assert answer.startswith("530-5.7.0 ")
+        assert "[session.starttls_required]" in answer
+
+
+async def test_what_is_offered_under_tls(opened: Open, pki: Pki) -> None:
+    server = await opened()
+    client = await Client.secured(server.port, pki.client_context())
+    offered = {line[4:] for line in (await client.say("EHLO client.test")).split("\n")[1:]}
+    expected = {"PIPELINING", "8BITMIME", "ENHANCEDSTATUSCODES", "DSN", "HELP", f"SIZE {Limits().message_size}"}
+    assert offered == expected
+    assert (await client.say("AUTH PLAIN AGEAYg==")).startswith("500")
+    assert "[session.tls_already_active]" in await client.say("STARTTLS")
+
+
+async def test_commands_buffered_before_tls_are_never_run(opened: Open, pki: Pki) -> None:
+    intake = MemoryIntake()
+    server = await opened(intake=intake)
+    client = await Client.connect(server.port)
+    await client.reply()
+    await client.say("EHLO client.test")
+    await client.send(b"STARTTLS\r\nEHLO evil.test\r\nMAIL FROM:<evil@evil.test>\r\nNOOP\r\n")
+    assert (await client.reply()).startswith("220")
+    await client.start_tls(pki.client_context())
+    # The EHLO given before TLS is forgotten too (RFC 3207 4.2).
+    assert "[session.bad_sequence]" in await client.say("MAIL FROM:<a@b.test>")
+    assert (await client.say("NOOP")).startswith("250 ")
+
+
+async def test_pipelined_commands_are_answered_in_one_write(opened: Open, pki: Pki) -> None:
+    server = await opened()
+    client = await Client.secured(server.port, pki.client_context())
+    await client.send(b"MAIL FROM:<a@b.test>\r\nRCPT TO:<c@op-a.mssante.test>\r\nDATA\r\n")
+    answers = await client.reader.read(4096)
+    assert [line[:3] for line in answers.split(b"\r\n")[:-1]] == [b"250", b"250", b"354"]
+
+
+async def test_a_session_refused_later_is_refused_at_the_next_mail(opened: Open, pki: Pki) -> None:
+    intake = MemoryIntake()
+    server = await opened(intake=intake)
+    client = await Client.secured(server.port, pki.client_context())
+    await client.envelope()
+    await client.send(b"x: y\r\n\r\n.\r\n")
+    assert (await client.reply()).startswith("250")
+    intake.refuse_session = decide(
+        rule("trust.certificate_revoked"), detail="serial 42 revoked", certificate="CN=client"
+    )
+    answer = await client.say("MAIL FROM:<a@b.test>")
+    assert answer.startswith("554-5.7.5")
+    assert "[trust.certificate_revoked]" in answer
+    assert "serial" not in answer
+    assert "[session.bad_sequence]" in await client.say("RCPT TO:<c@d.test>")
+
+
+async def test_no_certificate_reaches_the_intake_as_such(opened: Open, pki: Pki) -> None:
+    intake = MemoryIntake(refuse_session=decide(rule("session.client_certificate_missing")))
+    server = await opened(intake=intake)
+    client = await Client.secured(server.port, pki.client_context(certificate=False))
+    assert "[session.client_certificate_missing]" in await client.say("MAIL FROM:<a@b.test>")
+    assert intake.sessions[0].certificate is None
+
+
+@pytest.mark.parametrize(
+    ("line", "rule_name"),
+    [
+        ("MAIL FROM:a@b.test", "session.bad_address"),
+        ("MAIL FROM:<a@b.test> SIZE=10 SIZE=10", "session.syntax"),
+        ("MAIL FROM:<a@b.test> SIZE=abc", "session.syntax"),
+        ("MAIL FROM:<a@b.test> SIZE=" + "9" * 21, "session.syntax"),
+        ("MAIL FROM:<a@b.test> SIZE=99999999999", "session.message_too_large"),
+        ("MAIL FROM:<a@b.test> BODY=BINARYMIME", "session.syntax"),
+        ("MAIL FROM:<a@b.test> RET=ALL", "session.syntax"),
+        ("MAIL FROM:<a@b.test> ENVID=a+2", "session.syntax"),
+        ("MAIL FROM:<a@b.test> ENVID=" + "a" * 101, "session.syntax"),
+        ("MAIL FROM:<a@b.test> FOO=1", "session.parameter_unknown"),
+        ("MAIL FROM:<a@b.test> SMTPUTF8", "session.smtputf8_unsupported"),
+        ("MAIL FROM:<jos\xe9@b.test>", "session.smtputf8_unsupported"),
+        ("MAIL FROM:<Postmaster>", "session.bad_address"),
+        ("MAIL FROM:<a@b.test>RET=FULL", "session.bad_address"),
+        ("MAIL", "session.syntax"),
+        ("RCPT TO:<a@b.test>", "session.bad_sequence"),
+        ("DATA", "session.bad_sequence"),
+        ("BDAT 10 LAST", "session.command_unknown"),
+        ("RSET now", "session.syntax"),
+        ("EHLO", "session.syntax"),
+        ("EHLO a b", "session.syntax"),
+        ("EXPN team", "session.expn"),
+    ],
+)
+async def test_each_wrong_command_has_its_rule(opened: Open, pki: Pki, line: str, rule_name: str) -> None:
+    server = await opened()
+    client = await Client.secured(server.port, pki.client_context())
+    answer = await client.say(line)
+    assert f"[{rule_name}]" in answer
+    assert (await client.say("NOOP")).startswith("250")
+
+
+@pytest.mark.parametrize(
+    ("line", "good"),
+    [
+        ("RCPT TO:<c@d.test> NOTIFY=SUCCESS,FAILURE,DELAY ORCPT=rfc822;c+2Bx@d.test", True),
+        ("RCPT TO:<c@d.test> notify=never", True),
+        ("RCPT TO:<POSTMASTER>", True),
+        ("RCPT TO:<c@d.test> NOTIFY=NEVER,SUCCESS", False),
+        ("RCPT TO:<c@d.test> NOTIFY=SUCCESS,SUCCESS", False),
+        ("RCPT TO:<c@d.test> NOTIFY=", False),
+        ("RCPT TO:<c@d.test> ORCPT=c@d.test", False),
+        ("RCPT TO:<c@d.test> ORCPT=rfc822;" + "c" * 500, False),
+        ("RCPT TO:<>", False),
+    ],
+)
+async def test_recipients_and_their_parameters(opened: Open, pki: Pki, line: str, good: bool) -> None:
+    server = await opened()
+    client = await Client.secured(server.port, pki.client_context())
+    assert (await client.say("MAIL FROM:<> RET=HDRS ENVID=QQ314159 BODY=8BITMIME SIZE=1000")).startswith("250")
+    assert (await client.say(line)).startswith("250") is good
+
+
+async def test_the_parameters_reach_the_intake(opened: Open, pki: Pki) -> None:
+    intake = MemoryIntake()
+    server = await opened(intake=intake)
+    client = await Client.secured(server.port, pki.client_context())
+    await client.say("MAIL FROM:<> RET=HDRS ENVID=QQ314159 BODY=8BITMIME")
+    await client.say("RCPT TO:<Postmaster> NOTIFY=SUCCESS,DELAY ORCPT=rfc822;x@y.test")
+    await client.say("DATA")
+    await client.send(b"a: \xe9\r\n\r\n\xff\r\n.\r\n")
+    assert (await client.reply()).startswith("250")
+    transaction, content = intake.kept[0]
+    assert content == b"a: \xe9\r\n\r\n\xff\r\n"
+    assert transaction.sender is None
+    assert (transaction.ret, transaction.envid, transaction.eight_bit) == ("HDRS", "QQ314159", True)
+    recipient = transaction.recipients[0]
+    assert str(recipient.address) == "postmaster@op-a.mssante.test"
+    assert recipient.dsn.notify == {"SUCCESS", "DELAY"}
+    assert recipient.dsn.orcpt == "rfc822;x@y.test"
+
+
+async def test_refusals_are_per_recipient(opened: Open, pki: Pki) -> None:
+    unknown = decide(rule("trust.recipient_not_listed"), domain="evil.test")
+    intake = MemoryIntake(refused_recipients={"x@evil.test": unknown})
+    server = await opened(intake=intake)
+    client = await Client.secured(server.port, pki.client_context())
+    await client.say("MAIL FROM:<a@b.test>")
+    assert (await client.say("RCPT TO:<x@evil.test>")).startswith("550")
+    assert (await client.say("RCPT TO:<c@d.test>")).startswith("250")
+    await client.say("DATA")
+    await client.send(b"a: b\r\n\r\n.\r\n")
+    assert (await client.reply()).startswith("250")
+    assert [str(each.address) for each in intake.kept[0][0].recipients] == ["c@d.test"]
+
+
+@pytest.mark.parametrize("method", ["session", "sender", "recipient", "message"])
+async def test_a_broken_intake_is_a_451_and_tells_nothing(opened: Open, pki: Pki, method: str) -> None:
+    intake = MemoryIntake(broken=method)
+    server = await opened(intake=intake)
+    client = await Client.secured(server.port, pki.client_context())
+    await client.send(b"MAIL FROM:<a@b.test>\r\nRCPT TO:<c@d.test>\r\n")
+    answers = [await client.reply(), await client.reply()]
+    if method == "message":
+        await client.say("DATA")
+        await client.send(b"a: b\r\n\r\n.\r\n")
+        answers = [await client.reply()]
+    assert any("[store.unavailable]" in answer and answer.startswith("451-4.3.0") for answer in answers)
+    assert "Dupont" not in "".join(answers)
+    assert intake.kept == []
+    assert (await client.say("NOOP")).startswith("250")
+
+
+async def test_a_refused_message_is_not_kept_and_the_session_goes_on(opened: Open, pki: Pki) -> None:
+    intake = MemoryIntake(verdict=decide(rule("content.loop")))
+    server = await opened(intake=intake)
+    client = await Client.secured(server.port, pki.client_context())
+    await client.envelope()
+    await client.send(b"a: b\r\n\r\n.\r\n")
+    assert "[content.loop]" in await client.reply()
+    intake.verdict = decide(rule("session.accepted"))
+    await client.envelope()
+    await client.send(b"a: b\r\n\r\n.\r\n")
+    assert (await client.reply()).startswith("250")
+
+
+def _plain(login: str, password: str) -> str:
+    return base64.b64encode(f"\0{login}\0{password}".encode()).decode()
+
+
+async def test_submission_needs_tls_then_login(opened: Open, pki: Pki) -> None:
+    intake = MemoryIntake()
+    server = await opened(submission=True, intake=intake)
+    client = await Client.connect(server.port)
+    await client.reply()
+    assert "AUTH" not in await client.say("EHLO pc")
+    assert "[session.starttls_required]" in await client.say(f"AUTH PLAIN {_plain('a', 'b')}")
+    client.close()
+    client = await Client.secured(server.port, pki.client_context(certificate=False))
+    assert "AUTH PLAIN LOGIN OAUTHBEARER XOAUTH2\n" in await client.say("EHLO pc")
+    assert "[session.auth_required]" in await client.say("MAIL FROM:<jeanne@op-a.mssante.test>")
+    credentials = _plain("jeanne@op-a.mssante.test", "s3cret-device")
+    assert (await client.say(f"AUTH PLAIN {credentials}")).startswith("235 2.7.0")
+    assert "[session.auth_already_done]" in await client.say(f"AUTH PLAIN {credentials}")
+    assert (await client.envelope("jeanne@op-a.mssante.test")).startswith("354")
+    await client.send(b"a: b\r\n\r\n.\r\n")
+    assert (await client.reply()).startswith("250")
+    login = intake.kept[0][0].peer.login
+    assert login is not None
+    assert (login.account, login.means) == ("jeanne", "device")
+
+
+def _b64(text: str) -> str:
+    return base64.b64encode(text.encode()).decode()
+
+
+async def test_each_mechanism_logs_in(opened: Open, pki: Pki) -> None:
+    server = await opened(submission=True, implicit_tls=True)
+    address = "jeanne@op-a.mssante.test"
+    dialogues = [
+        [("AUTH PLAIN", "334 "), (_plain(address, "s3cret-device"), "235")],
+        [("AUTH LOGIN", "334 VXNlcm5hbWU6"), (_b64(address), "334 UGFzc3dvcmQ6"), (_b64("s3cret-device"), "235")],
+        [(f"AUTH LOGIN {_b64(address)}", "334"), (_b64("s3cret-device"), "235")],
+        [("AUTH EXTERNAL =", "235")],
+        [(f"AUTH EXTERNAL {_b64(address)}", "235")],
+        [(f"AUTH OAUTHBEARER {_b64(f'n,a={address},' + chr(1) + 'auth=Bearer tok.en' + chr(1) * 2)}", "235")],
+        [(f"AUTH XOAUTH2 {_b64(f'user={address}' + chr(1) + 'auth=Bearer tok.en' + chr(1) * 2)}", "235")],
+    ]
+    for dialogue in dialogues:
+        client = await Client.connect(server.port, pki.client_context())
+        assert (await client.reply()).startswith("220")
+        assert "EXTERNAL" in await client.say("EHLO pc")
+        for line, expected in dialogue:
+            assert (await client.say(line)).startswith(expected), line
+        client.close()
+
+
+async def test_a_refused_token_is_explained_before_it_is_refused(opened: Open, pki: Pki) -> None:
+    server = await opened(submission=True, implicit_tls=True)
+    client = await Client.connect(server.port, pki.client_context())
+    await client.reply()
+    await client.say("EHLO pc")
+    address = "jeanne@op-a.mssante.test"
+    for mechanism, message in (
+        ("OAUTHBEARER", f"n,a={address},\x01auth=Bearer old\x01\x01"),
+        ("XOAUTH2", f"user={address}\x01auth=Bearer old\x01\x01"),
+    ):
+        challenge = await client.say(f"AUTH {mechanism} {_b64(message)}")
+        assert challenge.startswith("334 ")
+        assert b'"status"' in base64.b64decode(challenge[4:])
+        assert "[session.auth_failed]" in await client.say("AQ==")
+
+
+@pytest.mark.parametrize(
+    ("line", "rule_name"),
+    [
+        ("AUTH", "session.syntax"),
+        ("AUTH CRAM-MD5", "session.auth_mechanism_unknown"),
+        ("AUTH EXTERNAL =", "session.auth_mechanism_unknown"),
+        ("AUTH PLAIN !!!", "session.auth_malformed"),
+        ("AUTH PLAIN " + _b64("no nulls"), "session.auth_malformed"),
+        ("AUTH PLAIN " + _b64("other\0jeanne@op-a.mssante.test\0s3cret-device"), "session.auth_malformed"),
+        ("AUTH PLAIN " + _plain("jeanne@op-a.mssante.test", "wrong"), "session.auth_failed"),
+        ("AUTH PLAIN " + _plain("nobody@op-a.mssante.test", "s3cret-device"), "session.auth_failed"),
+        ("AUTH OAUTHBEARER " + _b64("p=tls-unique,,\x01auth=Bearer x\x01\x01"), "session.auth_malformed"),
+    ],
+)
+async def test_each_wrong_login_has_its_rule(opened: Open, pki: Pki, line: str, rule_name: str) -> None:
+    server = await opened(submission=True)
+    client = await Client.secured(server.port, pki.client_context(certificate=False))
+    assert f"[{rule_name}]" in await client.say(line)
+    assert "[session.auth_required]" in await client.say("MAIL FROM:<a@b.test>")
+
+
+async def test_a_login_can_be_cancelled(opened: Open, pki: Pki) -> None:
+    server = await opened(submission=True)
+    client = await Client.secured(server.port, pki.client_context(certificate=False))
+    await client.say("AUTH LOGIN")
+    assert "[session.auth_cancelled]" in await client.say("*")
+
+
+async def test_three_failed_logins_end_the_session(opened: Open, pki: Pki) -> None:
+    server = await opened(submission=True)
+    client = await Client.secured(server.port, pki.client_context(certificate=False))
+    for _ in range(2):
+        await client.say("AUTH PLAIN " + _plain("a@b.test", "wrong"))
+    assert "[session.auth_failed]" in await client.say("AUTH PLAIN " + _plain("a@b.test", "wrong"))
+    assert "[session.too_many_errors]" in await client.reply()
+    assert await client.closed()
+
+
+async def test_a_broken_authenticator_lets_nobody_in(opened: Open, pki: Pki) -> None:
+    server = await opened(submission=True, authenticator=MemoryAuthenticator(broken=True))
+    client = await Client.secured(server.port, pki.client_context(certificate=False))
+    answer = await client.say("AUTH PLAIN " + _plain("jeanne@op-a.mssante.test", "s3cret-device"))
+    assert answer.startswith("454-4.7.0")
+    assert "[session.auth_required]" in await client.say("MAIL FROM:<a@b.test>")
+
+
+async def test_a_session_refused_after_login_is_not_logged_in(opened: Open, pki: Pki) -> None:
+    refusal = decide(rule("session.rate_limited"))
+    server = await opened(submission=True, intake=MemoryIntake(refuse_session=refusal))
+    client = await Client.secured(server.port, pki.client_context(certificate=False))
+    answer = await client.say("AUTH PLAIN " + _plain("jeanne@op-a.mssante.test", "s3cret-device"))
+    assert "[session.rate_limited]" in answer
+    assert "[session.auth_required]" in await client.say("MAIL FROM:<a@b.test>")
+
+
+@pytest.mark.parametrize("line", ["GET / HTTP/1.1", "POST /x HTTP/1.0", "Host: smtp", "PRI * HTTP/2.0"])
+async def test_other_protocols_are_hung_up_on(opened: Open, line: str) -> None:
+    server = await opened()
+    client = await Client.connect(server.port)
+    await client.reply()
+    assert "[session.wrong_protocol]" in await client.say(line)
+    assert await client.closed()
+
+
+async def test_limits_of_command_lines(opened: Open) -> None:
+    server = await opened()
+    client = await Client.connect(server.port)
+    await client.reply()
+    await client.send(b"EHLO " + b"a" * 4000)
+    assert "[session.line_too_long]" in await client.reply()
+    assert await client.closed()
+
+
+@pytest.mark.parametrize("octets", [b"NOOP\nNOOP\r\n", b"NOOP\rNOOP\r\n", b"NO\0OP\r\n", b"NOOP\n"])
+async def test_bare_line_ends_in_commands(opened: Open, octets: bytes) -> None:
+    server = await opened()
+    client = await Client.connect(server.port)
+    await client.reply()
+    await client.send(octets)
+    assert "[session.bare_line_end]" in await client.reply()
+    assert await client.closed()
+
+
+async def test_content_sent_before_354_is_a_reason_to_hang_up(opened: Open, pki: Pki) -> None:
+    intake = MemoryIntake()
+    server = await opened(intake=intake)
+    client = await Client.secured(server.port, pki.client_context())
+    await client.send(b"MAIL FROM:<a@b.test>\r\nRCPT TO:<c@d.test>\r\nDATA\r\na: b\r\n\r\n.\r\n")
+    answers = [await client.reply() for _ in range(3)]
+    assert "[session.bad_pipelining]" in answers[2]
+    assert await client.closed()
+    assert intake.kept == []
+
+
+async def test_too_many_errors_junk_recipients_connections(opened: Open, pki: Pki) -> None:
+    limits = Limits(**{**QUICK, "hard_errors": 3, "junk_commands": 5, "recipients": 2, "connections_per_ip": 2})
+    server = await opened(limits=limits)
+    client = await Client.secured(server.port, pki.client_context())
+    await client.say("MAIL FROM:<a@b.test>")
+    for number in range(2):
+        assert (await client.say(f"RCPT TO:<u{number}@d.test>")).startswith("250")
+    assert (await client.say("RCPT TO:<u3@d.test>")).startswith("452-4.5.3")
+    await client.say("FOO")
+    await client.send(b"FOO\r\n")
+    assert "[session.command_unknown]" in await client.reply()
+    assert "[session.too_many_errors]" in await client.reply()
+    assert await client.closed()
+    client = await Client.secured(server.port, pki.client_context())
+    for _ in range(5):
+        assert (await client.say("NOOP")).startswith("250")
+    assert "[session.too_many_errors]" in await client.say("NOOP")
+    one, two = await Client.connect(server.port), await Client.connect(server.port)
+    assert {(await one.reply())[:3], (await two.reply())[:3]} == {"220"}
+    three = await Client.connect(server.port)
+    assert "[session.too_many_connections]" in await three.reply()
+    assert await three.closed()
+
+
+async def test_too_large_declared_or_not(opened: Open, pki: Pki) -> None:
+    intake = MemoryIntake()
+    server = await opened(intake=intake, limits=Limits(**{**QUICK, "message_size": 1000}))
+    client = await Client.secured(server.port, pki.client_context())
+    assert "[session.message_too_large]" in await client.say("MAIL FROM:<a@b.test> SIZE=1001")
+    await client.envelope()
+    await client.send(b"a: b\r\n\r\n" + b"x" * 500 + b"\r\n" + b"x" * 600 + b"\r\n.\r\n")
+    assert "[session.message_too_large]" in await client.reply()
+    await client.envelope()
+    await client.send(b"a: b\r\n\r\n" + b"x" * 500 + b"\r\n.\r\n")
+    assert (await client.reply()).startswith("250")
+    assert len(intake.kept) == 1
+
+
+async def test_drain_says_421_to_who_waits_and_lets_a_message_end(opened: Open, pki: Pki) -> None:
+    intake = MemoryIntake(gate=asyncio.Event())
+    server = await opened(intake=intake)
+    idle = await Client.secured(server.port, pki.client_context())
+    busy = await Client.secured(server.port, pki.client_context())
+    await busy.envelope()
+    port = server.port
+    draining = asyncio.create_task(server.drain())
+    assert "[session.shutting_down]" in await idle.reply()
+    await busy.send(b"a: b\r\n\r\n.\r\n")
+    await asyncio.sleep(0.05)
+    assert intake.gate is not None
+    intake.gate.set()
+    assert (await busy.reply()).startswith("250")
+    assert "[session.shutting_down]" in await busy.reply()
+    await asyncio.wait_for(draining, 5)
+    with pytest.raises(OSError, match="onnect"):
+        await Client.connect(port)
+
+
+async def test_a_client_that_leaves_after_the_dot_does_not_cancel_the_commit(opened: Open, pki: Pki) -> None:
+    intake = MemoryIntake(gate=asyncio.Event())
+    server = await opened(intake=intake)
+    client = await Client.secured(server.port, pki.client_context())
+    await client.envelope()
+    await client.send(b"a: b\r\n\r\n.\r\n")
+    await asyncio.sleep(0.1)
+    client.close()
+    await asyncio.sleep(0.1)
+    assert intake.gate is not None
+    intake.gate.set()
+    await asyncio.sleep(0.05)
+    assert len(intake.kept) == 1
+    assert server.connections() == ()
+
+
+async def test_a_supervisor_sees_and_closes_sessions(opened: Open, pki: Pki) -> None:
+    server = await opened()
+    client = await Client.secured(server.port, pki.client_context())
+    assert [each.peer.helo for each in server.connections()] == ["client.test"]
+    revoked = decide(rule("trust.certificate_revoked"), certificate="CN=client")
+    closed = server.close_where(lambda each: each.peer.certificate is not None, revoked)
+    assert closed == 1
+    assert "[trust.certificate_revoked]" in await client.reply()
+    assert await client.closed()
