@@ -90,12 +90,7 @@ class PathReader:
         intermediates: Iterable[x509.Certificate] = (),
         revocation: RevocationStatus | None = None,
     ) -> None:
-        self._store = crypto.X509Store()
-        self._anchors = tuple(anchors)
-        for anchor in self._anchors:
-            self._store.add_cert(crypto.X509.from_cryptography(anchor))
-        # An anchor may be the intermediate authority itself (MSS-016).
-        self._store.set_flags(crypto.X509StoreFlags.PARTIAL_CHAIN)
+        self._anchors = tuple(crypto.X509.from_cryptography(anchor) for anchor in anchors)
         self._intermediates = OrderedDict((one.fingerprint(_SHA256), one) for one in intermediates)
         self._revocation = revocation
         self._known: OrderedDict[bytes, _Read] = OrderedDict()
@@ -143,9 +138,8 @@ class PathReader:
         self, certificates: Sequence[x509.Certificate], now: datetime
     ) -> tuple[tuple[x509.Certificate, ...], str]:
         untrusted = [*certificates[1:], *self._intermediates.values()]
-        self._store.set_time(now.astimezone(UTC).replace(tzinfo=None))
         context = crypto.X509StoreContext(
-            self._store,
+            self._store(now),
             crypto.X509.from_cryptography(certificates[0]),
             [crypto.X509.from_cryptography(one) for one in untrusted],
         )
@@ -155,6 +149,16 @@ class PathReader:
             return (), VERIFY_WORDS.get(int(refused.errors[0]), "bad_chain")
         path = tuple(one.to_cryptography() for one in found)
         return path, _path_problem(path)
+
+    def _store(self, now: datetime) -> crypto.X509Store:
+        # A new store each time: OpenSSL keeps the first verification time a store was ever given.
+        store = crypto.X509Store()
+        for anchor in self._anchors:
+            store.add_cert(anchor)
+        # An anchor may be the intermediate authority itself (MSS-016).
+        store.set_flags(crypto.X509StoreFlags.PARTIAL_CHAIN)
+        store.set_time(now.astimezone(UTC).replace(tzinfo=None))
+        return store
 
     def _remember(self, digest: bytes, read: _Read) -> None:
         self._known[digest] = read

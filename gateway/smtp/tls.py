@@ -190,7 +190,7 @@ def handshake_reason(error: BaseException) -> str:
         return "cut"
     if not isinstance(error, ssl.SSLError):
         return "other"
-    reason = error.reason or ""
+    reason = getattr(error, "reason", None) or ""
     for prefix in ("TLSV1_ALERT_", "TLSV13_ALERT_", "SSLV3_ALERT_"):
         if reason.startswith(prefix):
             return f"alert_{reason.removeprefix(prefix).lower()}"
