@@ -20,7 +20,8 @@ from mailboxes.headers import Field, Media, fields, file_names, select
 from mailboxes.mime import LIMITS, Limits, Part, walk
 from mailboxes.summary import MESSAGE, MULTIPART, BadSummary, Summary, encode, section, unpack
 from mailboxes.words import BaseSubject, base_subject, decode_part, decode_words, preview, unfold
-from policies.address import Address, AddressError, addresses, entries
+from policies.address import AddressError, addresses, entries
+from policies.values import Address
 
 __all__ = [
     "AMBIGUOUS",

@@ -22,6 +22,7 @@ NO_PARTS = b'("text" "plain" ("charset" "us-ascii") NIL NIL "7bit" 0 0)'
 NO_PARTS_EXTENDED = b'("text" "plain" ("charset" "us-ascii") NIL NIL "7bit" 0 0 NIL NIL NIL NIL)'
 
 _UNQUOTABLE = re.compile(rb'["\\\x00\r\n\x80-\xff]')
+_SPACES = re.compile(rb"[ \t\r\n]++")
 _ESCAPED = re.compile(rb'["\\]')
 _LIST = (b"to", b"cc", b"bcc")
 
@@ -41,8 +42,12 @@ def nstring(value: bytes | None) -> bytes:
 
 
 def _first(values: Values, name: bytes) -> bytes | None:
+    """The first value on one line; where it was folded, runs of white space count as one space."""
     found = values.get(name)
-    return unfold(found[0]) if found else None
+    if found is None:
+        return None
+    value = found[0].strip(b" \t\r\n")
+    return _SPACES.sub(b" ", value) if b"\n" in value else value
 
 
 def envelope(values: Values, limit: int = 1000) -> bytes:

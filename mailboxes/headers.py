@@ -60,11 +60,11 @@ class Media(NamedTuple):
 
 def fields(data: bytes, start: int = 0, end: int | None = None) -> tuple[Field, ...]:
     """The fields of the header block ``data[start:end]``, with their offsets."""
-    found = []
-    for match in FIELDS.finditer(data, start, len(data) if end is None else end):
-        if match.lastindex == 2:
-            found.append(Field(match[1].lower(), match.start(), match.end(), match.start(2)))
-    return tuple(found)
+    return tuple(
+        Field(match[1].lower(), match.start(), match.end(), match.start(2))
+        for match in FIELDS.finditer(data, start, len(data) if end is None else end)
+        if match.lastindex == 2
+    )
 
 
 def select(header: bytes, names: Collection[bytes], *, exclude: bool = False) -> bytes:
@@ -72,10 +72,11 @@ def select(header: bytes, names: Collection[bytes], *, exclude: bool = False) ->
 
     ``header`` ends with its blank line, which is answered too (RFC 9051 6.4.5.1).
     """
-    kept = []
-    for match in FIELDS.finditer(header):
-        if match.lastindex == 2 and (match[1].lower() in names) is not exclude:
-            kept.append(match[0])
+    kept = [
+        match[0]
+        for match in FIELDS.finditer(header)
+        if match.lastindex == 2 and (match[1].lower() in names) is not exclude
+    ]
     if kept and not kept[-1].endswith(b"\n"):
         kept.append(b"\r\n")
     kept.append(b"\r\n")
@@ -142,18 +143,17 @@ def _bare(text: bytes) -> bytes:
 def join_pieces(parameters: list[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
     """RFC 2231 3 and 4.1: ``name*0``, ``name*1*``... become one ``name`` (or ``name*`` when a piece is encoded)."""
     whole: list[tuple[bytes, bytes]] = []
+    extended: list[tuple[bytes, bytes]] = []  # ``name*``: after the plain ones, as Dovecot orders them
     pieces: dict[bytes, dict[int, tuple[bytes, bool]]] = {}
     for name, value in parameters:
         base, star, number = name.partition(b"*")
         encoded = number.endswith(b"*")
         digits = number.removesuffix(b"*")
         if not star or not digits.isdigit() or len(digits) > 4:
-            whole.append((name, value))
+            (extended if star else whole).append((name, value))
         else:
             pieces.setdefault(base.lower(), {}).setdefault(int(digits), (value, encoded))
-    for base, numbered in pieces.items():
-        whole.append(_joined(base, numbered))
-    return whole
+    return whole + extended + [_joined(base, numbered) for base, numbered in pieces.items()]
 
 
 def _joined(base: bytes, numbered: dict[int, tuple[bytes, bool]]) -> tuple[bytes, bytes]:

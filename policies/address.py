@@ -338,6 +338,7 @@ class _Reader:
             raise AddressError("syntax")
         (self._spec if self._angle else self._tokens).append(_Token(kind, text, self._gap))
         self._gap = False
+        self._comment = b""  # only a comment that ends the element names its owner
 
     def _special(self, special: bytes) -> None:
         if special == b"@":
