@@ -41,7 +41,7 @@ def release(cursor: Any, counts: Mapping[int, int]) -> list[str]:
     kept: list[tuple[int, int]] = []
     gone: list[int] = []
     blobs: list[str] = []
-    for body_id, refs, blob in dict.fromkeys(_HELD(cursor, sorted(counts))):
+    for body_id, refs, blob in _HELD(cursor, sorted(counts)):
         if refs > counts[body_id]:
             kept.append((-counts[body_id], body_id))
         else:

@@ -64,7 +64,7 @@ _ALL = Sql(f"SELECT {COLUMNS} FROM folder WHERE mailbox_id = ? ORDER BY name")  
 _BY_NAME = Sql(f"SELECT {COLUMNS} FROM folder WHERE mailbox_id = ? AND name = ?")  # noqa: S608
 _BY_ID = Sql(f"SELECT {COLUMNS} FROM folder WHERE mailbox_id = ? AND id = ?")  # noqa: S608
 _LOCK = Sql(f"SELECT {COLUMNS} FROM folder WHERE mailbox_id = ? AND id = ?", lock=True)  # noqa: S608
-_INSERT = Sql(f"INSERT INTO folder ({COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, 1, 1, 0, 0, 0, 0)")
+_INSERT = Sql(f"INSERT INTO folder ({COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, 1, 1, 0, 0, 0, 0)")  # noqa: S608
 _STATE = Sql("SELECT next_folder, last_uidvalidity FROM mailbox_state WHERE mailbox_id = ?", lock=True)
 _STATE_SET = Sql("UPDATE mailbox_state SET next_folder = ?, last_uidvalidity = ? WHERE mailbox_id = ?")
 _RENAME = Sql("UPDATE folder SET name = ? WHERE mailbox_id = ? AND id = ?")

@@ -249,3 +249,16 @@ def unwrap_key(cipher: AESGCM, wrapped: bytes, mailbox_id: int, body_id: int) ->
     if wrapped[:1] != FORMAT:
         raise Corrupted("unknown format of a wrapped key")
     return _decrypt(cipher, wrapped[1:13], wrapped[13:], b"%d/%d" % (mailbox_id, body_id))
+
+
+def seal_value(cipher: AESGCM, value: bytes, context: bytes) -> bytes:
+    """A small value (METADATA) under a mailbox's key: format byte, nonce, ciphertext and tag."""
+    nonce = os.urandom(NONCE_BYTES)
+    return FORMAT + nonce + cipher.encrypt(nonce, value, b"value" + context)
+
+
+def open_value(cipher: AESGCM, sealed: bytes, context: bytes) -> bytes:
+    """The reverse; raises :class:`Corrupted`."""
+    if sealed[:1] != FORMAT:
+        raise Corrupted("unknown format of a value")
+    return _decrypt(cipher, sealed[1:13], sealed[13:], b"value" + context)

@@ -1,0 +1,178 @@
+"""Rows of entries: the messages of a folder, and what happens to them, inside a transaction.
+
+Promise: UIDs of a folder grow for ever and are given while its row is locked, so no process gives one twice. Each change
+of a folder raises its MODSEQ by one, and everything changed at once bears that MODSEQ (RFC 7162 3.1). UIDs erased are
+remembered with the MODSEQ of their erasure, so VANISHED is exact. Counters of the folder row follow in the same
+transaction.
+Failure: what :mod:`mailboxes.folder_rows` raises; ``ValueError`` for a flag operation that does not exist.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+from mailboxes import flags as flagging
+from mailboxes.folder_rows import FolderRow
+from mailboxes.sql import InList, Insert, Sql
+from mailboxes.store import Changes, Entry, FlagChange
+
+_FIELDS = "uid, modseq, flags, size, internal_date, save_date, body_id, key, thread_id"
+_INSERT = Insert("entry", "mailbox_id folder_id uid modseq flags size internal_date save_date body_id key thread_id")
+_ALL = Sql(f"SELECT {_FIELDS} FROM entry WHERE mailbox_id = ? AND folder_id = ? ORDER BY uid")  # noqa: S608
+_RANGE = Sql(
+    f"SELECT {_FIELDS} FROM entry WHERE mailbox_id = ? AND folder_id = ? AND uid BETWEEN ? AND ? ORDER BY uid"  # noqa: S608
+)
+_LISTED = InList(f"SELECT {_FIELDS} FROM entry WHERE mailbox_id = ? AND folder_id = ? AND uid IN (...)")  # noqa: S608
+_SINCE = Sql(
+    f"SELECT {_FIELDS} FROM entry WHERE mailbox_id = ? AND folder_id = ? AND modseq > ? ORDER BY uid"  # noqa: S608
+)
+_VANISHED = Sql("SELECT uid FROM expunged WHERE mailbox_id = ? AND folder_id = ? AND modseq > ? ORDER BY uid")
+_UIDS = Sql("SELECT uid FROM entry WHERE mailbox_id = ? AND folder_id = ? ORDER BY uid")
+_FLAG = Sql("UPDATE entry SET flags = ?, modseq = ? WHERE mailbox_id = ? AND folder_id = ? AND uid = ?")
+_DELETE = Sql("DELETE FROM entry WHERE mailbox_id = ? AND folder_id = ? AND uid = ?")
+_DELETE_ALL = tuple(
+    Sql(f"DELETE FROM {table} WHERE mailbox_id = ? AND folder_id = ?")  # noqa: S608
+    for table in ("entry", "expunged")
+)
+_EXPUNGED = Insert("expunged", "mailbox_id folder_id modseq uid")
+_COUNT = Sql(
+    "UPDATE folder SET uidnext = ?, modseq = ?, messages = messages + ?, unseen = unseen + ?, bytes = bytes + ?"
+    " WHERE mailbox_id = ? AND id = ?"
+)
+
+DENSE = 4
+"""UIDs this much apart on average are still read as one range: skipping rows is cheaper than naming them."""
+
+
+class New(NamedTuple):
+    """A message about to have a UID. ``key`` is already wrapped for the mailbox; ``flags`` is canonical."""
+
+    flags: str
+    size: int
+    internal_date: int
+    save_date: int
+    body_id: int
+    key: bytes
+    thread_id: int
+
+
+def read_all(cursor: Any, mailbox_id: int, folder_id: int) -> list[Entry]:
+    """Every entry in UID order."""
+    return list(map(Entry._make, _ALL(cursor, mailbox_id, folder_id).fetchall()))
+
+
+def read_some(cursor: Any, mailbox_id: int, folder_id: int, uids: Sequence[int]) -> list[Entry]:
+    """The entries among ``uids``, in UID order; UIDs that do not exist are left out."""
+    wanted = sorted(set(uids))
+    if not wanted:
+        return []
+    low, high = wanted[0], wanted[-1]
+    if high - low < DENSE * len(wanted):
+        rows = _RANGE(cursor, mailbox_id, folder_id, low, high).fetchall()
+        named = set(wanted)
+        return [Entry._make(row) for row in rows if row[0] in named]
+    rows = _LISTED(cursor, wanted, mailbox_id, folder_id)
+    return sorted(map(Entry._make, rows))
+
+
+def read_changes(cursor: Any, folder: FolderRow, since: int) -> Changes:
+    """What happened after MODSEQ ``since``; when the history does not reach back so far, every missing UID vanished."""
+    mailbox_id, folder_id = folder.mailbox_id, folder.id
+    if since >= folder.modseq:
+        return Changes(folder.modseq, folder.uidnext, [], [])
+    changed = list(map(Entry._make, _SINCE(cursor, mailbox_id, folder_id, since).fetchall()))
+    if since < folder.history_from:
+        there = {row[0] for row in _UIDS(cursor, mailbox_id, folder_id).fetchall()}
+        vanished = [uid for uid in range(1, folder.uidnext) if uid not in there]
+    else:
+        vanished = [row[0] for row in _VANISHED(cursor, mailbox_id, folder_id, since).fetchall()]
+    return Changes(folder.modseq, folder.uidnext, changed, vanished)
+
+
+def add(cursor: Any, folder: FolderRow, messages: Sequence[New]) -> tuple[FolderRow, list[int]]:
+    """Give ``messages`` the next UIDs of a locked folder. Returns the folder as it is now and the UIDs."""
+    modseq = folder.modseq + 1
+    uids = list(range(folder.uidnext, folder.uidnext + len(messages)))
+    _INSERT(
+        cursor,
+        [(folder.mailbox_id, folder.id, uid, modseq, *message) for uid, message in zip(uids, messages, strict=True)],
+    )
+    now = folder._replace(
+        uidnext=folder.uidnext + len(messages),
+        modseq=modseq,
+        messages=folder.messages + len(messages),
+        unseen=folder.unseen + _unseen(messages),
+        bytes=folder.bytes + sum(message.size for message in messages),
+    )
+    return count(cursor, folder, now), uids
+
+
+def remove(cursor: Any, folder: FolderRow, entries: Sequence[Entry]) -> FolderRow:
+    """Erase entries of a locked folder and remember their UIDs. References to bodies are the caller's business."""
+    modseq = folder.modseq + 1
+    place = (folder.mailbox_id, folder.id)
+    _DELETE.many(cursor, [(*place, one.uid) for one in entries])
+    _EXPUNGED(cursor, [(*place, modseq, one.uid) for one in entries])
+    now = folder._replace(
+        modseq=modseq,
+        messages=folder.messages - len(entries),
+        unseen=folder.unseen - _unseen(entries),
+        bytes=folder.bytes - sum(one.size for one in entries),
+    )
+    return count(cursor, folder, now)
+
+
+def clear(cursor: Any, folder: FolderRow) -> None:
+    """Erase every entry of a folder that is about to disappear, history included."""
+    for statement in _DELETE_ALL:
+        statement(cursor, folder.mailbox_id, folder.id)
+
+
+def set_flags(
+    cursor: Any, folder: FolderRow, entries: Sequence[Entry], change: FlagChange
+) -> tuple[FolderRow, list[Entry], list[int]]:
+    """STORE on a locked folder: the folder now, the entries now, the UIDs UNCHANGEDSINCE protected.
+
+    An entry whose flags stay the same keeps its MODSEQ.
+    """
+    modseq = folder.modseq + 1
+    limit = change.unchanged_since
+    after: list[Entry] = []
+    altered: list[Entry] = []
+    refused: list[int] = []
+    unseen = 0
+    for one in entries:
+        if limit is not None and one.modseq > limit:
+            refused.append(one.uid)
+            continue
+        new = flagging.change(one.flags, change.operation, change.flags)
+        if new != one.flags:
+            unseen += flagging.has(one.flags, flagging.SEEN) - flagging.has(new, flagging.SEEN)
+            one = one._replace(flags=new, modseq=modseq)
+            altered.append(one)
+        after.append(one)
+    if altered:
+        place = (folder.mailbox_id, folder.id)
+        _FLAG.many(cursor, [(one.flags, modseq, *place, one.uid) for one in altered])
+        folder = count(cursor, folder, folder._replace(modseq=modseq, unseen=folder.unseen + unseen))
+    return folder, after, refused
+
+
+def _unseen(messages: Sequence[New] | Sequence[Entry]) -> int:
+    return sum(not flagging.has(message.flags, flagging.SEEN) for message in messages)
+
+
+def count(cursor: Any, before: FolderRow, now: FolderRow) -> FolderRow:
+    """Write the counters of a locked folder."""
+    _COUNT(
+        cursor,
+        now.uidnext,
+        now.modseq,
+        now.messages - before.messages,
+        now.unseen - before.unseen,
+        now.bytes - before.bytes,
+        now.mailbox_id,
+        now.id,
+    )
+    return now

@@ -1,0 +1,148 @@
+"""Puts sealed messages into folders of many mailboxes, inside the transaction that accepts them.
+
+Promise: a batch costs a few statements, whatever its length; each folder's row is locked once and its UIDs are given
+together. One recipient's refusal does not harm the others.
+Failure: per delivery, as a value: :class:`MailboxGone`, :class:`OverQuota`, :class:`NoSuchFolder` (a mailbox without
+INBOX). Database errors propagate.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from typing import Any
+
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+from mailboxes import body_rows, entry_rows, folder_rows
+from mailboxes.commit import Unit
+from mailboxes.flags import canonical_text
+from mailboxes.folder_rows import INBOX_ID, FolderRow
+from mailboxes.keys import Keyring, wrap_key
+from mailboxes.sql import InList, Sql
+from mailboxes.store import Delivery, MailboxGone, NoSuchFolder, OverQuota, Placed, StoreError
+
+_LIMITS = InList("SELECT mailbox_id, bytes_limit FROM mailbox_state WHERE mailbox_id IN (...)")
+_USED = InList("SELECT mailbox_id, SUM(bytes) FROM folder WHERE mailbox_id IN (...) GROUP BY mailbox_id")
+_INBOXES = InList(
+    f"SELECT {folder_rows.COLUMNS} FROM folder WHERE id = {INBOX_ID} AND mailbox_id IN (...) ORDER BY mailbox_id",  # noqa: S608
+    lock=True,
+)
+_USED_BY_ONE = Sql("SELECT SUM(bytes), SUM(messages) FROM folder WHERE mailbox_id = ?")
+_LIMIT_OF_ONE = Sql("SELECT bytes_limit FROM mailbox_state WHERE mailbox_id = ?")
+
+Place = tuple[int, int]
+
+
+def deliver(unit: Unit, keyring: Keyring, deliveries: Sequence[Delivery]) -> list[Placed | StoreError]:
+    """Place every delivery; outcomes in order. The bodies' rows must be in the same transaction already."""
+    outcomes: list[Placed | StoreError | None] = [None] * len(deliveries)
+    mailboxes = sorted({delivery.mailbox_id for delivery in deliveries})
+    ciphers = _ciphers(unit, keyring, mailboxes)
+    room = _room(unit.cursor, mailboxes)
+    folders = _folders(unit.cursor, mailboxes, deliveries)
+    chosen: dict[Place, list[int]] = defaultdict(list)
+    for index, delivery in enumerate(deliveries):
+        place = folders.get((delivery.mailbox_id, delivery.folder)) or folders.get((delivery.mailbox_id, "INBOX"))
+        outcomes[index] = refusal = _refusal(delivery, ciphers, room, place)
+        if refusal is None and place is not None:
+            chosen[(place.mailbox_id, place.id)].append(index)
+    rows = {(row.mailbox_id, row.id): row for row in folders.values()}
+    for key, indexes in sorted(chosen.items()):
+        placed = _fill(unit, rows[key], [deliveries[index] for index in indexes], ciphers[key[0]])
+        for index, one in zip(indexes, placed, strict=True):
+            outcomes[index] = one
+    kept = [
+        delivery.sealed.body_id for delivery, one in zip(deliveries, outcomes, strict=True) if isinstance(one, Placed)
+    ]
+    body_rows.hold(unit.cursor, kept)
+    return [one if one is not None else NoSuchFolder("no INBOX") for one in outcomes]
+
+
+def _ciphers(unit: Unit, keyring: Keyring, mailboxes: Sequence[int]) -> dict[int, AESGCM]:
+    found = {}
+    for mailbox_id in mailboxes:
+        try:
+            found[mailbox_id] = keyring.key(unit.connection, mailbox_id)
+        except MailboxGone:
+            continue
+    return found
+
+
+def _room(cursor: Any, mailboxes: Sequence[int]) -> dict[int, int]:
+    """Bytes left in each mailbox that has a limit."""
+    limits = {mailbox_id: limit for mailbox_id, limit in _LIMITS(cursor, mailboxes) if limit}
+    if not limits:
+        return {}
+    used = dict(_USED(cursor, list(limits)))
+    return {mailbox_id: limit - int(used.get(mailbox_id) or 0) for mailbox_id, limit in limits.items()}
+
+
+def _folders(cursor: Any, mailboxes: Sequence[int], deliveries: Sequence[Delivery]) -> dict[tuple[int, str], FolderRow]:
+    """The folders deliveries name, by mailbox and name, locked."""
+    found = {}
+    for row in _INBOXES(cursor, mailboxes):
+        folder = FolderRow._make(row)
+        found[(folder.mailbox_id, folder.name)] = folder
+    named = {(delivery.mailbox_id, delivery.folder) for delivery in deliveries if delivery.folder != "INBOX"}
+    for mailbox_id, name in sorted(named):
+        try:
+            seen = folder_rows.by_name(cursor, mailbox_id, name)
+            found[(mailbox_id, name)] = folder_rows.lock(cursor, mailbox_id, seen.id)
+        except NoSuchFolder:
+            continue  # it goes to INBOX
+    return found
+
+
+def _refusal(
+    delivery: Delivery, ciphers: dict[int, AESGCM], room: dict[int, int], place: FolderRow | None
+) -> StoreError | None:
+    """Why this delivery cannot be; None after taking its room."""
+    mailbox_id = delivery.mailbox_id
+    if mailbox_id not in ciphers:
+        return MailboxGone(f"mailbox {mailbox_id} has no key")
+    if place is None:
+        return NoSuchFolder("no INBOX")
+    if mailbox_id in room:
+        if room[mailbox_id] < delivery.sealed.size:
+            return OverQuota(f"mailbox {mailbox_id} is full")
+        room[mailbox_id] -= delivery.sealed.size
+    return None
+
+
+def _fill(unit: Unit, folder: FolderRow, deliveries: Sequence[Delivery], cipher: AESGCM) -> list[Placed]:
+    now = int(unit.now)
+    messages = [new_entry(delivery, cipher, now) for delivery in deliveries]
+    after, uids = entry_rows.add(unit.cursor, folder, messages)
+    unit.touched(folder.mailbox_id, folder.id)
+    return [Placed(folder.mailbox_id, folder.id, uid, after.modseq) for uid in uids]
+
+
+def new_entry(delivery: Delivery, cipher: AESGCM, now: int) -> entry_rows.New:
+    """The row of a delivery, its key wrapped for the mailbox."""
+    sealed = delivery.sealed
+    return entry_rows.New(
+        flags=canonical_text(delivery.flags),
+        size=sealed.size,
+        internal_date=delivery.internal_date or now,
+        save_date=now,
+        body_id=sealed.body_id,
+        key=wrap_key(cipher, sealed.data_key, delivery.mailbox_id, sealed.body_id),
+        thread_id=delivery.thread_id,
+    )
+
+
+def use(cursor: Any, mailbox_id: int) -> tuple[int, int, int]:
+    """Bytes used, bytes allowed (0: no limit), messages of one mailbox."""
+    row = _USED_BY_ONE(cursor, mailbox_id).fetchone()
+    limit = _LIMIT_OF_ONE(cursor, mailbox_id).fetchone()
+    if limit is None:
+        raise MailboxGone(f"mailbox {mailbox_id} is not here")
+    return int(row[0] or 0), int(limit[0]), int(row[1] or 0)
+
+
+def demand_room(cursor: Any, mailbox_id: int, size: int) -> None:
+    """Raise :class:`OverQuota` when ``size`` more bytes do not fit."""
+    used, limit, _messages = use(cursor, mailbox_id)
+    if limit and used + size > limit:
+        raise OverQuota(f"mailbox {mailbox_id} is full")
