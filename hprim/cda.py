@@ -50,6 +50,7 @@ def read(
 ) -> Document:
     """The document in ``data``. ``announced``: the mail says ``X-MSS-INS: O``. ``inside``: the archive that holds it."""
     try:
+        findings.spend_markup(data)
         root = parse(data, skip=_BODY)
     except Unreadable as error:
         refuse_unreadable(error, name or place.member or place.part, place, findings)

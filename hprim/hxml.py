@@ -22,6 +22,7 @@ def read(data: bytes, place: Place, findings: Findings, today: date, *, name: st
     """Every patient of the file."""
     findings.add("HID-017", place, format="HPRIM XML")
     try:
+        findings.spend_markup(data)
         root = parse(data)
     except Unreadable as error:
         refuse_unreadable(error, name or place.part, place, findings)

@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from hprim.model import Place, Problem, Rule, Severity, Words
+from hprim.xmlsafe import Unreadable
 
 N, W, R, S = Severity.NOTE, Severity.WARN, Severity.REFUSE, Severity.SAFETY
 
@@ -989,16 +990,35 @@ APICRYPT = Profile(name="apicrypt", require_header=True, channel="apicrypt")
 """Mail to Apicrypt users: the header is compulsory and the subject travels in clear."""
 
 _LIMIT = 500
+MAX_MARKUP = 700_000
+MAX_LINES = 600_000
 
 
 class Findings:
-    """Problems gathered while one message is read: at most 500, so that hostile input cannot fill memory."""
+    """Problems gathered while one message is read (at most 500), and the work still allowed for it.
 
-    __slots__ = ("problems", "profile")
+    The budget is for the whole message, so that a thousand small hostile parts cost no more than one large part.
+    """
+
+    __slots__ = ("lines", "markup", "problems", "profile")
 
     def __init__(self, profile: Profile) -> None:
         self.profile = profile
         self.problems: list[Problem] = []
+        self.markup = MAX_MARKUP
+        self.lines = MAX_LINES
+
+    def spend_markup(self, data: bytes) -> None:
+        """Count the tags of an XML text before it is parsed; :class:`hprim.xmlsafe.Unreadable` when the budget is gone."""
+        self.markup -= data.count(b"<")
+        if self.markup < 0:
+            raise Unreadable("trop de balises XML dans le message", "too much XML markup in the message")
+
+    def spend_lines(self, data: bytes) -> None:
+        """Count the lines of a text before it is cut; same failure."""
+        self.lines -= min(data.count(b"\n") + data.count(b"\r"), 200_000)
+        if self.lines < 0:
+            raise Unreadable("trop de lignes dans le message", "too many lines in the message")
 
     def add(
         self, name: str, place: Place, severity: Severity | None = None, /, **parameters: str | Words | int

@@ -13,7 +13,7 @@ from datetime import date
 from hprim import dates, fields, insrules
 from hprim.header import split
 from hprim.hl7 import Signs, part
-from hprim.model import Document, Format, Identifier, Patient, Place, Source, Traits, Words
+from hprim.model import Document, Format, Identifier, Patient, Place, Severity, Source, Traits, Words
 from hprim.rules import Findings
 
 MAX_SEGMENTS = 50_000
@@ -47,14 +47,14 @@ def signs(line: str) -> Signs | None:
     return Signs(line[1], c[0], c[1], c[2], c[3])
 
 
-def segments(lines: tuple[str, ...], sign: str) -> list[Segment]:
-    """The segments of the file, ``A`` lines glued to what they continue."""
+def segments(lines: tuple[str, ...], sign: str, before: int = 0) -> list[Segment]:
+    """The segments of the file, ``A`` lines glued to what they continue; ``before`` lines precede the first."""
     glued: list[tuple[list[str], int]] = []
     for index, line in enumerate(lines[:MAX_SEGMENTS]):
         if line.startswith("A" + sign) and glued:
             glued[-1][0].append(line[2:])
         elif line.strip():
-            glued.append(([line], index + 1))
+            glued.append(([line], before + index + 1))
     return [Segment(tuple("".join(pieces).split(sign, 60)), number) for pieces, number in glued]
 
 
@@ -62,24 +62,19 @@ def read(data: bytes, place: Place, findings: Findings, today: date, *, name: st
     """Every patient of the file, and its sender, receiver and version."""
     findings.add("HID-017", place, format="HPRIM Santé")
     text = split(data, declared)
-    lines = _from_head(text.lines)
-    s = signs(lines[0]) if lines else None
+    start = next((i for i, line in enumerate(text.lines[:50]) if signs(line)), 0)
+    s = signs(text.lines[start])
     if s is None:
         detail = Words("segment H illisible", "unreadable H segment")
         findings.add("MSS-114", place, name=name or "HPRIM Santé", detail=detail)
         return Document(Format.HPRIM_SANTE, place, name=name, size=len(data))
-    every = segments(lines, s.field)
+    every = segments(text.lines[start:], s.field, start)
     _structure(every, place, name, findings)
     people = [seg for seg in every if seg.at(0) == "P"]
     patients = tuple(_patient(seg, s, place.at(seg.line), findings, today) for seg in people[:MAX_PATIENTS])
     return Document(
         Format.HPRIM_SANTE, place, name=name, size=len(data), patients=patients, details=_details(every[0], s)
     )
-
-
-def _from_head(lines: tuple[str, ...]) -> tuple[str, ...]:
-    start = next((i for i, line in enumerate(lines[:50]) if signs(line)), 0)
-    return lines[start:]
 
 
 def _details(head: Segment, s: Signs) -> dict[str, str]:
@@ -114,7 +109,7 @@ def _patient(seg: Segment, s: Signs, place: Place, findings: Findings, today: da
     sex = seg.at(8).upper()
     birth_name = " ".join(part(seg.at(6), 0, s.component).split())
     if seg.at(9) or seg.at(27):
-        findings.add("HID-069", place, None)
+        findings.add("HID-069", place, Severity.WARN)
     traits = Traits(
         birth_surname=birth_name,
         surname="" if birth_name else surname,

@@ -1,0 +1,85 @@
+"""What a part is, from its first bytes: names and declared types lie.
+
+Promise: cheap (the first 64 KiB), no parsing, no exception. Failure: :attr:`hprim.model.Format.OTHER`. Source: HID-017, HID-009.
+"""
+
+from __future__ import annotations
+
+import re
+
+from hprim import cda, hxml, sante
+from hprim.model import Format
+from hprim.xmlsafe import root_of, trimmed
+
+HPRIM_NAMES = (".hpr", ".hprim", ".hpm", ".hpm1", ".hpm2", ".hpm3")
+_SEEN = 65_536
+_HL7 = re.compile(rb"(?:MSH|FHS|BHS)[^A-Za-z0-9\s]")
+_MAIL_LINE = re.compile(rb"[!-9;-~]{1,70}:")
+_MAIL_NAMES = re.compile(
+    rb"(?:^|\n)(?:from|to|subject|date|message-id|mime-version|received|return-path|content-type):", re.IGNORECASE
+)
+_APICRYPT = (b"#BINASCII1#", b"$APICRYPT")
+
+
+def is_hprim_name(name: str) -> bool:
+    """A file name by which senders mean HPRIM (Médecins or Santé)."""
+    return name.lower().endswith(HPRIM_NAMES)
+
+
+def detect(data: bytes, name: str = "", media_type: str = "", *, mail: bool = False) -> Format:
+    """The format of ``data``. ``mail``: it may be a whole message (a file given on the command line)."""
+    head = data[:_SEEN]
+    if not head.strip(b" \t\r\n\x00\xef\xbb\xbf"):
+        return Format.EMPTY if len(data) <= _SEEN else Format.OTHER
+    if b"%PDF-" in head[:1024] and head.lstrip()[:5] == b"%PDF-":
+        return Format.PDF
+    if head[:4] in (b"PK\x03\x04", b"PK\x05\x06"):
+        return Format.ZIP
+    if name.lower().endswith(".apz") or any(sign in head[:8_192] for sign in _APICRYPT):
+        return Format.APICRYPT
+    return _markup(head, media_type) or _text(head, name, mail=mail)
+
+
+def _markup(head: bytes, media_type: str) -> Format | None:
+    start = trimmed(head)[:1_024]
+    lower = start.lower()
+    if lower.startswith((b"<!doctype html", b"<html")) or media_type.lower() == "text/html":
+        return Format.HTML
+    if not start.startswith(b"<") and start[:2] not in (b"\xff\xfe", b"\xfe\xff"):
+        return None
+    root = root_of(head)
+    if root is None:
+        return Format.XML if lower.startswith((b"<?xml", b"<!doctype")) else None
+    if root[1].lower() == "html":
+        return Format.HTML
+    if root == (cda.NAMESPACE, "ClinicalDocument"):
+        return Format.CDA
+    return Format.HPRIM_XML if root[0].rstrip("/") == hxml.NAMESPACE else Format.XML
+
+
+def _text(head: bytes, name: str, *, mail: bool) -> Format:
+    bare = head.lstrip(b"\xef\xbb\xbf \t\r\n\x0b")
+    if _HL7.match(bare):
+        return Format.HL7
+    if any(_is_sante(line) for line in _first_lines(bare)):
+        return Format.HPRIM_SANTE
+    if mail and _MAIL_LINE.match(head) and len(_MAIL_NAMES.findall(head)) >= 2:
+        return Format.MAIL
+    if b"\x00" in head[:4_096] and not is_hprim_name(name) and b"****FIN" not in head and head[:2] not in _UTF16:
+        return Format.OTHER
+    return Format.TEXT
+
+
+_UTF16 = (b"\xff\xfe", b"\xfe\xff")
+
+
+def _first_lines(head: bytes) -> list[bytes]:
+    return re.split(rb"\r\n|\n|\r", head[:4_096], maxsplit=5)[:5]
+
+
+def _is_sante(line: bytes) -> bool:
+    if not line.startswith(b"H") or len(line) > 2_000:
+        return False
+    text = line.decode("latin-1")
+    s = sante.signs(text)
+    return s is not None and text.count(s.field) >= 10

@@ -1,0 +1,374 @@
+"""``IHE_XDM.zip``: the archive, its METADATA.XML, its documents, and whether the three agree.
+
+Promise: each document named by the metadata is found, measured and hashed; each CDA is read, those the metadata forgot included;
+the identity written in the metadata is one more reading, compared elsewhere (:mod:`hprim.consistency`).
+Failure: an archive that cannot be read safely gives a document without patient and MSS-091 or MSS-114.
+Source: MSS-090 to MSS-092, HID-075, HID-076; IHE ITI TF-2 3.32, TF-3 4.2 (XDM, document metadata), ECO.2.1.2.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import date
+
+from hprim import cda, dates, hl7, insrules
+from hprim.cda import refuse_unreadable
+from hprim.ins import SOCIAL_SECURITY
+from hprim.model import Document, Format, Identifier, Patient, Place, Severity, Source, Traits, Words, mask
+from hprim.rules import Findings
+from hprim.xmlsafe import MAX_BYTES, Node, Unreadable, parse, root_of
+from hprim.zipsafe import Archive, Entry, open_archive
+
+EXTRINSIC = "urn:uuid:7edca82f-054d-47f2-a032-9b2a5b5186c1"
+ENTRY_PATIENT = "urn:uuid:58a6f841-87b3-4a3e-92fd-a8ffeff98427"
+ENTRY_UNIQUE = "urn:uuid:2e82c1f6-a085-4c72-9da3-8640a32e42ab"
+SET_PATIENT = "urn:uuid:6b5aea1a-874d-4603-a4bc-96a0a7b38446"
+SET_UNIQUE = "urn:uuid:96fdda7c-d067-4183-912e-bf5ee74998a8"
+SET_SOURCE = "urn:uuid:554ac39e-e3fe-47fe-b233-965d2a147832"
+TYPE_CODE = "urn:uuid:f0306f51-975f-434e-a61c-c59651d33983"
+CONFIDENTIALITY = "urn:uuid:f4f85eac-e6cb-4883-b524-f2705394840f"
+MAX_METADATA = 4 << 20
+MAX_SUBSETS = 20
+_FLAG_NAMES = {"INVISIBLE_REPRESENTANTS_LEGAUX": "INVISIBLE_REP_LEGAUX"}
+
+
+@dataclass(frozen=True, slots=True)
+class DocumentEntry:
+    """One ``ExtrinsicObject``: where its document is, how long, its hash, and whose it says it is."""
+
+    uri: str
+    hash: str
+    size: str
+    unique_id: str
+    type_code: str
+    mime: str
+    patient_id: Identifier | None
+    source_id: Identifier | None
+    info: tuple[str, ...]
+    confidentiality: tuple[str, ...] = ()
+
+
+@dataclass(slots=True)
+class _Contents:
+    """What is gathered while an archive is read."""
+
+    documents: list[Document] = field(default_factory=list)
+    readings: list[Patient] = field(default_factory=list)
+    used: set[str] = field(default_factory=set)
+    flags: dict[str, str] = field(default_factory=dict)
+    problems: int = 0
+
+
+def is_named_xdm(name: str) -> bool:
+    """``IHE_XDM.zip`` and its spellings (MSS-090)."""
+    bare = name.rpartition("/")[2].lower().replace("-", "_")
+    return bare.startswith("ihe_xdm") and bare.endswith(".zip")
+
+
+def _metadata_of(archive: Archive) -> list[Entry]:
+    return [e for e in archive.entries if e.name.rpartition("/")[2].upper() == "METADATA.XML"][:MAX_SUBSETS]
+
+
+def read(
+    data: bytes,
+    place: Place,
+    findings: Findings,
+    today: date,
+    *,
+    name: str = "",
+    expected: bool = True,
+    announced: bool = False,
+) -> tuple[Document, ...]:
+    """The archive and each document in it. ``expected``: its name or the subject says it is an XDM archive."""
+    try:
+        archive = open_archive(data)
+        _refuse_hidden(archive)
+        metadata = _metadata_of(archive)
+        if not metadata and not expected and not _has_cda(archive):
+            return (Document(Format.ZIP, place, name=name, size=len(data)),)
+        return _read_all(archive, metadata, place, findings, today, name, announced)
+    except Unreadable as error:
+        refuse_unreadable(error, name, place, findings)
+        return (Document(Format.XDM if expected else Format.ZIP, place, name=name, size=len(data)),)
+
+
+def _refuse_hidden(archive: Archive) -> None:
+    for entry in archive.entries:
+        if entry.encrypted:
+            raise Unreadable(
+                "archive chiffrée : son contenu ne peut pas être contrôlé", "encrypted archive: cannot be checked"
+            )
+        if archive.peek(entry, 4) == b"PK\x03\x04" and not _office(entry.name):
+            raise Unreadable("archive contenue dans une archive", "an archive inside an archive")
+
+
+def _office(name: str) -> bool:
+    return name.lower().endswith((".docx", ".xlsx", ".pptx", ".odt", ".ods", ".odp"))
+
+
+def _looks_xml(archive: Archive, entry: Entry) -> bool:
+    head = archive.peek(entry, 64).lstrip(b"\xef\xbb\xbf \t\r\n")
+    return head.startswith(b"<") or archive.peek(entry, 2) in (b"\xff\xfe", b"\xfe\xff")
+
+
+def _has_cda(archive: Archive) -> bool:
+    candidates = [e for e in archive.entries if e.name.lower().endswith(".xml") and _looks_xml(archive, e)][:20]
+    return any(_is_cda(archive.peek(e, 8_192)) for e in candidates)
+
+
+def _is_cda(data: bytes) -> bool:
+    return root_of(data) == (cda.NAMESPACE, "ClinicalDocument")
+
+
+def _read_all(
+    archive: Archive, metadata: list[Entry], place: Place, findings: Findings, today: date, name: str, announced: bool
+) -> tuple[Document, ...]:
+    contents = _Contents()
+    if not metadata:
+        detail = Words("l'archive n'a pas de METADATA.XML", "the archive has no METADATA.XML")
+        findings.add("MSS-090", place, detail=detail)
+    for one in metadata:
+        _read_subset(archive, one, place, findings, today, contents, announced)
+    _read_forgotten(archive, place, findings, today, contents, announced, warn=bool(metadata))
+    restrictions = ",".join(f"{k}={v}" for k, v in sorted(contents.flags.items()))
+    head = Document(
+        Format.XDM,
+        place,
+        name=name,
+        size=len(archive.data),
+        patients=tuple(contents.readings),
+        details={"restrictions": restrictions} if restrictions else {},
+    )
+    return (head, *contents.documents)
+
+
+def _read_subset(
+    archive: Archive,
+    metadata: Entry,
+    place: Place,
+    findings: Findings,
+    today: date,
+    contents: _Contents,
+    announced: bool,
+) -> None:
+    here = Place(place.part, member=metadata.name)
+    contents.used.add(metadata.name)
+    try:
+        content = archive.read(metadata, MAX_METADATA)
+        findings.spend_markup(content)
+        root = parse(content)
+    except Unreadable as error:
+        refuse_unreadable(error, metadata.name, here, findings)
+        return
+    entries = [entry_of(n) for n in root.walk() if n.name == "ExtrinsicObject"]
+    if not entries:
+        _incoherent(here, findings, "METADATA.XML ne décrit aucun document", "METADATA.XML describes no document")
+    _submission_set(root, entries, here, findings)
+    for entry in entries[:100]:
+        _read_entry(archive, metadata, entry, place, findings, today, contents, announced)
+
+
+def _incoherent(place: Place, findings: Findings, fr: str, en: str, severity: Severity | None = None) -> None:
+    findings.add("MSS-092", place, severity, detail=Words(fr, en))
+
+
+def slots(node: Node) -> dict[str, list[str]]:
+    """The slots of an ebRIM object: lower-case name to values (spellings of names vary)."""
+    found: dict[str, list[str]] = {}
+    for slot in node.all("Slot")[:200]:
+        values = [" ".join(v.text.split()) for v in slot.all("ValueList", "Value")[:100]]
+        found.setdefault(slot.get("name").lower(), []).extend(values)
+    return found
+
+
+def _external(node: Node, scheme: str, name: str) -> str:
+    for one in node.all("ExternalIdentifier")[:50]:
+        said = one.one("Name", "LocalizedString")
+        if one.get("identificationScheme").lower() == scheme or (said and said.get("value") == name):
+            return one.get("value")
+    return ""
+
+
+def _codes(node: Node, scheme: str) -> tuple[str, ...]:
+    found = (c for c in node.all("Classification")[:100] if c.get("classificationScheme").lower() == scheme)
+    return tuple(c.get("nodeRepresentation") for c in found)
+
+
+def _uri(values: Iterable[str]) -> str:
+    """The URI slot; long ones are cut in numbered pieces (``1|…``, ``2|…``)."""
+    pieces = [v for v in values if v]
+    if len(pieces) > 1 and all(p[:1].isdigit() and "|" in p[:4] for p in pieces):
+        pieces = [p.partition("|")[2] for p in sorted(pieces, key=lambda p: p.partition("|")[0].zfill(3))]
+        return "".join(pieces)
+    return pieces[0] if pieces else ""
+
+
+def entry_of(node: Node) -> DocumentEntry:
+    """The document entry that an ``ExtrinsicObject`` holds."""
+    found = slots(node)
+    patient = _external(node, ENTRY_PATIENT, "XDSDocumentEntry.patientId")
+    source = next(iter(found.get("sourcepatientid", [])), "")
+    return DocumentEntry(
+        uri=_uri(found.get("uri", [])),
+        hash=next(iter(found.get("hash", [])), "").lower(),
+        size=next(iter(found.get("size", [])), ""),
+        unique_id=_external(node, ENTRY_UNIQUE, "XDSDocumentEntry.uniqueId"),
+        type_code=next(iter(_codes(node, TYPE_CODE)), ""),
+        mime=node.get("mimeType"),
+        patient_id=hl7.cx(patient) if patient else None,
+        source_id=hl7.cx(source) if source else None,
+        info=tuple(found.get("sourcepatientinfo", [])),
+        confidentiality=_codes(node, CONFIDENTIALITY),
+    )
+
+
+def _submission_set(root: Node, entries: list[DocumentEntry], place: Place, findings: Findings) -> None:
+    """The submission set is about the same patient as its entries."""
+    for package in (n for n in root.walk() if n.name == "RegistryPackage"):
+        raw = _external(package, SET_PATIENT, "XDSSubmissionSet.patientId")
+        known = {e.patient_id for e in entries if e.patient_id}
+        if raw and known and hl7.cx(raw) not in known:
+            findings.add("HID-075", place)
+
+
+def _find(archive: Archive, metadata: Entry, uri: str) -> Entry | None:
+    relative = uri.replace("\\", "/").removeprefix("./").lstrip("/")
+    folder = metadata.folder
+    return archive.find(f"{folder}/{relative}" if folder else relative) or archive.find(relative)
+
+
+def _read_entry(
+    archive: Archive,
+    metadata: Entry,
+    entry: DocumentEntry,
+    place: Place,
+    findings: Findings,
+    today: date,
+    contents: _Contents,
+    announced: bool,
+) -> None:
+    here = Place(place.part, member=metadata.name)
+    for code in entry.confidentiality:
+        flag = _FLAG_NAMES.get(code.upper(), code.upper())
+        if flag in hl7.RESTRICTIONS:
+            contents.flags[flag] = "Y"
+    file = _find(archive, metadata, entry.uri) if entry.uri else None
+    member = file.name if file else metadata.name
+    reading = _reading(entry, Place(place.part, member=member), findings)
+    contents.readings.append(reading)
+    if file is None:
+        fr, en = f"le document {mask(entry.uri)} est absent", f"document {mask(entry.uri)} is missing"
+        _incoherent(here, findings, fr, en)
+        return
+    contents.used.add(file.name)
+    document = _check_file(archive, file, entry, place, findings, today, announced)
+    contents.documents.append(document)
+
+
+def _check_file(
+    archive: Archive,
+    file: Entry,
+    entry: DocumentEntry,
+    place: Place,
+    findings: Findings,
+    today: date,
+    announced: bool,
+) -> Document:
+    here = Place(place.part, member=file.name)
+    if entry.size and entry.size.lstrip("0") != str(file.size):
+        _incoherent(here, findings, "taille différente de celle annoncée", "size differs from the announced one")
+    if _looks_xml(archive, file):
+        data = archive.read(file, MAX_BYTES)
+        digests = (hashlib.sha1(data, usedforsecurity=False).hexdigest(), hashlib.sha256(data).hexdigest())
+        _check_hash(entry, digests, here, findings)
+        return _xml_document(data, file, entry, place, findings, today, announced)
+    _check_hash(entry, archive.digest(file), here, findings)
+    kind = Format.PDF if archive.peek(file, 5) == b"%PDF-" else Format.OTHER
+    return Document(kind, here, name=file.name, size=file.size, code=entry.type_code, inside=place.part)
+
+
+def _check_hash(entry: DocumentEntry, digests: tuple[str, str], place: Place, findings: Findings) -> None:
+    if not entry.hash:
+        _incoherent(
+            place, findings, "empreinte absente des métadonnées", "hash missing from the metadata", Severity.WARN
+        )
+    elif entry.hash not in digests:
+        _incoherent(
+            place,
+            findings,
+            "le document a été modifié ou remplacé (empreinte différente)",
+            "the document was altered or swapped (hash differs)",
+        )
+
+
+def _xml_document(
+    data: bytes, file: Entry, entry: DocumentEntry, place: Place, findings: Findings, today: date, announced: bool
+) -> Document:
+    here = Place(place.part, member=file.name)
+    if not _is_cda(data):
+        try:
+            findings.spend_markup(data)
+            parse(data, skip=frozenset({"component"}))
+        except Unreadable as error:
+            refuse_unreadable(error, file.name, here, findings)
+        return Document(Format.XML, here, name=file.name, size=len(data), inside=place.part)
+    document = cda.read(
+        data, here, findings, today, name=file.name, inside=place.part or "archive", announced=announced
+    )
+    if entry.unique_id and document.identifier and entry.unique_id != document.identifier:
+        fr = "l'identifiant unique des métadonnées n'est pas celui du document"
+        _incoherent(here, findings, fr, "the metadata's unique identifier is not the document's", Severity.WARN)
+    if entry.type_code and document.code and entry.type_code != document.code:
+        fr = "le type des métadonnées n'est pas celui du document"
+        _incoherent(here, findings, fr, "the metadata's type is not the document's", Severity.WARN)
+    return document
+
+
+def _reading(entry: DocumentEntry, place: Place, findings: Findings) -> Patient:
+    """The identity that the metadata give, as one more source."""
+    said = dict(i.partition("|")[::2] for i in reversed(entry.info))
+    birth, used, first, used_first, listed = hl7.names(said.get("PID-5", ""), hl7.Signs())
+    sex = said.get("PID-8", "").strip().upper()
+    traits = Traits(
+        birth_surname=birth,
+        used_surname=used,
+        first_name=first,
+        used_first_name=used_first,
+        first_names=listed,
+        birth_date=dates.read_compact(said.get("PID-7", "")),
+        sex=sex if sex in ("M", "F") else "",
+    )
+    ids = tuple(dict.fromkeys(i for i in (entry.source_id, entry.patient_id) if i and i.extension))
+    if not ids:
+        fr = "identifiant du patient absent des métadonnées"
+        _incoherent(place, findings, fr, "patient identifier missing from the metadata", Severity.WARN)
+    insrules.check_identifiers(ids, traits, place, findings)
+    if entry.patient_id and entry.patient_id.root in SOCIAL_SECURITY:
+        findings.add("HID-051", place, oid=entry.patient_id.root)
+    return Patient(Source.XDM, place, traits, insrules.ins_ids(ids, findings.profile), ids)
+
+
+def _read_forgotten(
+    archive: Archive,
+    place: Place,
+    findings: Findings,
+    today: date,
+    contents: _Contents,
+    announced: bool,
+    *,
+    warn: bool,
+) -> None:
+    """CDA documents that no metadata names: the recipient may never see them, or see another patient's."""
+    for file in archive.entries:
+        if file.name in contents.used or not _looks_xml(archive, file) or not _is_cda(archive.peek(file, 8_192)):
+            continue
+        here = Place(place.part, member=file.name)
+        if warn:
+            fr, en = "document présent mais absent des métadonnées", "document present but not in the metadata"
+            _incoherent(here, findings, fr, en, Severity.WARN)
+        data = archive.read(file, MAX_BYTES)
+        contents.documents.append(
+            cda.read(data, here, findings, today, name=file.name, inside=place.part or "archive", announced=announced)
+        )
