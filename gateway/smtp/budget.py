@@ -58,11 +58,14 @@ class Budget:
         place = asyncio.get_running_loop().create_future()
         self._queue.append((octets, place))
         try:
-            await asyncio.wait_for(asyncio.shield(place), self.patience)
-        except (TimeoutError, asyncio.CancelledError) as over:
+            # asyncio.wait_for would swallow a cancellation that comes with the answer
+            async with asyncio.timeout(self.patience):
+                await asyncio.shield(place)
+        except TimeoutError:
             self._leave(octets, place)
-            if isinstance(over, TimeoutError):
-                raise BudgetTimeout from None
+            raise BudgetTimeout from None
+        except asyncio.CancelledError:
+            self._leave(octets, place)
             raise
 
     def release(self, octets: int) -> None:

@@ -80,6 +80,9 @@ class Buckets:
             self._levels.popitem(last=False)
         return allowed
 
+    def __len__(self) -> int:
+        return len(self._levels)
+
     def empty(self, key: str) -> bool:
         """True when the next :meth:`allow` would say no; takes nothing."""
         return bool(self._rate.per_minute) and self._level(key) < 1.0

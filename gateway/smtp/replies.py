@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import unicodedata
 
-from policies.decision import Decision, Language, Rule
+from policies.decision import Decision, Rule
 
 _LIMIT = 510  # without CRLF
 _ASCII = {
@@ -22,11 +22,14 @@ _SPACES = str.maketrans(
     dict.fromkeys(map(chr, [*range(0x21), 0x7F, 0x85, 0xA0, 0x2007, 0x2009, 0x202F, 0x2028, 0x2029]), " ")
 )
 
-_plain: dict[Rule, bytes] = {}
+_plain: dict[str, bytes] = {}
+_templates: dict[str, tuple[str, str]] = {}
 
 
 def ascii_text(text: str) -> str:
     """``text`` in printable ASCII: accents dropped, typographic signs replaced, anything else a question mark."""
+    if text.isascii() and text.isprintable():
+        return " ".join(text.split())
     text = text.translate(_SPACES).replace("« ", "«").replace(" »", "»").translate(_TABLE)
     kept = "".join(sign for sign in unicodedata.normalize("NFKD", text) if not unicodedata.combining(sign))
     printable = kept.translate(_SPACES).encode("ascii", "replace").decode("ascii")
@@ -37,9 +40,9 @@ def reply(decision: Decision) -> bytes:
     """The whole reply to a decision. Replies without parameters are built once per rule."""
     if decision.parameters:
         return _build(decision)
-    known = _plain.get(decision.rule)
+    known = _plain.get(decision.rule.name)
     if known is None:
-        known = _plain[decision.rule] = _build(decision)
+        known = _plain[decision.rule.name] = _build(decision)
     return known
 
 
@@ -61,9 +64,18 @@ def _build(decision: Decision) -> bytes:
 def _lines(decision: Decision) -> list[str]:
     tag = f" [{decision.rule.name}]"
     room = _LIMIT - 4 - len(decision.enhanced) - 1 - len(tag)
-    languages: tuple[Language, ...] = ("fr", "en")
-    texts = [ascii_text(f"{decision.sentence(each)} {decision.remedy(each)}") for each in languages]
+    filled = {name: ascii_text(value) for name, value in decision.parameters.items()}
+    texts = [template.format_map(filled) for template in _template(decision.rule)]
     return [f"{decision.enhanced} {piece}{tag}" for text in texts for piece in _wrapped(text, room)]
+
+
+def _template(rule: Rule) -> tuple[str, str]:
+    """Both sentences of a rule with their remedies, transliterated once."""
+    known = _templates.get(rule.name)
+    if known is None:
+        known = ascii_text(f"{rule.fr} {rule.remedy_fr}"), ascii_text(f"{rule.en} {rule.remedy_en}")
+        _templates[rule.name] = known
+    return known
 
 
 def _wrapped(text: str, room: int) -> list[str]:
