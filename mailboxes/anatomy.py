@@ -268,8 +268,12 @@ def _preview(data: bytes, parts: list[Part]) -> str:
 # --------------------------------------------------------------------------- the stored form
 
 
-def pack(anatomy: Anatomy) -> bytes:
-    """The summary IMAP serves from (:class:`mailboxes.summary.Summary`)."""
+def pack(anatomy: Anatomy, added: int = 0) -> bytes:
+    """The summary IMAP serves from (:class:`mailboxes.summary.Summary`).
+
+    ``added`` octets of header fields will be stored before the message that was dissected (a trace, Return-Path): all
+    offsets move by as much, and the added fields become part of the top header.
+    """
     values = anatomy.values
     texts = [anatomy.envelope, anatomy.bodystructure, anatomy.body]
     texts += [_utf8(anatomy.preview), _utf8(anatomy.subject)]
@@ -277,14 +281,16 @@ def pack(anatomy: Anatomy) -> bytes:
     texts += [_utf8(anatomy.message_id), _utf8(" ".join(anatomy.in_reply_to[:1]))]
     texts.append(_utf8(" ".join(anatomy.references)) if b"references" in values else b"")
     texts += [_first_local(values, name) for name in (b"from", b"to", b"cc")]
-    return encode(anatomy.size, anatomy.header_end, anatomy.date, texts, [_row(part) for part in anatomy.parts])
+    rows = [_row(part, added) for part in anatomy.parts]
+    return encode(anatomy.size + added, anatomy.header_end + added, anatomy.date, texts, rows)
 
 
-def _row(part: Part) -> tuple[int, int, int, int, int]:
+def _row(part: Part, added: int) -> tuple[int, int, int, int, int]:
     kind = part.media.main.lower()
     flags = MULTIPART * (kind == b"multipart" and bool(part.children))
     flags |= MESSAGE * (kind == b"message" and bool(part.children))
-    return part.header_start, part.body_start, part.body_end, part.parent & 0xFFFF, flags
+    start = part.header_start + added if part.index else 0
+    return start, part.body_start + added, part.body_end + added, part.parent & 0xFFFF, flags
 
 
 def _utf8(text: str) -> bytes:

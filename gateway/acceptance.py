@@ -1,0 +1,74 @@
+"""One durable commit: the body, the rows of local recipients, the queue rows of remote ones, the journal entry.
+
+Promise: when :func:`accept` has returned and its transaction committed, every recipient of the message has it in a
+mailbox or in the queue, and the journal says so; before that, nobody has anything (design: accept is deliver, MSS-040).
+Messages accepted at the same time share the transaction.
+Failure: an item whose mailbox is full or gone raises that :class:`mailboxes.store.StoreError`; the committer then runs
+the items one by one, so that only this one is undone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from gateway.relay import queue
+from gateway.relay.queue import Queued
+from mailboxes.commit import Unit
+from mailboxes.sqlstore import deliver, hold_body, put_body
+from mailboxes.store import Delivery, Placed, Sealed, StoreError
+from policies.events import Event, Kind
+from policies.retry import Schedule
+
+
+@dataclass(frozen=True, slots=True)
+class Acceptance:
+    """One judged message, ready to be committed. ``also`` runs in the same transaction (tracking, absence replies)."""
+
+    message: str
+    sealed: Sealed
+    deliveries: tuple[tuple[str, Delivery], ...]  # recipient key, delivery
+    queued: tuple[Queued, ...]
+    event: Event
+    also: tuple[Callable[[Unit], None], ...] = field(default=())
+
+
+class Acceptor:
+    """The handler the committer groups messages under; one instance per process, so that they share transactions."""
+
+    def __init__(self, schedule: Schedule, keyring: object, queued: Callable[[], None]) -> None:
+        self._schedule = schedule
+        self._keyring = keyring
+        self._queued = queued
+
+    def accept(self, unit: Unit, items: list[Acceptance]) -> list[None]:
+        """Commit ``items``. Raises the first :class:`StoreError` met."""
+        put_body(unit, [item.sealed for item in items])
+        unit.emit(*(item.event for item in items))
+        self._deliver(unit, items)
+        rows = [row for item in items for row in item.queued]
+        if rows:
+            for item in items:
+                if item.queued:
+                    hold_body(unit, item.sealed, len(item.queued))
+            queue.enqueue(unit, rows, self._schedule)
+            unit.after_commit(self._queued)
+        for item in items:
+            for work in item.also:
+                work(unit)
+        return [None] * len(items)
+
+    def _deliver(self, unit: Unit, items: list[Acceptance]) -> None:
+        pairs = [(item.message, key, delivery) for item in items for key, delivery in item.deliveries]
+        if not pairs:
+            return
+        placed = deliver(unit, [delivery for _, _, delivery in pairs])
+        for (message, key, delivery), outcome in zip(pairs, placed, strict=True):
+            if isinstance(outcome, StoreError):
+                raise outcome
+            unit.emit(_delivered(message, key, delivery, outcome))
+
+
+def _delivered(message: str, key: str, delivery: Delivery, placed: Placed) -> Event:
+    detail = {"folder": delivery.folder, "uid": placed.uid}
+    return Event(Kind.DELIVERED, message=message, recipient=key, mailbox=placed.mailbox_id, detail=detail)

@@ -1,0 +1,109 @@
+"""From the anatomy of a message to the facts policies judge: who wrote, what it holds, where it points.
+
+Promise: addresses come from the strict reader only; a field it refuses becomes an ``unreadable`` fact, never a guess.
+Failure: none; whatever cannot be read is said to be so.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+from mailboxes.anatomy import OVER_LIMIT, Anatomy, Listed
+from mailboxes.words import decode_part
+from policies.address import AddressError, parse
+from policies.content import ContentFacts
+from policies.redirection import FORWARD_MARKS, POINTING_FIELDS, Pointers
+from policies.sender import Originators
+from policies.values import Address
+
+REFUSED = OVER_LIMIT | {"bare_cr", "bare_lf", "nul", "duplicate_content_type", "encoded_container"}
+"""Problems that make two programs read two messages; other oddities of field software are let through."""
+
+_POINTING = tuple(sorted(name.encode("ascii") for name in POINTING_FIELDS))
+_MARKS = tuple(sorted(name.encode("ascii") for name in FORWARD_MARKS))
+_MAILTO = re.compile(rb"<mailto:([^>?\s]{1,320})", re.IGNORECASE)
+_ORGANISER = re.compile(rb"^ORGANIZER[^:\r\n]{0,400}:(?:\"?mailto:)?([^\r\n]{1,320})", re.IGNORECASE | re.MULTILINE)
+_CALENDAR_FOLD = re.compile(rb"\r?\n[ \t]")  # RFC 5545 3.1: the white space goes too
+_CALENDAR_OCTETS = 256 * 1024
+_CALENDARS = 20
+
+
+def originators(anatomy: Anatomy) -> Originators:
+    """Who the headers say wrote or resent the message."""
+    read = {name: anatomy.listed(name) for name in (b"from", b"sender", b"resent-from", b"resent-sender")}
+    return Originators(
+        from_fields=anatomy.from_fields,
+        authors=read[b"from"].addresses,
+        senders=read[b"sender"].addresses,
+        resent=(*read[b"resent-from"].addresses, *read[b"resent-sender"].addresses),
+        unreadable=tuple(name.decode("ascii") for name, listed in read.items() if listed.problem),
+    )
+
+
+def content(anatomy: Anatomy, own_host: str, infection: str = "") -> ContentFacts:
+    """What the one walk found. ``own_host`` counts the traces we left ourselves."""
+    stamp = b"by " + own_host.encode("ascii")
+    return ContentFacts(
+        size=anatomy.size,
+        problems=tuple(sorted(anatomy.problems & REFUSED)),
+        received=anatomy.received,
+        own_traces=sum(1 for value in anatomy.values.get(b"received", ()) if stamp in value),
+        auto_submitted=anatomy.auto_submitted,
+        content_types=tuple(part.full_type for part in anatomy.parts),
+        attachment_names=anatomy.file_names,
+        infection=infection,
+    )
+
+
+def pointers(anatomy: Anatomy, raw: bytes) -> Pointers:
+    """Where headers and calendars of the message would make answers go."""
+    present = [name for name in _POINTING if name in anatomy.values]
+    fields: dict[str, tuple[Address, ...]] = {}
+    unreadable = []
+    for name in present:
+        listed = _list_targets(anatomy, name) if name.startswith(b"list-") else anatomy.listed(name)
+        if listed.problem:
+            unreadable.append(name.decode("ascii"))
+        fields[name.decode("ascii")] = listed.addresses
+    organisers = _organisers(anatomy, raw)
+    if organisers.problem:
+        unreadable.append("organizer")
+    return Pointers(
+        fields=fields,
+        unreadable=tuple(unreadable),
+        organisers=organisers.addresses,
+        marks=frozenset(name.decode("ascii") for name in _MARKS if name in anatomy.values),
+        embedded=any(part.message for part in anatomy.parts[1:]),
+    )
+
+
+def is_notice(anatomy: Anatomy) -> bool:
+    """A multipart/report or an automatic message: the only kind that may have a null sender."""
+    return anatomy.parts[0].full_type == "multipart/report" or anatomy.auto_submitted not in ("", "no")
+
+
+def _list_targets(anatomy: Anatomy, name: bytes) -> Listed:
+    """``mailto:`` targets of a List-* field (RFC 2369); web links are not mail."""
+    return _read(target for value in anatomy.values[name] for target in _MAILTO.findall(value))
+
+
+def _organisers(anatomy: Anatomy, raw: bytes) -> Listed:
+    """Organisers of attached invitations (RFC 5545 3.8.4.3)."""
+    found: list[bytes] = []
+    calendars = [part for part in anatomy.parts if part.full_type == "text/calendar"]
+    for part in calendars[:_CALENDARS]:
+        stop = min(part.body_end, part.body_start + _CALENDAR_OCTETS)
+        text = _CALENDAR_FOLD.sub(b"", decode_part(raw[part.body_start : stop], part.encoding, _CALENDAR_OCTETS))
+        found.extend(target.strip(b'" \t') for target in _ORGANISER.findall(text))
+    return _read(target for target in found if b"@" in target)
+
+
+def _read(targets: Iterable[bytes]) -> Listed:
+    addresses = []
+    for target in targets:
+        try:
+            addresses.append(parse(target))
+        except AddressError as error:
+            return Listed(problem=error.word)
+    return Listed(tuple(addresses))

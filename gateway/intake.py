@@ -1,0 +1,405 @@
+"""The one way in: what a door brings is judged, made durable, and only then accepted.
+
+Order of judgement: session, sender, each recipient; then, with the content in hand: build and size, authors, where the
+headers point, the scanner, medical content, and each recipient once more with the true size. The gravest decision is the
+answer for the whole message, because a sender who hears 250 must not find out later that one recipient was left out.
+Promise: 250 follows the durable commit; a refusal stores nothing of the message and is journalled with every decision
+that was made. Failure: a store that does not answer is a deferral (``store.unavailable``, ``store.full``); a scanner that
+does not answer is one too. No method raises for a bad message.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from concurrent.futures import Executor
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any, Protocol
+
+import structlog
+
+from gateway import facts, received
+from gateway.acceptance import Acceptance, Acceptor
+from gateway.identifiers import message_identifier
+from gateway.record.explain import noted
+from gateway.relay.queue import Queued
+from gateway.scan import Scanner, ScanUnavailable
+from gateway.smtp.transaction import Answer, Recipient, Transaction
+from mailboxes.anatomy import Anatomy, Limits, dissect, pack
+from mailboxes.commit import Committer, Unit
+from mailboxes.seal import Sealer
+from mailboxes.store import Delivery, OverQuota, Sealed, StoreError, StoreFull
+from policies import content as content_policy
+from policies import recipient as recipient_policy
+from policies import redirection, sender, trust
+from policies.catalogue import rule
+from policies.content import ContentSettings
+from policies.decision import Decision, Verdict, decide, gravest
+from policies.events import Event, Kind
+from policies.recipient import RecipientSettings
+from policies.trust import TrustList, TrustSettings
+from policies.values import Address, Door, MailboxFacts, Peer
+
+OFF_LOOP = 512 * 1024
+"""Octets above which the walk over a message would hold up the event loop for more than a few milliseconds."""
+
+log = structlog.get_logger("intake")
+_ACCEPTED = "session.message_accepted"
+
+
+class Mailboxes(Protocol):
+    """Our mailboxes, as far as delivery asks."""
+
+    async def find(self, key: str) -> MailboxFacts | None:
+        """The mailbox of an address key, aliases followed; None when there is none."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Medical:
+    """What reading the medical content gave: decisions about the message, and header fields to add."""
+
+    decisions: tuple[Decision, ...] = ()
+    fields: dict[str, str] = field(default_factory=dict)
+    also: tuple[Callable[[Unit], None], ...] = ()
+
+
+class MedicalReader(Protocol):
+    """Reads HPRIM, CDA and XDM content; :mod:`gateway.medical` is the real one."""
+
+    async def read(self, transaction: Transaction, anatomy: Anatomy, raw: bytes) -> Medical: ...
+
+
+class NoMedicalReader:
+    """Looks at nothing: for services that carry no documents, and for tests."""
+
+    async def read(self, transaction: Transaction, anatomy: Anatomy, raw: bytes) -> Medical:
+        return Medical()
+
+
+@dataclass(frozen=True, slots=True)
+class IntakeSettings:
+    """The values every judgement needs; replaced as a whole at reload."""
+
+    hostname: str
+    trust: TrustSettings
+    recipient: RecipientSettings = recipient_policy.DEFAULT
+    content: ContentSettings = content_policy.DEFAULT
+    limits: Limits = field(default_factory=Limits)
+
+
+Judged = list[tuple[str, str, Decision]]  # stage, recipient, decision
+Followers = Callable[[Transaction, Anatomy, str, float], tuple[Callable[[Unit], None], ...]]
+
+
+class Intake:
+    """Implements :class:`gateway.smtp.transaction.Intake`."""
+
+    def __init__(
+        self,
+        *,
+        settings: IntakeSettings,
+        trusted: Callable[[], TrustList | None],
+        mailboxes: Mailboxes,
+        scanner: Scanner,
+        sealer: Sealer,
+        committer: Committer,
+        acceptor: Acceptor,
+        clock: Callable[[], float],
+        pool: Executor,
+        medical: MedicalReader | None = None,
+        followers: Followers = lambda transaction, anatomy, message, now: (),
+        room: Callable[[], Decision | None] = lambda: None,
+    ) -> None:
+        self.settings = settings
+        self._trusted = trusted
+        self._mailboxes = mailboxes
+        self._scanner = scanner
+        self._sealer = sealer
+        self._committer = committer
+        self._acceptor = acceptor
+        self._clock = clock
+        self._pool = pool
+        self._medical = medical or NoMedicalReader()
+        self._followers = followers
+        self._room = room
+
+    # the doors' questions, in the order of the protocol
+
+    async def session(self, peer: Peer) -> Decision:
+        """A partner's certificate, or a login: may this peer speak?"""
+        if peer.door is not Door.INBOUND:
+            return decide(rule("session.accepted"))
+        decision = trust.judge_peer(peer.certificate, self._trusted(), self._now(), self.settings.trust)
+        if not decision.accepted:
+            await self._record(_peer_refused(peer, decision))
+        return decision
+
+    async def sender(self, peer: Peer, sender: Address | None, size: int) -> Decision:
+        """MAIL FROM."""
+        decision = self._room() or content_policy.judge_size(size, self.settings.content)
+        if decision.accepted:
+            decision = await self._judge_sender(peer, sender)
+        if not decision.accepted:
+            await self._record(_refused(peer, sender, (), [("mail", "", decision)]))
+        return decision
+
+    async def _judge_sender(self, peer: Peer, address: Address | None) -> Decision:
+        if peer.door is Door.INBOUND:
+            domain = address.domain if address else None
+            return trust.judge_inbound(peer.certificate, domain, self._trusted(), self._now(), self.settings.trust)
+        if peer.login is None:
+            return decide(rule("session.auth_required"))
+        mailbox = await self._mailboxes.find(peer.login.address.key)
+        return sender.judge_mail_from(peer.login, address, mailbox)
+
+    async def recipient(self, peer: Peer, sender: Address | None, recipient: Address) -> Decision:
+        """RCPT TO."""
+        decision = await self._judge_recipient(peer.door, recipient, 0)
+        if not decision.accepted:
+            await self._record(_refused(peer, sender, (recipient,), [("rcpt", recipient.key, decision)]))
+        return decision
+
+    async def _judge_recipient(self, door: Door, recipient: Address, size: int) -> Decision:
+        mailbox = None
+        if recipient.domain in self.settings.trust.own_domains:
+            mailbox = await self._mailboxes.find(recipient.key)
+        return recipient_policy.judge(
+            door, recipient, mailbox, size, self._trusted(), self._now(), self.settings.trust, self.settings.recipient
+        )
+
+    # the message itself
+
+    async def message(self, transaction: Transaction, content: bytearray) -> Answer:
+        """Judge, seal, commit, answer."""
+        now = self._clock()
+        identifier = message_identifier(now)
+        raw = bytes(content)
+        content.clear()
+        anatomy = await self._off_loop(len(raw), dissect, raw, self.settings.limits)
+        judged = self._judge_content(transaction, anatomy, raw)
+        medical = Medical()
+        if all(decision.accepted for _, _, decision in judged):
+            judged.extend(await self._scan(raw))
+        if all(decision.accepted for _, _, decision in judged):
+            medical = await self._medical.read(transaction, anatomy, raw)
+            judged.extend(("medical", "", decision) for decision in medical.decisions)
+        judged.extend(await self._recipients_again(transaction, anatomy.size))
+        worst = gravest([decision for _, _, decision in judged])
+        if not worst.accepted:
+            return await self._refuse(transaction, identifier, judged, worst)
+        return await self._accept(transaction, identifier, anatomy, raw, judged, medical, now)
+
+    async def _off_loop(self, size: int, work: Callable[..., Any], *arguments: Any) -> Any:
+        if size <= OFF_LOOP:
+            return work(*arguments, line_ends_checked=True)
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._pool, lambda: work(*arguments, line_ends_checked=True))
+
+    def _judge_content(self, transaction: Transaction, anatomy: Anatomy, raw: bytes) -> Judged:
+        """Everything that needs no more than the one walk."""
+        settings = self.settings
+        held = facts.content(anatomy, settings.hostname)
+        judged: Judged = [("content", "", content_policy.judge(held, settings.content))]
+        if transaction.peer.door is Door.INTERNAL:
+            return judged
+        judged.append(("author", "", self._judge_authors(transaction, anatomy)))
+        pointing = facts.pointers(anatomy, raw)
+        if pointing.fields or pointing.organisers or pointing.unreadable:
+            decision = redirection.judge_pointers(pointing, self._trusted(), self._now(), settings.trust)
+            judged.append(("pointers", "", decision))
+        return judged
+
+    def _judge_authors(self, transaction: Transaction, anatomy: Anatomy) -> Decision:
+        who = facts.originators(anatomy)
+        peer = transaction.peer
+        if peer.login is not None:
+            notice = facts.is_notice(anatomy)
+            count = len(transaction.recipients)
+            return sender.judge_submission(peer.login, transaction.sender, who, notice=notice, recipients=count)
+        if peer.certificate is None:
+            return decide(rule("session.client_certificate_missing"))
+        return sender.judge_inbound_authors(
+            transaction.sender, who, peer.certificate, self._trusted(), self._now(), self.settings.trust
+        )
+
+    async def _scan(self, raw: bytes) -> Judged:
+        try:
+            finding = await self._scanner.scan(raw)
+        except ScanUnavailable as problem:
+            log.warning("scan_unavailable", reason=str(problem))
+            return [("scan", "", decide(rule("scan.unavailable"), str(problem)))]
+        if finding.threat:
+            return [("scan", "", decide(rule("content.infected"), finding.threat))]
+        return []
+
+    async def _recipients_again(self, transaction: Transaction, size: int) -> Judged:
+        """Between RCPT and the final dot a mailbox may have filled, closed, or left the space with its domain."""
+        door = transaction.peer.door
+        judged: Judged = []
+        for recipient in transaction.recipients:
+            judged.append(("rcpt", recipient.address.key, await self._judge_recipient(door, recipient.address, size)))
+        return judged
+
+    async def _refuse(self, transaction: Transaction, identifier: str, judged: Judged, worst: Decision) -> Answer:
+        addresses = tuple(recipient.address for recipient in transaction.recipients)
+        event = _refused(transaction.peer, transaction.sender, addresses, judged, identifier)
+        await self._record(event)
+        return Answer(worst, identifier)
+
+    async def _accept(
+        self,
+        transaction: Transaction,
+        identifier: str,
+        anatomy: Anatomy,
+        raw: bytes,
+        judged: Judged,
+        medical: Medical,
+        now: float,
+    ) -> Answer:
+        head = self._head(transaction, identifier, medical, now)
+        try:
+            sealed = await self._sealer.seal(head + raw, pack(anatomy, len(head)))
+        except (StoreError, OSError) as problem:
+            return Answer(_store_decision(problem), identifier)
+        also = (*medical.also, *self._followers(transaction, anatomy, identifier, now))
+        acceptance = await self._acceptance(transaction, identifier, anatomy, sealed, judged, also, now)
+        try:
+            await self._committer.grouped(self._acceptor.accept, acceptance)
+        except StoreError as problem:
+            await self._sealer.discard(sealed)
+            return Answer(_store_decision(problem), identifier)
+        return Answer(decide(rule(_ACCEPTED), identifier=identifier), identifier)
+
+    def _head(self, transaction: Transaction, identifier: str, medical: Medical, now: float) -> bytes:
+        stamp = received.received(transaction.peer, self.settings.hostname, identifier, now)
+        added = received.fields(medical.fields) if medical.fields else b""
+        return received.return_path(transaction.sender) + stamp + added
+
+    async def _acceptance(
+        self,
+        transaction: Transaction,
+        identifier: str,
+        anatomy: Anatomy,
+        sealed: Sealed,
+        judged: Judged,
+        also: Sequence[Callable[[Unit], None]],
+        now: float,
+    ) -> Acceptance:
+        deliveries: list[tuple[str, Delivery]] = []
+        queued: list[Queued] = []
+        thread = thread_of(anatomy)
+        for recipient in unique(transaction.recipients):
+            address = recipient.address
+            mailbox = None
+            if address.domain in self.settings.trust.own_domains:
+                mailbox = await self._mailboxes.find(address.key)
+            if mailbox is not None:
+                deliveries.append((address.key, Delivery(sealed, mailbox.id, int(now), thread_id=thread)))
+            else:
+                queued.append(self._queued(transaction, identifier, sealed, recipient))
+        event = _accepted(transaction, identifier, sealed, judged)
+        return Acceptance(identifier, sealed, tuple(deliveries), tuple(queued), event, tuple(also))
+
+    def _queued(self, transaction: Transaction, identifier: str, sealed: Sealed, recipient: Recipient) -> Queued:
+        return Queued(
+            message=identifier,
+            body_id=sealed.body_id,
+            wrapped=self._sealer.wrap(sealed, 0),
+            size=sealed.size,
+            sender=str(transaction.sender) if transaction.sender else "",
+            recipient=str(recipient.address),
+            domain=recipient.address.domain,
+            dsn=recipient.dsn,
+            eight_bit=transaction.eight_bit,
+        )
+
+    def _record(self, event: Event) -> Awaitable[None]:
+        return self._committer.grouped(_emit, event)
+
+    def _now(self) -> datetime:
+        return datetime.fromtimestamp(self._clock(), UTC)
+
+
+def _emit(unit: Unit, events: list[Event]) -> list[None]:
+    unit.emit(*events)
+    return [None] * len(events)
+
+
+def unique(recipients: Iterable[Recipient]) -> list[Recipient]:
+    """Recipients without repetition: the same mailbox named twice gets one copy."""
+    return list({recipient.address.key: recipient for recipient in recipients}.values())
+
+
+def thread_of(anatomy: Anatomy) -> int:
+    """RFC 8474 THREADID: the same for a message and its answers, from the first identifier of the conversation."""
+    first = (*anatomy.references[:1], *anatomy.in_reply_to[:1], anatomy.message_id)[0]
+    return int.from_bytes(hashlib.sha256(first.encode()).digest()[:8], "big") >> 1 if first else 0
+
+
+def _store_decision(problem: Exception) -> Decision:
+    if isinstance(problem, OverQuota):
+        return decide(rule("store.unavailable"), "over quota at commit")
+    name = "store.full" if isinstance(problem, StoreFull) else "store.unavailable"
+    return decide(rule(name), type(problem).__name__)
+
+
+def _who(peer: Peer) -> str:
+    if peer.login is not None:
+        return peer.login.account
+    return peer.certificate.subject if peer.certificate is not None else "unknown"
+
+
+def _accepted(transaction: Transaction, identifier: str, sealed: Sealed, judged: Judged) -> Event:
+    peer = transaction.peer
+    return Event(
+        Kind.MESSAGE_ACCEPTED,
+        actor=_who(peer),
+        message=identifier,
+        mailbox=peer.login.mailbox_id if peer.login else 0,
+        detail={
+            "door": peer.door.value,
+            "ip": peer.ip,
+            "helo": peer.helo,
+            "size": sealed.size,
+            "sender": transaction.sender.key if transaction.sender else "",
+            "recipients": [recipient.address.key for recipient in transaction.recipients],
+            "sha256": sealed.sha256.hex(),
+            "certificate": peer.certificate.fingerprint if peer.certificate else "",
+            "envid": transaction.envid,
+            "decisions": [noted(*entry) for entry in judged],
+        },
+    )
+
+
+def _refused(
+    peer: Peer, sender: Address | None, recipients: Sequence[Address], judged: Judged, identifier: str = ""
+) -> Event:
+    return Event(
+        Kind.MESSAGE_REFUSED,
+        actor=_who(peer),
+        message=identifier,
+        mailbox=peer.login.mailbox_id if peer.login else 0,
+        detail={
+            "door": peer.door.value,
+            "ip": peer.ip,
+            "helo": peer.helo,
+            "sender": sender.key if sender else "",
+            "recipients": [address.key for address in recipients],
+            "certificate": peer.certificate.fingerprint if peer.certificate else "",
+            "decisions": [noted(*entry) for entry in judged if entry[2].verdict is not Verdict.ACCEPT],
+        },
+    )
+
+
+def _peer_refused(peer: Peer, decision: Decision) -> Event:
+    detail = {
+        "door": peer.door.value,
+        "ip": peer.ip,
+        "rule": decision.rule.name,
+        "certificate": peer.certificate.fingerprint if peer.certificate else "",
+        "detail": decision.detail,
+    }
+    return Event(Kind.PEER_REFUSED, actor=_who(peer), detail=detail)
