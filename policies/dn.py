@@ -147,8 +147,8 @@ def _split_plain(text: str) -> tuple[Rdn, ...]:
     found = []
     for part in text.split(","):
         kind, equals, value = part.partition("=")
-        if not equals or "=" in value:
-            raise BadName("an attribute needs exactly one unescaped equals sign")
+        if not equals:
+            raise BadName("an attribute lacks its equals sign")
         found.append(((attribute(kind), prepare(value)),))
     return tuple(found)
 
@@ -226,7 +226,7 @@ def _plain(text: str, at: int) -> tuple[str, int]:
             raw += octets
             keep = len(raw)
             continue
-        if character in _SPECIAL and character != "#":
+        if character in _SPECIAL and character not in "#=":
             raise BadName("a special character is not escaped")
         raw += _encoded(character)
         at += 1

@@ -1,0 +1,167 @@
+"""Distinguished names compare by meaning (MSS-014, MSS-015, RFC 4514)."""
+
+from __future__ import annotations
+
+import pytest
+from cryptography import x509
+from cryptography.x509.oid import NameOID
+from hypothesis import given
+from hypothesis import strategies as st
+
+from policies import dn
+
+LISTED = "CN=smtp1.operateur.test,OU=399900000000018,O=OPERATEUR SA,ST=Haute-Garonne (31),C=FR"
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        "C=FR,ST=Haute-Garonne (31),O=OPERATEUR SA,OU=399900000000018,CN=smtp1.operateur.test",  # reversed
+        "C=FR, ST=Haute-Garonne (31), O=OPERATEUR SA, OU=399900000000018, CN=smtp1.operateur.test",
+        "cn=SMTP1.Operateur.test , ou = 399900000000018,o=Operateur  SA,s=haute-garonne (31),c=fr",
+        'CN=smtp1.operateur.test;OU=399900000000018;O="OPERATEUR SA";SP=Haute-Garonne (31);C=FR',
+        "2.5.4.3=smtp1.operateur.test,OID.2.5.4.11=399900000000018,o=OPERATEUR SA,2.5.4.8=Haute-Garonne (31),2.5.4.6=FR",
+        "CN=#0c14736d7470312e6f7065726174657572 2e74657374".replace(" ", "")
+        + ",OU=399900000000018,O=OPERATEUR SA,ST=Haute-Garonne (31),C=#13024652",
+        "CN=smtp1.operateur.test,OU=399900000000018,O=OPERATEUR\\ SA,ST=Haute-Garonne \\28\\33\\31\\29,C=FR",
+        "CN = smtp1.operateur.test,OU=399900000000018,O= OPERATEUR SA ,ST=Haute-Garonne (31),C=FR ",
+    ],
+)
+def test_one_name_in_many_spellings(other: str) -> None:
+    assert dn.same(LISTED, other)
+    assert dn.key(LISTED) == dn.key(other)
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        LISTED.replace("ST=", "L="),
+        LISTED.replace("smtp1", "smtp2"),
+        LISTED.replace("399900000000018", "399900000000026"),
+        LISTED + ",DC=test",
+        LISTED.partition(",")[2],
+        "OU=399900000000018,CN=smtp1.operateur.test,O=OPERATEUR SA,ST=Haute-Garonne (31),C=FR",  # neither order
+        "CN=smtp1.operateur.test+OU=399900000000018,O=OPERATEUR SA,ST=Haute-Garonne (31),C=FR",
+        LISTED.replace("OPERATEUR SA", "OPERATEURSA"),
+    ],
+)
+def test_other_names_stay_other(other: str) -> None:
+    assert not dn.same(LISTED, other)
+
+
+def test_an_escaped_separator_cannot_forge_a_component() -> None:
+    assert not dn.same("O=x\\,CN=smtp.op-b.test,C=FR", "O=x,CN=smtp.op-b.test,C=FR")
+    assert not dn.same('O="x,CN=smtp.op-b.test",C=FR', "O=x,CN=smtp.op-b.test,C=FR")
+    assert dn.same('O="x, y",C=FR', "O=x\\, y,C=FR")
+
+
+def test_accents_compare_in_every_encoding() -> None:
+    written = ("O=Société d’Essai", "O=Soci\\C3\\A9t\\C3\\A9 d\\E2\\80\\99Essai", "O=Socie\u0301te\u0301 d’essai")
+    assert len({dn.key(one) for one in written}) == 1
+    bmp = "Société".encode("utf-16-be")
+    assert dn.same(f"O=#1e{len(bmp):02x}{bmp.hex()}", "O=société")
+
+
+def test_the_order_inside_one_component_does_not_count() -> None:
+    assert dn.same("CN=a+OU=b,O=c", "OU=b + CN=a,O=c")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "   ",
+        "CN",
+        "CN=",
+        "CN=a,",
+        "CN=a,,O=b",
+        'CN=a"b',
+        'CN="a',
+        'CN="a" b',
+        "CN=a\\",
+        "CN=a\\zz",
+        "CN=a\\C3",
+        "CN=#",
+        "CN=#0",
+        "CN=#0c05616263",
+        "CN=#0c80616263",
+        "CN=#0c",
+        "CN=#0c02ff fe",
+        "CN=#0c02fffe",
+        "CN=a<b",
+        "CN=a\nO=b",
+        "CN=a\\0Ab\\00",
+        "CN=\u202egnol",
+        "CN=\ud800",
+        "frobnicate=a",
+        "1.=a",
+        "1.02=a",
+        "=a",
+        "a",
+        "CN=a+",
+        "CN=" + "a" * 3000,
+        ",".join(["CN=a"] * 40),
+        "+".join(["CN=a\\,"] * 12),
+    ],
+)
+def test_what_is_no_name_is_refused_and_equals_nothing(text: str) -> None:
+    with pytest.raises(dn.BadName):
+        dn.key(text)
+    assert not dn.same(text, text)
+
+
+def test_unknown_string_types_keep_their_octets() -> None:
+    assert dn.parse("2.5.4.45=#03020080") == ((("2.5.4.45", "#03020080"),),)
+    assert dn.key("CN=#0c8103616263") == dn.key("CN=abc")
+
+
+def test_the_first_value_of_a_kind() -> None:
+    assert dn.first(LISTED, dn.COMMON_NAME) == "smtp1.operateur.test"
+    assert dn.first(LISTED, dn.ORGANISATION) == "operateur sa"
+    assert dn.first("O=x", dn.COMMON_NAME) == ""
+    assert dn.first("nonsense", dn.COMMON_NAME) == ""
+
+
+VALUES = st.text(
+    st.characters(codec="utf-8", exclude_categories=("Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp")), min_size=1, max_size=40
+)
+KINDS = st.sampled_from(
+    [
+        NameOID.COMMON_NAME,
+        NameOID.ORGANIZATION_NAME,
+        NameOID.ORGANIZATIONAL_UNIT_NAME,
+        NameOID.LOCALITY_NAME,
+        NameOID.STATE_OR_PROVINCE_NAME,
+        NameOID.TITLE,
+    ]
+)
+
+
+@given(st.lists(st.tuples(KINDS, VALUES.filter(lambda value: value.strip() != "")), min_size=1, max_size=6))
+def test_what_a_certificate_library_writes_reads_back_the_same_both_ways_round(pairs: list[tuple[object, str]]) -> None:
+    name = x509.Name([x509.NameAttribute(kind, value) for kind, value in pairs])  # type: ignore[arg-type]
+    mirrored = x509.Name([x509.NameAttribute(kind, value) for kind, value in reversed(pairs)])  # type: ignore[arg-type]
+    assert dn.key(name.rfc4514_string()) == dn.key(mirrored.rfc4514_string())
+    assert len(dn.parse(name.rfc4514_string())) == len(pairs)
+
+
+@given(st.text(max_size=200))
+def test_any_text_is_a_name_or_a_bad_name(text: str) -> None:
+    try:
+        found = dn.key(text)
+    except dn.BadName:
+        return
+    assert found == dn.key(text)
+
+
+@given(
+    st.lists(
+        st.sampled_from(["CN=", "O=", ",", "+", "\\", '"', "#", "0c", "01", "41", " ", ";", "é", "a"]), max_size=30
+    )
+)
+def test_near_names_are_names_or_bad_names(pieces: list[str]) -> None:
+    text = "".join(pieces)
+    try:
+        assert dn.same(text, text) == bool(dn.key(text))
+    except dn.BadName:
+        assert not dn.same(text, text)
