@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from gateway.relay import queue
 from gateway.relay.queue import Queued
 from mailboxes.commit import Unit
-from mailboxes.sqlstore import deliver, hold_body, put_body
+from mailboxes.sqlstore import SqlStore
 from mailboxes.store import Delivery, Placed, Sealed, StoreError
 from policies.events import Event, Kind
 from policies.retry import Schedule
@@ -36,21 +36,21 @@ class Acceptance:
 class Acceptor:
     """The handler the committer groups messages under; one instance per process, so that they share transactions."""
 
-    def __init__(self, schedule: Schedule, keyring: object, queued: Callable[[], None]) -> None:
+    def __init__(self, store: SqlStore, schedule: Schedule, queued: Callable[[], None]) -> None:
         self._schedule = schedule
-        self._keyring = keyring
+        self._store = store
         self._queued = queued
 
     def accept(self, unit: Unit, items: list[Acceptance]) -> list[None]:
         """Commit ``items``. Raises the first :class:`StoreError` met."""
-        put_body(unit, [item.sealed for item in items])
+        self._store.put_body(unit, [item.sealed for item in items])
         unit.emit(*(item.event for item in items))
         self._deliver(unit, items)
         rows = [row for item in items for row in item.queued]
         if rows:
             for item in items:
                 if item.queued:
-                    hold_body(unit, item.sealed, len(item.queued))
+                    self._store.hold_body(unit, item.sealed, len(item.queued))
             queue.enqueue(unit, rows, self._schedule)
             unit.after_commit(self._queued)
         for item in items:
@@ -62,7 +62,7 @@ class Acceptor:
         pairs = [(item.message, key, delivery) for item in items for key, delivery in item.deliveries]
         if not pairs:
             return
-        placed = deliver(unit, [delivery for _, _, delivery in pairs])
+        placed = self._store.deliver(unit, [delivery for _, _, delivery in pairs])
         for (message, key, delivery), outcome in zip(pairs, placed, strict=True):
             if isinstance(outcome, StoreError):
                 raise outcome

@@ -1,0 +1,154 @@
+"""The one place where everything is wired: from a :class:`gateway.settings.Config` to running parts.
+
+:func:`storage` opens what every command needs (database, keys, blobs, journal, folders and messages);
+:mod:`gateway.service` adds the doors, the courier and IMAP on top of it.
+Promise: what is opened here is closed by the ``close`` of what it returned, in reverse order. Failure:
+:class:`mailboxes.keys.WrongMasterKey` for a master key that is missing or another one (F15),
+:class:`mailboxes.store.StoreUnavailable` for a database that cannot be opened as promised; both before anything serves.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import URL
+from sqlalchemy.engine import make_url
+
+import mailboxes.account_tables
+import mailboxes.tables  # noqa: F401 - the four modules register their tables before any is created
+from gateway import migrations
+from gateway.record.journal import Journal
+from gateway.settings import Config
+from mailboxes.blobs import Blobs, FileBlobs, S3Blobs
+from mailboxes.commit import Committer, Reading
+from mailboxes.engine import Database, open_database
+from mailboxes.keys import (
+    Keyring,
+    LocalMasterKey,
+    MasterKey,
+    WrongMasterKey,
+    master_key_from_environment,
+    master_key_from_file,
+)
+from mailboxes.notices import LocalNotices, open_notices
+from mailboxes.provision import next_instance
+from mailboxes.seal import FRAME, BodyIds, Sealer
+from mailboxes.sqlstore import SqlStore
+
+POOL_THREADS = 4
+"""Threads for what is too heavy for the event loop: large messages, blobs, bulk decryption."""
+
+
+@dataclass(frozen=True, slots=True)
+class Storage:
+    """Everything durable, opened. ``instance`` numbers this process among those on the same database."""
+
+    config: Config
+    database: Database
+    committer: Committer
+    reading: Reading
+    keyring: Keyring
+    blobs: Blobs
+    sealer: Sealer
+    notices: LocalNotices
+    store: SqlStore
+    journal: Journal
+    pool: ThreadPoolExecutor
+    instance: int
+    clock: Callable[[], float]
+
+    async def close(self) -> None:
+        """Commit what waits, then let go of everything."""
+        await self.notices.close()
+        await self.committer.close()
+        self._release()
+
+    def close_sync(self) -> None:
+        """The same for a command without an event loop."""
+        self.committer.close_sync()
+        self._release()
+
+    def _release(self) -> None:
+        self.reading.close()
+        self.pool.shutdown()
+        self.database.dispose()
+
+
+def storage(config: Config, *, clock: Callable[[], float] = time.time) -> Storage:
+    """Open the operator's store; creates or upgrades its tables first."""
+    if config.store.url.startswith("sqlite:"):
+        Path(make_url(database_url(config)).database or "").parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    database = open_database(database_url(config))
+    migrations.upgrade(database)
+    journal = Journal()
+    committer = Committer(database, journal=journal, clock=clock)
+    keyring = Keyring(master_key(config), clock)
+    try:
+        instance = committer.run_sync(lambda unit: _begin(unit, keyring))
+    except BaseException:
+        committer.close_sync()
+        database.dispose()
+        raise
+    pool = ThreadPoolExecutor(POOL_THREADS, "pool")
+    reading = Reading(database, config.store.readers)
+    blobs = blob_store(config, pool)
+    limit = min(config.store.inline_limit, FRAME)
+    sealer = Sealer(keyring, blobs, BodyIds(instance, clock), pool, limit)
+    notices = open_notices(database, instance)
+    committer.announcer = notices
+    store = SqlStore(committer, reading, keyring, blobs, sealer, notices, pool)
+    return Storage(
+        config, database, committer, reading, keyring, blobs, sealer, notices, store, journal, pool, instance, clock
+    )
+
+
+def _begin(unit: Any, keyring: Keyring) -> int:
+    keyring.open(unit.connection, unit.now)
+    return next_instance(unit.cursor)
+
+
+def database_url(config: Config) -> str:
+    """SQLAlchemy's form of ``store.url``, with the password from its own place."""
+    url = config.store.url
+    if url.startswith("sqlite:"):
+        return f"sqlite:///{url.removeprefix('sqlite:').removeprefix('///')}"
+    parsed: URL = make_url(url).set(drivername="postgresql+psycopg")
+    if config.store.password:
+        parsed = parsed.set(password=config.store.password.read().decode())
+    return parsed.render_as_string(hide_password=False)
+
+
+def master_key(config: Config) -> MasterKey:
+    """The operator's key. Raises :class:`WrongMasterKey` naming the setting when there is none."""
+    reference = config.store.master_key
+    if not reference:
+        raise WrongMasterKey("store.master_key is not set: create one with `caducee config master-key FILE`")
+    if reference.path is not None:
+        return master_key_from_file(reference.path)
+    key: LocalMasterKey = master_key_from_environment({"KEY": reference.read().decode("ascii", "replace")}, "KEY")
+    return key
+
+
+def blob_store(config: Config, pool: ThreadPoolExecutor) -> Blobs:
+    """A folder, or a bucket."""
+    place = config.store.blobs
+    if not place.startswith("s3://"):
+        return FileBlobs(Path(place), pool)
+    from obstore.store import S3Store
+
+    bucket, _, prefix = place.removeprefix("s3://").partition("/")
+    options: dict[str, Any] = {"region": config.store.s3_region}
+    if config.store.s3_endpoint:
+        options["endpoint"] = config.store.s3_endpoint
+        options["virtual_hosted_style_request"] = False
+    if config.store.s3_access_key:
+        options["access_key_id"] = config.store.s3_access_key.read().decode()
+        options["secret_access_key"] = config.store.s3_secret_key.read().decode()
+    if config.store.s3_endpoint.startswith("http://"):
+        options["client_options"] = {"allow_http": True}
+    return S3Blobs(S3Store(bucket, **options), prefix.rstrip("/") or "bodies")
