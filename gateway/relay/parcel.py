@@ -12,6 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from mailboxes.commit import Unit
 from mailboxes.store import BodyReader
 from policies.decision import Decision
 from policies.values import DsnRequest
@@ -66,6 +67,22 @@ class Attempt:
 
     results: tuple[Result, ...]
     broken: Decision | None = None
+
+
+class Bodies(Protocol):
+    """The stored messages the queue refers to. ``hold`` and ``release`` run inside a unit."""
+
+    def hold(self, unit: Unit, body_id: int, count: int = 1) -> None:
+        """That many references more."""
+        ...
+
+    def release(self, unit: Unit, body_id: int, count: int = 1) -> None:
+        """That many references fewer; the last one takes the body away."""
+        ...
+
+    async def open(self, body_id: int, wrapped: bytes) -> BodyReader:
+        """The message, whose key was wrapped for the queue. Raises StoreError."""
+        ...
 
 
 class Transport(Protocol):

@@ -31,7 +31,7 @@ from gateway.relay.wire import (
 from gateway.smtp.resolver import Target
 from mailboxes.store import BodyReader, StoreError
 from policies.catalogue import rule
-from policies.decision import Decision, Verdict, decide
+from policies.decision import Decision, decide
 from policies.retry import enhanced_status, reply_class
 from policies.values import CertificateFacts
 
@@ -107,6 +107,7 @@ class Session:
         self.certificate: CertificateFacts | None = None
         self.extensions: dict[str, str] = {}
         self.delivered = 0
+        self.unheard = False  # the last parcel got no reply at all: the session was dead before it
 
     @classmethod
     async def open(
@@ -149,14 +150,14 @@ class Session:
     async def _greet(self, hello: str) -> None:
         greeting = await self._wire.reply(self._patience.greeting)
         if greeting.code != 220:
-            raise NoSession(self._said(greeting), greeting.text)
+            # Even a 554 here concerns the two servers, never one message: it is always worth another try.
+            raise NoSession(decide(rule("relay.partner_deferred"), greeting.text, host=self.host), greeting.text)
         self.extensions = await self._ehlo(hello)
 
     async def _ehlo(self, hello: str) -> dict[str, str]:
         self._wire.command(f"EHLO {hello}")
         reply = await self._wire.reply(self._patience.command)
         if not reply.positive:
-            # A refusal here concerns the two servers, never one message: it is always worth another try.
             raise NoSession(decide(rule("relay.partner_deferred"), reply.text, host=self.host), reply.text)
         words = [line.split(" ", 1) for line in reply.lines[1:] if line]
         return {word[0].upper(): (word[1] if len(word) > 1 else "") for word in words}
@@ -169,11 +170,15 @@ class Session:
         if reply.code != 220:
             raise NoSession(decide(rule("trust.partner_no_tls"), reply.text, host=self.host), reply.text)
         await self._handshake(guard)
-        tls = self._wire.ssl_object
-        self.certificate = await guard.certificate(tls) if tls is not None else None
+        await self.read_certificate(guard)
         verdict = guard.judge(domain, self.certificate, self.target.name)
         if not verdict.accepted:
             raise NoSession(verdict)
+
+    async def read_certificate(self, guard: Guard) -> None:
+        """Read what is known of the server's certificate now: it may have been revoked since the handshake."""
+        tls = self._wire.ssl_object
+        self.certificate = await guard.certificate(tls) if tls is not None else None
 
     async def _handshake(self, guard: Guard) -> None:
         try:
@@ -202,10 +207,12 @@ class Session:
         if refused is not None:
             return [self._result(way, refused) for way in parcel.recipients]
         dialogue = _Dialogue(self, parcel)
+        self.unheard = False
         try:
             await dialogue.run()
         except (WireError, OSError, StoreError, ssl.SSLError) as failure:
             self.abort()
+            self.unheard = isinstance(failure, Cut | Injected | OSError) and not dialogue.heard
             dialogue.fail(self._failure(failure))
         except BaseException:
             self.abort()
@@ -250,6 +257,7 @@ class _Dialogue:
         self._parcel = parcel
         self._answers: dict[int, Result] = {}
         self._standing: list[Waypoint] = []
+        self.heard = False
 
     async def run(self) -> None:
         commands = [self._mail(), *(self._rcpt(way) for way in self._parcel.recipients)]
@@ -287,6 +295,7 @@ class _Dialogue:
     async def _pipelined(self, commands: list[str]) -> Reply | None:
         self._wire.command(*commands, "DATA")
         mail = await self._wire.reply(self._patience.command)
+        self.heard = True
         for way in self._parcel.recipients:
             self._heard(way, mail, await self._wire.reply(self._patience.command))
         return await self._wire.reply(self._patience.data)
@@ -300,7 +309,9 @@ class _Dialogue:
 
     async def _ask(self, command: str, patience: float) -> Reply:
         self._wire.command(command)
-        return await self._wire.reply(patience)
+        reply = await self._wire.reply(patience)
+        self.heard = True
+        return reply
 
     def _heard(self, way: Waypoint, mail: Reply, reply: Reply) -> None:
         if mail.positive and reply.positive:
@@ -373,12 +384,3 @@ async def _after_return_path(body: BodyReader) -> int:
         return 0
     end = start.find(b"\r\n")
     return end + 2 if end >= 0 and start[end + 2 : end + 3] not in (b" ", b"\t") else 0
-
-
-def broken(decision: Decision) -> bool:
-    """Does this deferral condemn the whole destination for a while, rather than one message?"""
-    return decision.verdict is Verdict.DEFER and decision.rule.name not in (
-        "relay.partner_deferred",
-        "relay.busy",
-        "relay.expired",
-    )

@@ -1,0 +1,259 @@
+"""Follows each recipient of a message: queued, handed over, delivered, read, refused, or late.
+
+The journal holds what happened; this table holds what the sender still waits for, so that a deadline can fall due and a
+receipt can find its message (MSS-118). Promise: one row per message and recipient (TOU-C02); a state only moves forward;
+a receipt is believed only for a recipient the message really had, about a message of the mailbox it came to; the second
+copy of a receipt changes nothing; a deadline gives one negative notice, and a late receipt still updates the state.
+Failure: database errors propagate; an unknown message or recipient is ignored and counted as nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from sqlalchemy import Connection, and_, bindparam, insert, select, update
+
+from gateway.relay import outbox
+from gateway.relay.parcel import Result
+from gateway.relay.queue import Settlement
+from gateway.relay.tables import NEVER, followed
+from mailboxes.commit import Unit
+from policies.catalogue import rule
+from policies.decision import Decision, decide
+from policies.events import Event, Kind
+from policies.receipts import State, advance, confirmed
+from policies.values import DsnRequest
+
+CHUNK = 500
+
+
+class Followed(NamedTuple):
+    """A recipient to follow. ``channel`` is ``local`` or ``mssante``; ``wants`` holds ``delivery``, ``reading``."""
+
+    message: str
+    recipient: str  # address key
+    mailbox: int
+    sender: str
+    message_id: str
+    envid: str
+    channel: str
+    wants: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One line of the "sent" board. Times are seconds since the epoch; ``deadline_at`` is 0 when there is none."""
+
+    message: str
+    recipient: str
+    channel: str
+    sent_at: float
+    state: State
+    state_at: float
+    code: str
+    wants: frozenset[str]
+    deadline_at: float
+
+
+def follow(unit: Unit, rows: Sequence[Followed], deadline: float) -> None:
+    """Start following, in the acceptance transaction. Who asked for something is answered within ``deadline`` seconds."""
+    if rows:
+        unit.connection.execute(insert(followed), [_fresh(row, unit.now, deadline) for row in rows])
+
+
+def _fresh(row: Followed, now: float, deadline: float) -> dict[str, Any]:
+    return {
+        "message": row.message,
+        "recipient": row.recipient,
+        "mailbox": row.mailbox,
+        "sender": row.sender,
+        "message_id": row.message_id[:250],
+        "envid": row.envid,
+        "channel": row.channel,
+        "wants": " ".join(sorted(row.wants)),
+        "sent_at": now,
+        "state": State.QUEUED.value,
+        "state_at": now,
+        "code": "",
+        "deadline_at": now + deadline if row.wants else NEVER,
+    }
+
+
+def follow_up(unit: Unit, settlements: Iterable[Settlement]) -> None:
+    """What the courier settled, in its transaction."""
+    for settlement in settlements:
+        note(unit, settlement.row.message, settlement.row.recipient.lower(), _state_of(settlement.result.decision))
+
+
+def _state_of(decision: Decision) -> State:
+    if decision.accepted:
+        return State.HANDED_OVER
+    return State.DELAYED if decision.code < 500 and decision.rule.name != "relay.expired" else State.FAILED
+
+
+def note(unit: Unit, message: str, recipient: str, news: State, code: str = "") -> bool:
+    """Move one recipient on; False when the news changes nothing (unknown, doubled, or older than what is known)."""
+    row = unit.connection.execute(_ONE, {"about": message, "of": recipient}).one_or_none()
+    if row is None:
+        return False
+    before = State(row.state)
+    after = advance(before, news)
+    if after is before:
+        return False
+    settled = confirmed(after, frozenset(row.wants.split()))
+    values = {
+        "about": message,
+        "of": recipient,
+        "to": after.value,
+        "at": unit.now,
+        "why": code or row.code,
+        "until": NEVER if settled or after is State.LATE else row.deadline_at,
+    }
+    unit.connection.execute(_MOVE, values)
+    return True
+
+
+_KEY = and_(followed.c.message == bindparam("about"), followed.c.recipient == bindparam("of"))
+_ONE = select(followed).where(_KEY).with_for_update()
+_MOVE = (
+    update(followed)
+    .where(_KEY)
+    .values(state=bindparam("to"), state_at=bindparam("at"), code=bindparam("why"), deadline_at=bindparam("until"))
+)
+
+
+# receipts that come in
+
+
+class Receipt(NamedTuple):
+    """What an incoming DSN or MDN says of one recipient. ``message_id`` or ``envid`` names the message, or our id does."""
+
+    message_id: str
+    envid: str
+    recipient: str  # address key
+    state: State
+    code: str = ""
+    disposition: str = ""
+
+
+def receive(unit: Unit, mailbox: int, receipts: Iterable[Receipt]) -> int:
+    """Receipts delivered to ``mailbox``, in the transaction that delivers them; returns how many changed something.
+
+    A receipt speaks only of messages sent from the mailbox it came to, and of recipients they had: anything else is
+    ignored, so that nobody can mark another's message as read.
+    """
+    changed = 0
+    for receipt in receipts:
+        for row in _about(unit.connection, mailbox, receipt):
+            if note(unit, row.message, receipt.recipient, receipt.state, receipt.code):
+                unit.emit(_event(row.message, mailbox, receipt))
+                changed += 1
+    return changed
+
+
+def _about(connection: Connection, mailbox: int, receipt: Receipt) -> Sequence[Any]:
+    query = select(followed.c.message).where(followed.c.mailbox == mailbox, followed.c.recipient == receipt.recipient)
+    if receipt.message_id:
+        query = query.where(followed.c.message_id == receipt.message_id[:250])
+    elif receipt.envid:
+        query = query.where(followed.c.envid == receipt.envid)
+    else:
+        return ()
+    return connection.execute(query.limit(10)).all()
+
+
+def _event(message: str, mailbox: int, receipt: Receipt) -> Event:
+    detail = {
+        "disposition": receipt.disposition or receipt.state.value,
+        "code": receipt.code,
+        "about": receipt.message_id or receipt.envid,
+    }
+    return Event(Kind.RECEIPT, message=message, recipient=receipt.recipient, mailbox=mailbox, detail=detail)
+
+
+# deadlines
+
+
+class _Silence(NamedTuple):
+    """A followed recipient as the subject of a negative notice."""
+
+    message: str
+    body_id: int
+    wrapped: bytes
+    sender: str
+    recipient: str
+    dsn: DsnRequest
+    accepted_at: float
+    expires_at: float
+
+
+class _NoBodies:
+    """Negative notices return nothing of the original, so there is nothing to hold."""
+
+    def hold(self, unit: Unit, body_id: int, count: int = 1) -> None:
+        raise AssertionError("a negative notice holds no body")
+
+    def release(self, unit: Unit, body_id: int, count: int = 1) -> None:
+        raise AssertionError("a negative notice holds no body")
+
+    async def open(self, body_id: int, wrapped: bytes) -> Any:
+        raise AssertionError("a negative notice opens no body")
+
+
+def deadlines(unit: Unit, limit: int = CHUNK) -> int:
+    """Recipients whose confirmation did not come in time become late, and their senders are told. Returns how many."""
+    query = select(followed).where(followed.c.deadline_at <= unit.now).order_by(followed.c.deadline_at).limit(limit)
+    rows = unit.connection.execute(query.with_for_update(skip_locked=True)).all()
+    notices = outbox.Draft(_NoBodies())
+    for row in rows:
+        if not note(unit, row.message, row.recipient, State.LATE):
+            # Delivered but not read: the state is a proof and stays, the waiting ends all the same.
+            unit.connection.execute(
+                update(followed)
+                .where(followed.c.message == row.message, followed.c.recipient == row.recipient)
+                .values(deadline_at=NEVER)
+            )
+        unit.emit(Event(Kind.DEADLINE, message=row.message, recipient=row.recipient, detail={"about": row.wants}))
+        decision = decide(rule("notice.unanswered"))
+        notices.add("unanswered", _silence(row), Result(0, decision, "4.4.7"))
+    notices.commit(unit)
+    return len(rows)
+
+
+def _silence(row: Any) -> _Silence:
+    dsn = DsnRequest(frozenset({"SUCCESS", "FAILURE"}), envid=row.envid)
+    return _Silence(row.message, 0, b"", row.sender, row.recipient, dsn, row.sent_at, row.deadline_at)
+
+
+# reading
+
+
+def track(connection: Connection, message: str) -> list[Line]:
+    """Every recipient of a message, by address. Takes our identifier or an RFC 5322 Message-ID."""
+    wanted = message.strip("<>")
+    query = select(followed).where((followed.c.message == message) | (followed.c.message_id == wanted))
+    return [_line(row) for row in connection.execute(query.order_by(followed.c.message, followed.c.recipient))]
+
+
+def board(connection: Connection, mailbox: int, *, before: float = NEVER, limit: int = 100) -> list[Line]:
+    """The "sent" board of a mailbox: newest first, one line per message and recipient (TOU-C02)."""
+    query = select(followed).where(followed.c.mailbox == mailbox, followed.c.sent_at < before)
+    rows = connection.execute(query.order_by(followed.c.sent_at.desc(), followed.c.recipient).limit(limit))
+    return [_line(row) for row in rows]
+
+
+def _line(row: Any) -> Line:
+    deadline = 0.0 if row.deadline_at >= NEVER else row.deadline_at
+    return Line(
+        row.message,
+        row.recipient,
+        row.channel,
+        row.sent_at,
+        State(row.state),
+        row.state_at,
+        row.code,
+        frozenset(row.wants.split()),
+        deadline,
+    )
