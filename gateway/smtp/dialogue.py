@@ -52,6 +52,7 @@ class Dialogue(Edge):
         super().__init__(*args, **named)
         self._errors = 0
         self._junk = 0
+        self._refused_recipients = 0
 
     async def _converse(self) -> None:
         while True:
@@ -236,6 +237,8 @@ class Dialogue(Edge):
         address = command.address if command.address.domain else Address("postmaster", self.doorway.domain)
         envelope = self.envelope
         decision = await self.ask(self.doorway.intake.recipient(self.peer, envelope.sender, address))
+        if not decision.accepted:
+            self._count_refused_recipient()
         if await self.answer(decision, _RECIPIENT_OK):
             envelope.recipients.append(Recipient(address, command.dsn))
             envelope.rcpt_tos.append(str(address))
@@ -328,6 +331,13 @@ class Dialogue(Edge):
         if self._errors > self.limits.soft_errors and self.limits.soft_error_delay:
             await self._send()
             await asyncio.sleep(self.limits.soft_error_delay)
+
+    def _count_refused_recipient(self) -> None:
+        """Harvesting addresses ends the session, between good messages too (F57, F60)."""
+        self._refused_recipients += 1
+        if self._refused_recipients > self.limits.refused_recipients:
+            self.hang_up(decide(rule("session.too_many_errors")))
+            raise Gone
 
     def _count_junk(self) -> None:
         self._junk += 1

@@ -26,6 +26,7 @@ from gateway.smtp.budget import FREE, Budget, BudgetTimeout
 from gateway.smtp.content import ContentReader, Fault
 from gateway.smtp.layer import NO_APPLICATION_PROTOCOL, UNRECOGNIZED_NAME, Hello, Layer
 from gateway.smtp.limits import Clock, Gate, Limits
+from gateway.smtp.tls import refusal
 from gateway.smtp.transaction import Intake, Recipient
 from mailboxes.authentication import Authenticator
 from policies.catalogue import rule
@@ -133,7 +134,7 @@ class Edge(SMTP):
         self._news = False
         self._last_words: Decision | None = None
         self._handshake: asyncio.Future[None] | None = None
-        self._since = doorway.clock()
+        self._since = self._born = doorway.clock()
         self._waiting = ""  # "command", "content", or nothing while we work
         self._peer: Peer | None = None
         self.ip = ""
@@ -210,7 +211,8 @@ class Edge(SMTP):
             return
         if decision is not None:
             self.say(replies.reply(decision))
-            self.doorway.record(Event(Kind.CUT, detail={"reason": decision.rule.name, "ip": self.ip}))
+            if self.session.tls:  # strangers shall not be able to fill the journal
+                self.doorway.record(Event(Kind.CUT, detail={"reason": decision.rule.name, "ip": self.ip}))
             log.info("smtp.cut", rule=decision.rule.name, ip=self.ip, door=self.doorway.door.value)
         self._flush()
         self._deaf = True
@@ -244,13 +246,20 @@ class Edge(SMTP):
             self._raw.abort()
         elif self._waiting == "command" and waited > limits.command_timeout:
             self.hang_up(decide(rule("session.timeout")))
+        elif self._waiting == "command" and self._too_old(now):
+            self.hang_up(decide(rule("session.lifetime")))
         elif self._waiting == "content" and self._incoming is not None:
             slow = waited > limits.content_grace and self._incoming.taken < limits.content_rate * waited
             if slow or waited > limits.content_timeout:
                 self.hang_up(decide(rule("session.timeout")))
 
+    def _too_old(self, now: float) -> bool:
+        return now - self._born > self.limits.session_timeout and not self.envelope.open
+
     async def line(self, longest: int) -> bytes:
         """The next command line without its CRLF. Sends what was said before it waits."""
+        if self._last_words is None and self._too_old(self.doorway.clock()):
+            self._last_words = decide(rule("session.lifetime"))
         if self._last_words is not None:
             self.hang_up(self._last_words)
             raise Gone
@@ -301,11 +310,18 @@ class Edge(SMTP):
         try:
             await self._handshake
         except Exception as failure:  # noqa: BLE001 - asyncio gives OSError, SSLError or ConnectionResetError
-            log.info("smtp.handshake_failed", ip=self.ip, reason=type(failure).__name__)
+            self._note_refusal(refusal(failure))
             return False
         return self._secured()
 
     # -- inside
+
+    def _note_refusal(self, decision: Decision) -> None:
+        """A handshake that failed: nobody is left to hear why, so the journal does."""
+        door = self.doorway.door.value
+        log.info("smtp.handshake_failed", ip=self.ip, rule=decision.rule.name, door=door)
+        detail = {"door": door, "ip": self.ip, "rule": decision.rule.name, "detail": decision.detail}
+        self.doorway.record(Event(Kind.PEER_REFUSED, detail=detail))
 
     def _wrap(self) -> asyncio.Future[None]:
         """Slip the TLS layer under us; the future ends with the handshake."""

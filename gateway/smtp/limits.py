@@ -26,6 +26,11 @@ class Rate:
     per_minute: float = 0.0
     burst: int = 100
 
+    @classmethod
+    def hourly(cls, count: int) -> Rate:
+        """``count`` an hour, all at once if need be; 0: no limit."""
+        return cls(count / 60.0, max(count, 1))
+
 
 @dataclass(frozen=True, slots=True)
 class Limits:
@@ -40,15 +45,18 @@ class Limits:
     soft_errors: int = 10
     hard_errors: int = 20
     junk_commands: int = 100
+    refused_recipients: int = 20
     login_failures: int = 3
     connections: int = 1000
     connections_per_ip: int = 50
     connections_per_account: int = 50
+    connections_rate_per_ip: Rate = Rate()
     messages_per_ip: Rate = Rate()
     recipients_per_ip: Rate = Rate()
     messages_per_account: Rate = Rate()
     recipients_per_account: Rate = Rate()
     login_failures_per_ip: Rate = Rate(per_minute=10, burst=30)
+    session_timeout: float = 3600.0
     command_timeout: float = 300.0
     handshake_timeout: float = 30.0
     content_timeout: float = 600.0
@@ -100,6 +108,7 @@ class Gate:
         self._ips: Counter[str] = Counter()
         self._open = 0
         self._accounts: Counter[str] = Counter()
+        self._connections_ip = Buckets(limits.connections_rate_per_ip, clock)
         self._messages_ip = Buckets(limits.messages_per_ip, clock)
         self._recipients_ip = Buckets(limits.recipients_per_ip, clock)
         self._messages_account = Buckets(limits.messages_per_account, clock)
@@ -110,6 +119,8 @@ class Gate:
         """Count a new connection; False, and not counted, when there are too many."""
         limits = self._limits
         if self._ips[ip] >= limits.connections_per_ip or self._open >= limits.connections:
+            return False
+        if not self._connections_ip.allow(ip):
             return False
         self._ips[ip] += 1
         self._open += 1

@@ -231,6 +231,15 @@ RULES: tuple[Rule, ...] = (
         ("RFC 5321 4.5.3.2", "RFC 5321 7.8"),
     ),
     Rule(
+        "session.lifetime",
+        Verdict.DEFER,
+        421,
+        "4.4.2",
+        "Cette connexion est ouverte depuis trop longtemps, ouvrez-en une autre.",
+        "This connection has been open for too long, open another one.",
+        ("RFC 5321 3.8", "MSS-075"),
+    ),
+    Rule(
         "session.shutting_down",
         Verdict.DEFER,
         421,
