@@ -111,9 +111,9 @@ class SqlStore:
         """Place sealed messages in mailboxes; one outcome each. See :mod:`mailboxes.placing`."""
         return placing.deliver(unit, self.keyring, deliveries)
 
-    def hold_body(self, unit: Unit, sealed: Sealed) -> None:
-        """One more reference, for a queue row."""
-        body_rows.hold(unit.cursor, [sealed.body_id])
+    def hold_body(self, unit: Unit, sealed: Sealed, count: int = 1) -> None:
+        """``count`` references more, one per queue row."""
+        body_rows.hold(unit.cursor, [sealed.body_id] * count)
 
     def release_body(self, unit: Unit, body_id: int, count: int = 1) -> None:
         """``count`` references fewer (0: delete it if nothing needs it); at none the body goes."""

@@ -1,0 +1,45 @@
+"""The databases every store contract is held on: SQLite in a file, SQLite in memory, PostgreSQL."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import pytest
+
+from mailboxes.sqlstore import SqlStore
+from tests import postgres, stores
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[postgres.Server]:
+    with postgres.running() as server:
+        yield server
+
+
+@pytest.fixture(params=["file", "memory", pytest.param("postgres", marks=pytest.mark.postgres)])
+def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    if request.param == "file":
+        return f"sqlite:///{tmp_path}/caducee.db"
+    if request.param == "memory":
+        return "sqlite://"
+    server: postgres.Server = request.getfixturevalue("postgres_server")
+    return server.url()
+
+
+@pytest.fixture(params=["file", pytest.param("postgres", marks=pytest.mark.postgres)])
+def shared_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """Databases that several processes can open."""
+    if request.param == "file":
+        return f"sqlite:///{tmp_path}/caducee.db"
+    server: postgres.Server = request.getfixturevalue("postgres_server")
+    return server.url()
+
+
+@pytest.fixture
+async def store(database_url: str) -> AsyncIterator[SqlStore]:
+    """A store with the mailboxes 1 and 2, without quota."""
+    async with stores.opened(database_url) as made:
+        await made.committer.run(lambda unit: made.provision(unit, 1, 0))
+        await made.committer.run(lambda unit: made.provision(unit, 2, 0))
+        yield made

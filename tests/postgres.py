@@ -1,0 +1,93 @@
+"""A private PostgreSQL server for the tests: own data directory, own loopback port, synced to disk as in production."""
+
+from __future__ import annotations
+
+import os
+import pwd
+import shutil
+import socket
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import psycopg
+import pytest
+
+
+def binaries() -> Path | None:
+    """Directory of the newest server installed, or None."""
+    found = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"), key=lambda path: int(path.parts[-3]))
+    return found[-1].parent if found else None
+
+
+def _unprivileged(command: list[str]) -> list[str]:
+    """PostgreSQL refuses to run as root."""
+    return ["runuser", "-u", "postgres", "--", *command] if os.geteuid() == 0 else command
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+class Server:
+    """A running server. ``url()`` makes a fresh database in it."""
+
+    def __init__(self, directory: Path, tools: Path, port: int) -> None:
+        self.directory = directory
+        self.port = port
+        self._tools = tools
+        self._databases = 0
+
+    def control(self, *words: str) -> None:
+        command = [str(self._tools / "pg_ctl"), "-D", str(self.directory / "data"), "-w", "-s", *words]
+        subprocess.run(_unprivileged(command), check=True, stdout=subprocess.DEVNULL, cwd="/")
+
+    def start(self) -> None:
+        options = f"-p {self.port} -k {self.directory} -c listen_addresses=127.0.0.1 -c max_connections=60"
+        self.control("-o", options, "-l", str(self.directory / "log"), "start")
+
+    def stop(self, mode: str = "fast") -> None:
+        self.control("-m", mode, "stop")
+
+    def url(self) -> str:
+        self._databases += 1
+        name = f"t{os.getpid()}_{self._databases}"
+        with psycopg.connect(self._address("postgres"), autocommit=True) as connection:
+            connection.execute(f"CREATE DATABASE {name}")
+        return f"postgresql+psycopg://caducee@127.0.0.1:{self.port}/{name}"
+
+    def _address(self, database: str) -> str:
+        return f"postgresql://caducee@127.0.0.1:{self.port}/{database}"
+
+
+@contextmanager
+def running() -> Iterator[Server]:
+    """Initialise, start, and stop and remove at the end; skips the test when PostgreSQL is not installed."""
+    tools = binaries()
+    if tools is None:
+        pytest.skip("no PostgreSQL server is installed")
+    directory = Path(tempfile.mkdtemp(prefix="caducee-pg-"))
+    if os.geteuid() == 0:
+        try:
+            user = pwd.getpwnam("postgres")
+        except KeyError:
+            pytest.skip("PostgreSQL refuses to run as root and there is no user postgres")
+        os.chown(directory, user.pw_uid, user.pw_gid)
+    initialise = [
+        str(tools / "initdb"), "-D", str(directory / "data"), "-U", "caducee", "-A", "trust", "-E", "UTF8",
+        "--locale=C", "--no-instructions",
+    ]  # fmt: skip
+    try:
+        subprocess.run(_unprivileged(initialise), check=True, stdout=subprocess.DEVNULL, cwd="/")
+        server = Server(directory, tools, free_port())
+        server.start()
+        try:
+            yield server
+        finally:
+            server.stop("immediate")
+    finally:
+        shutil.rmtree(directory, ignore_errors=True)

@@ -1,0 +1,85 @@
+"""Builds a store for tests, wired as the gateway wires it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncIterator, Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
+
+from sqlalchemy import Connection
+
+from mailboxes.blobs import Blobs, MemoryBlobs
+from mailboxes.commit import Committer, Reading, Unit
+from mailboxes.engine import Database, open_database
+from mailboxes.keys import Keyring, LocalMasterKey
+from mailboxes.notices import open_notices
+from mailboxes.provision import next_instance
+from mailboxes.seal import INLINE_LIMIT, BodyIds, Sealer
+from mailboxes.sqlstore import SqlStore
+from policies.events import Event
+
+MASTER = b"test master key, 32 bytes long!!"
+
+
+class Recorder:
+    """A journal that keeps what it was given, once committed or not."""
+
+    def __init__(self) -> None:
+        self.events: list[Event] = []
+
+    def append(self, connection: Connection, events: Sequence[Event], now: float) -> None:
+        self.events.extend(events)
+
+
+@asynccontextmanager
+async def opened(
+    url: str,
+    *,
+    blobs: Blobs | None = None,
+    inline_limit: int = INLINE_LIMIT,
+    journal: Recorder | None = None,
+    clock: Callable[[], float] = time.time,
+    monotonic: Callable[[], float] = time.monotonic,
+) -> AsyncIterator[SqlStore]:
+    """A store on ``url``, its tables created. Two of them on one URL stand for two processes."""
+    database = open_database(url)
+    database.create_tables()
+    async with built(database, blobs or MemoryBlobs(), inline_limit, journal or Recorder(), clock, monotonic) as store:
+        yield store
+
+
+@asynccontextmanager
+async def built(
+    database: Database,
+    blobs: Blobs,
+    inline_limit: int,
+    journal: Recorder,
+    clock: Callable[[], float],
+    monotonic: Callable[[], float],
+) -> AsyncIterator[SqlStore]:
+    committer = Committer(database, journal=journal, clock=clock)
+    reading = Reading(database)
+    keyring = Keyring(LocalMasterKey(MASTER), monotonic)
+
+    def start(unit: Unit) -> int:
+        keyring.open(unit.connection, unit.now)
+        return next_instance(unit.cursor)
+
+    instance = await committer.run(start)
+    notices = open_notices(database, instance)
+    committer.announcer = notices
+    notices.start()
+    pool = ThreadPoolExecutor(2, thread_name_prefix="sealing")
+    store = SqlStore(
+        committer, reading, keyring, blobs, Sealer(keyring, blobs, BodyIds(instance), pool, inline_limit), notices, pool
+    )
+    try:
+        yield store
+    finally:
+        await notices.close()
+        await committer.close()
+        await store.settle()
+        await reading.close()
+        pool.shutdown()
+        database.dispose()
