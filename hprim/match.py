@@ -60,7 +60,8 @@ def _surname(a: Traits, b: Traits) -> tuple[Level, bool]:
     births = compare_surname(a.birth_surname, b.birth_surname)
     if births in (Level.AGREE, Level.NOTE):
         return births, False
-    best, crossed = births, False
+    best: Level = births
+    crossed = False
     for x, kind_x in _kinds(a):
         for y, kind_y in _kinds(b):
             if births is Level.DISAGREE and kind_x == kind_y:

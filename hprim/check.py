@@ -1,0 +1,307 @@
+"""The two ways in: :func:`check_file` for one file of any kind, :func:`check_message` for the parts of a mail.
+
+Promise: pure; no exception for any bytes; work and memory bounded whatever the input (the limits stand in each reader);
+nothing is altered. Failure: what cannot be read is said by MSS-091 or MSS-114 and ``Report.readable`` is false when nothing at
+all could be made of a file.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date
+
+from hprim import cda, consistency, header, hl7, html, hxml, mailrules, sante, xdm
+from hprim.cda import refuse_unreadable
+from hprim.charset import decode
+from hprim.detect import detect, is_hprim_name
+from hprim.insrules import is_qualified
+from hprim.mailrules import Envelope
+from hprim.mime import Mail, split_mail
+from hprim.model import Document, Format, Part, Patient, Place, Report, Severity, Source, Words, ordered
+from hprim.rules import DEFAULT, Findings, Profile
+from hprim.subject import read as read_subject
+from hprim.xmlsafe import Unreadable, parse
+
+__all__ = ["Part", "check_file", "check_message"]
+
+MAX_TEXT = 8 << 20
+"""Longer text is read up to here: an HPRIM file is a few kilobytes."""
+MAX_PARTS = 500
+
+
+@dataclass(slots=True)
+class _Gathered:
+    """What the readers found, part by part."""
+
+    findings: Findings
+    today: date
+    announced: bool = False
+    subject_xdm: bool = False
+    mail: bool = False
+    documents: list[Document] = field(default_factory=list)
+    texts: list[tuple[header.Text, Place]] = field(default_factory=list)
+    headerless: list[Place] = field(default_factory=list)
+    header_found: bool = False
+    html: list[tuple[Part, Place]] = field(default_factory=list)
+    encrypted: bool = False
+
+
+def check_file(data: bytes, name: str = "", *, profile: Profile = DEFAULT, today: date) -> Report:
+    """Check one file: HPRIM text, HPRIM Santé, HPRIM XML, CDA, HL7 v2, ``IHE_XDM.zip`` or a whole mail.
+
+    ``name`` helps to say where a problem is and to know an empty ``.hpr``; it never decides a format alone.
+    """
+    if detect(data, name, mail=True) is Format.MAIL:
+        return _check_mail(split_mail(data), profile, today)
+    gathered = _Gathered(Findings(profile), today)
+    _read_part(Part(name, "", "", data, is_body=False), gathered)
+    _read_html(gathered)
+    return _conclude(gathered, None, [])
+
+
+def check_message(
+    parts: Sequence[Part],
+    *,
+    subject: str,
+    recipients: Sequence[str],
+    headers: Mapping[str, str],
+    profile: Profile = DEFAULT,
+    today: date,
+) -> Report:
+    """Check the leaves of one mail. ``subject`` is decoded; ``headers`` any case; ``recipients`` bare addresses."""
+    lower = {k.lower(): v for k, v in headers.items()}
+    envelope = Envelope(subject, tuple(recipients), lower)
+    gathered = _Gathered(
+        Findings(profile),
+        today,
+        announced=envelope.said("x-mss-ins").upper() == "O",
+        subject_xdm=read_subject(subject).xdm,
+        mail=True,
+    )
+    for part in parts[:MAX_PARTS]:
+        _read_part(part, gathered)
+    if len(parts) > MAX_PARTS:
+        detail = Words("trop de parties", "too many parts")
+        gathered.findings.add("MSS-091", Place(), detail=detail)
+    _read_html(gathered)
+    return _conclude(gathered, envelope, parts)
+
+
+def _check_mail(mail: Mail, profile: Profile, today: date) -> Report:
+    report = check_message(
+        mail.parts,
+        subject=mail.subject,
+        recipients=mail.recipients,
+        headers=mail.headers,
+        profile=profile,
+        today=today,
+    )
+    if not mail.cut:
+        return report
+    findings = Findings(profile)
+    findings.add("MSS-091", Place(), detail=Words("message trop imbriqué", "message nested too deeply"))
+    problems = ordered((*report.problems, *findings.problems))
+    return Report(**{**{n: getattr(report, n) for n in Report.__dataclass_fields__}, "problems": problems})
+
+
+def _read_part(part: Part, g: _Gathered) -> None:
+    place = Place("" if part.is_body else part.name)
+    kind = detect(part.data, part.name, part.media_type)
+    try:
+        _dispatch(kind, part, place, g)
+    except Unreadable as error:
+        refuse_unreadable(error, part.name, place, g.findings)
+        g.documents.append(Document(kind, place, name=part.name, size=len(part.data)))
+
+
+def _dispatch(kind: Format, part: Part, place: Place, g: _Gathered) -> None:
+    if kind is Format.TEXT:
+        _read_text(part, place, g)
+    elif kind is Format.HTML:
+        g.html.append((part, place))
+        if not part.is_body:
+            g.documents.append(Document(kind, place, name=part.name, size=len(part.data)))
+    elif kind is Format.EMPTY:
+        if not part.is_body:
+            g.findings.add("HID-003", place, name=part.name or Words("joint", "attached"))
+    elif kind is Format.ZIP:
+        _read_zip(part, place, g)
+    else:
+        g.documents.append(_read_document(kind, part, place, g))
+
+
+def _read_document(kind: Format, part: Part, place: Place, g: _Gathered) -> Document:
+    if kind is Format.CDA:
+        return cda.read(part.data, place, g.findings, g.today, name=part.name, announced=g.announced)
+    if kind is Format.HPRIM_XML:
+        return hxml.read(part.data, place, g.findings, g.today, name=part.name)
+    if kind is Format.HPRIM_SANTE:
+        g.findings.spend_lines(part.data)
+        return sante.read(part.data[:MAX_TEXT], place, g.findings, g.today, name=part.name, declared=part.charset)
+    if kind is Format.HL7:
+        g.findings.add("HID-017", place, format="HL7 v2")
+        return hl7.read(part.data[:MAX_TEXT], place, g.findings, g.today, name=part.name, declared=part.charset)
+    if kind is Format.APICRYPT:
+        g.encrypted = True
+        g.findings.add("HID-009", place)
+    if kind is Format.XML:
+        g.findings.spend_markup(part.data)
+        parse(part.data)
+    return Document(kind, place, name=part.name, size=len(part.data))
+
+
+def _read_zip(part: Part, place: Place, g: _Gathered) -> None:
+    expected = xdm.is_named_xdm(part.name) or g.subject_xdm
+    found = xdm.read(part.data, place, g.findings, g.today, name=part.name, expected=expected, announced=g.announced)
+    g.documents.extend(found)
+
+
+def _read_text(part: Part, place: Place, g: _Gathered) -> None:
+    named = is_hprim_name(part.name)
+    if named and len(part.data.strip()) < 12:
+        g.findings.add("HID-003", place, name=part.name)
+        return
+    g.findings.spend_lines(part.data)
+    text = header.split(part.data[:MAX_TEXT], part.charset)
+    _keep_text(text, part, place, g, sure=named)
+
+
+def _keep_text(text: header.Text, part: Part, place: Place, g: _Gathered, *, sure: bool) -> bool:
+    found = header.read(text, place, g.findings, g.today, sure=sure, size=len(part.data), declared=part.charset)
+    g.texts.append((text, place))
+    if found is None:
+        if not part.is_body:
+            g.documents.append(Document(Format.TEXT, place, name=part.name, size=len(part.data)))
+        return False
+    g.documents.extend(found.documents)
+    if found.headerless:
+        g.headerless.append(place)
+        g.documents.append(Document(Format.HPRIM_MEDECINS, place, name=part.name, size=len(part.data)))
+    g.header_found = g.header_found or bool(found.documents)
+    return bool(found.documents)
+
+
+def _read_html(g: _Gathered) -> None:
+    """Read the HTML parts only when no text part has a header: they usually repeat it."""
+    if g.header_found:
+        return
+    for part, place in g.html[:10]:
+        text = html.to_text(decode(part.data[: html.MAX_TEXT], part.charset).text)
+        lines = header.split(text.encode("utf-8", "replace"), "utf-8")
+        if _keep_text(lines, part, place, g, sure=False):
+            g.findings.add("HID-006", place)
+
+
+def _readings(g: _Gathered) -> list[Patient]:
+    return [p for d in g.documents for p in d.patients]
+
+
+def _restrictions(documents: Sequence[Document]) -> dict[str, str]:
+    found: dict[str, str] = {}
+    for document in documents:
+        for pair in document.details.get("restrictions", "").split(","):
+            flag, _, value = pair.partition("=")
+            if flag:
+                found[flag] = "Y" if "Y" in (value, found.get(flag)) else "N"
+    return found
+
+
+def _qualified(documents: Sequence[Document], profile: Profile) -> bool:
+    """A qualified INS stands in a CDA of an archive, and every CDA there that has an INS agrees on it."""
+    inside = [p for d in documents if d.format is Format.CDA and d.inside for p in d.patients]
+    return any(is_qualified(p.ins, p.traits, profile) for p in inside)
+
+
+def _conclude(g: _Gathered, envelope: Envelope | None, parts: Sequence[Part]) -> Report:
+    readings = _readings(g)
+    people = consistency.check(readings, g.findings, g.today)
+    consistency.several_in_one_file(readings, g.findings)
+    head = people[0] if people else None
+    inside = [d for d in g.documents if d.format is Format.CDA and d.inside]
+    codes = tuple(dict.fromkeys(d.code for d in inside if d.code))
+    qualified = _qualified(g.documents, g.findings.profile)
+    flags = _restrictions(g.documents)
+    has_xdm = any(d.format is Format.XDM for d in g.documents)
+    _header_rules(g, parts, bool(readings), mail=envelope is not None)
+    if envelope is not None:
+        _mail_rules(g, envelope, people, parts, codes, flags, qualified=qualified, has_xdm=has_xdm)
+    if head is not None:
+        _text_rules(g, head)
+    return Report(
+        documents=tuple(g.documents),
+        patients=tuple(people),
+        readings=tuple(readings),
+        problems=ordered(g.findings.problems),
+        cda_codes=codes,
+        qualified_ins=qualified,
+        has_xdm=has_xdm,
+        has_header=g.header_found,
+        ins=frozenset((i.oid, i.matricule) for p in readings for i in p.ins),
+        restrictions=flags,
+        readable=_readable(g),
+    )
+
+
+def _readable(g: _Gathered) -> bool:
+    """Something was recognised, and at least one recognised thing could be read."""
+    broken = {p.place.part for p in g.findings.problems if p.rule in ("MSS-091", "MSS-114", "HID-003")}
+    understood = [d for d in g.documents if d.patients or d.format is not Format.OTHER]
+    if g.mail:
+        return True
+    return bool(understood or g.html) and not (broken and not any(d.patients for d in g.documents))
+
+
+def _header_rules(g: _Gathered, parts: Sequence[Part], has_patients: bool, *, mail: bool) -> None:
+    """HID-001 and HID-007: is there a header where one is needed?"""
+    if g.header_found or g.encrypted:
+        return
+    if g.findings.profile.require_header:
+        g.findings.add("HID-001", g.headerless[0] if g.headerless else Place())
+    elif g.headerless and not has_patients:
+        g.findings.add("HID-001", g.headerless[0])
+    elif mail and not has_patients:
+        pdf = next((d for d in g.documents if d.format is Format.PDF), None)
+        if pdf is not None:
+            g.findings.add("HID-007", pdf.place)
+
+
+def _mail_rules(
+    g: _Gathered,
+    envelope: Envelope,
+    people: Sequence[Patient],
+    parts: Sequence[Part],
+    codes: Sequence[str],
+    flags: Mapping[str, str],
+    *,
+    qualified: bool,
+    has_xdm: bool,
+) -> None:
+    findings, head = g.findings, people[0] if people else None
+    if g.subject_xdm and not has_xdm:
+        detail = Words("aucune archive n'est jointe", "none is attached")
+        findings.add("MSS-090", mailrules.SUBJECT, Severity.WARN, detail=detail)
+    mailrules.check_subject(envelope, head, findings, g.today, has_xdm=has_xdm)
+    mailrules.check_recipients(envelope, people, findings, qualified=qualified, has_document=bool(people))
+    mailrules.check_restrictions(envelope, flags, findings)
+    mailrules.check_headers(envelope, codes, findings, qualified=qualified, has_cda=bool(codes))
+    mailrules.check_receiver(envelope, g.documents, findings)
+    if head is not None:
+        for part in parts[:MAX_PARTS]:
+            if part.name and not xdm.is_named_xdm(part.name):
+                mailrules.check_file_name(part.name, head, Place(part.name), findings)
+    if has_xdm:
+        pdfs = [d.name for d in g.documents if d.format is Format.PDF and not d.inside]
+        mailrules.check_pdfs(pdfs, g.documents, findings)
+
+
+def _text_rules(g: _Gathered, head: Patient) -> None:
+    starts = {
+        d.place: int(d.details.get("header_line", "1")) + 11
+        for d in g.documents
+        if d.format is Format.HPRIM_MEDECINS and d.patients
+    }
+    for text, place in g.texts[:20]:
+        if len([p for p in _readings(g) if p.source is Source.HPRIM and p.place.part == place.part]) > 1:
+            continue  # several patients: already said, and each body belongs to its own header
+        mailrules.check_body(text.lines, head, place, g.findings, g.today, starts.get(place, 0))
