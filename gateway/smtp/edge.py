@@ -316,6 +316,13 @@ class Edge(SMTP):
 
     # -- inside
 
+    def _judge_hello(self, hello: Hello) -> int | None:
+        alert = self.doorway.refuse(hello)
+        if alert is not None:
+            reason = "host name" if alert == UNRECOGNIZED_NAME else "application protocol"
+            self._note_refusal(decide(rule("session.tls_handshake_failed"), reason=reason))
+        return alert
+
     def _note_refusal(self, decision: Decision) -> None:
         """A handshake that failed: nobody is left to hear why, so the journal does."""
         door = self.doorway.door.value
@@ -335,7 +342,7 @@ class Edge(SMTP):
             call_connection_made=False,
             ssl_handshake_timeout=self.limits.handshake_timeout,
             ssl_shutdown_timeout=max(self.limits.linger, 0.1),
-            refuse=self.doorway.refuse,
+            refuse=self._judge_hello,
         )
         self._resume()
         self._pending.clear()
