@@ -282,6 +282,9 @@ def pack(anatomy: Anatomy, added: int = 0) -> bytes:
     texts.append(_utf8(" ".join(anatomy.references)) if b"references" in values else b"")
     texts += [_first_local(values, name) for name in (b"from", b"to", b"cc")]
     rows = [_row(part, added) for part in anatomy.parts]
+    rows = [_row(part, added) for part in anatomy.parts]
+    if added:
+        rows[0] = (0, *rows[0][1:])
     return encode(anatomy.size + added, anatomy.header_end + added, anatomy.date, texts, rows)
 
 
@@ -289,8 +292,7 @@ def _row(part: Part, added: int) -> tuple[int, int, int, int, int]:
     kind = part.media.main.lower()
     flags = MULTIPART * (kind == b"multipart" and bool(part.children))
     flags |= MESSAGE * (kind == b"message" and bool(part.children))
-    start = part.header_start + added if part.index else 0
-    return start, part.body_start + added, part.body_end + added, part.parent & 0xFFFF, flags
+    return part.header_start + added, part.body_start + added, part.body_end + added, part.parent & 0xFFFF, flags
 
 
 def _utf8(text: str) -> bytes:

@@ -42,7 +42,6 @@ _ENDS = struct.calcsize("<BQIqh")
 _PAIR = struct.Struct("<II")
 _ONE = struct.Struct("<I")
 _PART = struct.Struct("<IIIHB")
-_LONGEST = 64 * 1024  # of one stored header text
 
 MULTIPART = 1
 MESSAGE = 2
@@ -80,6 +79,10 @@ class Summary:
 
     def __init__(self, data: bytes) -> None:
         self._data = data
+
+    def __len__(self) -> int:
+        """Its weight in bytes."""
+        return len(self._data)
 
     def _field(self, index: int) -> bytes:
         start, end = _PAIR.unpack_from(self._data, _ENDS - 4 + 4 * index)
