@@ -1,0 +1,178 @@
+"""The one way in: what is accepted is durable and journalled, what is refused leaves nothing but its reasons."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+import pytest
+from sqlalchemy import select
+
+from gateway.record import explain, journal
+from gateway.relay.tables import queue
+from policies.decision import Verdict
+from tests.gateway.rig import OURS, OUTSIDE, THEIRS, Rig, address, letter, partner, transaction, user
+
+BOB, ALICE, PAUL = f"bob@{THEIRS}", f"alice@{OURS}", f"paul@{OURS}"
+
+
+@pytest.fixture
+async def rig() -> AsyncIterator[Rig]:
+    made = Rig()
+    yield made
+    await made.close()
+
+
+async def queued(rig: Rig) -> list[tuple[str, str]]:
+    query = select(queue.c.sender, queue.c.recipient)
+    return await rig.reading.run(lambda connection: [tuple(row) for row in connection.execute(query)])
+
+
+async def events(rig: Rig, message: str) -> list[journal.Record]:
+    return await rig.reading.run(lambda connection: journal.read(connection, message=message))
+
+
+async def test_a_partner_s_message_lies_in_the_mailbox_byte_for_byte(rig: Rig) -> None:
+    content = letter(BOB)
+    original = bytes(content)
+    answer = await rig.intake.message(transaction(partner(), BOB, ALICE, PAUL), content)
+    assert answer.decision.code == 250
+    assert answer.message in answer.decision.sentence("fr")
+    for mailbox in (1, 2):
+        (stored,) = await rig.inbox(mailbox)
+        assert stored.startswith(
+            f"Return-Path: <{BOB}>\r\nReceived: from smtp.op-b.mssante.test ([192.0.2.25])".encode()
+        )
+        assert stored.endswith(original)
+    kinds = [record.kind for record in await events(rig, answer.message)]
+    assert kinds == ["message.accepted", "message.delivered", "message.delivered"]
+
+
+async def test_a_user_s_message_goes_to_the_queue_and_to_a_colleague(rig: Rig) -> None:
+    answer = await rig.intake.message(transaction(user(), ALICE, BOB, PAUL), letter(ALICE))
+    assert answer.decision.accepted
+    assert await queued(rig) == [(ALICE, BOB)]
+    assert len(await rig.inbox(2)) == 1
+    assert rig.woken == 1
+
+
+async def test_the_same_recipient_named_twice_gets_one_copy(rig: Rig) -> None:
+    await rig.intake.message(transaction(partner(), BOB, ALICE, ALICE.upper().replace(OURS.upper(), OURS)), letter(BOB))
+    assert len(await rig.inbox(1)) == 1
+
+
+@pytest.mark.parametrize(
+    ("content", "name"),
+    [
+        (letter(f"mallory@{OUTSIDE}"), "sender.from_not_listed"),
+        (letter(BOB, extra=f"From: autre@{THEIRS}\r\n"), "sender.from_several"),
+        (letter(BOB, extra=f"Reply-To: x@{OUTSIDE}\r\n"), "redirection.header_outside"),
+        (letter(BOB, extra=f"Disposition-Notification-To: x@{OUTSIDE}\r\n"), "redirection.header_outside"),
+        (letter(BOB, extra=f"List-Unsubscribe: <mailto:x@{OUTSIDE}>\r\n"), "redirection.header_outside"),
+        (letter(BOB, body="MECHANT\r\n"), "content.infected"),
+        (letter(BOB, extra="Received: a\r\n" * 60), "content.loop"),
+        (
+            letter(BOB, extra="Content-Type: application/pdf; name=facture.pdf.exe\r\n"),
+            "content.dangerous_attachment",
+        ),
+        (
+            letter(
+                BOB,
+                extra="Content-Type: text/calendar\r\n",
+                body="BEGIN:VCALENDAR\r\nORGANIZER;CN=X:mailto:x@ex\r\n emple.invalid\r\nEND:VCALENDAR\r\n",
+            ),
+            "redirection.calendar_outside",
+        ),
+    ],
+)
+async def test_a_refused_message_leaves_only_its_reasons(rig: Rig, content: bytearray, name: str) -> None:
+    answer = await rig.intake.message(transaction(partner(), BOB, ALICE), bytearray(content))
+    assert answer.decision.rule.name == name
+    assert answer.decision.verdict is Verdict.REFUSE
+    assert await rig.inbox(1) == []
+    told = await rig.reading.run(lambda connection: explain.explain(connection, answer.message, "fr"))
+    assert not told.accepted
+    assert name in [reason.rule for reason in told.reasons]
+    assert all(reason.sources for reason in told.reasons)
+
+
+async def test_another_operator_s_certificate_does_not_speak_for_the_domain(rig: Rig) -> None:
+    decision = await rig.intake.sender(partner(), address(f"x@{OURS}"), 0)
+    assert decision.rule.name == "trust.sender_is_ours"
+
+
+async def test_the_null_sender_is_accepted_from_a_listed_partner(rig: Rig) -> None:
+    assert (await rig.intake.sender(partner(), None, 0)).accepted
+
+
+async def test_recipients_are_answered_one_by_one(rig: Rig) -> None:
+    ask = rig.intake.recipient
+    assert (await ask(partner(), address(BOB), address(ALICE))).accepted
+    assert (await ask(partner(), address(BOB), address(f"personne@{OURS}"))).rule.name == "recipient.unknown"
+    assert (await ask(partner(), address(BOB), address(BOB))).rule.name == "recipient.relay_denied"
+    assert (await ask(user(), address(ALICE), address(BOB))).accepted
+    assert (await ask(user(), address(ALICE), address(f"x@{OUTSIDE}"))).rule.name == "trust.recipient_not_listed"
+
+
+async def test_a_domain_that_leaves_the_space_between_rcpt_and_the_dot_is_not_written_to(rig: Rig) -> None:
+    rig.trusted = None
+    answer = await rig.intake.message(transaction(user(), ALICE, BOB), letter(ALICE))
+    assert answer.decision.verdict is Verdict.DEFER
+    assert await queued(rig) == []
+
+
+async def test_local_mail_flows_without_any_list(rig: Rig) -> None:
+    rig.trusted = None
+    answer = await rig.intake.message(transaction(user(), ALICE, PAUL), letter(ALICE))
+    assert answer.decision.accepted
+    assert len(await rig.inbox(2)) == 1
+
+
+async def test_a_scanner_that_does_not_answer_defers(rig: Rig) -> None:
+    rig.scanner.broken = True
+    answer = await rig.intake.message(transaction(partner(), BOB, ALICE), letter(BOB))
+    assert answer.decision.rule.name == "scan.unavailable"
+    assert answer.decision.code == 451
+    assert await rig.inbox(1) == []
+
+
+async def test_a_mailbox_that_fills_before_the_commit_undoes_the_whole_message(rig: Rig) -> None:
+    rig.open_box(3, "pleine", quota=64)
+    full = f"pleine@{OURS}"
+    facts = rig.boxes.held[full]
+    rig.boxes.held[full] = type(facts)(3, facts.address, facts.type, facts.state, 0, 0)  # a stale view of the quota
+    answer = await rig.intake.message(transaction(partner(), BOB, ALICE, full), letter(BOB))
+    assert answer.decision.verdict is Verdict.DEFER
+    assert await rig.inbox(1) == []
+    assert [record.kind for record in await events(rig, answer.message)] == []
+
+
+async def test_one_poisoned_message_does_not_hurt_those_that_share_its_transaction(rig: Rig) -> None:
+    import asyncio
+
+    rig.open_box(3, "pleine", quota=64)
+    full = f"pleine@{OURS}"
+    facts = rig.boxes.held[full]
+    rig.boxes.held[full] = type(facts)(3, facts.address, facts.type, facts.state, 0, 0)
+    work = [rig.intake.message(transaction(partner(), BOB, ALICE), letter(BOB)) for _ in range(8)]
+    work.insert(4, rig.intake.message(transaction(partner(), BOB, full), letter(BOB)))
+    answers = await asyncio.gather(*work)
+    assert [answer.decision.accepted for answer in answers] == [True] * 4 + [False] + [True] * 4
+    assert len(await rig.inbox(1)) == 8
+
+
+async def test_the_journal_of_a_busy_intake_verifies(rig: Rig) -> None:
+    import asyncio
+
+    await asyncio.gather(
+        *(rig.intake.message(transaction(partner(), BOB, ALICE), letter(BOB)) for _ in range(30)),
+        *(rig.intake.recipient(partner(), address(BOB), address(f"x@{OURS}")) for _ in range(10)),
+    )
+    assert await rig.reading.run(journal.verify) is None
+
+
+async def test_no_event_holds_a_subject_or_text(rig: Rig) -> None:
+    await rig.intake.message(transaction(partner(), BOB, ALICE), letter(BOB, "SECRET-OBJET", body="SECRET-TEXTE\r\n"))
+    await rig.intake.message(transaction(partner(), BOB, ALICE), letter(f"m@{OUTSIDE}", "SECRET-OBJET"))
+    records = await rig.reading.run(lambda connection: journal.read(connection))
+    assert len(records) == 3
+    assert "SECRET" not in str(records)
