@@ -175,14 +175,14 @@ def _file(value: object, spec: Spec, base: Path) -> Path | None:
 def _key(value: object, spec: Spec, base: Path) -> Path | None:
     path = _file(value, spec, base)
     if path is not None:
-        refuse_public(path, str(value))
+        refuse_public(path, str(value), 0o027)
     return path
 
 
-def refuse_public(path: Path, written: str) -> None:
-    """A private file that others may read, or anyone but its owner may write, is refused (MSS-024)."""
+def refuse_public(path: Path, written: str, forbidden: int) -> None:
+    """A private file with one of the ``forbidden`` mode bits is refused (MSS-024). Keys may be read by a group."""
     mode = stat.S_IMODE(path.stat().st_mode)
-    if mode & 0o027:
+    if mode & forbidden:
         raise Unreadable("config.file_public", path=written, mode=f"{mode:04o}")
 
 
@@ -220,7 +220,7 @@ def _secret(value: object, spec: Spec, base: Path) -> Secret:
     path = base / rest
     if not path.is_file():
         raise Unreadable("config.no_such_file", path=rest)
-    refuse_public(path, rest)
+    refuse_public(path, rest, 0o077)
     return Secret(text, path)
 
 

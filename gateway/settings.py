@@ -79,7 +79,7 @@ class Store:
     )
     blobs: str = setting("blobs", "Large bodies: a folder, or `s3://BUCKET/PREFIX`.", "data/blobs", reload=False)
     inline_limit: int = setting(
-        "size", "Bodies up to this size are kept in the database row.", 256 * KiB, low=0, high=4 * MiB
+        "size", "Bodies up to this size are kept in the database row.", 128 * KiB, low=0, high=256 * KiB
     )
     master_key: Secret = setting(
         "secret",
@@ -390,7 +390,7 @@ class Accounts:
     )
     failures: int = setting("number", "Failed logins per hour, account and address, before a lock.", 10, low=1, high=10)
     lock: float = setting(
-        "duration", "Length of the lock; the owner is never kept out longer.", 15 * MINUTE, low=1, high=15 * MINUTE
+        "duration", "Length of the lock; the owner is never kept out longer.", 15 * MINUTE, low=10 * MINUTE, high=15 * MINUTE
     )
     failures_per_ip: int = setting(
         "number", "Failed logins per hour from one address, all accounts together.", 100, low=1, high=100_000

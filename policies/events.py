@@ -40,8 +40,8 @@ class Kind(Enum):
     CHANGED = ("mailbox.changed", "command folder count uids ip")
     ERASED = ("mailbox.erased", "command folder count uids ip")
     # accounts and mailboxes
-    ACCOUNT = ("account.changed", "what state reason")
-    MAILBOX = ("account.mailbox", "what type state reason")
+    ACCOUNT = ("account.changed", "what account state reason")
+    MAILBOX = ("account.mailbox", "what type state reason address")
     MEMBER = ("account.member", "what account rights")
     DEVICE = ("account.device", "what device name")
     RULE = ("account.rule", "what rule target")

@@ -97,6 +97,7 @@ class Login:
     address: Address
     means: str  # "device", "certificate", "token"
     send_as: frozenset[str] = frozenset()  # keys of the addresses this login may write in MAIL FROM and From
+    credential: str = ""  # what can be withdrawn: "device:3", "certificate:sha256:...", "token:<expiry>"
 
 
 @dataclass(frozen=True, slots=True)
