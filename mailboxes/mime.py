@@ -283,7 +283,8 @@ class Walk:
             if stop < limit:
                 self.problems["header_too_large"] = None
                 return stop
-            self.problems["no_header_end"] = None
+            if not start:  # a message cut after its header is common inside a bounce
+                self.problems["no_header_end"] = None
         return end
 
 
