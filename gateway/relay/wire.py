@@ -78,10 +78,14 @@ def parse_reply(lines: list[bytes]) -> Reply:
     if len(codes) != 1:
         raise Garbled(printable(lines[-1]))
     head = codes.pop()
-    if len(head) != 3 or not all(48 <= byte <= 57 for byte in head) or not 200 <= int(head) <= 599:
+    if not _is_code(head) or not 200 <= int(head) <= 599:
         raise Garbled(printable(lines[0]))
     texts = [line[4:].strip(b" \t") for line in lines]
     return Reply(int(head), _status(texts[0]), tuple(printable(text) for text in texts))
+
+
+def _is_code(head: bytes) -> bool:
+    return len(head) == 3 and all(48 <= byte <= 57 for byte in head)
 
 
 def _status(text: bytes) -> str:
@@ -172,6 +176,9 @@ class Wire(asyncio.Protocol):
     def _line(self, line: bytes) -> bool:
         if len(self._lines) < LINES:
             self._lines.append(line)
+        if not _is_code(line[:3]):
+            self._replies.append(Garbled(printable(line)))
+            return False
         if line[3:4] == b"-":
             return True
         if len(self._lines) == LINES:

@@ -1,0 +1,341 @@
+"""Our client against a partner that behaves, and one that misbehaves in every way (F23-F33, MSS-038, MSS-039)."""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime
+
+import pytest
+
+from gateway.admin import pki
+from gateway.smtp.resolver import Target
+from tests.gateway.relay.peer import CLOSE, HANG, Peer, serving
+from tests.gateway.relay.space import DOMAIN, Body, Space, parcel, rules_of
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory: pytest.TempPathFactory) -> Space:
+    return Space.build(tmp_path_factory.mktemp("pki"))
+
+
+@pytest.fixture
+def space(built: Space) -> Space:
+    return built.fresh()
+
+
+@pytest.fixture
+async def peer(space: Space) -> AsyncIterator[Peer]:
+    async with serving(Peer(space.server())) as made:
+        yield made
+
+
+def only_hello_in_clear(peer: Peer) -> bool:
+    lines = bytes(peer.clear).split(b"\r\n")
+    return all(line in (b"EHLO mail.op-a.mssante.test", b"STARTTLS", b"QUIT", b"") for line in lines)
+
+
+async def test_a_message_goes_over_mutual_tls_with_dots_stuffed_and_dsn_passed_on(space: Space, peer: Peer) -> None:
+    content = b"Subject: x\r\n\r\n.\r\n..two\r\nend"
+    partners = space.partners(peer.port)
+    attempt = await partners.send(parcel(content, "bob", "eve"))
+    assert rules_of(attempt) == ["relay.handed_over", "relay.handed_over"]
+    assert attempt.results[0].reply == "250 2.0.0 queued as 42"
+    assert attempt.results[0].dsn_passed
+    assert len(attempt.results[0].certificate) == 64
+    assert peer.messages == [b"Subject: x\r\n\r\n..\r\n...two\r\nend\r\n.\r\n"]
+    mail = next(line for line in peer.commands if line.startswith(b"MAIL"))
+    assert mail == b"MAIL FROM:<alice@op-a.mssante.test> SIZE=27 RET=HDRS ENVID=E1\r\n"
+    assert b"RCPT TO:<eve@op-b.mssante.test> NOTIFY=SUCCESS ORCPT=rfc822;eve@op-b.mssante.test\r\n" in peer.commands
+    assert only_hello_in_clear(peer)
+    await partners.close()
+    assert peer.connections == 1
+
+
+async def test_a_session_carries_several_messages_and_is_closed_when_idle(space: Space, peer: Peer) -> None:
+    now = [100.0]
+    partners = space.partners(peer.port, now=lambda: now[0])
+    for _ in range(3):
+        await partners.send(parcel())
+    assert (peer.connections, len(peer.messages), partners.idle) == (1, 3, 1)
+    now[0] += 31
+    await partners.sweep()
+    assert partners.idle == 0
+    await partners.send(parcel())
+    assert peer.connections == 2
+    await partners.close()
+
+
+async def test_without_pipelining_or_dsn_each_reply_is_awaited(space: Space, peer: Peer) -> None:
+    peer.after_tls = b"250 mx.test\r\n"
+    attempt = await space.partners(peer.port).send(parcel())
+    assert rules_of(attempt) == ["relay.handed_over"]
+    assert not attempt.results[0].dsn_passed
+    assert b"MAIL FROM:<alice@op-a.mssante.test>\r\n" in peer.commands
+
+
+async def test_return_path_stays_at_home(space: Space, peer: Peer) -> None:
+    """RFC 5321 4.4: final delivery adds it, relaying does not."""
+    await space.partners(peer.port).send(parcel(b"Return-Path: <alice@op-a.mssante.test>\r\nReceived: x\r\n\r\nb\r\n"))
+    assert peer.messages == [b"Received: x\r\n\r\nb\r\n.\r\n"]
+
+
+async def test_each_recipient_gets_its_own_answer(space: Space, peer: Peer) -> None:
+    """F29."""
+    peer.rcpt = {"eve": b"450 4.2.1 later\r\n", "zoe": b"550 5.1.1 unknown\r\n"}
+    attempt = await space.partners(peer.port).send(parcel(b"a\r\n\r\nb\r\n", "bob", "eve", "zoe"))
+    assert rules_of(attempt) == ["relay.handed_over", "relay.partner_deferred", "relay.partner_refused"]
+    assert [result.status for result in attempt.results] == ["2.0.0", "4.2.1", "5.1.1"]
+    assert attempt.broken is None
+
+
+async def test_nobody_left_sends_no_empty_message(space: Space, peer: Peer) -> None:
+    peer.rcpt = {"bob": b"550 5.1.1 unknown\r\n"}
+    attempt = await space.partners(peer.port).send(parcel())
+    assert rules_of(attempt) == ["relay.partner_refused"]
+    assert peer.messages == []
+
+
+@pytest.mark.parametrize(
+    ("change", "rule_name"),
+    [
+        ({"mail": b"451 4.3.0 disk\r\n"}, "relay.partner_deferred"),
+        ({"mail": b"550 5.7.1 no\r\n"}, "relay.partner_refused"),
+        ({"data": b"451 4.3.0 no\r\n"}, "relay.partner_deferred"),
+        ({"data": b"554 5.7.1 no\r\n"}, "relay.partner_refused"),
+        ({"dot": b"554 5.6.0 virus\r\n"}, "relay.partner_refused"),
+        ({"dot": b"452 4.3.1 full\r\n"}, "relay.partner_deferred"),
+        ({"dot": CLOSE}, "relay.cut"),  # F28: retried, a duplicate is allowed, loss never
+        ({"dot": HANG}, "relay.silent"),
+        ({"mail": HANG}, "relay.silent"),
+        ({"data": b"999 what\r\n"}, "relay.garbled"),
+        ({"mail": b"25x ok\r\n"}, "relay.garbled"),
+        ({"mail": "٢٥٠ ok\r\n".encode()}, "relay.garbled"),
+        ({"mail": b"250-ok\r\n550 no\r\n"}, "relay.garbled"),
+        ({"dot": b"250 2.0.0 ok\r\n250 again\r\n"}, "relay.handed_over"),
+    ],
+)
+async def test_answers_after_tls(space: Space, peer: Peer, change: dict[str, bytes], rule_name: str) -> None:
+    for name, value in change.items():
+        setattr(peer, name, value)
+    partners = space.partners(peer.port)
+    attempt = await partners.send(parcel())
+    assert rules_of(attempt) == [rule_name]
+    assert only_hello_in_clear(peer)
+    await partners.close()
+
+
+@pytest.mark.parametrize(
+    ("change", "rule_name"),
+    [
+        ({"greeting": b"421 4.3.2 busy\r\n"}, "relay.partner_deferred"),
+        ({"greeting": b"554 go away\r\n"}, "relay.partner_deferred"),
+        ({"greeting": HANG}, "relay.silent"),
+        ({"greeting": CLOSE}, "relay.cut"),
+        ({"greeting": b"SSH-2.0-OpenSSH\r\n"}, "relay.garbled"),
+        ({"before_tls": b"250 mx.test\r\n"}, "trust.partner_no_tls"),  # F26: stripped
+        ({"starttls": b"454 4.7.0 not now\r\n"}, "trust.partner_no_tls"),
+        ({"starttls": b"220 go\r\n250 EHLO injected\r\n"}, "trust.partner_injected"),  # F27
+        ({"starttls": b"220 go\r\n25"}, "trust.partner_injected"),
+        ({"after_tls": b"500 what\r\n"}, "relay.partner_deferred"),
+    ],
+)
+async def test_nothing_is_sent_before_a_proper_session(
+    space: Space, peer: Peer, change: dict[str, bytes], rule_name: str
+) -> None:
+    for name, value in change.items():
+        setattr(peer, name, value)
+    attempt = await space.partners(peer.port).send(parcel())
+    assert rules_of(attempt) == [rule_name]
+    assert attempt.broken is not None
+    assert attempt.broken.code == 451
+    assert peer.messages == []
+    assert not any(line.startswith(b"MAIL") for line in peer.commands)
+    assert only_hello_in_clear(peer)
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        b"250 " + b"A" * 1_000_000 + b"\r\n",  # a line of 1 MB
+        b"250-" + b"x" * 70 + b"\r\n" + b"250-more\r\n" * 60_000 + b"250 end\r\n",
+        b"A" * 500_000,
+    ],
+    ids=["long line", "many lines", "no line end"],
+)
+async def test_an_endless_reply_ends_the_session(space: Space, peer: Peer, reply: bytes) -> None:
+    """F33: bounded in memory, deferred, never executed."""
+    peer.mail = reply
+    attempt = await space.partners(peer.port).send(parcel())
+    assert rules_of(attempt)[0] in ("relay.garbled", "relay.silent")
+    assert all(len(result.reply) <= 512 and len(result.decision.detail) <= 2100 for result in attempt.results)
+
+
+async def test_a_long_reply_is_cut_to_its_bounds_and_shown_harmless(space: Space, peer: Peer) -> None:
+    """F33: 512 bytes a line, 100 lines, no control characters."""
+    peer.dot = b"250-" + b"\x1b[31m\x00\xe9\r<b>" + b"y" * 2000 + b"\r\n" + b"250-z\r\n" * 1000 + b"250 end\r\n"
+    attempt = await space.partners(peer.port).send(parcel())
+    assert rules_of(attempt) == ["relay.handed_over"]
+    reply = attempt.results[0].reply
+    assert reply.startswith("250 \\x1b[31m\\x00\\xe9\\x0d<b>yyy")
+    assert len(reply) <= 512
+    assert reply.isascii()
+    assert reply.isprintable()
+
+
+@pytest.mark.parametrize("faulty", ["self_signed", "other_ca", "expired", "cn_only", "client_only"])
+async def test_a_server_with_a_faulty_certificate_gets_nothing(space: Space, faulty: str) -> None:
+    """MSS-038: EHLO and no more, whatever is wrong with the certificate."""
+    card = space.pki.faulty.get(faulty) or client_only(space)
+    async with serving(Peer(space.server(card))) as peer:
+        attempt = await space.partners(peer.port).send(parcel())
+    assert rules_of(attempt)[0].startswith("trust.partner_")
+    assert attempt.broken is not None
+    assert peer.messages == []
+    assert not any(line.startswith(b"MAIL") for line in peer.commands)
+
+
+def client_only(space: Space) -> pki.Card:
+    """A good certificate of operator B, made for calling only."""
+    operator, key = space.pki.operators["op-b"].operator, pki.curve_key_pair()
+    certificate = space.pki.authority.issue(
+        pki.operator_subject(operator), key, datetime.now(UTC), names=pki.server_names(operator), usages=(pki.CLIENT,)
+    )
+    return space.pki.card("client_only", certificate, key)
+
+
+async def test_poisoned_dns_leads_to_another_operator_who_gets_nothing(space: Space) -> None:
+    """F25: a valid certificate of the space, of the wrong operator."""
+    other = space.pki.operators["op-c"].server
+    async with serving(Peer(space.server(other))) as peer:
+        named = await space.partners(peer.port).send(parcel())
+        unnamed = await space.partners(peer.port, name=None).send(parcel())
+    assert rules_of(named) == ["trust.partner_certificate_wrong_name"]
+    assert rules_of(unnamed) == ["trust.partner_not_bound"]
+    assert peer.messages == []
+
+
+async def test_a_domain_removed_from_the_list_is_refused_without_a_connection(space: Space, peer: Peer) -> None:
+    """F43."""
+    space.listed[:] = [row for row in space.listed if row[0] != DOMAIN]
+    attempt = await space.partners(peer.port).send(parcel())
+    assert rules_of(attempt) == ["trust.recipient_not_listed"]
+    assert attempt.results[0].status == "5.7.1"
+    assert peer.connections == 0
+
+
+async def test_an_open_session_ends_when_its_certificate_is_revoked(space: Space, peer: Peer) -> None:
+    """F46: on open sessions too, within FACTS_SECONDS."""
+    now = [100.0]
+    partners = space.partners(peer.port, now=lambda: now[0])
+    await partners.send(parcel())
+    tls = partners._idle[DOMAIN][0].session.certificate
+    assert tls is not None
+    space.revocations.revoked.add(tls.serial)
+    kept = partners._idle[DOMAIN][0]
+    now[0] += 20
+    kept.used_at = now[0]
+    now[0] += 15
+    attempt = await partners.send(parcel())
+    assert rules_of(attempt) == ["trust.partner_certificate_revoked"]
+    assert len(peer.messages) == 1
+
+
+async def test_an_open_session_ends_when_its_domain_is_bound_to_others(space: Space, peer: Peer) -> None:
+    partners = space.partners(peer.port)
+    await partners.send(parcel())
+    other = space.pki.operators["op-c"].subject
+    space.listed[:] = [(DOMAIN, other)]
+    attempt = await partners.send(parcel())
+    assert rules_of(attempt) == ["trust.partner_not_bound"]
+    assert len(peer.messages) == 1
+
+
+async def test_an_idle_session_the_server_closed_is_replaced_without_a_deferral(space: Space) -> None:
+    async with serving(Peer(space.server())) as peer:
+        partners = space.partners(peer.port)
+        await partners.send(parcel())
+        session = partners._idle[DOMAIN][0].session
+        session._wire._transport.abort()  # type: ignore[union-attr]
+        session._wire._closed = False  # the news has not reached us yet
+        attempt = await partners.send(parcel())
+    assert rules_of(attempt) == ["relay.handed_over"]
+    assert peer.connections == 2
+
+
+async def test_a_server_too_small_is_not_tried(space: Space, peer: Peer) -> None:
+    attempt = await space.partners(peer.port).send(parcel(b"x" * 998 + b"\r\n", body=Body(b"y" * 1_000_001)))
+    assert rules_of(attempt) == ["relay.too_big"]
+    assert not any(line.startswith(b"MAIL") for line in peer.commands)
+
+
+async def test_eight_bit_mail_is_never_altered(space: Space, peer: Peer) -> None:
+    peer.after_tls = b"250-mx.test\r\n250 PIPELINING\r\n"
+    attempt = await space.partners(peer.port).send(parcel(eight_bit=True))
+    assert rules_of(attempt) == ["relay.eight_bit"]
+
+
+@pytest.mark.parametrize("content", [b"a\nb\r\n", b"a\rb\r\n", b"a\0b\r\n", b"a\r\n.\n.\r\n", b"a\r"])
+async def test_no_bare_line_end_or_nul_is_ever_completed(space: Space, peer: Peer, content: bytes) -> None:
+    attempt = await space.partners(peer.port).send(parcel(content))
+    assert rules_of(attempt) == ["relay.unsafe_content"]
+    await asyncio.sleep(0.05)
+    assert peer.messages == []
+
+
+async def test_a_lapsed_lease_stops_before_the_final_dot(space: Space, peer: Peer) -> None:
+    """F19."""
+    attempt = await space.partners(peer.port).send(parcel(still_ours=lambda: False))
+    assert rules_of(attempt) == ["relay.cut"]
+    await asyncio.sleep(0.05)
+    assert peer.messages == []
+
+
+async def test_a_tarpit_is_given_up_and_spared(space: Space, peer: Peer) -> None:
+    """F31: a byte now and then does not extend a phase."""
+    peer.trickle = 0.2
+    attempt = await space.partners(peer.port).send(parcel())
+    assert rules_of(attempt) == ["relay.silent"]
+    assert attempt.broken is not None
+
+
+async def test_a_peer_that_stops_reading_is_given_up(space: Space, peer: Peer) -> None:
+    peer.stop_reading_in_data = True
+    peer.after_tls = b"250 PIPELINING\r\n"
+    attempt = await space.partners(peer.port).send(
+        parcel(b"x" * 78 + b"\r\n", body=Body((b"x" * 78 + b"\r\n") * 400_000))
+    )
+    assert rules_of(attempt) == ["relay.silent"]
+
+
+async def test_a_closed_port_is_unreachable_and_the_next_address_is_tried(space: Space, peer: Peer) -> None:
+    """F23."""
+    dead = await space.partners(1).send(parcel())
+    assert rules_of(dead) == ["relay.unreachable"]
+    assert dead.results[0].status == "4.4.1"
+    alive = await space.partners(peer.port, addresses=("127.0.0.99", "127.0.0.1")).send(parcel())
+    assert rules_of(alive) == ["relay.handed_over"]
+
+
+async def test_a_server_that_demands_another_client_certificate_is_a_failed_tls(space: Space) -> None:
+    """TLS 1.3 tells the client only on its first read."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    held = space.pki.operators["op-b"].server
+    context.load_cert_chain(held.certificate, held.key)
+    context.verify_mode = ssl.CERT_REQUIRED  # and trusts nobody
+    async with serving(Peer(context)) as peer:
+        attempt = await space.partners(peer.port).send(parcel())
+    assert rules_of(attempt)[0] in ("relay.cut", "trust.partner_tls_failed")
+    assert attempt.broken is not None
+    assert peer.messages == []
+
+
+async def test_our_own_domain_is_a_loop(space: Space, peer: Peer) -> None:
+    attempt = await space.partners(peer.port).send(parcel(domain="op-a.mssante.test"))
+    assert rules_of(attempt) == ["relay.loop"]
+    assert peer.connections == 0
+
+
+def test_a_target_without_a_name_is_called_by_its_address() -> None:
+    assert Target(None, ("192.0.2.1",)).label == "192.0.2.1"
