@@ -213,6 +213,8 @@ def written(spec: Spec, value: Any, mask: bool = True) -> Any:
         return "********" if mask and value else value.reference
     if spec.kind in ("size", "duration"):
         return spelled(spec.kind, value)
+    if spec.kind == "sizes":
+        return {name: spelled("size", size) for name, size in value.items()}
     if isinstance(value, tuple):
         return [written(spec, item, mask) for item in value]
     if isinstance(value, Path | Listen):

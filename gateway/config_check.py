@@ -77,10 +77,18 @@ def _order(config: Config, report: Report) -> None:
         ("queue", "longest_retry", queue.longest_retry, "first_retry", queue.first_retry, False),
         ("queue", "lifetime", queue.lifetime, "longest_retry", queue.longest_retry, False),
         ("queue", "lifetime", queue.lifetime, "warn_after", queue.warn_after, True),
+        ("queue", "lifetime", queue.lifetime, "unknown_domain", queue.unknown_domain, False),
         ("trust", "alarm_age", trust.alarm_age, "warn_age", trust.warn_age, True),
         ("accounts", "inactivity", accounts.inactivity, "inactivity_notice", accounts.inactivity_notice, True),
         ("journal", "functional", config.journal.functional, "technical", config.journal.technical, False),
     ]
+    volume = config.unsolicited
+    for key, value, other, smaller in (
+        ("refuse", volume.refuse, "slow_down", volume.slow_down),
+        ("broadcast_refuse", volume.broadcast_refuse, "broadcast_slow_down", volume.broadcast_slow_down),
+    ):
+        if value:  # 0 switches the threshold off
+            rising.append(("unsolicited", key, value, other, smaller, False))
     if trust.refuse_age:
         rising.append(("trust", "refuse_age", trust.refuse_age, "alarm_age", trust.alarm_age, True))
     for section, key, value, other, smaller, strictly in rising:

@@ -57,7 +57,7 @@ def _key(item: Any, hidden: str) -> Iterator[str]:
     for line in spec.meaning.split("\n"):
         yield f"# {line}"
     yield f"# {_facts(spec, required, default)}"
-    if spec.kind.startswith("severities"):
+    if spec.kind.startswith("severities") or spec.kind == "sizes":
         return  # a table of its own, shown in its meaning
     value = default if spec.shipped is None else spec.shipped
     mark = hidden if spec.shipped is not None else "# "

@@ -272,6 +272,12 @@ def _severities_by(value: object, spec: Spec, base: Path) -> dict[str, dict[str,
     return {name: _severities(table, spec, base) for name, table in value.items()}
 
 
+def _sizes(value: object, spec: Spec, base: Path) -> dict[str, int]:
+    if not isinstance(value, dict) or len(value) > MOST_ITEMS:
+        raise Unreadable("config.not_sizes", value=shown(value))
+    return {read_domain(name): read_size(size) for name, size in value.items()}
+
+
 Reader = Callable[[object, Spec, Path], Any]
 
 
@@ -317,6 +323,7 @@ KINDS: Mapping[str, Reader] = {
     "database": _database,
     "blobs": _blobs,
     "clamd": _clamd,
+    "sizes": _sizes,
     "severities": _severities,
     "severities_by": _severities_by,
 }

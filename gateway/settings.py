@@ -154,6 +154,25 @@ class Trust:
         "duration", "How long an expired revocation list still counts, with an alarm.", 0.0, low=0, high=1 * DAY
     )
     ocsp: bool = setting("flag", "Ask the responder named in a certificate when no revocation list covers it.", False)
+    generated_within: float = setting(
+        "duration", "Oldest date a list may bear itself, against a source that replays one for ever. 0: any.", 0.0
+    )
+    any_usage: bool = setting(
+        "flag",
+        "Admit a server certificate as client certificate and the reverse (some authorities issue one for both).",
+        False,
+    )
+    match_host: bool = setting("flag", "A partner's server must bear the name we called it by.", True)
+    author: Literal["same_domain", "same_certificate", "listed"] = setting(
+        "choice",
+        "How the From of incoming mail must agree with its sender (MSS-034): same domain, a domain of the same\n"
+        "certificate, or any listed domain.",
+        "same_certificate",
+        choices=("same_domain", "same_certificate", "listed"),
+    )
+    accept_resent: bool = setting(
+        "flag", "Admit incoming mail that another member of the space resent (Resent-From).", True
+    )
     revocation_unknown: Literal["defer", "refuse", "accept"] = setting(
         "choice",
         "What to do with a certificate whose revocation cannot be known (MSS-020).",
@@ -182,7 +201,7 @@ class Inbound(SmtpDoor):
     listen: tuple[Listen, ...] = setting(
         "listen",
         "Addresses `host:port`; empty: this door stays closed.",
-        (Listen("0.0.0.0", 25),),
+        (Listen("0.0.0.0", 25),),  # noqa: S104
         reload=False,
     )
 
@@ -194,7 +213,7 @@ class Submission(SmtpDoor):
     listen: tuple[Listen, ...] = setting(
         "listen",
         "Addresses `host:port`; empty: this door stays closed.",
-        (Listen("0.0.0.0", 587),),
+        (Listen("0.0.0.0", 587),),  # noqa: S104
         reload=False,
     )
     connections_per_account: int = setting("number", "Connections at once for one mailbox.", 20, low=1, high=10_000)
@@ -207,7 +226,7 @@ class Submissions(SmtpDoor):
     listen: tuple[Listen, ...] = setting(
         "listen",
         "Addresses `host:port`; empty: this door stays closed.",
-        (Listen("0.0.0.0", 465),),
+        (Listen("0.0.0.0", 465),),  # noqa: S104
         reload=False,
     )
     connections_per_account: int = setting("number", "Connections at once for one mailbox.", 20, low=1, high=10_000)
@@ -238,7 +257,7 @@ class Imap(ImapDoor):
     listen: tuple[Listen, ...] = setting(
         "listen",
         "Addresses `host:port`; empty: this door stays closed.",
-        (Listen("0.0.0.0", 143),),
+        (Listen("0.0.0.0", 143),),  # noqa: S104
         reload=False,
     )
 
@@ -250,7 +269,7 @@ class Imaps(ImapDoor):
     listen: tuple[Listen, ...] = setting(
         "listen",
         "Addresses `host:port`; empty: this door stays closed.",
-        (Listen("0.0.0.0", 993),),
+        (Listen("0.0.0.0", 993),),  # noqa: S104
         reload=False,
     )
 
@@ -270,6 +289,13 @@ class Limits:
         low=1 * MiB,
         high=1024 * GiB,
     )
+    domain_sizes: Mapping[str, int] = setting(
+        "sizes", 'Smaller limits of recipient domains: `domain_sizes = { "mssante.exemple.fr" = "10MiB" }`.', {}
+    )
+    patient_domains: tuple[str, ...] = setting(
+        "domains", "Domains of patients' mailboxes (MSS-098).", ("patient.mssante.fr",)
+    )
+    patient_size: int = setting("size", "Largest message to a patient (MSS-045).", 25 * MiB, low=64 * KiB, high=1 * GiB)
     mime_depth: int = setting("number", "Deepest nesting of parts.", 32, low=4, high=100)
     mime_parts: int = setting("number", "Most parts in one message.", 1000, low=10, high=10_000)
     recipients: int = setting("number", "Recipients of one message.", 100, low=1, high=10_000)
@@ -298,6 +324,19 @@ class Limits:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Unsolicited:
+    """Volumes that look like unsolicited mail (TOU-A06, TOU-B03): numbers of recipients, 0 switches one off."""
+
+    slow_down: int = setting("number", "Recipients per hour from which a sender is asked to wait (450).", 200, low=0)
+    refuse: int = setting("number", "Recipients per hour from which a sender is refused (550).", 500, low=0)
+    broadcast_slow_down: int = setting("number", "The same, for one and the same content.", 30, low=0)
+    broadcast_refuse: int = setting("number", "The same, for one and the same content.", 50, low=0)
+    exempt: tuple[str, ...] = setting(
+        "names", "Addresses or domains that may: an APP mailbox sending results to many is normal.", ()
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Queue:
     """How long and how often a partner that does not answer is tried again."""
 
@@ -306,6 +345,9 @@ class Queue:
     lifetime: float = setting("duration", "Age at which a message is given up and its sender told.", 5 * DAY, low=1)
     warn_after: float = setting(
         "duration", "Age at which the sender is told that it is late. 0: never.", 4 * HOUR, low=0
+    )
+    unknown_domain: float = setting(
+        "duration", "How long a listed domain may be missing from the DNS before mail to it fails.", 4 * HOUR, low=0
     )
     per_destination: int = setting("number", "Connections at once to one destination.", 20, low=1, high=1000)
     connections: int = setting(
@@ -318,7 +360,7 @@ class Queue:
         "duration", "How long an unused connection to a partner is kept.", 30.0, low=0, high=5 * MINUTE
     )
     lease: float = setting(
-        "duration", "Time after which the work of a courier that died is taken over.", 20 * MINUTE, low=1
+        "duration", "Time after which the work of a courier that died is taken over.", 30.0, low=5, high=1 * HOUR
     )
     port: int = setting("number", "Port of partners found by their MX records.", 25, low=1, high=65535)
     connect_timeout: float = setting("duration", "Time to connect.", 30.0, low=0.1)
@@ -390,7 +432,11 @@ class Accounts:
     )
     failures: int = setting("number", "Failed logins per hour, account and address, before a lock.", 10, low=1, high=10)
     lock: float = setting(
-        "duration", "Length of the lock; the owner is never kept out longer.", 15 * MINUTE, low=10 * MINUTE, high=15 * MINUTE
+        "duration",
+        "Length of the lock; the owner is never kept out longer.",
+        15 * MINUTE,
+        low=10 * MINUTE,
+        high=15 * MINUTE,
     )
     failures_per_ip: int = setting(
         "number", "Failed logins per hour from one address, all accounts together.", 100, low=1, high=100_000
@@ -405,6 +451,12 @@ class Accounts:
     suspended_reply: Literal["defer", "refuse"] = setting(
         "choice",
         "Mail to a suspended mailbox: ask to come back later (450) or refuse (550).",
+        "defer",
+        choices=("defer", "refuse"),
+    )
+    full_reply: Literal["defer", "refuse"] = setting(
+        "choice",
+        "Mail to a full mailbox: ask to come back later (452) or refuse (552).",
         "defer",
         choices=("defer", "refuse"),
     )
@@ -512,6 +564,7 @@ class Config:
     imap: Imap = field(default_factory=Imap)
     imaps: Imaps = field(default_factory=Imaps)
     limits: Limits = field(default_factory=Limits)
+    unsolicited: Unsolicited = field(default_factory=Unsolicited)
     queue: Queue = field(default_factory=Queue)
     routes: tuple[Route, ...] = ()
     dns: Dns = field(default_factory=Dns)
@@ -535,6 +588,7 @@ SECTIONS: Mapping[str, type] = {
     "imap": Imap,
     "imaps": Imaps,
     "limits": Limits,
+    "unsolicited": Unsolicited,
     "queue": Queue,
     "routes": Route,
     "dns": Dns,

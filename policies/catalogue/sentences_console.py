@@ -212,6 +212,12 @@ CONFIG: Mapping[str, Sentence] = {
         'Par exemple HID-041 = "warn" ; gravités : refuse, warn, note.',
         'For example HID-041 = "warn"; severities: refuse, warn, note.',
     ),
+    "config.not_sizes": _s(
+        "{value} n’est pas une taille par domaine",
+        "{value} is not a size by domain",
+        'Par exemple {{ "mssante.exemple.fr" = "10MiB" }}.',
+        'For example {{ "mssante.exemple.fr" = "10MiB" }}.',
+    ),
     # impossible combinations
     "config.budget_too_small": _s(
         "le budget mémoire ne suffit pas à un seul message de {message}",
