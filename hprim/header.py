@@ -198,7 +198,7 @@ def find(lines: Sequence[str], numbers: Sequence[int], today: date) -> Found | N
     best = _take(lines, numbers, today, (0, 0, 0, 0))
     if best is None:
         return None
-    if best.score >= 10 and dates.read_french(best.values[6], today) and _name_score(best.values[1]) == 1:
+    if best.score >= 14 and dates.read_french(best.values[6], today) and _name_score(best.values[1]) == 1:
         return best
     for how in _hypotheses(len(lines)):
         other = _take(lines, numbers, today, how)
@@ -332,7 +332,8 @@ def _file_problems(text: Text, found: list[Tag], place: Place, findings: Finding
 
 def _charset_problem(text: Text, place: Place, findings: Findings, declared: str) -> None:
     charset = text.decoded
-    if charset.guessed and (declared or charset.charset not in ("utf-8", "ascii")):
+    usual = charset.charset in ("utf-8", "ascii", "utf-16") or (charset.charset == "cp1252" and charset.sure)
+    if charset.guessed and (declared or not usual):
         said = Words(declared or "aucun", declared or "none")
         findings.add("HID-031", place, charset=PUBLIC.get(charset.charset, charset.charset), declared=said)
 

@@ -25,6 +25,13 @@ MAX_DEPTH = 200
 MAX_TEXT = 65_536
 MAX_ALL_TEXT = 8 << 20
 _CHUNK = 65_536
+_OPTIONS: dict[str, Any] = {
+    "resolve_entities": "internal",  # only &amp; and its kind remain: a DTD, where entities are declared, is refused
+    "no_network": True,
+    "load_dtd": False,
+    "dtd_validation": False,
+    "huge_tree": False,
+}
 _ENCODINGS = frozenset(
     ["utf-8", "utf8", "us-ascii", "ascii", "iso-8859-1", "iso-8859-15", "latin1", "windows-1252", "utf-16"]
 )
@@ -188,9 +195,7 @@ def parse(data: bytes, *, skip: frozenset[str] = frozenset(), skip_depth: int = 
     data = trimmed(data)
     _check_size(data)
     target: Any = _Tree(skip, skip_depth)
-    parser = etree.XMLParser(
-        target=target, resolve_entities=False, no_network=True, load_dtd=False, huge_tree=False, dtd_validation=False
-    )
+    parser = etree.XMLParser(target=target, **_OPTIONS)
     root = _feed(parser, data)
     if not isinstance(root, Node):
         raise Unreadable("document XML vide", "empty XML document", safety=False)
