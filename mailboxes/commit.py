@@ -296,15 +296,16 @@ class Committer:
         raise AssertionError("the last attempt returns or raises")
 
     def _give_up(self, fault: Fault) -> None:
-        """Undo the transaction; distrust the connection when the database failed under it."""
+        """Undo the transaction; distrust the connection when the database failed under it, or when it cannot undo."""
         if self._connection is None:
             return
-        if fault in (Fault.BROKEN, Fault.FULL):
-            self._suspect = True
-            return
+        self._suspect = fault in (Fault.BROKEN, Fault.FULL)
         try:
-            self._connection.rollback()
-        except Exception:  # noqa: BLE001 - a connection that cannot roll back is replaced
+            if self._suspect:
+                raw(self._connection).rollback()  # lets go of the locks; nothing else is asked of it
+            else:
+                self._connection.rollback()
+        except Exception:  # noqa: BLE001
             self._suspect = True
 
     def _attempt(self, batch: list[_Waiting]) -> _Done:

@@ -169,6 +169,8 @@ def _open_postgresql(url: str) -> Database:
         "connect_args": {
             "connect_timeout": CONNECT_SECONDS,
             "application_name": "caducee",
+            "tcp_user_timeout": 20_000,  # milliseconds: a server that fell silent is given up (F12)
+            "keepalives_idle": 10,
             # A write that waits longer than this for a row is given up and said unavailable (F12).
             "options": f"-c lock_timeout={BUSY_SECONDS}s -c statement_timeout=60s -c synchronous_commit=on",
         },

@@ -1,0 +1,350 @@
+"""Group commit on every database: what waits shares a transaction, what fails fails alone."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+import threading
+import time
+from collections.abc import AsyncIterator
+
+import pytest
+from sqlalchemy import event, text
+
+from mailboxes import engine, tables  # noqa: F401 - registers the tables
+from mailboxes.commit import Committer, Reading
+from mailboxes.engine import Database, open_database
+from mailboxes.sql import Sql
+from mailboxes.store import StoreFull, StoreUnavailable
+from policies.events import Event, Kind
+from tests.stores import Recorder
+
+PUT = Sql("INSERT INTO subscription (mailbox_id, name) VALUES (?, ?)")
+EVENT = Event(Kind.MAILBOX, detail={"what": "test"})
+
+
+@pytest.fixture
+async def database(database_url: str) -> AsyncIterator[Database]:
+    opened = open_database(database_url)
+    opened.create_tables()
+    yield opened
+    opened.dispose()
+
+
+@pytest.fixture
+async def journal() -> Recorder:
+    return Recorder()
+
+
+@pytest.fixture
+async def committer(database: Database, journal: Recorder) -> AsyncIterator[Committer]:
+    made = Committer(database, journal=journal, clock=time.time)
+    yield made
+    await made.close()
+
+
+@pytest.fixture
+async def reading(database: Database) -> AsyncIterator[Reading]:
+    made = Reading(database)
+    yield made
+    await made.close()
+
+
+async def names(reading: Reading) -> list[str]:
+    query = text("SELECT name FROM subscription ORDER BY name")
+    return await reading.run(lambda connection: list(connection.execute(query).scalars()))
+
+
+def put(name: str):
+    def work(unit):
+        PUT(unit.cursor, 1, name)
+        unit.emit(EVENT)
+        return name
+
+    return work
+
+
+async def behind(committer: Committer, *coroutines):
+    """Run ``coroutines`` so that all of them wait for the same next transaction."""
+    gate = threading.Event()
+    first = asyncio.ensure_future(committer.run(lambda unit: gate.wait(10)))
+    await asyncio.sleep(0.05)
+    tasks = [asyncio.ensure_future(one) for one in coroutines]
+    await asyncio.sleep(0.05)
+    gate.set()
+    await first
+    return await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def test_what_waits_shares_one_transaction(committer: Committer, reading: Reading, database: Database) -> None:
+    begun: list[object] = []
+    event.listen(database.writer, "begin", begun.append)
+    outcomes = await behind(committer, *(committer.run(put(f"n{number}")) for number in range(5)))
+    assert outcomes == [f"n{number}" for number in range(5)]
+    assert len(begun) == 2
+    assert await names(reading) == outcomes
+
+
+async def test_one_failure_is_undone_alone_with_its_events(
+    committer: Committer, reading: Reading, journal: Recorder
+) -> None:
+    called = []
+
+    def poison(unit):
+        PUT(unit.cursor, 1, "poison")
+        unit.emit(EVENT)
+        unit.after_commit(lambda: called.append("poison"))
+        raise ValueError("poison")
+
+    def good(unit):
+        unit.after_commit(lambda: called.append("good"))
+        return put("good")(unit)
+
+    failed, done = await behind(committer, committer.run(poison), committer.run(good))
+    assert isinstance(failed, ValueError)
+    assert done == "good"
+    assert await names(reading) == ["good"]
+    assert journal.events == [EVENT]
+    assert called == ["good"]
+
+
+async def test_a_statement_that_fails_does_not_spoil_the_transaction(committer: Committer, reading: Reading) -> None:
+    outcomes = await behind(committer, *(committer.run(put("same")) for _ in range(3)))
+    assert outcomes[0] == "same"
+    assert [type(one).__name__ for one in outcomes[1:]] in (["IntegrityError"] * 2, ["UniqueViolation"] * 2)
+    assert await names(reading) == ["same"]
+
+
+async def test_a_group_is_called_once_and_after_a_failure_one_by_one(
+    committer: Committer, reading: Reading, journal: Recorder
+) -> None:
+    calls: list[list[str]] = []
+
+    def handler(unit, items):
+        calls.append(items)
+        for item in items:
+            if item == "poison":
+                raise ValueError(item)
+            put(item)(unit)
+        return [item.upper() if item != "refused" else KeyError(item) for item in items]
+
+    first = await behind(committer, *(committer.grouped(handler, item) for item in ("a", "b")))
+    assert first == ["A", "B"]
+    assert calls == [["a", "b"]]
+    second = await behind(committer, *(committer.grouped(handler, item) for item in ("c", "poison", "refused")))
+    assert second[0] == "C"
+    assert isinstance(second[1], ValueError)
+    assert isinstance(second[2], KeyError)
+    assert calls[1:] == [["c", "poison", "refused"], ["c"], ["poison"], ["refused"]]
+    assert await names(reading) == ["a", "b", "c", "refused"]
+    assert len(journal.events) == 4
+
+
+async def test_a_handler_that_loses_count_is_an_error(committer: Committer) -> None:
+    with pytest.raises(RuntimeError, match="outcomes"):
+        await committer.grouped(lambda unit, items: [], "item")
+
+
+async def test_a_journal_that_fails_keeps_nothing(
+    committer: Committer, reading: Reading, journal: Recorder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(connection, events, now):
+        if len(events) != 1:
+            raise OSError("no room for evidence")
+
+    monkeypatch.setattr(journal, "append", refuse)
+
+    def twice(unit):
+        unit.emit(EVENT)
+        return put("twice")(unit)
+
+    outcomes = await behind(committer, committer.run(put("once")), committer.run(twice))
+    assert outcomes[0] == "once"
+    assert isinstance(outcomes[1], OSError)
+    assert await names(reading) == ["once"]
+
+
+async def test_callbacks_run_on_the_event_loop_after_the_commit(committer: Committer, reading: Reading) -> None:
+    here = threading.get_ident()
+    seen: list[int] = []
+
+    def work(unit):
+        unit.after_commit(lambda: 1 // 0)
+        unit.after_commit(lambda: seen.append(threading.get_ident()))
+
+    await committer.run(work)
+    await asyncio.sleep(0)
+    assert seen == [here]
+
+
+async def test_a_cancelled_caller_is_not_served(committer: Committer, reading: Reading) -> None:
+    gate = threading.Event()
+    first = asyncio.ensure_future(committer.run(lambda unit: gate.wait(10)))
+    await asyncio.sleep(0.05)
+    second = asyncio.ensure_future(committer.run(put("cancelled")))
+    await asyncio.sleep(0)
+    second.cancel()
+    gate.set()
+    await first
+    assert await committer.run(put("after")) == "after"
+    assert await names(reading) == ["after"]
+
+
+async def test_callers_wait_when_the_queue_is_full(database: Database, journal: Recorder) -> None:
+    committer = Committer(database, journal=journal, clock=time.time, max_waiting=2)
+    gate = threading.Event()
+    tasks = [asyncio.ensure_future(committer.run(lambda unit: gate.wait(10))) for _ in range(5)]
+    await asyncio.sleep(0.05)
+    assert len(committer._queue) <= 1
+    gate.set()
+    assert await asyncio.gather(*tasks) == [True] * 5
+    await committer.close()
+
+
+async def test_closing_commits_what_waits_and_refuses_what_comes(
+    database: Database, reading: Reading, journal: Recorder
+) -> None:
+    committer = Committer(database, journal=journal, clock=time.time)
+    task = asyncio.ensure_future(committer.run(put("last")))
+    await asyncio.sleep(0)
+    await committer.close()
+    assert await task == "last"
+    with pytest.raises(StoreUnavailable):
+        await committer.run(put("too late"))
+    assert await names(reading) == ["last"]
+
+
+async def test_a_command_line_needs_no_event_loop(committer: Committer, reading: Reading) -> None:
+    def outside():
+        with pytest.raises(KeyError):
+            committer.run_sync(lambda unit: {}["missing"])
+        return committer.run_sync(put("sync")), reading.run_sync(lambda connection: 5)
+
+    assert await asyncio.get_running_loop().run_in_executor(None, outside) == ("sync", 5)
+
+
+async def test_a_failed_commit_fails_all_and_is_not_trusted(
+    committer: Committer, reading: Reading, database: Database, journal: Recorder
+) -> None:
+    failures = [engine._SQLITE_FULL, 10]
+
+    def break_down(connection):
+        if failures:
+            error = sqlite3.OperationalError("disk")
+            error.sqlite_errorcode = failures.pop()
+            raise error
+
+    assert await committer.run(put("before")) == "before"
+    connection = committer._connection
+    event.listen(database.writer, "commit", break_down)
+    with pytest.raises(StoreUnavailable):
+        await committer.run(put("lost"))
+    with pytest.raises(StoreFull):
+        await committer.run(put("lost too"))
+    assert await committer.run(put("after")) == "after"
+    assert await names(reading) == ["after", "before"]
+    assert committer._connection is not connection
+
+
+async def test_a_reader_sees_one_instant(shared_url: str) -> None:
+    database = open_database(shared_url)
+    database.create_tables()
+    committer = Committer(database, journal=Recorder(), clock=time.time)
+    reading = Reading(database)
+    count = text("SELECT COUNT(*) FROM subscription")
+
+    def twice(connection):
+        first = connection.execute(count).scalar()
+        committer.run_sync(put("between"))
+        return first, connection.execute(count).scalar()
+
+    assert await reading.run(twice) == (0, 0)
+    assert await reading.run(lambda connection: connection.execute(count).scalar()) == 1
+    await reading.close()
+    await committer.close()
+    database.dispose()
+
+
+@pytest.mark.postgres
+async def test_a_deadlock_is_tried_again(postgres_server) -> None:
+    database = open_database(postgres_server.url())
+    database.create_tables()
+    committers = [Committer(database, journal=Recorder(), clock=time.time) for _ in range(2)]
+    for name in ("a", "b"):
+        await committers[0].run(put(name))
+    lock = Sql("SELECT name FROM subscription WHERE name = ?", lock=True)
+    met = threading.Barrier(2)
+    tries = []
+
+    def cross(first, second):
+        def work(unit):
+            tries.append(first)
+            lock(unit.cursor, first)
+            if len(tries) <= 2:
+                met.wait(5)
+            lock(unit.cursor, second)
+            return first
+
+        return work
+
+    both = await asyncio.gather(committers[0].run(cross("a", "b")), committers[1].run(cross("b", "a")))
+    assert both == ["a", "b"]
+    assert len(tries) == 3
+    for committer in committers:
+        await committer.close()
+    database.dispose()
+
+
+@pytest.mark.postgres
+async def test_a_cut_connection_is_opened_again(postgres_server) -> None:
+    database = open_database(postgres_server.url())
+    database.create_tables()
+    committer = Committer(database, journal=Recorder(), clock=time.time)
+    reading = Reading(database, threads=1)
+    await committer.run(put("before"))
+    assert await names(reading) == ["before"]
+    cut = text(
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
+    )
+    with database.reader.connect() as connection:
+        connection.execute(cut)
+    with pytest.raises(StoreUnavailable):
+        await committer.run(put("lost"))
+    assert await committer.run(put("after")) == "after"
+    assert await names(reading) == ["after", "before"]
+    await reading.close()
+    await committer.close()
+    database.dispose()
+
+
+@pytest.mark.postgres
+async def test_a_server_that_does_not_sync_is_refused(postgres_server) -> None:
+    url = postgres_server.url()
+    with open_database(url).writer.connect() as connection:
+        connection.exec_driver_sql("ALTER ROLE caducee SET synchronous_commit = off")
+        connection.commit()
+    try:
+        # Our own connection asks for synchronous_commit=on, which wins over the role's default.
+        with open_database(url).writer.connect() as connection:
+            assert connection.exec_driver_sql("SHOW synchronous_commit").scalar() == "on"
+    finally:
+        with open_database(url).writer.connect() as connection:
+            connection.exec_driver_sql("ALTER ROLE caducee RESET synchronous_commit")
+            connection.commit()
+
+
+async def test_a_database_that_is_not_there_is_said_unavailable(tmp_path) -> None:
+    database = open_database(f"sqlite:///{tmp_path}/no/such/directory/x.db")
+    committer = Committer(database, journal=Recorder(), clock=time.time)
+    with pytest.raises(StoreUnavailable):
+        await committer.run(put("x"))
+    reading = Reading(database)
+    with pytest.raises(StoreUnavailable):
+        await reading.run(lambda connection: None)
+    (tmp_path / "no/such/directory").mkdir(parents=True)
+    database.create_tables()
+    assert await committer.run(put("x")) == "x"
+    await committer.close()
+    await reading.close()
+    with pytest.raises(StoreUnavailable):
+        open_database("mysql://localhost/x")
