@@ -11,10 +11,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 
-from hprim import cda, consistency, header, hl7, html, hxml, mailrules, sante, xdm
+from hprim import cda, consistency, header, history, hl7, html, hxml, mailrules, sante, xdm
 from hprim.cda import refuse_unreadable
 from hprim.charset import decode
 from hprim.detect import detect, is_hprim_name
+from hprim.history import History
 from hprim.insrules import is_qualified
 from hprim.mailrules import Envelope
 from hprim.mime import Mail, split_mail
@@ -68,8 +69,12 @@ def check_message(
     headers: Mapping[str, str],
     profile: Profile = DEFAULT,
     today: date,
+    known: History | None = None,
 ) -> Report:
-    """Check the leaves of one mail. ``subject`` is decoded; ``headers`` any case; ``recipients`` bare addresses."""
+    """Check the leaves of one mail. ``subject`` is decoded; ``headers`` any case; ``recipients`` bare addresses.
+
+    ``known``: what the mailbox has already seen, when the deployment keeps it (HID-090 to HID-096).
+    """
     lower = {k.lower(): v for k, v in headers.items()}
     envelope = Envelope(subject, tuple(recipients), lower)
     gathered = _Gathered(
@@ -85,7 +90,7 @@ def check_message(
         detail = Words("trop de parties", "too many parts")
         gathered.findings.add("MSS-091", Place(), detail=detail)
     _read_html(gathered)
-    return _conclude(gathered, envelope, parts)
+    return _conclude(gathered, envelope, parts, known)
 
 
 def _check_mail(mail: Mail, profile: Profile, today: date) -> Report:
@@ -213,7 +218,7 @@ def _qualified(documents: Sequence[Document], profile: Profile) -> bool:
     return any(is_qualified(p.ins, p.traits, profile) for p in inside)
 
 
-def _conclude(g: _Gathered, envelope: Envelope | None, parts: Sequence[Part]) -> Report:
+def _conclude(g: _Gathered, envelope: Envelope | None, parts: Sequence[Part], known: History | None = None) -> Report:
     readings = _readings(g)
     people = consistency.check(readings, g.findings, g.today)
     consistency.several_in_one_file(readings, g.findings)
@@ -228,6 +233,10 @@ def _conclude(g: _Gathered, envelope: Envelope | None, parts: Sequence[Part]) ->
         _mail_rules(g, envelope, people, parts, codes, flags, qualified=qualified, has_xdm=has_xdm)
     if head is not None:
         _text_rules(g, head)
+    if known is not None:
+        for person in people:
+            history.check(person, known.seen, g.findings)
+        history.check_documents(g.documents, known.documents, g.findings)
     return Report(
         documents=tuple(g.documents),
         patients=tuple(people),
