@@ -73,7 +73,7 @@ def _limits(config: Config, report: Report) -> None:
 def _order(config: Config, report: Report) -> None:
     """Durations that must grow from one key to the next."""
     queue, trust, accounts = config.queue, config.trust, config.accounts
-    rising = [
+    rising: list[tuple[str, str, float, str, float, bool]] = [
         ("queue", "longest_retry", queue.longest_retry, "first_retry", queue.first_retry, False),
         ("queue", "lifetime", queue.lifetime, "longest_retry", queue.longest_retry, False),
         ("queue", "lifetime", queue.lifetime, "warn_after", queue.warn_after, True),
@@ -83,12 +83,12 @@ def _order(config: Config, report: Report) -> None:
         ("journal", "functional", config.journal.functional, "technical", config.journal.technical, False),
     ]
     volume = config.unsolicited
-    for key, value, other, smaller in (
+    for key, asked, other, below in (
         ("refuse", volume.refuse, "slow_down", volume.slow_down),
         ("broadcast_refuse", volume.broadcast_refuse, "broadcast_slow_down", volume.broadcast_slow_down),
     ):
-        if value:  # 0 switches the threshold off
-            rising.append(("unsolicited", key, value, other, smaller, False))
+        if asked:  # 0 switches the threshold off
+            rising.append(("unsolicited", key, asked, other, below, False))
     if trust.refuse_age:
         rising.append(("trust", "refuse_age", trust.refuse_age, "alarm_age", trust.alarm_age, True))
     for section, key, value, other, smaller, strictly in rising:
