@@ -128,7 +128,7 @@ def _decode(text: bytes, where: str) -> bytes:
 def _decrypt(cipher: AESGCM, nonce: bytes, data: bytes, context: bytes) -> bytes:
     try:
         return cipher.decrypt(nonce, data, context)
-    except InvalidTag as error:
+    except (InvalidTag, ValueError) as error:  # ValueError: too short to hold a nonce
         raise Corrupted("authentication tag does not match") from error
 
 

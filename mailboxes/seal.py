@@ -156,7 +156,7 @@ def open_summary(data_key: bytes, body_id: int, data: bytes) -> bytes:
         raise Corrupted("unknown format of a summary")
     try:
         return AESGCM(data_key).decrypt(data[1:13], memoryview(data)[13:], _summary_context(body_id))
-    except InvalidTag as error:
+    except (InvalidTag, ValueError) as error:  # ValueError: too short to hold a nonce
         raise Corrupted("a summary fails its authentication tag") from error
 
 

@@ -1,0 +1,172 @@
+"""What every blob store must do: memory, files, S3 (moto's server on a loopback port)."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import AsyncIterator, Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from mailboxes.blobs import Blobs, FileBlobs, MemoryBlobs, S3Blobs
+from mailboxes.store import MissingBody, StoreFull, StoreUnavailable
+
+
+@pytest.fixture(scope="module")
+def s3_address() -> Iterator[str]:
+    from moto.server import ThreadedMotoServer
+
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    yield f"http://{host}:{port}"
+    server.stop()
+
+
+def bucket(address: str, name: str = "caducee") -> S3Blobs:
+    import urllib.request
+
+    from obstore.store import S3Store
+
+    request = urllib.request.Request(f"{address}/{name}", method="PUT")
+    with urllib.request.urlopen(request, timeout=10) as answer:
+        assert answer.status == 200
+    store = S3Store(
+        name,
+        endpoint=address,
+        access_key_id="test",
+        secret_access_key="test",
+        region="us-east-1",
+        client_options={"allow_http": True},
+    )
+    return S3Blobs(store, prefix=f"test-{os.urandom(4).hex()}")
+
+
+@pytest.fixture(params=["memory", "files", "s3"])
+async def blobs(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Blobs]:
+    if request.param == "memory":
+        yield MemoryBlobs()
+    elif request.param == "s3":
+        yield bucket(request.getfixturevalue("s3_address"))
+    else:
+        with ThreadPoolExecutor(2) as pool:
+            yield FileBlobs(tmp_path / "blobs", pool)
+
+
+async def test_what_was_put_is_read_by_range(blobs: Blobs) -> None:
+    frames = [os.urandom(1000), b"", os.urandom(70_000)]
+    whole = b"".join(frames)
+    await blobs.put("00ff", iter(frames))
+    assert await blobs.read("00ff", 0, len(whole)) == whole
+    assert await blobs.read("00ff", 990, 20) == whole[990:1010]
+    assert await blobs.read("00ff", len(whole) - 5, 100) == whole[-5:]
+
+
+async def test_a_large_blob_comes_back_whole(blobs: Blobs) -> None:
+    frame = os.urandom(1 << 20)
+    await blobs.put("large", (frame for _ in range(12)))
+    assert await blobs.read("large", 0, 12 << 20) == frame * 12
+
+
+async def test_a_missing_blob_is_said_missing(blobs: Blobs) -> None:
+    with pytest.raises(MissingBody):
+        await blobs.read("absent", 0, 1)
+
+
+async def test_deleting_is_final_and_may_be_repeated(blobs: Blobs) -> None:
+    await blobs.put("gone", [b"x"])
+    await blobs.delete("gone")
+    await blobs.delete("gone")
+    with pytest.raises(MissingBody):
+        await blobs.read("gone", 0, 1)
+
+
+async def test_all_blobs_are_listed_with_their_age_and_size(blobs: Blobs) -> None:
+    assert [found async for found in blobs.stored()] == []
+    for number in range(5):
+        await blobs.put(f"blob{number}", [b"x" * number])
+    found = {one.reference: one async for one in blobs.stored()}
+    assert {name: one.size for name, one in found.items()} == {f"blob{number}": number for number in range(5)}
+    assert all(one.modified >= 0 for one in found.values())
+
+
+async def test_a_put_that_fails_leaves_nothing(blobs: Blobs) -> None:
+    def frames() -> Iterator[bytes]:
+        yield b"half"
+        raise StoreUnavailable("the source failed")
+
+    with pytest.raises(StoreUnavailable):
+        await blobs.put("half", frames())
+    with pytest.raises(MissingBody):
+        await blobs.read("half", 0, 1)
+    assert [found.reference async for found in blobs.stored()] == []
+
+
+# files
+
+
+async def test_errors_of_the_disk_are_told_apart(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import errno
+
+    def failing(number: int) -> Callable[..., None]:
+        def fail(*_: object) -> None:
+            raise OSError(number, "made up")
+
+        return fail
+
+    with ThreadPoolExecutor(1) as pool:
+        blobs = FileBlobs(tmp_path, pool)
+        for step in ("fsync", "write", "close"):
+            for number, kind in ((errno.EIO, StoreUnavailable), (errno.ENOSPC, StoreFull)):
+                with monkeypatch.context() as patched:
+                    patched.setattr(f"mailboxes.blobs.os.{step}", failing(number))
+                    with pytest.raises(kind):
+                        await blobs.put("x", [b"data"])
+                assert [found async for found in blobs.stored()] == []
+        await blobs.put("x", [b"data"])
+        assert await blobs.read("x", 0, 9) == b"data"
+
+
+async def test_a_half_written_file_never_has_the_name(tmp_path: Path) -> None:
+    with ThreadPoolExecutor(1) as pool:
+        blobs = FileBlobs(tmp_path, pool)
+        seen: list[list[str]] = []
+
+        def frames() -> Iterator[bytes]:
+            yield b"first"
+            seen.append([path.name for path in tmp_path.rglob("*") if path.is_file()])
+            yield b"second"
+
+        await blobs.put("whole", frames())
+        assert seen == [["whole.part"]]
+        [path] = [path for path in tmp_path.rglob("*") if path.is_file()]
+        assert path.name == "whole"
+        assert path.stat().st_mode & 0o777 == 0o600
+        assert path.parent.stat().st_mode & 0o777 == 0o700
+
+
+async def test_a_server_that_is_away_is_said_unavailable(s3_address: str) -> None:
+    from obstore.store import S3Store
+
+    from tests.postgres import free_port
+
+    away = S3Blobs(
+        S3Store(
+            "caducee",
+            endpoint=f"http://127.0.0.1:{free_port()}",
+            access_key_id="test",
+            secret_access_key="test",
+            region="us-east-1",
+            client_options={"allow_http": True},
+            retry_config={"max_retries": 0},
+        )
+    )
+    with pytest.raises(StoreUnavailable):
+        await away.put("x", [b"x"])
+    with pytest.raises(StoreUnavailable):
+        await away.read("x", 0, 1)
+    with pytest.raises(StoreUnavailable):
+        await away.delete("x")
+    with pytest.raises(StoreUnavailable):
+        [found async for found in away.stored()]
