@@ -1,0 +1,139 @@
+"""Waking sessions: at once in the process, soon from another process, never missed."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+
+import pytest
+
+from mailboxes.notices import LogWire, SharedNotices
+from mailboxes.sqlstore import SqlStore
+from mailboxes.store import FlagChange, NewMessage
+from tests import stores
+
+MESSAGE = NewMessage(b"x", b"s")
+
+
+async def eventually(condition: Callable[[], bool], seconds: float = 5.0) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline
+        await asyncio.sleep(0.01)
+
+
+async def test_a_watcher_hears_of_its_own_mailbox_only(store: SqlStore) -> None:
+    heard: list[int] = []
+    stop = store.notices.watch(1, heard.append)
+    await store.append(2, 1, [MESSAGE])
+    await store.append(1, 1, [MESSAGE])
+    await asyncio.sleep(0)
+    assert heard == [1]
+    await store.create_folder(1, "New")
+    await asyncio.sleep(0)
+    assert heard == [1, 0]
+    stop()
+    stop()
+    await store.append(1, 1, [MESSAGE])
+    await asyncio.sleep(0)
+    assert heard == [1, 0]
+
+
+async def test_what_changes_nothing_wakes_nobody(store: SqlStore) -> None:
+    await store.append(1, 1, [NewMessage(b"x", b"s", flags="\\Seen")])
+    heard: list[int] = []
+    store.notices.watch(1, heard.append)
+    await store.store_flags(1, 1, [1], FlagChange("add", frozenset({"\\Seen"})))
+    await store.expunge(1, 1, None)
+    await asyncio.sleep(0.05)
+    assert heard == []
+
+
+async def test_one_watcher_that_fails_does_not_keep_others_asleep(store: SqlStore) -> None:
+    heard: list[int] = []
+    store.notices.watch(1, lambda folder_id: 1 // 0)
+    store.notices.watch(1, heard.append)
+    await store.append(1, 1, [MESSAGE])
+    await asyncio.sleep(0)
+    assert heard == [1]
+
+
+async def test_another_process_is_heard_soon(shared_url: str) -> None:
+    async with stores.opened(shared_url) as here, stores.opened(shared_url) as there:
+        await here.committer.run(lambda unit: here.provision(unit, 1, 0))
+        heard: list[int] = []
+        here.notices.watch(1, heard.append)
+        await there.append(1, 1, [MESSAGE])
+        await eventually(lambda: heard == [1])
+        await here.append(1, 1, [MESSAGE])
+        await asyncio.sleep(0.5)
+        assert heard == [1, 1]  # its own change is not heard a second time
+
+
+async def test_a_change_too_large_to_tell_wakes_everybody(shared_url: str) -> None:
+    async with stores.opened(shared_url) as here, stores.opened(shared_url) as there:
+        await here.committer.run(lambda unit: here.provision(unit, 1, 0))
+        heard: set[int] = set()
+        here.notices.watch(1, heard.add)
+
+        def touch_many(unit):
+            for mailbox_id in range(2000):
+                unit.touched(mailbox_id + 100_000_000, 1)
+            unit.touched(1, 3)
+
+        await there.committer.run(touch_many)
+        await eventually(lambda: 3 in heard)
+
+
+async def test_a_log_cut_short_wakes_everybody(tmp_path) -> None:
+    url = f"sqlite:///{tmp_path}/caducee.db"
+    async with stores.opened(url) as here, stores.opened(url) as there:
+        await here.committer.run(lambda unit: here.provision(unit, 1, 0))
+        heard: set[int] = set()
+        here.notices.watch(1, heard.add)
+        await asyncio.sleep(0.5)
+
+        def write_and_cut(unit):
+            wire = LogWire(there.committer.database, 99)
+            for _ in range(3):
+                wire.write(unit.cursor, frozenset({(7, 7)}))
+            unit.connection.exec_driver_sql("DELETE FROM change_log WHERE id < (SELECT MAX(id) FROM change_log)")
+
+        await there.committer.run(write_and_cut)
+        await eventually(lambda: heard == {0, 1, 2, 3, 4, 5, 6})
+
+
+@pytest.mark.postgres
+async def test_a_listener_cut_off_catches_up(postgres_server) -> None:
+    url = postgres_server.url()
+    async with stores.opened(url) as here, stores.opened(url) as there:
+        await here.committer.run(lambda unit: here.provision(unit, 1, 0))
+        heard: set[int] = set()
+        here.notices.watch(1, heard.add)
+        assert isinstance(here.notices, SharedNotices)
+
+        def cut(unit):
+            unit.connection.exec_driver_sql(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query = 'LISTEN caducee'"
+            )
+
+        await there.committer.run(cut)
+        await there.append(1, 2, [MESSAGE])
+        await eventually(lambda: 2 in heard)
+        heard.clear()
+        await there.append(1, 1, [MESSAGE])
+        await eventually(lambda: 1 in heard)
+
+
+async def test_the_log_does_not_grow_for_ever(tmp_path, monkeypatch) -> None:
+    monkeypatch.setattr("mailboxes.notices.LOG_KEPT", 100)
+    async with stores.opened(f"sqlite:///{tmp_path}/caducee.db") as store:
+        wire = LogWire(store.committer.database, 1)
+
+        def write(unit):
+            for _ in range(1100):
+                wire.write(unit.cursor, frozenset({(1, 1)}))
+            return unit.connection.exec_driver_sql("SELECT COUNT(*) FROM change_log").scalar()
+
+        assert await store.committer.run(write) < 200
