@@ -290,7 +290,7 @@ def pack(anatomy: Anatomy, added: int = 0) -> bytes:
 
 def _row(part: Part, added: int) -> tuple[int, int, int, int, int]:
     kind = part.media.main.lower()
-    flags = MULTIPART * (kind == b"multipart" and bool(part.children))
+    flags = MULTIPART * (kind == b"multipart")
     flags |= MESSAGE * (kind == b"message" and bool(part.children))
     return part.header_start + added, part.body_start + added, part.body_end + added, part.parent & 0xFFFF, flags
 

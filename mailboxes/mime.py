@@ -155,9 +155,7 @@ class Walk:
         parent = self.parts[found.index]
         digest = parent.media.sub.lower() == b"digest"
         _, limit = self._next_delimiter(start - 1)
-        self._begin(
-            start, limit + 1 if limit < self._size else self._size, parent.index, MESSAGE if digest else TEXT_PLAIN
-        )
+        self._begin(start, min(limit + 1, self._size), parent.index, MESSAGE if digest else TEXT_PLAIN)
         return self.parts[-1].body_start - 1
 
     def _next_delimiter(self, position: int) -> tuple[_Open | None, int]:
@@ -184,9 +182,13 @@ class Walk:
             return None, self._size
         return best, limit
 
+    def _before(self, delimiter: int) -> int:
+        """Where the line end that belongs to a boundary begins."""
+        return delimiter - 1 if self._data[delimiter - 1 : delimiter] == b"\r" else delimiter
+
     def _close_down_to(self, index: int, delimiter: int) -> None:
         """Everything inside multipart ``index`` ends before this delimiter."""
-        end = delimiter - 1 if self._data[delimiter - 1 : delimiter] == b"\r" else delimiter
+        end = self._before(delimiter)
         while self._path[-1].index != index:
             part = self._path.pop()
             part.body_end = max(end, part.body_start)
@@ -267,7 +269,10 @@ class Walk:
         return media, disposition
 
     def _header_end(self, start: int, limit: int) -> int:
-        """Where the body begins: after the first empty line, or at ``limit`` when there is none."""
+        """Where the body begins: after the first empty line, else where the part ends.
+
+        ``limit`` is just after the line end before the next boundary: an empty line may end with it.
+        """
         data = self._data
         if data[start : start + 2] == b"\r\n":
             return min(start + 2, limit)
@@ -275,17 +280,17 @@ class Walk:
             return min(start + 1, limit)
         stop = min(limit, start + self._limits.header)
         found = data.find(b"\n\r\n", start, stop)
-        end = limit if found < 0 else found + 3
         bare = data.find(b"\n\n", start, stop if found < 0 else found + 1)
         if bare >= 0:
-            end = bare + 2
-        elif found < 0:
-            if stop < limit:
-                self.problems["header_too_large"] = None
-                return stop
-            if not start:  # a message cut after its header is common inside a bounce
-                self.problems["no_header_end"] = None
-        return end
+            return bare + 2
+        if found >= 0:
+            return found + 3
+        if stop < limit:
+            self.problems["header_too_large"] = None
+            return stop
+        if not start:  # a message cut after its header is common inside a bounce
+            self.problems["no_header_end"] = None
+        return limit if limit == self._size else max(start, self._before(limit - 1))
 
 
 def walk(data: bytes, limits: Limits = LIMITS) -> Walk:

@@ -43,6 +43,7 @@ _PAIR = struct.Struct("<II")
 _ONE = struct.Struct("<I")
 _PART = struct.Struct("<IIIHB")
 
+_EMPTY = -1  # the one part, empty, that BODYSTRUCTURE gives to a multipart without any
 MULTIPART = 1
 MESSAGE = 2
 
@@ -205,6 +206,8 @@ def section(summary: Summary, path: Sequence[int] = (), what: str = "") -> tuple
     index = _find(parts, path)
     if index is None:
         return None
+    if index == _EMPTY:
+        return (0, 0) if what in ("", "MIME") else None
     header, body, end, _, flags = parts[index]
     if what == "":
         return body, end
@@ -235,6 +238,8 @@ def _find(parts: list[tuple[int, int, int, int, int]], path: Sequence[int]) -> i
             return None
         if parts[index][4] & MULTIPART:
             children = _children(parts, index)
+            if not children and tuple(path[depth:]) == (1,):
+                return _EMPTY
             if not 1 <= number <= len(children):
                 return None
             index = children[number - 1]
