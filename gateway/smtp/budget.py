@@ -3,7 +3,8 @@
 A message may grow to :data:`FREE` octets without asking: these are counted, never delayed. Beyond that its connection
 asks once for room for the whole message and reads no further until it is given, first come first served.
 Promise: no deadlock: a connection asks once, holding no other room, and the first in line always enters when nobody
-holds room; while anybody does, reserved and free octets together stay within the total.
+holds room. A quarter of the total is kept for free beginnings, more when they are more; reserved and free octets
+together stay within the total as long as the beginnings fit their quarter and one message fits the rest.
 Failure: :class:`BudgetTimeout` after ``patience`` seconds in the queue; the door answers 452 4.3.1 (``store.busy``).
 
 IMAP APPEND uses it as ``async with budget.reserve(n): ...``.
@@ -12,12 +13,26 @@ IMAP APPEND uses it as ``async with budget.reserve(n): ...``.
 from __future__ import annotations
 
 import asyncio
+import ctypes
 from collections import deque
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 FREE = 256 * 1024
 """Octets of a message that need no reservation."""
+_M_MMAP_THRESHOLD = -3  # malloc.h
+
+
+def give_large_blocks_back() -> bool:
+    """Make glibc return each large block to the system when it is freed; False where there is no glibc.
+
+    By default it raises its threshold to the size of what was freed, up to 32 MiB, and keeps later blocks of that size
+    in its heap, in pieces: receiving 50 x 25 MiB under a budget of 64 MiB then grew the process by 122 MiB (measured).
+    """
+    try:
+        return bool(ctypes.CDLL(None).mallopt(_M_MMAP_THRESHOLD, FREE))
+    except (AttributeError, OSError):
+        return False
 
 
 class BudgetTimeout(Exception):
@@ -90,7 +105,10 @@ class Budget:
             self.release(octets)
 
     def _fits(self, octets: int) -> bool:
-        return self.reserved == 0 or self.reserved + self.borrowed + octets <= self.total
+        if self.reserved == 0:
+            return True
+        free = max(self.borrowed, self.total // 4)
+        return self.reserved + free + octets <= self.total
 
     def _admit(self) -> None:
         while self._queue and self._fits(self._queue[0][0]):

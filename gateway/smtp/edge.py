@@ -503,13 +503,18 @@ class Edge(SMTP):
             await self._writable.wait()
 
     def _pause(self) -> None:
+        """Read nothing more, not even into the TLS layer's own buffer."""
         self._paused = True
         self.transport.pause_reading()
+        if self._raw is not self.transport:
+            self._raw.pause_reading()
 
     def _resume(self) -> None:
         if self._paused:
             self._paused = False
             self.transport.resume_reading()
+            if self._raw is not self.transport:
+                self._raw.resume_reading()
 
 
 def _ip(transport: Any) -> str:

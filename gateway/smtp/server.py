@@ -14,6 +14,7 @@ import socket
 from collections.abc import Callable
 from typing import Any
 
+from gateway.smtp.budget import give_large_blocks_back
 from gateway.smtp.dialogue import Dialogue
 from gateway.smtp.edge import Doorway, Edge
 from gateway.smtp.inbound import Inbound
@@ -38,6 +39,7 @@ class SmtpServer:
 
     async def listen(self, host: str | None, port: int | None, sock: socket.socket | None) -> None:
         """Bind ``host`` and ``port``, or take a socket already bound (SO_REUSEPORT workers)."""
+        give_large_blocks_back()
         loop = asyncio.get_running_loop()
         where: dict[str, Any] = {"sock": sock} if sock is not None else {"host": host, "port": port}
         self._server = await loop.create_server(self.connection, backlog=_BACKLOG, **where)
