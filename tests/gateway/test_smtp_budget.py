@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import platform
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gateway.smtp.budget import FREE, Budget, BudgetTimeout
+from gateway.smtp.budget import FREE, Budget, BudgetTimeout, give_large_blocks_back
 
 MIB = 1024 * 1024
 
@@ -48,16 +49,29 @@ async def test_the_first_in_line_enters_when_nobody_holds_room() -> None:
     assert budget.reserved == MIB
 
 
+async def test_a_quarter_stays_for_free_beginnings() -> None:
+    budget = Budget(8 * MIB, patience=0.02)
+    await budget.take(5 * MIB)
+    with pytest.raises(BudgetTimeout):
+        await budget.take(2 * MIB)
+    await budget.take(MIB)
+    assert budget.reserved == 6 * MIB
+
+
+async def test_large_blocks_go_back_to_the_system_on_glibc() -> None:
+    assert give_large_blocks_back() is (platform.libc_ver()[0] == "glibc")
+
+
 async def test_who_waits_too_long_is_told_and_the_next_one_enters() -> None:
     budget = Budget(10 * MIB, patience=0.05)
-    await budget.take(6 * MIB)
+    await budget.take(3 * MIB)
     late = asyncio.create_task(budget.take(8 * MIB))
     await asyncio.sleep(0.03)
     fits = asyncio.create_task(budget.take(4 * MIB))
     with pytest.raises(BudgetTimeout):
         await late
     await asyncio.wait_for(fits, 1)
-    assert budget.reserved == 10 * MIB
+    assert budget.reserved == 7 * MIB
 
 
 async def test_a_cancelled_wait_leaves_no_trace() -> None:
