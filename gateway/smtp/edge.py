@@ -193,6 +193,14 @@ class Edge(SMTP):
             )
         return self._peer
 
+    def peer_now(self) -> Peer:
+        """The peer with its certificate read again: it may have been revoked since the handshake (F46)."""
+        ssl_object = self.transport.get_extra_info("ssl_object") if self.session.tls and not self._gone else None
+        if ssl_object is not None:
+            self.session.certificate = self.doorway.facts(ssl_object)
+            self.changed()
+        return self.peer
+
     def changed(self) -> None:
         """The session has other facts now."""
         self._peer = None

@@ -1,0 +1,587 @@
+"""One running process of the gateway: its doors, its courier, its IMAP, and what keeps them true.
+
+Promise: everything opened by :meth:`Service.start` is closed by :meth:`Service.stop`, in the order that loses nothing:
+doors drain first, then the courier, then the store. A change of trust, certificate, revocation or mailbox state is in
+force on open sessions within a minute. A reload that does not pass its checks changes nothing and says so.
+Failure: whatever keeps a part from starting is raised from :meth:`start` with what was opened closed again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+import os
+import random
+import secrets
+import shutil
+import socket
+import ssl
+import time
+from collections.abc import Callable, Coroutine
+from contextlib import suppress
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import structlog
+
+from gateway import people
+from gateway.acceptance import Acceptor
+from gateway.compose import Storage, storage
+from gateway.config import ConfigError, changes, load
+from gateway.config_units import Listen
+from gateway.content_gate import ContentGate
+from gateway.intake import Intake, IntakeSettings
+from gateway.notice_entry import NoticeEntry
+from gateway.record import journal
+from gateway.relay.bodies import StoreBodies
+from gateway.relay.courier import Courier
+from gateway.relay.courier import Settings as CourierSettings
+from gateway.relay.guard import TrustGuard
+from gateway.relay.notices import House
+from gateway.relay.partners import Partners
+from gateway.scan import Clamd, NoScanner, Scanner
+from gateway.settings import Config, SmtpDoor
+from gateway.smtp import tls
+from gateway.smtp.budget import Budget
+from gateway.smtp.chain import PathReader
+from gateway.smtp.edge import Doorway
+from gateway.smtp.limits import Gate, Limits, Rate
+from gateway.smtp.outbound import Patience
+from gateway.smtp.resolver import Dns, Routed, Target
+from gateway.smtp.revocation import RevocationLists
+from gateway.smtp.server import SmtpServer, serve_inbound, serve_submission
+from gateway.standing import RegisterStandings
+from gateway.trust_space import TrustSpace, anchors, certificates
+from mailboxes.anatomy import Limits as AnatomyLimits
+from mailboxes.imap.content import Cache
+from mailboxes.imap.ports import Limits as ImapLimits
+from mailboxes.imap.ports import Service as ImapService
+from mailboxes.imap.server import ImapServer
+from mailboxes.imap.view import Indexes
+from policies.catalogue import rule
+from policies.content import ContentSettings
+from policies.decision import Decision, decide
+from policies.events import Event, Kind
+from policies.recipient import RecipientSettings
+from policies.retry import Lane, Schedule
+from policies.values import CertificateFacts, Door
+
+log = structlog.get_logger("service")
+
+RECHECK_EVERY = 15.0
+"""Seconds between two looks at whether open sessions may go on."""
+
+HEAD_ROOM = 3
+"""A message in flight exists up to three times for a moment: as received, as judged, as sealed. The byte budget of the
+doors is the configured one divided by this, so that the process stays within what was configured."""
+
+Work = Callable[[], Coroutine[Any, Any, None]]
+
+
+class Wall:
+    """The clocks of the courier."""
+
+    def wall(self) -> float:
+        return time.time()
+
+    def monotonic(self) -> float:
+        return time.monotonic()
+
+
+class Service:
+    """One process. ``config_path`` is read again at each reload."""
+
+    def __init__(self, config: Config, roles: tuple[str, ...], *, shared_ports: bool = False) -> None:
+        self.config = config
+        self.roles = roles
+        self.shared_ports = shared_ports
+        self.ports: dict[str, list[dict[str, Any]]] = {}
+        self._smtp: list[tuple[str, SmtpServer]] = []
+        self._imap: ImapServer | None = None
+        self._courier: Courier | None = None
+        self._tasks: list[asyncio.Task[None]] = []
+        self._contexts: list[ssl.SSLContext] = []
+        self._storage: Storage | None = None
+        self._partners: Partners | None = None
+
+    # starting
+
+    async def start(self) -> None:
+        """Open everything; returns once every door of the roles answers."""
+        try:
+            await self._start()
+        except BaseException:
+            await self.stop(grace=0)
+            raise
+
+    async def _start(self) -> None:
+        config = self.config
+        opened = await asyncio.to_thread(storage, config)
+        self._storage = opened
+        opened.notices.start()
+        self._space = TrustSpace(config, opened.committer, opened.clock, self._trust_changed)
+        self._revocations = RevocationLists.of(config, opened.clock)
+        await self._revocations.refresh()
+        self._space.look()
+        await self._space.refresh()
+        self._reader = self._path_reader()
+        self._authenticator = people.authenticator(opened)
+        self._boxes = people.mailboxes(opened)
+        self._budget = Budget(max(config.limits.bytes_in_flight // HEAD_ROOM, config.limits.message_size))
+        self._scanner = scanner(config)
+        self._courier = self._make_courier(opened)
+        self._intake = self._make_intake(opened)
+        self._entry.intake = self._intake
+        if "inbound" in self.roles:
+            await self._open_inbound()
+        if "submission" in self.roles:
+            await self._open_submission()
+        if "imap" in self.roles:
+            await self._open_imap(opened)
+        self._spawn(self._space.run)
+        self._spawn(self._revocations.run)
+        self._spawn(self._recheck)
+        self._spawn(self._anchor)
+        if "courier" in self.roles:
+            self._spawn(self._courier.run)
+        await self._record(Event(Kind.STARTED, detail={"roles": list(self.roles)}))
+
+    def _spawn(self, work: Work) -> None:
+        task = asyncio.create_task(work())
+        task.add_done_callback(_report)
+        self._tasks.append(task)
+
+    async def _record(self, *events: Event) -> None:
+        assert self._storage is not None
+        await self._storage.committer.run(lambda unit: unit.emit(*events))
+
+    # parts
+
+    def _path_reader(self) -> PathReader:
+        own = self.config.trust
+        return PathReader(certificates(anchors(self.config)), certificates(own.intermediates), self._revocations)
+
+    def _now(self) -> datetime:
+        return datetime.fromtimestamp(time.time(), UTC)
+
+    def _facts(self, tls_object: Any) -> CertificateFacts | None:
+        return tls.peer_facts(tls_object, self._reader, self._now())
+
+    def _der_facts(self, der: bytes) -> CertificateFacts | None:
+        return self._reader.facts((der,), self._now())
+
+    def _make_intake(self, opened: Storage) -> Intake:
+        assert self._courier is not None
+        return Intake(
+            settings=intake_settings(self.config, self._space),
+            trusted=self._space.trusted,
+            mailboxes=self._boxes,
+            scanner=self._scanner,
+            sealer=opened.sealer,
+            committer=opened.committer,
+            acceptor=Acceptor(opened.store, schedule(self.config), self._courier.wake),
+            clock=opened.clock,
+            pool=opened.pool,
+            room=self._room,
+        )
+
+    def _room(self) -> Decision | None:
+        """A deferral when the disk is nearly full (F07)."""
+        needed = self.config.limits.free_space
+        if needed and shutil.disk_usage(self.config.service.data).free < needed:
+            return decide(rule("store.full"), "free space below limits.free_space")
+        return None
+
+    def _make_courier(self, opened: Storage) -> Courier:
+        config = self.config
+        self._client_context = tls.client_context(client_identity(config), suites=suites(config))
+        guard = TrustGuard(
+            self._space.trusted,
+            lambda: self._space.settings,
+            lambda: self._client_context,
+            lambda: self._reader,
+            self._now,
+        )
+        self._partners = Partners(resolver(config), guard, config.operator.hostname, time.monotonic, patience(config))
+        self._entry = NoticeEntry()
+        return Courier(
+            f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(4)}",
+            opened.committer,
+            opened.reading,
+            StoreBodies(opened.store),
+            self._partners,
+            self._entry,
+            House(config.operator.hostname, postmaster(config)),
+            Wall(),
+            random.SystemRandom().random,
+            lambda: secrets.token_hex(16),
+            courier_settings(config),
+        )
+
+    # doors
+
+    def _server_context(self, *, ask_certificate: bool) -> ssl.SSLContext:
+        config = self.config
+        context = tls.server_context(
+            identities(config),
+            ask_certificate=ask_certificate,
+            anchors=anchors(config),
+            suites=suites(config),
+            tickets=config.tls.tickets,
+        )
+        self._contexts.append(context)
+        return context
+
+    def _doorway(self, door: Door, own: SmtpDoor, *, implicit_tls: bool = False) -> Doorway:
+        limits = smtp_limits(self.config, own)
+        return Doorway(
+            door=door,
+            hostname=self.config.operator.hostname,
+            context=self._server_context(ask_certificate=True),
+            facts=self._facts,
+            intake=self._intake,
+            limits=limits,
+            budget=self._budget,
+            gate=Gate(limits, time.monotonic),
+            clock=time.monotonic,
+            domain=self.config.operator.domains[0],
+            implicit_tls=implicit_tls,
+            authenticator=None if door is Door.INBOUND else self._authenticator,
+            record=self._record_soon,
+        )
+
+    def _record_soon(self, event: Event) -> None:
+        task = asyncio.create_task(self._record(event))
+        task.add_done_callback(_report)
+
+    async def _open_inbound(self) -> None:
+        for listen in self.config.inbound.listen:
+            doorway = self._doorway(Door.INBOUND, self.config.inbound)
+            server = await serve_inbound(doorway, sock=self._bind(listen))
+            self._opened("inbound", listen.host, server.port)
+            self._smtp.append(("inbound", server))
+
+    async def _open_submission(self) -> None:
+        doors = (("submission", self.config.submission, False), ("submissions", self.config.submissions, True))
+        for name, own, implicit in doors:
+            for listen in own.listen:
+                doorway = self._doorway(Door.SUBMISSION, own, implicit_tls=implicit)
+                server = await serve_submission(doorway, sock=self._bind(listen))
+                self._opened(name, listen.host, server.port)
+                self._smtp.append((name, server))
+
+    async def _open_imap(self, opened: Storage) -> None:
+        context = self._server_context(ask_certificate=True)
+        config = self.config
+        own = ImapService(
+            store=opened.store,
+            authenticator=self._authenticator,
+            standings=RegisterStandings(opened.reading),
+            gate=ContentGate(self._scanner, self._content_settings),
+            indexes=Indexes(opened.store),
+            cache=Cache(opened.store),
+            clock=opened.clock,
+            certificate=self._der_facts,
+            room=self._budget,
+            limits=imap_limits(config),
+            tls=context,
+            tokens=bool(config.tokens.issuer),
+        )
+        self._imap = ImapServer(own)
+        for name, door, implicit in (("imap", config.imap, False), ("imaps", config.imaps, True)):
+            for listen in door.listen:
+                port = await self._imap.listen(
+                    listen.host, listen.port, tls=context if implicit else None, reuse_port=self.shared_ports
+                )
+                self._opened(name, listen.host, port)
+
+    def _content_settings(self) -> ContentSettings:
+        return replace(self._intake.settings.content, size=self.config.limits.append_size)
+
+    def _bind(self, listen: Listen) -> socket.socket:
+        family = socket.AF_INET6 if ":" in listen.host else socket.AF_INET
+        bound = socket.socket(family, socket.SOCK_STREAM)
+        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if self.shared_ports:
+            bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        bound.setblocking(False)
+        bound.bind((listen.host, listen.port))
+        return bound
+
+    def _opened(self, name: str, host: str, port: int) -> None:
+        self.ports.setdefault(name, []).append({"host": host, "port": port})
+        log.info("door_open", door=name, host=host, port=port)
+
+    # keeping it true
+
+    def _trust_changed(self) -> None:
+        log.info("trust_list_in_force", version=(trusted.version if (trusted := self._space.trusted()) else ""))
+
+    async def _recheck(self) -> None:
+        """Ask again, for every open session, whether it may go on (F43 to F47); follow renewed certificates (F48)."""
+        seen = self._key_times()
+        while True:
+            await asyncio.sleep(RECHECK_EVERY)
+            try:
+                await self._cut_sessions()
+                if (now := self._key_times()) != seen:
+                    seen = now
+                    self._reload_certificates()
+            except Exception as problem:  # noqa: BLE001 - the next round tries again
+                log.error("recheck_failed", error=type(problem).__name__)
+
+    async def _cut_sessions(self) -> None:
+        for _, server in self._smtp:
+            for connection in server.connections():
+                peer = connection.peer
+                if peer.certificate is None and peer.login is None:
+                    continue
+                decision = await self._intake.session(connection.peer_now())
+                if decision.accepted and peer.login is not None and not await self._authenticator.alive(peer.login):
+                    decision = decide(rule("session.mailbox_suspended"))
+                if not decision.accepted:
+                    connection.close(decision)
+
+    def _key_times(self) -> tuple[float, ...]:
+        paths = [*self.config.tls.certificates, *self.config.tls.keys]
+        paths += [path for path in (self.config.tls.client_certificate, self.config.tls.client_key) if path]
+        return tuple(path.stat().st_mtime for path in paths if path.exists())
+
+    def _reload_certificates(self) -> None:
+        """Connections from now on use the certificates on disk; a faulty pair leaves the old one in use."""
+        try:
+            client = tls.client_context(client_identity(self.config), suites=suites(self.config))
+            for context in self._contexts:
+                tls.load(context, identities(self.config))
+        except tls.BadIdentity as problem:
+            log.error("certificate_not_reloaded", reason=str(problem))
+            return
+        self._client_context = client
+        log.info("certificates_reloaded")
+
+    async def _anchor(self) -> None:
+        """Write the head of the journal outside the database, in time (F35)."""
+        assert self._storage is not None
+        anchor = journal.AnchorFile(self.config.journal.anchor)
+        anchor.path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        while True:
+            try:
+                head = await self._storage.reading.run(journal.head)
+                await asyncio.to_thread(anchor.write, *head, time.time())
+            except Exception as problem:  # noqa: BLE001 - an anchor missed is an alarm, not the end of the service
+                log.error("anchor_not_written", error=type(problem).__name__)
+            await asyncio.sleep(self.config.journal.anchor_every)
+
+    async def reload(self, path: Path) -> bool:
+        """Take up a changed configuration; False when it was refused and the old one stays (F21)."""
+        try:
+            config = await asyncio.to_thread(load, path)
+        except ConfigError as refused:
+            for fault in refused.faults:
+                log.error("reload_refused", fault=str(fault))
+            await self._record(Event(Kind.RELOADED, detail={"outcome": "refused", "reason": str(refused)[:500]}))
+            return False
+        waiting = [change.key for change in changes(self.config, config) if change.restart]
+        self.config = config
+        self._space.reload(config)
+        self._revocations.reload(config)
+        self._reader = self._path_reader()
+        self._intake.settings = intake_settings(config, self._space)
+        self._reload_certificates()
+        self._apply_limits(config)
+        await self._space.refresh()
+        if waiting:
+            log.warning("reload_needs_restart", keys=waiting)
+        await self._record(Event(Kind.RELOADED, detail={"outcome": "done", "reason": " ".join(waiting)}))
+        return True
+
+    def _apply_limits(self, config: Config) -> None:
+        doors = {"inbound": config.inbound, "submission": config.submission, "submissions": config.submissions}
+        for name, server in self._smtp:
+            server.doorway = replace(server.doorway, limits=smtp_limits(config, doors[name]))
+        if self._imap is not None:
+            self._imap.service.limits = imap_limits(config)
+
+    # stopping
+
+    async def stop(self, grace: float | None = None) -> None:
+        """Drain the doors, end the courier, close the store."""
+        patience_left = self.config.service.grace if grace is None else grace
+        await asyncio.gather(*(server.drain(patience_left) for _, server in self._smtp))
+        if self._imap is not None:
+            await self._imap.close(min(patience_left, 5.0))
+        if self._courier is not None and "courier" in self.roles:
+            await self._courier.stop()
+        if self._partners is not None:
+            await self._partners.close()
+        for task in self._tasks:
+            task.cancel()
+        for task in self._tasks:
+            with suppress(asyncio.CancelledError):
+                await task
+        if self._storage is not None:
+            with suppress(Exception):
+                await self._record(Event(Kind.STOPPED, detail={"roles": list(self.roles)}))
+            await self._storage.close()
+
+
+def _report(task: asyncio.Task[None]) -> None:
+    if not task.cancelled() and (problem := task.exception()) is not None:
+        log.error("task_ended", error=type(problem).__name__, detail=str(problem)[:200])
+
+
+# from settings to the values of the parts
+
+
+def suites(config: Config) -> tuple[str, ...]:
+    """TLS 1.2 suites, with the two CBC ones when asked for (MSS-023)."""
+    from gateway.settings import CBC_SUITES
+
+    return (*config.tls.suites, *CBC_SUITES) if config.tls.cbc else config.tls.suites
+
+
+def identities(config: Config) -> list[tls.Identity]:
+    """Our server certificates."""
+    pairs = zip(config.tls.certificates, config.tls.keys, strict=True)
+    return [tls.Identity(certificate, key) for certificate, key in pairs]
+
+
+def client_identity(config: Config) -> tls.Identity | None:
+    """What we show when we send."""
+    if config.tls.client_certificate is not None and config.tls.client_key is not None:
+        return tls.Identity(config.tls.client_certificate, config.tls.client_key)
+    return next(iter(identities(config)), None)
+
+
+def scanner(config: Config) -> Scanner:
+    """clamd, or nothing."""
+    if config.scan.clamd == "off":
+        return NoScanner()
+    return Clamd(config.scan.clamd, timeout=config.scan.timeout)
+
+
+def schedule(config: Config) -> Schedule:
+    own = config.queue
+    warn = own.warn_after or own.lifetime / 2
+    return Schedule(first=own.first_retry, cap=own.longest_retry, warn=warn, life=own.lifetime)
+
+
+def courier_settings(config: Config) -> CourierSettings:
+    own = config.queue
+    return CourierSettings(
+        schedule=schedule(config),
+        lane=Lane(wide=own.per_destination),
+        sessions=own.connections,
+        lease=own.lease,
+    )
+
+
+def patience(config: Config) -> Patience:
+    own = config.queue
+    return Patience(
+        connect=own.connect_timeout,
+        greeting=own.command_timeout,
+        command=own.command_timeout,
+        data=own.data_timeout,
+        block=own.block_timeout,
+        dot=own.final_timeout,
+    )
+
+
+def resolver(config: Config) -> Routed:
+    """Static routes first, then DNS."""
+    servers = [(server, config.dns.port) for server in config.dns.servers]
+    return Routed(
+        Dns(servers, config.dns.timeout),
+        routes(config),
+        own_addresses(config),
+        time.monotonic,
+        random.SystemRandom().shuffle,
+        port=config.queue.port,
+        longest=config.dns.cache,
+        allow_loopback=config.dns.allow_loopback,
+    )
+
+
+def routes(config: Config) -> dict[str, Target]:
+    """``[[routes]]`` as targets: an address with the name to prove, or a name to look up."""
+    found = {}
+    for route in config.routes:
+        if _numeric(route.host):
+            found[route.domain] = Target(route.name or None, (route.host,), route.port, routed=True)
+        else:
+            found[route.domain] = Target(route.host, (), route.port, routed=True)
+    return found
+
+
+def own_addresses(config: Config) -> set[str]:
+    """Numeric addresses that lead back to us: those listened on, and those of our own name."""
+    found = {listen.host for listen in config.inbound.listen if _numeric(listen.host)}
+    with suppress(OSError):
+        found |= {str(entry[4][0]) for entry in socket.getaddrinfo(config.operator.hostname, None)}
+    return found
+
+
+def _numeric(host: str) -> bool:
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return True
+
+
+def postmaster(config: Config) -> str:
+    return config.operator.postmaster or f"postmaster@{config.operator.domains[0]}"
+
+
+def intake_settings(config: Config, space: TrustSpace) -> IntakeSettings:
+    """What the intake judges by."""
+    limits = config.limits
+    return IntakeSettings(
+        hostname=config.operator.hostname,
+        trust=space.settings,
+        recipient=RecipientSettings(suspended_refuses=config.accounts.suspended_reply == "refuse"),
+        content=ContentSettings(size=limits.message_size, hops=limits.hops),
+        limits=AnatomyLimits(header=limits.header_size, depth=limits.mime_depth, parts=limits.mime_parts),
+    )
+
+
+def smtp_limits(config: Config, own: SmtpDoor) -> Limits:
+    """What a door counts."""
+    limits = config.limits
+    return Limits(
+        message_size=limits.message_size,
+        header_size=limits.header_size,
+        recipients=limits.recipients,
+        hard_errors=limits.errors,
+        soft_errors=max(1, limits.errors // 2),
+        junk_commands=limits.junk,
+        connections=own.connections,
+        connections_per_ip=own.connections_per_ip,
+        connections_per_account=getattr(own, "connections_per_account", own.connections),
+        messages_per_ip=_hourly(limits.messages_per_ip),
+        messages_per_account=_hourly(limits.messages_per_account),
+        recipients_per_account=_hourly(limits.recipients_per_account),
+        command_timeout=own.idle_timeout,
+        content_timeout=own.data_timeout,
+        content_rate=own.minimum_rate,
+        drain=config.service.grace,
+    )
+
+
+def _hourly(count: int) -> Rate:
+    return Rate(count / 60, max(1, count // 6)) if count else Rate()
+
+
+def imap_limits(config: Config) -> ImapLimits:
+    own = config.imaps
+    return ImapLimits(
+        message=config.limits.append_size,
+        login_time=int(own.login_timeout),
+        idle_time=int(own.idle_timeout),
+        connections=own.connections,
+        per_ip=own.connections_per_ip,
+        per_account=own.connections_per_account,
+    )

@@ -1,0 +1,164 @@
+"""The living trust space of one process: the list in force, refreshed in time; who reads certificates; what is revoked.
+
+One process at a time fetches (a file lock on the versions' folder); all of them see a change at their next look, seconds
+later. Policies are asked with :attr:`TrustSpace.trusted`, never with a copy.
+Promise: a source that fails, lies or shrinks leaves the list in force untouched, and each candidate leaves its events in
+the journal (MSS-009 to MSS-013). Failure: ``OSError`` of our own disk at start; later it is logged and the list ages.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import fcntl
+from collections.abc import Callable
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import IO
+
+import structlog
+from cryptography import x509
+
+from directory.trustlist_fetch import Fetch, WebFetch, refresh
+from directory.trustlist_history import History, ListSettings, ageing
+from directory.trustlist_versions import FileVersions
+from gateway.settings import Config
+from mailboxes.commit import Committer
+from policies.certificate import CertificateSettings, WhenUnknown
+from policies.events import Event
+from policies.trust import Freshness, TrustList, TrustSettings
+
+log = structlog.get_logger("trust")
+
+LOOK_EVERY = 5.0
+"""Seconds between two looks at what other processes accepted."""
+
+
+def certificates(paths: tuple[Path, ...]) -> list[x509.Certificate]:
+    """Every certificate in these PEM files. OSError and ValueError name the file."""
+    found = []
+    for path in paths:
+        try:
+            found.extend(x509.load_pem_x509_certificates(path.read_bytes()))
+        except ValueError as problem:
+            raise ValueError(f"{path}: {problem}") from None
+    return found
+
+
+def anchors(config: Config) -> tuple[Path, ...]:
+    """The authorities in force: test and production are never mixed (MSS-016, MSS-148)."""
+    return config.trust.test_anchors if config.operator.test_mode else config.trust.anchors
+
+
+def trust_settings(config: Config) -> TrustSettings:
+    """The judgement's values."""
+    own = config.trust
+    return TrustSettings(
+        own_domains=frozenset(config.operator.domains),
+        warn_after=timedelta(seconds=own.warn_age),
+        alarm_after=timedelta(seconds=own.alarm_age),
+        refuse_after=timedelta(seconds=own.refuse_age) if own.refuse_age else None,
+        certificate=CertificateSettings(revocation_unknown=WhenUnknown(own.revocation_unknown)),
+    )
+
+
+class TrustSpace:
+    """What :mod:`gateway.service` asks about the space. Make it once per process; :meth:`reload` follows the settings."""
+
+    def __init__(
+        self, config: Config, committer: Committer, clock: Callable[[], float], changed: Callable[[], None]
+    ) -> None:
+        self._committer = committer
+        self._clock = clock
+        self._changed = changed
+        self._folder = config.service.data / "trust"
+        self._seen: TrustList | None = None
+        self._freshness: Freshness | None = None
+        self.reload(config)
+
+    def reload(self, config: Config) -> None:
+        """Take up new settings."""
+        own = config.trust
+        self._config = config
+        self.settings = trust_settings(config)
+        self._history = History(
+            FileVersions(self._folder),
+            ListSettings(
+                anchors=tuple(certificates(own.list_anchors or anchors(config))),
+                require_signature=own.signature_required,
+                shrink_limit=own.shrink_limit,
+                versions_kept=own.versions_kept,
+                maximum_size=own.list_size,
+            ),
+        )
+        self._fetch: Fetch = WebFetch(own.list_anchors or anchors(config))
+
+    def trusted(self) -> TrustList | None:
+        """The list in force, at most :data:`LOOK_EVERY` seconds old."""
+        return self._seen
+
+    @property
+    def now(self) -> datetime:
+        return datetime.fromtimestamp(self._clock(), UTC)
+
+    def look(self) -> None:
+        """See what any process accepted; tells when it is another list than before."""
+        before, self._seen = self._seen, self._history.current()
+        if before != self._seen:
+            self._changed()
+
+    async def refresh(self) -> None:
+        """Fetch once, unless another process is at it, and record what came of it."""
+        source = self._config.trust.list
+        if not source:
+            return
+        with _alone(self._folder / "lock") as mine:
+            if not mine:
+                return
+            limit = self._config.trust.list_size
+            checksum = self._config.trust.list_checksum
+            outcome = await refresh(self._history, self._fetch, source, now=self.now, checksum=checksum, limit=limit)
+        await self._record(outcome.events)
+        if outcome.word in ("refused", "held"):
+            log.warning("list_not_taken", outcome=outcome.word, reason=outcome.reason)
+        self.look()
+
+    async def age(self) -> None:
+        """The staleness clock: an event when the list grows old (MSS-013)."""
+        self._freshness, events = ageing(self._seen, self.now, self.settings, self._freshness)
+        await self._record(events)
+        for event in events:
+            log.warning("list_age", state=str(event.detail["what"]))
+
+    async def _record(self, events: tuple[Event, ...]) -> None:
+        if events:
+            await self._committer.run(lambda unit: unit.emit(*events))
+
+    async def run(self) -> None:
+        """Look often, fetch rarely, for ever."""
+        loop = asyncio.get_running_loop()
+        due = loop.time() + self._config.trust.refresh
+        while True:
+            await asyncio.sleep(LOOK_EVERY)
+            try:
+                self.look()
+                await self.age()
+                if loop.time() >= due:
+                    due = loop.time() + self._config.trust.refresh
+                    await self.refresh()
+            except Exception as problem:  # noqa: BLE001 - the clock of the list must go on; the list ages meanwhile
+                log.error("trust_watch_failed", error=type(problem).__name__, detail=str(problem)[:200])
+
+
+@contextmanager
+def _alone(path: Path):  # type: ignore[no-untyped-def]
+    """True for the one process that holds the lock."""
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    file: IO[bytes]
+    with path.open("ab") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            yield False
+            return
+        yield True
