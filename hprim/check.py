@@ -13,13 +13,13 @@ from datetime import date
 
 from hprim import cda, consistency, header, history, hl7, html, hxml, mailrules, sante, xdm
 from hprim.cda import refuse_unreadable
-from hprim.charset import decode
+from hprim.charset import decode, known
 from hprim.detect import detect, is_hprim_name
 from hprim.history import History
 from hprim.insrules import is_qualified
 from hprim.mailrules import Envelope
 from hprim.mime import Mail, split_mail
-from hprim.model import Document, Format, Part, Patient, Place, Report, Severity, Source, Words, ordered
+from hprim.model import Document, Format, Part, Patient, Place, Report, Severity, Source, Words, mask, ordered
 from hprim.rules import DEFAULT, Findings, Profile
 from hprim.subject import read as read_subject
 from hprim.xmlsafe import Unreadable, parse
@@ -69,11 +69,11 @@ def check_message(
     headers: Mapping[str, str],
     profile: Profile = DEFAULT,
     today: date,
-    known: History | None = None,
+    seen: History | None = None,
 ) -> Report:
     """Check the leaves of one mail. ``subject`` is decoded; ``headers`` any case; ``recipients`` bare addresses.
 
-    ``known``: what the mailbox has already seen, when the deployment keeps it (HID-090 to HID-096).
+    ``seen``: what the mailbox has already seen, when the deployment keeps it (HID-090 to HID-096).
     """
     lower = {k.lower(): v for k, v in headers.items()}
     envelope = Envelope(subject, tuple(recipients), lower)
@@ -90,7 +90,7 @@ def check_message(
         detail = Words("trop de parties", "too many parts")
         gathered.findings.add("MSS-091", Place(), detail=detail)
     _read_html(gathered)
-    return _conclude(gathered, envelope, parts, known)
+    return _conclude(gathered, envelope, parts, seen)
 
 
 def _check_mail(mail: Mail, profile: Profile, today: date) -> Report:
@@ -168,8 +168,16 @@ def _read_text(part: Part, place: Place, g: _Gathered) -> None:
         g.findings.add("HID-003", place, name=part.name)
         return
     g.findings.spend_lines(part.data)
+    _declared_charset(part, place, g)
     text = header.split(part.data[:MAX_TEXT], part.charset)
     _keep_text(text, part, place, g, sure=named)
+
+
+def _declared_charset(part: Part, place: Place, g: _Gathered) -> None:
+    """ECO.2.2.3 asks for UTF-8 text parts; Apicrypt users still send ISO-8859-1, which is right there."""
+    if part.is_body and part.charset and g.findings.profile.channel == "mssante" and not part.data.isascii():
+        if known(part.charset) != "utf-8":
+            g.findings.add("MSS-112", place, charset=mask(part.charset, 30))
 
 
 def _keep_text(text: header.Text, part: Part, place: Place, g: _Gathered, *, sure: bool) -> bool:
@@ -218,7 +226,7 @@ def _qualified(documents: Sequence[Document], profile: Profile) -> bool:
     return any(is_qualified(p.ins, p.traits, profile) for p in inside)
 
 
-def _conclude(g: _Gathered, envelope: Envelope | None, parts: Sequence[Part], known: History | None = None) -> Report:
+def _conclude(g: _Gathered, envelope: Envelope | None, parts: Sequence[Part], seen: History | None = None) -> Report:
     readings = _readings(g)
     people = consistency.check(readings, g.findings, g.today)
     consistency.several_in_one_file(readings, g.findings)
@@ -233,10 +241,10 @@ def _conclude(g: _Gathered, envelope: Envelope | None, parts: Sequence[Part], kn
         _mail_rules(g, envelope, people, parts, codes, flags, qualified=qualified, has_xdm=has_xdm)
     if head is not None:
         _text_rules(g, head)
-    if known is not None:
+    if seen is not None:
         for person in people:
-            history.check(person, known.seen, g.findings)
-        history.check_documents(g.documents, known.documents, g.findings)
+            history.check(person, seen.seen, g.findings)
+        history.check_documents(g.documents, seen.documents, g.findings)
     return Report(
         documents=tuple(g.documents),
         patients=tuple(people),

@@ -19,7 +19,7 @@ from datetime import date
 from hprim import dates, fields
 from hprim.charset import PUBLIC, Decoded, decode
 from hprim.ins import read_number
-from hprim.model import Document, Format, Patient, Place, Problem, Severity, Source, Traits, Words, mask
+from hprim.model import Document, Format, Identifier, Patient, Place, Problem, Severity, Source, Traits, Words, mask
 from hprim.rules import Findings
 
 MAX_LINES = 200_000
@@ -390,7 +390,9 @@ def _message(
     traits, nir, written = _identity(found, place, findings, today)
     refused = any(p.severity.rank >= Severity.REFUSE.rank for p in findings.problems[before:])
     whole = found.plain and piece.closed and not refused
-    patient = Patient(Source.HPRIM, place.at(found.numbers[1] or 1), traits, nir=nir, whole=whole)
+    code = found.values[0].strip(" .")[:40]
+    ids = (Identifier("", code),) if code else ()
+    patient = Patient(Source.HPRIM, place.at(found.numbers[1] or 1), traits, ids=ids, nir=nir, whole=whole)
     return Document(
         Format.HPRIM_MEDECINS,
         place,
