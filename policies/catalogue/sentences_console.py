@@ -401,7 +401,78 @@ CONFIG: Mapping[str, Sentence] = {
     ),
 }
 
-SENTENCES: dict[str, Sentence] = {**CONFIG}
+HELP: Mapping[str, Sentence] = {
+    "cli.help.serve": _s("Servir : portes SMTP, IMAP, courrier.", "Serve: SMTP doors, IMAP, courier."),
+    "cli.help.config": _s("La configuration : vérifier, montrer.", "The configuration: check, show."),
+    "cli.help.account": _s(
+        "Les comptes des personnes, leurs moyens d’accès.", "Accounts of people, their means of access."
+    ),
+    "cli.help.mailbox": _s("Les boîtes, leurs membres et adresses.", "Mailboxes, their members and addresses."),
+    "cli.help.device": _s("Les mots de passe d’appareil.", "Device passwords."),
+    "cli.help.fsck": _s("Vérifier ce qui est stocké.", "Check what is stored."),
+    "cli.help.explain": _s(
+        "Dire ce qui a été décidé d’un message, et pourquoi.", "Tell what was decided of a message, and why."
+    ),
+    "cli.help.queue": _s("Les messages en attente de départ.", "Messages waiting to leave."),
+    "cli.help.trust": _s("L’espace de confiance et sa liste blanche.", "The trust space and its white list."),
+    "cli.help.doctor": _s("Examiner le service et un partenaire.", "Examine the service and a partner."),
+    "cli.help.space": _s("Un espace de confiance complet sur cette machine.", "A whole trust space on this machine."),
+    "cli.help.rule": _s("Les règles d’une boîte : transfert, absence.", "Rules of a mailbox: forward, absence."),
+    "cli.help.track": _s(
+        "Suivre un message, destinataire par destinataire.", "Track a message, recipient by recipient."
+    ),
+    "cli.help.send": _s("Envoyer un document sans connaître le courrier.", "Send a document without knowing mail."),
+    "cli.help.hprim": _s("Vérifier un document médical.", "Check a medical document."),
+    "cli.help.journal": _s("Le journal chaîné : lire, vérifier.", "The chained journal: read, verify."),
+}
+
+CLI: Mapping[str, Sentence] = {
+    "cli.config_valid": _s("{file} : configuration valable.", "{file}: the configuration is valid."),
+    "cli.file_exists": _s(
+        "{path} existe déjà.",
+        "{path} exists already.",
+        "Une clé ne se remplace jamais sans savoir : choisissez un autre nom.",
+        "A key is never replaced unknowingly: choose another name.",
+    ),
+    "cli.cannot_write": _s("{path} ne peut pas être écrit : {reason}.", "{path} cannot be written: {reason}."),
+    "cli.master_key_written": _s(
+        "Clé maîtresse écrite dans {path}. Gardez-en une copie ailleurs : sans elle, tout le courrier est perdu.",
+        "Master key written to {path}. Keep a copy elsewhere: without it all mail is lost.",
+    ),
+    "cli.key_refused": _s("Secret refusé : {reason}.", "Secret refused: {reason}."),
+    "cli.store_unavailable": _s(
+        "La base de données ne répond pas : {reason}.", "The database does not answer: {reason}."
+    ),
+    "cli.password_set": _s("Mot de passe de {login} enregistré.", "Password of {login} set."),
+    "cli.totp_new": _s(
+        "Nouveau secret de {login}, montré cette seule fois ; entrez-le dans l’application de codes :",
+        "New secret of {login}, shown this once; enter it in the authenticator program:",
+    ),
+    "cli.session_open": _s("Session de {login} ouverte jusqu’à {until}.", "Session of {login} open until {until}."),
+    "cli.session_ended": _s("Session fermée.", "Session ended."),
+    "cli.login_needed": _s(
+        "L’identifiant manque.",
+        "The login is missing.",
+        "caducee account session LOGIN",
+        "caducee account session LOGIN",
+    ),
+    "cli.answer_missing": _s(
+        "Une réponse manque sur l’entrée standard.",
+        "An answer is missing on standard input.",
+        "Une réponse par ligne.",
+        "One answer per line.",
+    ),
+    "cli.alias_ended": _s(
+        "L’adresse {address} ne sert plus, et reste prise.", "The address {address} no longer serves, and stays taken."
+    ),
+    "cli.device_created": _s(
+        "Appareil {number} de {address} ; mot de passe montré cette seule fois :",
+        "Device {number} of {address}; password shown this once:",
+    ),
+    "cli.device_revoked": _s("Appareil {number} de {address} retiré.", "Device {number} of {address} withdrawn."),
+}
+
+SENTENCES: dict[str, Sentence] = {**CONFIG, **HELP, **CLI}
 
 
 def say(name: str, language: Language, **parameters: object) -> str:

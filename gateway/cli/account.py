@@ -1,0 +1,215 @@
+"""Accounts of people: open, list, suspend, resume, close; password, one-time code, strong session."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import asdict
+from typing import Annotated, Any
+
+import typer
+
+from gateway.cli import errors, output
+from gateway.cli.context import Desk, actor, here, opened
+from gateway.cli.language import tr
+from gateway.cli.output import Json, Reason, when
+from mailboxes import accounts
+from mailboxes.accounts import Account, NewAccount
+from policies.lifecycle import Step
+
+app = typer.Typer(no_args_is_help=True, help=tr("Les comptes des personnes.", "Accounts of people."))
+
+Login = Annotated[str, typer.Argument(metavar="LOGIN", help=tr("Identifiant de la personne.", "The person's login."))]
+Stdin = Annotated[
+    bool,
+    typer.Option(
+        "--stdin",
+        help=tr(
+            "Lire les réponses sur l’entrée, une par ligne.", "Read the answers from standard input, one per line."
+        ),
+    ),
+]
+
+
+@app.command(help=tr("Ouvrir un compte.", "Open an account."))
+def create(
+    ctx: typer.Context,
+    login: Login,
+    family: Annotated[str, typer.Option("--family", help=tr("Nom.", "Surname."))],
+    given: Annotated[str, typer.Option("--given", help=tr("Prénom.", "First name."))],
+    identity: Annotated[
+        str,
+        typer.Option(
+            "--identity",
+            help=tr(
+                "Identifiant national : RPPS, ou 8+RPPS, ou 0+ADELI.",
+                "National identifier: RPPS, or 8+RPPS, or 0+ADELI.",
+            ),
+        ),
+    ] = "",
+    title: Annotated[str, typer.Option("--title", help=tr("Titre, comme Dr.", "Title, such as Dr."))] = "",
+    contact: Annotated[
+        str,
+        typer.Option(
+            "--contact", help=tr("Adresse hors de la messagerie sécurisée.", "Address outside the secure service.")
+        ),
+    ] = "",
+    verified: Annotated[
+        str,
+        typer.Option(
+            "--verified",
+            help=tr(
+                "Comment l’identité a été vérifiée ; sinon le compte attend.",
+                "How the identity was checked; otherwise the account waits.",
+            ),
+        ),
+    ] = "",
+    as_json: Json = False,
+) -> None:
+    new = NewAccount(login, family, given, identity, title, contact, verified)
+    with opened(ctx) as desk:
+        desk.do(lambda unit: desk.people.accounts.open(unit, new, actor()))
+        _show(desk, login, as_json)
+
+
+@app.command("list", help=tr("Lister les comptes.", "List the accounts."))
+def list_(ctx: typer.Context, as_json: Json = False) -> None:
+    with opened(ctx) as desk:
+        found: list[Account] = desk.ask(accounts.listed)
+    if as_json:
+        output.as_json([asdict(item) for item in found])
+        return
+    columns = tr("identifiant|nom|identité|état|dernière connexion", "login|name|identity|state|last login").split("|")
+    output.table(
+        columns,
+        [
+            (item.login, f"{item.given_name} {item.family_name}", item.identity, item.state, when(item.last_login_at))
+            for item in found
+        ],
+    )
+
+
+@app.command(help=tr("Montrer un compte.", "Show an account."))
+def show(ctx: typer.Context, login: Login, as_json: Json = False) -> None:
+    with opened(ctx) as desk:
+        _show(desk, login, as_json)
+
+
+def _show(desk: Desk, login: str, as_json: bool) -> None:
+    found: Account = desk.ask(lambda connection: accounts.get(connection, login))
+    if as_json:
+        output.as_json(asdict(found))
+        return
+    yes, no = tr("oui", "yes"), tr("non", "no")
+    names = tr(
+        "identifiant|nom|identité|contact|état|depuis|par|raison|mot de passe|code|dernière connexion",
+        "login|name|identity|contact|state|since|by|reason|password|code|last login",
+    ).split("|")
+    values: list[Any] = [
+        found.login,
+        f"{found.title} {found.given_name} {found.family_name}".strip(),
+        found.identity,
+        found.contact,
+        found.state,
+        when(found.state_at),
+        found.state_by,
+        found.state_reason,
+        yes if found.has_password else no,
+        yes if found.has_code else no,
+        when(found.last_login_at),
+    ]
+    output.facts(zip(names, values, strict=True))
+
+
+def _move(ctx: typer.Context, login: str, step: Step, reason: str, as_json: bool) -> None:
+    with opened(ctx) as desk:
+        desk.do(lambda unit: desk.people.accounts.move(unit, login, step, reason, actor()))
+        _show(desk, login, as_json)
+
+
+@app.command(
+    help=tr("Activer un compte dont l’identité est vérifiée.", "Activate an account whose identity is checked.")
+)
+def activate(ctx: typer.Context, login: Login, reason: Reason, as_json: Json = False) -> None:
+    _move(ctx, login, Step.ACTIVATE, reason, as_json)
+
+
+@app.command(help=tr("Suspendre un compte.", "Suspend an account."))
+def suspend(ctx: typer.Context, login: Login, reason: Reason, as_json: Json = False) -> None:
+    _move(ctx, login, Step.SUSPEND, reason, as_json)
+
+
+@app.command(help=tr("Rétablir un compte suspendu.", "Resume a suspended account."))
+def resume(ctx: typer.Context, login: Login, reason: Reason, as_json: Json = False) -> None:
+    _move(ctx, login, Step.RESUME, reason, as_json)
+
+
+@app.command(help=tr("Fermer un compte pour toujours.", "Close an account for ever."))
+def close(ctx: typer.Context, login: Login, reason: Reason, as_json: Json = False) -> None:
+    _move(ctx, login, Step.CLOSE, reason, as_json)
+
+
+@app.command(help=tr("Donner un mot de passe.", "Set a password."))
+def password(ctx: typer.Context, login: Login, stdin: Stdin = False) -> None:
+    with opened(ctx) as desk:
+        desk.ask(lambda connection: accounts.get(connection, login))
+        chosen = _answers(stdin, (tr("Mot de passe", "Password"),), confirm=True)[0]
+        desk.do(lambda unit: desk.people.accounts.set_password(unit, login, chosen, actor()))
+        output.line(desk.console.say("cli.password_set", login=login))
+
+
+@app.command(help=tr("Donner un nouveau secret de code à usage unique.", "Give a new secret for one-time codes."))
+def totp(ctx: typer.Context, login: Login, as_json: Json = False) -> None:
+    from mailboxes.passwords import totp_uri
+
+    with opened(ctx) as desk:
+        secret: str = desk.do(lambda unit: desk.people.accounts.new_code(unit, login, actor()))
+        uri = totp_uri(secret, login, desk.storage.config.operator.name)
+        if as_json:
+            output.as_json({"login": login, "secret": secret, "uri": uri})
+        else:
+            output.line(desk.console.say("cli.totp_new", login=login))
+            output.line(f"  {secret}")
+            output.line(f"  {uri}")
+
+
+@app.command(help=tr("Ouvrir une session forte : mot de passe et code.", "Open a strong session: password and code."))
+def session(
+    ctx: typer.Context,
+    login: Annotated[str, typer.Argument(metavar="[LOGIN]")] = "",
+    stdin: Stdin = False,
+    end: Annotated[bool, typer.Option("--end", help=tr("Fermer la session.", "End the session."))] = False,
+    as_json: Json = False,
+) -> None:
+    from gateway.cli import session_file
+    from mailboxes import sessions
+
+    console = here(ctx)
+    kept = session_file.read()
+    if end:
+        if kept is not None:
+            with opened(ctx) as desk:
+                desk.do(lambda unit: sessions.end(unit, kept.token))
+        session_file.forget()
+        output.line(console.say("cli.session_ended"))
+        return
+    if not login:
+        raise errors.Said("cli.login_needed", errors.USAGE)
+    with opened(ctx) as desk:
+        secret, code = _answers(stdin, (tr("Mot de passe", "Password"), "Code"))
+        given = sessions.Credential(login, secret, code, session_file.bound_to())
+        token, made = desk.people.sessions.open(desk.storage.committer, given)
+        path = session_file.write(session_file.Kept(made.login, token, made.expires_at))
+        if as_json:
+            output.as_json({"login": made.login, "expires_at": made.expires_at, "file": str(path)})
+        else:
+            output.line(console.say("cli.session_open", login=made.login, until=when(made.expires_at)))
+
+
+def _answers(stdin: bool, questions: tuple[str, ...], *, confirm: bool = False) -> list[str]:
+    """What the person types, never shown; from standard input, one line each."""
+    if not stdin:
+        return [str(typer.prompt(text, hide_input=True, confirmation_prompt=confirm)) for text in questions]
+    lines = [sys.stdin.readline(2000).rstrip("\r\n") for _ in questions]
+    if not all(lines):
+        raise errors.Said("cli.answer_missing", errors.USAGE)
+    return lines

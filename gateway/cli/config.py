@@ -1,0 +1,106 @@
+"""The configuration: check it, show what is in force, create the operator's key."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from gateway.cli import errors, output
+from gateway.cli.context import here
+from gateway.cli.language import tr
+from gateway.cli.output import Json
+from gateway.config import ConfigError, Fault, missing, show
+
+app = typer.Typer(no_args_is_help=True, help=tr("La configuration.", "The configuration."))
+
+
+@app.command(
+    help=tr("Dire ce qui est faux, et ce qui manque pour servir.", "Say what is wrong, and what is missing to serve.")
+)
+def check(
+    ctx: typer.Context,
+    as_json: Json = False,
+    ready: Annotated[
+        bool,
+        typer.Option(
+            "--ready", help=tr("Échouer aussi s’il manque quelque chose.", "Fail too when something is missing.")
+        ),
+    ] = False,
+) -> None:
+    console = here(ctx)
+    try:
+        config = console.config()
+    except ConfigError as problem:
+        if not as_json:
+            raise
+        output.as_json({"valid": False, "faults": [_fault(fault, console.language) for fault in problem.faults]})
+        raise typer.Exit(errors.USAGE) from None
+    lacking = missing(config)
+    if as_json:
+        output.as_json({"valid": True, "missing": [_fault(fault, console.language) for fault in lacking]})
+    else:
+        output.line(console.say("cli.config_valid", file=config.source))
+        for fault in lacking:
+            output.line(f"  {errors.fault_text(fault, console.language)}")
+    if ready and lacking:
+        raise typer.Exit(errors.REFUSED)
+
+
+def _fault(fault: Fault, language: str) -> dict[str, object]:
+    chosen = "fr" if language == "fr" else "en"
+    return {
+        "file": fault.file,
+        "line": fault.line,
+        "key": fault.key,
+        "fault": fault.sentence,
+        "problem": fault.says(chosen),  # type: ignore[arg-type]
+        "remedy": fault.advises(chosen),  # type: ignore[arg-type]
+    }
+
+
+@app.command(
+    "show", help=tr("Montrer les valeurs en vigueur, secrets masqués.", "Show the values in force, secrets masked.")
+)
+def show_values(
+    ctx: typer.Context,
+    section: Annotated[str, typer.Argument(help=tr("Une seule section.", "One section only."))] = "",
+    as_json: Json = False,
+) -> None:
+    from gateway.config_document import literal
+
+    values = show(here(ctx).config())
+    if section and section not in values:
+        raise typer.BadParameter(", ".join(values), param_hint="SECTION")
+    chosen = {section: values[section]} if section else values
+    if as_json:
+        output.as_json(chosen)
+        return
+    for name, table in chosen.items():
+        for item in table if isinstance(table, list) else [table]:
+            output.line(f"[[{name}]]" if isinstance(table, list) else f"[{name}]")
+            for key, value in item.items():
+                output.line(f"{key} = {literal(value)}")
+            output.line("")
+
+
+@app.command(help=tr("Écrire une configuration commentée.", "Print a commented configuration."))
+def default(ctx: typer.Context) -> None:
+    from gateway.config_document import render
+
+    typer.echo(render(), nl=False)
+
+
+@app.command("master-key", help=tr("Créer la clé maîtresse de l’opérateur.", "Create the operator's master key."))
+def master_key(ctx: typer.Context, file: Annotated[Path, typer.Argument()]) -> None:
+    from mailboxes.keys import create_master_key_file
+
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        create_master_key_file(file)
+    except FileExistsError:
+        raise errors.Said("cli.file_exists", path=file) from None
+    except OSError as problem:
+        raise errors.Said("cli.cannot_write", errors.UNAVAILABLE, path=file, reason=problem.strerror) from None
+    output.line(here(ctx).say("cli.master_key_written", path=file))

@@ -1,0 +1,106 @@
+"""What every subcommand starts from: the configuration, the open store, and who is asking.
+
+Promise: nothing is opened before it is needed; what :func:`opened` opens, it closes. Failure: ConfigError, WrongMasterKey and
+StoreUnavailable, which :mod:`gateway.cli.errors` turns into words.
+"""
+
+from __future__ import annotations
+
+import getpass
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from gateway.config import Config, load
+from policies.catalogue.sentences_console import say
+from policies.decision import Language
+
+if TYPE_CHECKING:
+    from gateway.compose import Storage
+    from gateway.people import People
+    from mailboxes.sessions import StrongSession
+
+
+@dataclass(frozen=True, slots=True)
+class Console:
+    """The options given before the subcommand."""
+
+    config_path: Path
+    language: Language
+
+    def config(self) -> Config:
+        """Read and check the configuration. Raises ConfigError."""
+        return load(self.config_path)
+
+    def say(self, name: str, **parameters: object) -> str:
+        """A sentence of the console's catalogue in the language asked for."""
+        return say(name, self.language, **parameters)
+
+
+@dataclass(frozen=True, slots=True)
+class Desk:
+    """An open store, and the operations on people and mailboxes."""
+
+    console: Console
+    storage: Storage
+    people: People
+
+    def do(self, work: Any) -> Any:
+        """Run ``work(unit)`` in one durable transaction."""
+        return self.storage.committer.run_sync(work)
+
+    def ask(self, work: Any) -> Any:
+        """Run ``work(connection)``, reading only."""
+        return self.storage.reading.run_sync(work)
+
+
+def here(ctx: Any) -> Console:
+    """The console of a command's context."""
+    found = ctx.find_root().obj
+    assert isinstance(found, Console)
+    return found
+
+
+@contextmanager
+def open_store(config: Config) -> Iterator[Storage]:
+    """The operator's store, closed at the end."""
+    from gateway import compose
+
+    storage = compose.storage(config)
+    try:
+        yield storage
+    finally:
+        storage.close_sync()
+
+
+@contextmanager
+def opened(ctx: Any) -> Iterator[Desk]:
+    """Configuration, store and people, for commands about accounts and mailboxes."""
+    from gateway import compose
+    from gateway.people import people
+
+    console = here(ctx)
+    config = console.config()
+    with open_store(config) as storage:
+        yield Desk(console, storage, people(storage, compose.master_key(config)))
+
+
+def actor() -> str:
+    """Who acts on the command line, for the journal."""
+    return f"operator:{getpass.getuser()}"
+
+
+def session(desk: Desk) -> StrongSession:
+    """The strong session of whoever is at this terminal. Raises :class:`mailboxes.accounts.Refused`."""
+    from gateway.cli import session_file
+    from mailboxes.accounts import refuse
+    from mailboxes.sessions import current
+
+    kept = session_file.read()
+    if kept is None:
+        raise refuse("account.session_required")
+    bound, now = session_file.bound_to(), desk.storage.clock()
+    found: StrongSession = desk.ask(lambda connection: current(connection, kept.token, bound, now))
+    return found

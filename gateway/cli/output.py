@@ -1,0 +1,73 @@
+"""What commands print: JSON for programs, tables and short lines for people.
+
+Promise: with ``--json`` standard output holds one JSON document and nothing else; colours only go to a terminal that wants
+them (NO_COLOR is obeyed). Texts from mail or partners are printed without control characters.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from typing import Annotated, Any, TextIO
+
+import typer
+
+from gateway.cli.language import tr
+
+Json = Annotated[bool, typer.Option("--json", help=tr("Réponse en JSON.", "Answer in JSON."))]
+Reason = Annotated[str, typer.Option("--reason", help=tr("Raison, gardée comme preuve.", "Reason, kept as evidence."))]
+
+
+def as_json(data: Any) -> None:
+    """One JSON document on standard output."""
+    sys.stdout.write(json.dumps(data, ensure_ascii=False, indent=2, default=str) + "\n")
+
+
+def line(text: str) -> None:
+    sys.stdout.write(visible(text) + "\n")
+
+
+def table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
+    """A table that fits the terminal, or tab-separated lines when the output is a pipe."""
+    kept = [[visible(str(cell)) for cell in row] for row in rows]
+    if not sys.stdout.isatty():
+        for row in [list(columns), *kept]:
+            sys.stdout.write("\t".join(row) + "\n")
+        return
+    from rich.console import Console
+    from rich.table import Table
+
+    shown = Table(box=None, pad_edge=False, header_style="bold")
+    for column in columns:
+        shown.add_column(column, overflow="fold")
+    for row in kept:
+        shown.add_row(*[cell.replace("[", r"\[") for cell in row])
+    Console().print(shown)
+
+
+def facts(pairs: Iterable[tuple[str, object]]) -> None:
+    """Name and value, one per line; empty values are left out."""
+    kept = [(name, visible(str(value))) for name, value in pairs if value not in ("", None, (), [])]
+    width = max((len(name) for name, _ in kept), default=0)
+    for name, value in kept:
+        sys.stdout.write(f"{mark(sys.stdout, name.ljust(width), '1')}  {value}\n")
+
+
+def when(seconds: float) -> str:
+    """A date in local time; empty for never."""
+    return datetime.fromtimestamp(seconds).astimezone().strftime("%Y-%m-%d %H:%M") if seconds else ""
+
+
+def visible(text: str) -> str:
+    """Without control characters: what a partner wrote must not drive our terminal."""
+    return "".join(character if character.isprintable() else "�" for character in text)
+
+
+def mark(stream: TextIO, text: str, style: str) -> str:
+    """``text`` in an ANSI style, on a terminal that wants it."""
+    if not stream.isatty() or os.environ.get("NO_COLOR"):
+        return text
+    return f"\x1b[{style}m{text}\x1b[0m"
