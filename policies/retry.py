@@ -17,19 +17,19 @@ DAY = 86400
 
 @dataclass(frozen=True, slots=True)
 class Schedule:
-    """All times in seconds. ``unknown_domain`` is how long a listed domain may be missing from DNS before it fails (F24)."""
+    """All times in seconds; ``warn`` 0 is never. ``unknown_domain`` is how long a listed domain may be missing from DNS before it fails (F24)."""
 
     first: float = 300.0
     cap: float = 4000.0
     jitter: float = 0.1
     warn: float = 4 * HOUR
     life: float = 5 * DAY
-    unknown_domain: float = 4 * HOUR
+    unknown_domain: float = DAY
 
     def __post_init__(self) -> None:
         if not 0 < self.first <= self.cap or not 0 <= self.jitter <= 1:
             raise ValueError("a retry schedule needs 0 < first <= cap and 0 <= jitter <= 1")
-        if not 0 < self.warn < self.life:
+        if not 0 <= self.warn < self.life:
             raise ValueError("the delay warning comes before the end of the queue life")
 
     def wait(self, attempts: int, chance: float) -> float:

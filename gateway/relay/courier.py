@@ -39,6 +39,7 @@ from mailboxes.commit import Committer, Reading, Unit
 from mailboxes.store import Corrupted, MailboxGone, MissingBody, StoreError
 from policies.catalogue import rule
 from policies.decision import Decision, decide
+from policies.receipts import State
 from policies.retry import Lane, Schedule
 
 log = structlog.get_logger(__name__)
@@ -190,12 +191,20 @@ class Courier:
         if self._clock.monotonic() < self._chores_at:
             return
         await self._committer.run(queue.beat)
-        while await self._committer.run(lambda unit: queue.deadlines(unit, self._bodies)) == queue.CHUNK:
+        while await self._committer.run(self._overdue) == queue.CHUNK:
             pass
         while await self._committer.run(tracking.deadlines) == tracking.CHUNK:
             pass
         await self._transport.sweep()
         self._chores_at = self._clock.monotonic() + self._settings.chores
+
+    def _overdue(self, unit: Unit) -> int:
+        done = queue.deadlines(unit, self._bodies)
+        for message, recipient in done.delayed:
+            tracking.note(unit, message, recipient, State.DELAYED)
+        for message, recipient in done.expired:
+            tracking.note(unit, message, recipient, State.FAILED)
+        return done.rows
 
     # taking
 

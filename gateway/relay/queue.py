@@ -106,7 +106,7 @@ def enqueue(unit: Unit, rows: Sequence[Queued], schedule: Schedule) -> None:
 
 def _fresh(row: Queued, now: float, schedule: Schedule) -> tuple[Any, ...]:
     # Nobody is warned of a delay who did not want to be, and never the null sender.
-    silent = (bool(row.dsn.notify) and "DELAY" not in row.dsn.notify) or not row.sender
+    silent = (bool(row.dsn.notify) and "DELAY" not in row.dsn.notify) or not row.sender or not schedule.warn
     return (
         row.message,
         row.body_id,
@@ -204,10 +204,13 @@ def take(unit: Unit, owner: str, lease: float, limit: int, room: Callable[[str],
 
 def _lease(unit: Unit, domain: str, owner: str, lease: float, share: int, *, failing: bool) -> list[Taken]:
     connection, now = unit.connection, unit.now
-    rows = connection.execute(_DUE, {"wanted": domain, "instant": now, "share": share}).all()
+    found = connection.execute(_DUE, {"wanted": domain, "instant": now, "share": share}).all()
+    rows = [row for row in found if not row.held]
+    if len(rows) < len(found):  # put on hold while a courier, now gone, was carrying them
+        connection.execute(_SHELVE, [{"row": row.id} for row in found if row.held])
     if rows:
         connection.execute(_LEASE, [{"row": row.id, "holder": owner, "until": now + lease} for row in rows])
-    return [_taken(row, failing=failing) for row in rows]
+    return [taken_of(row, failing=failing) for row in rows]
 
 
 _DUE = (
@@ -217,6 +220,7 @@ _DUE = (
     .limit(bindparam("share"))
     .with_for_update(skip_locked=True)
 )
+_SHELVE = update(queue).where(queue.c.id == bindparam("row")).values(owner="", due_at=NEVER)
 _LEASE = (
     update(queue)
     .where(queue.c.id == bindparam("row"))
@@ -224,7 +228,7 @@ _LEASE = (
 )
 
 
-def _taken(row: Any, *, failing: bool) -> Taken:
+def taken_of(row: Any, *, failing: bool) -> Taken:
     dsn = DsnRequest(frozenset(row.notify.split()), row.orcpt, row.ret, row.envid)
     return Taken(
         row.id,
@@ -361,7 +365,7 @@ def _leave(unit: Unit, owner: str, row: Taken, result: Result, notices: outbox.D
     parameters = {"row": row.id, "holder": owner, "held_fence": row.fence}
     if not unit.connection.execute(_DELETE, parameters).rowcount:
         return False
-    unit.emit(_departure(row, result))
+    unit.emit(departure(row, result))
     if result.decision.accepted:
         if "SUCCESS" in row.dsn.notify and not result.dsn_passed:
             notices.add("relayed", row, result)
@@ -373,7 +377,7 @@ def _leave(unit: Unit, owner: str, row: Taken, result: Result, notices: outbox.D
 _DELETE = delete(queue).where(_OURS)
 
 
-def _departure(row: Taken, result: Result) -> Event:
+def departure(row: Taken, result: Result) -> Event:
     if result.decision.accepted:
         detail: dict[str, Any] = {
             "host": result.host,
@@ -431,30 +435,40 @@ def revive(unit: Unit, domain: str) -> None:
 # deadlines
 
 
-def deadlines(unit: Unit, bodies: Bodies, limit: int = CHUNK) -> int:
-    """Warn senders of delayed recipients, fail those at the end of their life; returns how many rows were treated.
+class Overdue(NamedTuple):
+    """How many rows :func:`deadlines` treated; ``delayed`` and ``expired`` are (message, recipient key) pairs."""
+
+    rows: int
+    delayed: list[tuple[str, str]]
+    expired: list[tuple[str, str]]
+
+
+def deadlines(unit: Unit, bodies: Bodies, limit: int = CHUNK) -> Overdue:
+    """Warn senders of delayed recipients, fail those at the end of their life.
 
     Rows leased at this moment are left to their courier, which knows better.
     """
     now = unit.now
     rows = unit.connection.execute(_OVERDUE, {"instant": now, "share": limit}).all()
-    notices, gone = outbox.Draft(bodies), Counter[int]()
+    notices, gone, done = outbox.Draft(bodies), Counter[int](), Overdue(len(rows), [], [])
     for row in rows:
-        taken = _taken(row, failing=False)
+        taken = taken_of(row, failing=False)
         if now < row.expires_at:
             unit.connection.execute(_WARNED, {"row": row.id})
             notices.add("delayed", taken, _standing(unit, row))
+            done.delayed.append((row.message, row.recipient.lower()))
         elif row.owner == "" or row.due_at <= now:
             unit.connection.execute(delete(queue).where(queue.c.id == row.id))
             result = _instead(_standing(unit, row), decide(rule("relay.expired"), row.rule))
-            unit.emit(_departure(taken, result))
+            unit.emit(departure(taken, result))
             notices.add("failed", taken, result)
+            done.expired.append((row.message, row.recipient.lower()))
             gone[row.body_id] += 1
         else:
             unit.connection.execute(update(queue).where(queue.c.id == row.id).values(deadline_at=row.due_at + 1))
     notices.commit(unit)
     _release(unit, bodies, gone)
-    return len(rows)
+    return done
 
 
 _OVERDUE = (

@@ -29,18 +29,32 @@ CACHED_DOMAINS = 10_000
 class Target:
     """One server to try. ``name`` is what its certificate must bear; None when the route gives an address only.
 
-    ``addresses`` are numeric, in the order to try. ``routed`` is True when an administrator wrote it.
+    ``addresses`` are numeric, in the order to try. ``routed`` is True when an administrator wrote it; ``host`` is then what
+    he wrote to look up, when it is not ``name``.
     """
 
     name: str | None
     addresses: tuple[str, ...]
     port: int = 25
     routed: bool = False
+    host: str = ""
 
     @property
     def label(self) -> str:
         """For journal and notices."""
         return self.name or (self.addresses[0] if self.addresses else "?")
+
+
+def route(host: str, port: int = 25, name: str = "") -> Target:
+    """A route as an administrator writes it: ``host`` is a name or an address, ``name`` what the certificate must bear.
+
+    An address without a name is proven by the binding of its certificate to the domain alone.
+    """
+    try:
+        address = str(ipaddress.ip_address(host.strip("[]")))
+    except ValueError:
+        return Target((name or host).lower(), (), port, routed=True, host=host.lower())
+    return Target(name.lower() or None, (address,), port, routed=True)
 
 
 class Unresolved(Exception):
@@ -110,7 +124,8 @@ class Routed:
     """The :class:`Resolver` in service: routes written by an administrator, then DNS.
 
     ``routes`` maps a domain, or ``*`` for all others, to a target whose ``addresses`` may be empty when it is a name.
-    ``own`` are our numeric addresses; ``now`` is monotonic; ``shuffle`` orders hosts of equal preference.
+    ``own`` are our numeric addresses; ``now`` is monotonic; ``shuffle`` orders hosts of equal preference. ``port`` is that
+    of hosts found by MX, ``longest`` the time an answer is kept at most; ``allow_loopback`` is for test services only.
     """
 
     def __init__(
@@ -120,12 +135,19 @@ class Routed:
         own: Iterable[str],
         now: Callable[[], float],
         shuffle: Callable[[list[str]], None],
+        *,
+        port: int = 25,
+        longest: float = TTL_MOST,
+        allow_loopback: bool = False,
     ) -> None:
         self._names = names
         self._routes = {domain.lower(): replace(target, routed=True) for domain, target in routes.items()}
         self._own = frozenset(str(ipaddress.ip_address(address)) for address in own)
         self._now = now
         self._shuffle = shuffle
+        self._port = port
+        self._longest = longest
+        self._allow_loopback = allow_loopback
         self._cache: dict[str, tuple[float, list[Target] | Unresolved]] = {}
 
     async def targets(self, domain: str) -> list[Target]:
@@ -141,7 +163,7 @@ class Routed:
             found, ttl = unresolved, TTL_NEGATIVE
         if len(self._cache) >= CACHED_DOMAINS:
             self._cache.clear()
-        self._cache[key] = (self._now() + min(max(ttl, TTL_LEAST), TTL_MOST), found)
+        self._cache[key] = (self._now() + min(max(ttl, TTL_LEAST), self._longest), found)
         return self._answer(found)
 
     @staticmethod
@@ -151,9 +173,9 @@ class Routed:
         return found
 
     async def _look_up(self, domain: str) -> tuple[list[Target], float]:
-        route = self._routes.get(domain) or self._routes.get("*")
-        if route is not None:
-            return await self._route(route)
+        fixed = self._routes.get(domain) or self._routes.get("*")
+        if fixed is not None:
+            return await self._route(fixed)
         mx = await self._names.mx(domain)
         if any(host in (".", "") for _, host in mx.records):
             raise NullMx(domain)
@@ -161,14 +183,18 @@ class Routed:
             return await self._hosts([domain], mx.ttl, implicit=True)
         return await self._hosts(self._ordered(mx.records), mx.ttl, implicit=False)
 
-    async def _route(self, route: Target) -> tuple[list[Target], float]:
-        if route.addresses:
-            return [route], TTL_MOST
-        found = await self._names.addresses(route.name or "")
+    async def _route(self, fixed: Target) -> tuple[list[Target], float]:
+        if fixed.addresses:
+            return [fixed], TTL_MOST
+        host = fixed.host or fixed.name or ""
+        try:
+            found = await self._names.addresses(host)
+        except DomainMissing:
+            raise DnsFailed(f"the route {host} is not in the DNS") from None
         addresses = _bounded(found.records)
         if not addresses:
-            raise DnsFailed(f"no address for the route {route.name}")
-        return [replace(route, addresses=addresses)], found.ttl
+            raise DnsFailed(f"no address for the route {host}")
+        return [replace(fixed, addresses=addresses)], found.ttl
 
     def _ordered(self, records: Sequence[tuple[int, str]]) -> list[str]:
         ranks: dict[int, list[str]] = {}
@@ -196,7 +222,7 @@ class Routed:
             ttl = min(ttl, answer.ttl)
             looped = looped or len(kept) < len(addresses)
             if kept:
-                targets.append(Target(host, kept))
+                targets.append(Target(host, kept, self._port))
             elif looped:
                 break  # RFC 5321 5.1: hosts less preferred than ourselves are not tried
         if targets:
@@ -208,6 +234,8 @@ class Routed:
         raise DomainMissing(hosts[0])
 
     def _ours(self, address: str) -> bool:
+        if self._allow_loopback:
+            return False
         ip = ipaddress.ip_address(address)
         mapped = getattr(ip, "ipv4_mapped", None)
         if mapped is not None:

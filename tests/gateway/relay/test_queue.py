@@ -1,0 +1,432 @@
+"""The queue's promises: fair, leased, fenced, timed; on SQLite and PostgreSQL."""
+
+from __future__ import annotations
+
+import pytest
+
+from gateway.relay import desk, queue
+from gateway.relay.desk import Selection
+from gateway.relay.parcel import Result
+from gateway.relay.queue import Settlement, Taken
+from gateway.relay.tables import NEVER
+from policies.catalogue import rule
+from policies.decision import decide
+from policies.values import DsnRequest
+from tests.gateway.relay.house import House, Intake, Script, accepted, answering, running, until
+
+DAY = 86400.0
+
+
+async def take(house: House, owner: str = "one", limit: int = 100, room: int = 100) -> list[Taken]:
+    found, _ = await house.committer.run(lambda unit: queue.take(unit, owner, 30.0, limit, lambda domain: room))
+    return found
+
+
+async def settle(house: House, rows: list[Taken], name: str = "relay.handed_over", owner: str = "one") -> set[int]:
+    decision = decide(rule(name), host="mx.test", domain="x.test")
+    done = [Settlement(row, Result(row.id, decision, decision.enhanced)) for row in rows]
+    return await house.committer.run(
+        lambda unit: queue.settle(unit, house.bodies, owner, done, house.schedule, lambda: 0.0)
+    )
+
+
+async def test_a_row_is_leased_to_one_and_falls_due_again_when_it_dies(house: House) -> None:
+    """F18."""
+    await house.send()
+    first = await take(house, "one")
+    assert [row.recipient for row in first] == ["bob@op-b.mssante.test"]
+    assert await take(house, "two") == []
+    house.time.pass_(31)
+    second = await take(house, "two")
+    assert second[0].fence == first[0].fence + 1
+
+
+async def test_who_slept_past_the_lease_changes_nothing(house: House) -> None:
+    """F19: the late commit is refused, nothing is said twice to the journal."""
+    message = await house.send()
+    slept = await take(house, "one")
+    house.time.pass_(31)
+    await take(house, "two")
+    assert await settle(house, slept, "relay.handed_over", "one") == {slept[0].id}
+    assert await settle(house, slept, "relay.partner_deferred", "one") == {slept[0].id}
+    assert await house.words(message) == ["message.queued"]
+    assert await house.waiting() == 1
+
+
+async def test_a_lease_is_lengthened_only_by_its_holder(house: House) -> None:
+    await house.send()
+    rows = await take(house, "one")
+    house.time.pass_(20)
+    kept = await house.committer.run(lambda unit: queue.extend(unit, "one", queue.ids(rows), 30.0))
+    assert kept == {rows[0].id}
+    house.time.pass_(20)
+    assert await take(house, "two") == []
+    assert await house.committer.run(lambda unit: queue.extend(unit, "two", queue.ids(rows), 30.0)) == set()
+
+
+async def test_no_destination_takes_the_share_of_another(house: House) -> None:
+    """F32: a flood to one does not delay the one message to each other."""
+    for _ in range(40):
+        await house.send(("bob@flood.test",))
+    for at in range(5):
+        await house.send((f"bob@small{at}.test",))
+    rows = await take(house, limit=12)
+    domains = [row.domain for row in rows]
+    assert {f"small{at}.test" for at in range(5)} <= set(domains)
+    assert domains.count("flood.test") <= 2 + 5
+
+
+async def test_the_room_of_a_destination_is_respected(house: House) -> None:
+    for _ in range(8):
+        await house.send()
+    assert len(await take(house, room=3)) == 3
+
+
+async def test_a_spared_destination_gives_one_probe_when_its_time_comes(house: House) -> None:
+    for _ in range(5):
+        await house.send()
+    bad = decide(rule("relay.unreachable"), host="mx.test")
+    at = await house.committer.run(lambda unit: queue.spare(unit, "op-b.mssante.test", bad, "", house.schedule, 0.0))
+    again = await house.committer.run(lambda unit: queue.spare(unit, "op-b.mssante.test", bad, "", house.schedule, 0.0))
+    assert again == at == house.time.wall() + 300  # a second courier that finds out the same does not double the wait
+    assert await take(house) == []
+    house.time.pass_(301)
+    probe = await take(house)
+    assert len(probe) == 1
+    assert probe[0].failing
+    await house.committer.run(lambda unit: queue.revive(unit, "op-b.mssante.test"))
+    assert len(await take(house)) == 4
+
+
+async def test_waits_grow_from_five_minutes_to_sixty_seven(house: House) -> None:
+    """The third of the twelve figures."""
+    await house.send()
+    waits = []
+    for _ in range(7):
+        rows = await take(house)
+        assert await settle(house, rows, "relay.partner_deferred") == set()
+        _, next_due = await house.committer.run(lambda unit: queue.take(unit, "one", 30.0, 10, lambda domain: 10))
+        waits.append(next_due - house.time.wall())
+        house.time.pass_(waits[-1])
+    assert waits == pytest.approx([300, 600, 1200, 2400, 4000, 4000, 4000])
+
+
+async def test_a_delay_is_told_once_at_four_hours_and_the_end_at_five_days(house: House) -> None:
+    """F30: delayed DSN at 4 h, still queued at 72 h, bounced at 5 d with 4.4.7."""
+    intake = Intake()
+    script = Script(answering("relay.partner_deferred", "451 4.3.2 not now"))
+    courier = house.courier(script, intake, lease=10**6)
+    with running(courier):
+        message = await house.send()
+        await until(lambda: script.sent and not courier._leases)
+        while house.time.wall() - 1_800_000_000 < 3 * DAY:
+            before = len(script.sent)
+            house.time.pass_(4100)
+            await until(lambda before=before: len(script.sent) > before and not courier._leases)
+        assert await house.waiting() == 1
+        assert len(intake.notices) == 1
+        house.time.pass_(2 * DAY)
+        await until(lambda: len(intake.notices) == 2)
+    delayed, failed = (content for _, content in intake.notices)
+    assert b"Action: delayed\r\n" in delayed
+    assert b"Will-Retry-Until: " in delayed
+    assert b"Status: 4.3.2\r\n" in delayed or b"Status: 4.0.0\r\n" in delayed
+    assert b"Action: failed\r\n" in failed
+    assert b"Status: 4.4.7\r\n" in failed
+    assert (await house.words(message)).count("message.expired") == 1
+    assert await house.waiting() == 0
+
+
+async def test_a_message_never_tried_because_its_destination_is_spared_is_warned_of_too(house: House) -> None:
+    intake = Intake()
+    script = Script(answering("relay.unreachable", broken=True))
+    courier = house.courier(script, intake)
+    with running(courier):
+        await house.send()
+        await until(lambda: script.sent and not courier._leases)
+        await house.send(sender="zoe@op-a.mssante.test")
+        house.time.pass_(4 * 3600 + 60)
+        await until(lambda: len(intake.notices) == 2)
+    assert {to for to, _ in intake.notices} == {"alice@op-a.mssante.test", "zoe@op-a.mssante.test"}
+    assert all(b"X-Caducee-Rule: relay.unreachable\r\n" in content for _, content in intake.notices)
+
+
+async def test_a_clock_that_jumps_five_days_fails_nobody(house: House) -> None:
+    """F16."""
+    intake = Intake()
+    script = Script(answering("relay.partner_deferred", "451 4.3.2 not now"))
+    courier = house.courier(script, intake)
+    with running(courier):
+        message = await house.send()
+        await until(lambda: script.sent and not courier._leases)
+        house.time.jump(5 * DAY + 7200)
+
+        async def seen() -> bool:
+            return any(record.kind == "service.clock_jump" for record in await house.journal())
+
+        await until(seen)
+        for _ in range(3):
+            before = len(script.sent)
+            house.time.pass_(4100)
+            await until(lambda before=before: len(script.sent) > before and not courier._leases)
+        assert intake.notices == []
+        script.answer = accepted
+        house.time.pass_(4100)
+
+        async def gone() -> bool:
+            return await house.waiting() == 0
+
+        await until(gone)
+    assert "message.expired" not in await house.words(message)
+
+
+async def test_a_clock_that_jumps_back_keeps_the_queue_moving(house: House) -> None:
+    script = Script(answering("relay.partner_deferred", "451 4.3.2 not now"))
+    courier = house.courier(script)
+    with running(courier):
+        await house.send()
+        await until(lambda: script.sent and not courier._leases)
+        house.time.jump(-7200)
+
+        async def seen() -> bool:
+            return any(record.kind == "service.clock_jump" for record in await house.journal())
+
+        await until(seen)
+        house.time.pass_(301)
+        await until(lambda: len(script.sent) == 2)
+
+
+async def test_two_couriers_move_the_queue_with_one_jump_once(house: House) -> None:
+    await house.send()
+    house.time.jump(5 * DAY)
+    assert await house.committer.run(lambda unit: queue.steady(unit, 5 * DAY))
+    house.time.pass_(3)
+    assert not await house.committer.run(lambda unit: queue.steady(unit, 5 * DAY + 1))
+    rows = await take(house)
+    assert rows[0].expires_at - house.time.wall() == pytest.approx(house.schedule.life, abs=5)
+
+
+async def test_time_without_a_courier_does_not_age_what_waits(house: House) -> None:
+    """Six days of power cut, and nobody bounces at the first breath."""
+    await house.committer.run(queue.begin)
+    await house.send()
+    house.time.pass_(6 * DAY)
+    await house.committer.run(queue.begin)
+    done = await house.committer.run(lambda unit: queue.deadlines(unit, house.bodies))
+    assert done.expired == []
+    assert len(await take(house)) == 1
+
+
+async def test_a_listed_domain_missing_from_dns_is_retried_for_hours_then_refused(house: House) -> None:
+    """F24."""
+    await house.send()
+    await settle(house, await take(house), "relay.domain_missing")
+    house.time.pass_(5 * 3600)
+    await settle(house, await take(house), "relay.domain_missing")
+    assert await house.waiting() == 1
+    house.time.pass_(house.schedule.unknown_domain)
+    await settle(house, await take(house), "relay.domain_missing")
+    assert await house.waiting() == 0
+    kinds = [(record.kind, record.detail.get("rule")) for record in await house.journal()]
+    assert ("message.failed", "relay.domain_unknown") in kinds
+
+
+async def test_notify_never_and_the_null_sender_are_not_answered(house: House) -> None:
+    """RFC 3461 4.1 and F34: a bounce of a bounce goes to the postmaster, once, and ends there."""
+    intake = Intake()
+    script = Script(answering("relay.partner_refused", "550 5.1.1 unknown"))
+    with running(house.courier(script, intake)):
+        await house.send(dsn=DsnRequest(frozenset({"NEVER"})))
+        await house.send(dsn=DsnRequest(frozenset({"DELAY"})))
+        bounce = await house.send(sender="")
+        looped = await house.send(("postmaster@op-a.mssante.test",), sender="")
+        await until(lambda: intake.notices)
+
+        async def all_gone() -> bool:
+            return await house.bodies_left() == 0
+
+        await until(all_gone)
+    assert [to for to, _ in intake.notices] == ["postmaster@op-a.mssante.test"]
+    assert b"Undeliverable" in intake.notices[0][1] or b"=?UTF-8?B?" in intake.notices[0][1]
+    assert [record.detail["status"] for record in await house.journal(bounce) if record.kind == "message.notice"] == [
+        "double_bounce",
+        "double_bounce",
+    ]
+    assert [record.detail["status"] for record in await house.journal(looped) if record.kind == "message.notice"] == [
+        "double_bounce",
+        "undeliverable",
+    ]
+
+
+async def test_success_is_relayed_by_us_only_when_the_partner_will_not_tell(house: House) -> None:
+    """RFC 3461 5.2.2, MSS-042."""
+    intake = Intake()
+    with running(house.courier(Script(), intake)):
+        await house.send(dsn=DsnRequest(frozenset({"SUCCESS"}), "rfc822;Bob+40op-b", "FULL", "env+2B1"))
+        await until(lambda: intake.notices)
+    content = intake.notices[0][1]
+    assert b"Action: relayed\r\n" in content
+    assert b"Status: 2.0.0\r\n" in content
+    assert b"Original-Envelope-Id: env+1\r\n" in content
+    assert b"Original-Recipient: rfc822; Bob@op-b\r\n" in content
+    assert b"Content-Type: message/rfc822\r\n" in content
+    assert b"Bonjour\r\n.une ligne\r\n" in content
+
+
+async def test_a_notice_intake_cannot_take_now_is_sent_later(house: House) -> None:
+    intake = Intake()
+    intake.failing = 2
+    with running(house.courier(Script(answering("relay.partner_refused", "550 no")), intake)):
+        await house.send()
+        for _ in range(3):
+            await until(lambda: True)
+            house.time.pass_(61)
+            await until(lambda: intake.failing < 2 or intake.notices)
+        await until(lambda: _pass(house) or intake.notices)
+    assert len(intake.notices) == 1
+
+
+def _pass(house: House) -> None:
+    house.time.pass_(61)
+
+
+async def test_a_notice_nobody_can_receive_is_recorded_and_forgotten(house: House) -> None:
+    intake = Intake()
+    intake.refusing.add("alice@op-a.mssante.test")
+    with running(house.courier(Script(answering("relay.partner_refused", "550 no")), intake)):
+        message = await house.send()
+
+        async def forgotten() -> bool:
+            return await house.bodies_left() == 0
+
+        await until(forgotten)
+    notices = [record.detail["status"] for record in await house.journal(message) if record.kind == "message.notice"]
+    assert notices == ["undeliverable"]
+
+
+async def test_a_body_that_cannot_be_read_fails_its_recipients_and_says_so(house: House) -> None:
+    from mailboxes.tables import content
+
+    intake = Intake()
+    message = await house.send()
+    await house.committer.run(lambda unit: unit.connection.execute(content.delete()))
+    with running(house.courier(Script(), intake)):
+        await until(lambda: intake.notices)
+    assert b"X-Caducee-Rule: relay.body_missing\r\n" in intake.notices[0][1]
+    assert "message.failed" in await house.words(message)
+
+
+async def test_stopping_gives_back_what_was_not_tried(house: House) -> None:
+    """F20."""
+    gate = _Gate()
+    courier = house.courier(gate, sessions=1)
+    with running(courier):
+        for _ in range(3):
+            await house.send()
+        await until(lambda: gate.sent)
+        gate.open()
+        await courier.stop()
+    left = await house.waiting()
+    assert left == 3 - len(gate.sent)
+    assert len(await take(house, "next")) == left
+
+
+class _Gate(Script):
+    """Holds the first parcel until told."""
+
+    def __init__(self) -> None:
+        import asyncio
+
+        super().__init__()
+        self._opened = asyncio.Event()
+
+    def open(self) -> None:
+        self._opened.set()
+
+    async def send(self, parcel):  # type: ignore[no-untyped-def]
+        self.sent.append(parcel)
+        await self._opened.wait()
+        return accepted(parcel)
+
+
+# what the operator does
+
+
+async def ids(house: House, selection: Selection) -> list[int]:
+    return await house.reading.run(
+        lambda connection: [number for chunk in desk.chunks(connection, selection) for number in chunk]
+    )
+
+
+async def states(house: House, selection: Selection | None = None) -> list[str]:
+    now = house.time.wall()
+    found = await house.reading.run(lambda connection: desk.rows(connection, selection or Selection(), now))
+    return [row.state for row in found]
+
+
+async def test_the_operator_holds_releases_and_retries(house: House) -> None:
+    await house.send()
+    await house.send(("dan@op-c.mssante.test",))
+    chosen = await ids(house, Selection(domain="op-c.mssante.test"))
+    assert await house.committer.run(lambda unit: desk.hold(unit, chosen)) == 1
+    assert await states(house) == ["waiting", "held"]
+    assert [row.domain for row in await take(house)] == ["op-b.mssante.test"]
+    assert await states(house) == ["carrying", "held"]
+    assert await house.committer.run(lambda unit: desk.release(unit, chosen)) == 1
+    rows = await take(house)
+    assert [row.domain for row in rows] == ["op-c.mssante.test"]
+    await settle(house, rows, "relay.partner_deferred")
+    assert await take(house) == []
+    assert await house.committer.run(lambda unit: desk.retry(unit, chosen)) == 1
+    assert len(await take(house)) == 1
+
+
+async def test_a_row_held_while_it_is_carried_waits_after_its_attempt(house: House) -> None:
+    await house.send()
+    rows = await take(house)
+    await house.committer.run(lambda unit: desk.hold(unit, [rows[0].id]))
+    await settle(house, rows, "relay.partner_deferred")
+    house.time.pass_(DAY)
+    assert await take(house) == []
+    assert await states(house) == ["held"]
+
+
+async def test_a_row_held_while_carried_by_a_courier_that_died_is_shelved(house: House) -> None:
+    await house.send()
+    rows = await take(house)
+    await house.committer.run(lambda unit: desk.hold(unit, [rows[0].id]))
+    house.time.pass_(31)
+    assert await take(house, "two") == []
+    waiting = await house.reading.run(queue.waiting)
+    assert [one.due_at for one in waiting if one.due_at < NEVER] == []
+
+
+async def test_a_dropped_recipient_is_told_to_the_sender(house: House) -> None:
+    """MSS-048."""
+    intake = Intake()
+    message = await house.send()
+    chosen = await ids(house, Selection(message=message))
+    assert await house.committer.run(lambda unit: desk.drop(unit, house.bodies, chosen)) == 1
+    assert await house.waiting() == 0
+    with running(house.courier(Script(), intake)):
+        await until(lambda: intake.notices)
+    assert b"X-Caducee-Rule: relay.dropped\r\n" in intake.notices[0][1]
+    kinds = [record.kind for record in await house.journal()]
+    assert "service.queue_action" in kinds
+
+
+async def test_a_row_being_carried_is_not_dropped_under_its_courier(house: House) -> None:
+    await house.send()
+    rows = await take(house)
+    assert await house.committer.run(lambda unit: desk.drop(unit, house.bodies, [rows[0].id])) == 0
+
+
+async def test_the_summary_counts_by_destination(house: House) -> None:
+    for _ in range(3):
+        await house.send()
+    await house.send(("dan@op-c.mssante.test",))
+    found = await house.reading.run(desk.summary)
+    assert [(line.domain, line.rows, line.held) for line in found] == [
+        ("op-b.mssante.test", 3, 0),
+        ("op-c.mssante.test", 1, 0),
+    ]
