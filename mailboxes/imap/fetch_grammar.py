@@ -75,7 +75,7 @@ def _item(c: Cursor) -> Item:
 
 def _body(c: Cursor, peek: bool) -> Item:
     c.expect(b"[")
-    section = _section(c)
+    section = parse_section(c)
     c.expect(b"]")
     partial = _partial(c)
     label = b"BODY[" + _spelled(section) + b"]"
@@ -110,7 +110,7 @@ def _path(c: Cursor) -> tuple[int, ...]:
     return tuple(found)
 
 
-def _section(c: Cursor) -> Section:
+def parse_section(c: Cursor) -> Section:
     path = _path(c)
     if c.at(b"]"):
         return Section(path)

@@ -1,0 +1,136 @@
+"""Untagged news of the selected folder: EXPUNGE or VANISHED, EXISTS, RECENT, FLAGS, FETCH (RFC 9051 7.4, 7.5).
+
+Promise: called only between answers; EXPUNGE only when the caller says the command allows it; numbers always mean what
+the client was told before; a change the client made itself is not repeated.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Iterable
+
+from mailboxes.imap.session import Selected, Session
+from mailboxes.imap.sets import compact
+from mailboxes.imap.view import News, Snapshot, news
+from mailboxes.store import Entry
+
+SYSTEM_FLAGS = "\\Answered \\Flagged \\Deleted \\Seen \\Draft"
+_ENCODED: dict[str, bytes] = {}
+
+
+def flag_bytes(flags: str) -> bytes:
+    """A canonical flag string as bytes; a folder has few different ones."""
+    found = _ENCODED.get(flags)
+    if found is None:
+        if len(_ENCODED) > 20_000:
+            _ENCODED.clear()
+        found = _ENCODED[flags] = flags.encode("utf-8")
+    return found
+
+
+def flags_of(selected: Selected, entry: Entry) -> bytes:
+    """Flags as FETCH shows them, ``\\Recent`` included for the session that has it."""
+    flags = flag_bytes(entry[2])
+    if entry[0] in selected.recent:
+        return flags + b" \\Recent" if flags else b"\\Recent"
+    return flags
+
+
+def announce(session: Session, may_expunge: bool) -> None:
+    """Say everything new that may be said now, and move the session's view there."""
+    selected = session.chosen()
+    heard = news(selected.index, selected.snapshot, selected.step, may_expunge)
+    if heard is None:
+        return
+    before = selected.snapshot
+    if selected.contexts:
+        _leaving(session, selected, heard, before)
+    if heard.vanished:
+        _erase(session, selected, heard.vanished, before)
+    selected.snapshot, selected.step = heard.snapshot, heard.step
+    say_keywords(session, selected)
+    count = len(heard.snapshot.uids)
+    known_last = before.uids[-1] if before.uids else 0
+    if count > len(before.uids) - len(heard.vanished):
+        say_exists(session, selected, count)
+    told = selected.modseq_told
+    known = [entry for entry in heard.changed if entry[0] <= known_last and told.get(entry[0], 0) < entry[1]]
+    if known:
+        say_flags(session, selected, known)
+    if told and selected.step.following is None:
+        told.clear()
+    if session.notify is not None and session.notify.items:
+        session.notify.arrived(selected, [entry for entry in heard.changed if entry[0] > known_last])
+    if selected.contexts:
+        _entering(session, selected, heard)
+
+
+def _erase(session: Session, selected: Selected, vanished: list[int], before: Snapshot) -> None:
+    if session.vanishing:
+        session.put(b"* VANISHED %b\r\n" % compact(vanished))
+    else:
+        uids = before.uids
+        lines = [b"* %d EXPUNGE\r\n" % (bisect_left(uids, uid) + 1) for uid in reversed(vanished)]
+        session.put(b"".join(lines))
+    gone = set(vanished)
+    if selected.recent:
+        selected.recent -= gone
+    if selected.saved:
+        selected.saved = [uid for uid in selected.saved if uid not in gone]
+
+
+def say_exists(session: Session, selected: Selected, count: int) -> None:
+    """EXISTS, and in IMAP4rev1 RECENT; the first session told of a message has it as recent."""
+    session.put(b"* %d EXISTS\r\n" % count)
+    if not selected.readonly:
+        selected.recent |= selected.index.take_recent(selected.snapshot)
+    if not session.rev2:
+        session.put(b"* %d RECENT\r\n" % len(selected.recent))
+
+
+def say_keywords(session: Session, selected: Selected) -> None:
+    """FLAGS and PERMANENTFLAGS, again when a keyword appeared."""
+    keywords = selected.index.keywords
+    if len(keywords) == selected.keywords_told:
+        return
+    selected.keywords_told = len(keywords)
+    say_flag_list(session, selected)
+
+
+def say_flag_list(session: Session, selected: Selected) -> None:
+    names = " ".join([SYSTEM_FLAGS, *selected.index.keywords.values()]).encode("utf-8")
+    session.put(b"* FLAGS (%b)\r\n" % names)
+    permanent = b"" if selected.readonly else names + b" \\*"
+    session.put(b"* OK [PERMANENTFLAGS (%b)] Limited\r\n" % permanent)
+
+
+def say_flags(
+    session: Session, selected: Selected, entries: Iterable[Entry], with_uid: bool = False, silent: bool = False
+) -> None:
+    """``FETCH (FLAGS ...)`` of messages the session knows; ``silent`` leaves the flags out (MODSEQ only)."""
+    snapshot = selected.snapshot
+    uid_too = (with_uid or session.vanishing) and not session.uidonly
+    lines: list[bytes] = []
+    for entry in entries:
+        pieces = [b"UID %d" % entry[0]] if uid_too else []
+        if not silent:
+            pieces.append(b"FLAGS (%b)" % flags_of(selected, entry))
+        if session.condstore:
+            pieces.append(b"MODSEQ (%d)" % entry[1])
+        if session.uidonly:
+            lines.append(b"* %d UIDFETCH (%b)\r\n" % (entry[0], b" ".join(pieces)))
+            continue
+        place = snapshot.place(entry[0])
+        if place >= 0:
+            lines.append(b"* %d FETCH (%b)\r\n" % (place + 1, b" ".join(pieces)))
+    session.put(b"".join(lines))
+
+
+def _leaving(session: Session, selected: Selected, heard: News, before: Snapshot) -> None:
+    for context in selected.contexts.values():
+        context.vanished(session, heard.vanished, before)
+
+
+def _entering(session: Session, selected: Selected, heard: News) -> None:
+    for context in tuple(selected.contexts.values()):
+        context.changed(session, selected, heard.changed)

@@ -1,0 +1,239 @@
+"""Changing messages: STORE, COPY, MOVE, EXPUNGE and their UID forms (RFC 9051 6.4, RFC 4315, 6851, 7162).
+
+Promise: what is answered OK is durable and other sessions of this process know it; a conditional STORE changes nothing
+that another client changed first; rights of RFC 4314 are held flag by flag.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Sequence
+
+from mailboxes.imap import values as v
+from mailboxes.imap.announce import say_flags, say_keywords
+from mailboxes.imap.fetch import need_condstore, places_of
+from mailboxes.imap.session import BAD, SELECTED, Refused, Selected, Session, command
+from mailboxes.imap.sets import compact
+from mailboxes.store import Changes, Entry, FlagChange, Folder, NoSuchFolder, Stored
+from policies.events import Kind
+
+SYSTEM = {flag.lower(): flag for flag in ("\\Answered", "\\Flagged", "\\Deleted", "\\Seen", "\\Draft")}
+# Spellings mail programs agree on (IANA's registry of keywords).
+_WELL_KNOWN = {
+    word.lower(): word
+    for word in [
+        "$Forwarded",
+        "$MDNSent",
+        "$SubmitPending",
+        "$Submitted",
+        "$Junk",
+        "$NotJunk",
+        "$Phishing",
+        "$Important",
+    ]
+}
+_RIGHT = {"\\Seen": "s", "\\Deleted": "t"}
+LONGEST_KEYWORD = 100
+
+
+def canonical_flags(raw: Sequence[bytes], known: dict[str, str]) -> list[str]:
+    """System flags and keywords in their known spelling; BAD for a flag a client cannot set."""
+    found: list[str] = []
+    for one in raw:
+        flag = one.decode("ascii")
+        lower = flag.lower()
+        if flag.startswith("\\"):
+            if lower not in SYSTEM:
+                raise Refused("That flag cannot be set", b"CLIENTBUG", BAD)
+            found.append(SYSTEM[lower])
+        elif len(flag) > LONGEST_KEYWORD:
+            raise Refused("The keyword is too long", b"LIMIT")
+        else:
+            found.append(known.get(lower) or _WELL_KNOWN.get(lower) or flag)
+    return list(dict.fromkeys(found))
+
+
+def allowed_flags(session: Session, flags: Sequence[str]) -> list[str]:
+    """Those the login may set: ``s`` for Seen, ``t`` for Deleted, ``w`` for the others (RFC 4314 4)."""
+    assert session.standing is not None
+    return [flag for flag in flags if _RIGHT.get(flag, "w") in session.standing.rights]
+
+
+# --------------------------------------------------------------------------- STORE
+
+
+@command("STORE", SELECTED)
+def store(session: Session, asked: v.Command) -> Awaitable[None]:
+    return _store(session, asked, by_uid=False)
+
+
+@command("UID STORE", SELECTED)
+def uid_store(session: Session, asked: v.Command) -> Awaitable[None]:
+    return _store(session, asked, by_uid=True)
+
+
+async def _store(session: Session, asked: v.Command, by_uid: bool) -> None:
+    selected = session.writable()
+    args: v.Store = asked.args
+    flags = _flags_to_store(session, selected, args)
+    places = places_of(session, selected, args.ranges, by_uid)
+    if args.unchanged_since >= 0:
+        need_condstore(session)
+    uids = [selected.snapshot.uids[place] for place in places]
+    unchanged = args.unchanged_since if args.unchanged_since >= 0 else None
+    change = FlagChange(args.operation, frozenset(flags), unchanged)
+    trace = session.trace(Kind.CHANGED, asked.name, selected.folder.name, uids)
+    if not uids:
+        session.done(asked, "Nothing to store", expunge=by_uid)
+        return
+    stored = await session.service.store.store_flags(session.mailbox_id, selected.folder.id, uids, change, trace)
+    await _take_in(selected, stored)
+    say_keywords(session, selected)
+    for entry in stored.changed:
+        selected.modseq_told[entry[0]] = entry[1]
+    if not args.silent or session.condstore:
+        say_flags(session, selected, stored.changed, with_uid=by_uid, silent=args.silent)
+    session.done(asked, _stored_text(selected, stored, by_uid), expunge=by_uid)
+
+
+def _flags_to_store(session: Session, selected: Selected, args: v.Store) -> list[str]:
+    known = selected.index.keywords
+    wanted = canonical_flags(args.flags, known)
+    flags = allowed_flags(session, wanted)
+    whole = args.operation == "set"
+    assert session.standing is not None
+    if (wanted and not flags) or (whole and not set("swt") <= set(session.standing.rights)):
+        raise Refused("You do not have the right to set these flags", b"NOPERM")
+    new = [flag for flag in flags if not flag.startswith("\\") and flag.lower() not in known]
+    if new and len(known) + len(new) > session.service.limits.keywords:
+        raise Refused("The folder has too many keywords", b"LIMIT")
+    return flags
+
+
+async def _take_in(selected: Selected, stored: Stored) -> None:
+    """Put the outcome in the shared index; without a query when nothing else happened meanwhile."""
+    index = selected.index
+    if stored.highestmodseq == index.snapshot.highestmodseq + 1:
+        index.apply(Changes(stored.highestmodseq, index.snapshot.uidnext, stored.changed, []))
+    elif stored.highestmodseq > index.snapshot.highestmodseq:
+        await index.refresh()
+
+
+def _stored_text(selected: Selected, stored: Stored, by_uid: bool) -> str:
+    if not stored.modified:
+        return "Stored"
+    snapshot = selected.snapshot
+    numbers = stored.modified if by_uid else [snapshot.place(uid) + 1 for uid in stored.modified]
+    return f"[MODIFIED {compact(numbers).decode('ascii')}] Some were changed by another client"
+
+
+# --------------------------------------------------------------------------- COPY and MOVE
+
+
+async def destination(session: Session, raw: bytes) -> Folder:
+    """The folder messages go to; its absence invites the client to create it."""
+    try:
+        return await session.service.store.folder(session.mailbox_id, session.name(raw))
+    except NoSuchFolder:
+        raise Refused("No such folder", b"TRYCREATE") from None
+
+
+@command("COPY", SELECTED)
+def copy(session: Session, asked: v.Command) -> Awaitable[None]:
+    return _copy(session, asked, by_uid=False)
+
+
+@command("UID COPY", SELECTED)
+def uid_copy(session: Session, asked: v.Command) -> Awaitable[None]:
+    return _copy(session, asked, by_uid=True)
+
+
+async def _copy(session: Session, asked: v.Command, by_uid: bool) -> None:
+    selected = session.chosen()
+    session.need("i")
+    uids = _uids(session, selected, asked.args.ranges, by_uid)
+    target = await destination(session, asked.args.mailbox)
+    if not uids:
+        session.done(asked, "Nothing to copy", expunge=by_uid)
+        return
+    trace = session.trace(Kind.CHANGED, asked.name, selected.folder.name, uids)
+    copied = await session.service.store.copy(session.mailbox_id, selected.folder.id, uids, target.id, trace)
+    await session.service.indexes.committed(session.mailbox_id, target.id)
+    if not copied.source:
+        session.done(asked, "[EXPUNGEISSUED] The messages were erased", expunge=by_uid)
+        return
+    code = _copyuid(copied.uidvalidity, copied.source, copied.destination)
+    session.done(asked, f"[{code}] Copied", by_uid)
+
+
+def _uids(session: Session, selected: Selected, ranges: v.Ranges, by_uid: bool) -> list[int]:
+    return [selected.snapshot.uids[place] for place in places_of(session, selected, ranges, by_uid)]
+
+
+def _copyuid(uidvalidity: int, source: list[int], copies: list[int]) -> str:
+    return f"COPYUID {uidvalidity} {compact(source).decode('ascii')} {compact(copies).decode('ascii')}"
+
+
+@command("MOVE", SELECTED)
+def move(session: Session, asked: v.Command) -> Awaitable[None]:
+    return _move(session, asked, by_uid=False)
+
+
+@command("UID MOVE", SELECTED)
+def uid_move(session: Session, asked: v.Command) -> Awaitable[None]:
+    return _move(session, asked, by_uid=True)
+
+
+async def _move(session: Session, asked: v.Command, by_uid: bool) -> None:
+    """RFC 6851: COPYUID comes untagged, before the messages are told to be gone."""
+    selected = session.writable()
+    session.need("ite")
+    uids = _uids(session, selected, asked.args.ranges, by_uid)
+    target = await destination(session, asked.args.mailbox)
+    if not uids:
+        session.done(asked, "Nothing to move")
+        return
+    trace = session.trace(Kind.CHANGED, asked.name, selected.folder.name, uids)
+    moved = await session.service.store.move(session.mailbox_id, selected.folder.id, uids, target.id, trace)
+    await selected.index.refresh()
+    if target.id != selected.folder.id:
+        await session.service.indexes.committed(session.mailbox_id, target.id)
+    if moved.source:
+        code = _copyuid(moved.uidvalidity, moved.source, moved.destination)
+        session.put(b"* OK [%b] Moved\r\n" % code.encode("ascii"))
+    session.done(asked, _with_modseq(session, selected, "Moved"))
+
+
+def _with_modseq(session: Session, selected: Selected, text: str) -> str:
+    if "QRESYNC" in session.enabled:
+        return f"[HIGHESTMODSEQ {selected.index.snapshot.highestmodseq}] {text}"
+    return text
+
+
+# --------------------------------------------------------------------------- EXPUNGE
+
+
+@command("EXPUNGE", SELECTED)
+def expunge(session: Session, asked: v.Command) -> Awaitable[None]:
+    return _expunge(session, asked, None)
+
+
+@command("UID EXPUNGE", SELECTED)
+def uid_expunge(session: Session, asked: v.Command) -> Awaitable[None]:
+    selected = session.writable()
+    return _expunge(session, asked, _uids(session, selected, asked.args, by_uid=True))
+
+
+async def _expunge(session: Session, asked: v.Command, uids: list[int] | None) -> None:
+    selected = session.writable()
+    session.need("e")
+    doomed = _doomed(selected.index.snapshot.entries, uids)
+    if doomed:
+        trace = session.trace(Kind.ERASED, asked.name, selected.folder.name, doomed)
+        await session.service.store.expunge(session.mailbox_id, selected.folder.id, uids, trace)
+        await selected.index.refresh()
+    session.done(asked, _with_modseq(session, selected, "Expunged"))
+
+
+def _doomed(entries: Sequence[Entry], uids: list[int] | None) -> list[int]:
+    wanted = None if uids is None else set(uids)
+    return [entry[0] for entry in entries if "\\Deleted" in entry[2] and (wanted is None or entry[0] in wanted)]

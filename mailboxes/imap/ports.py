@@ -1,0 +1,109 @@
+"""What the IMAP server asks of the rest of the house: small ports, limits, and the bag that holds them.
+
+The store and the authenticator have their own contracts (:mod:`mailboxes.store`, :mod:`mailboxes.authentication`).
+In-memory twins of these ports live in the tests' ``conftest``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+from ssl import SSLContext
+from typing import Protocol
+
+from mailboxes.anatomy import Anatomy
+from mailboxes.authentication import Authenticator
+from mailboxes.imap.content import Cache
+from mailboxes.imap.view import Indexes
+from mailboxes.store import MailStore
+from policies.decision import Decision
+from policies.values import BalType, CertificateFacts, Login
+
+ALL_RIGHTS = "lrswipkxtecda"
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """What a login may do in its mailbox: the mailbox's type and RFC 4314 rights, in the RFC's letters."""
+
+    type: BalType
+    rights: str = ALL_RIGHTS
+
+    @property
+    def journalled(self) -> bool:
+        """Shared mailboxes keep track of who read and erased what (MSS-062, TOU-F01)."""
+        return self.type is not BalType.PER
+
+
+class Standings(Protocol):
+    """Rights of ORG and CAB members; an owner has them all."""
+
+    async def of(self, login: Login) -> Standing: ...
+
+    async def members(self, mailbox_id: int) -> Sequence[tuple[str, str]]:
+        """Every login with rights on the mailbox, and its rights."""
+        ...
+
+
+class Gate(Protocol):
+    """The content policies (virus, size) for what enters by APPEND."""
+
+    async def judge(self, login: Login, content: bytes, anatomy: Anatomy) -> Decision: ...
+
+
+class Room(Protocol):
+    """The byte budget shared by every door; ``take`` waits for room, and may raise ``TimeoutError``-like refusals."""
+
+    async def take(self, octets: int) -> None: ...
+
+    def release(self, octets: int) -> None: ...
+
+
+class Unbounded:
+    """A :class:`Room` without walls, for tests and tools."""
+
+    async def take(self, octets: int) -> None:
+        """Enter at once."""
+
+    def release(self, octets: int) -> None:
+        """Nothing was held."""
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Sizes in bytes, times in seconds."""
+
+    message: int = 35 * 1024 * 1024
+    login_time: int = 60
+    idle_time: int = 30 * 60
+    stuck_time: int = 5 * 60  # a client that does not read its answer
+    alive_every: int = 30  # so that a withdrawn mailbox is cut within 60 s (MSS-055)
+    connections: int = 20_000
+    per_ip: int = 200
+    per_account: int = 50
+    bad_commands: int = 20
+    bad_logins: int = 5
+    folders: int = 2000
+    keywords: int = 100
+    metadata_value: int = 64 * 1024
+    metadata_entries: int = 100
+
+
+@dataclass(slots=True)
+class Service:
+    """Everything the sessions of one server share."""
+
+    store: MailStore
+    authenticator: Authenticator
+    standings: Standings
+    gate: Gate
+    indexes: Indexes
+    cache: Cache
+    clock: Callable[[], float]
+    certificate: Callable[[bytes], CertificateFacts | None]  # DER of a client certificate -> facts
+    room: Room = field(default_factory=Unbounded)
+    limits: Limits = field(default_factory=Limits)
+    tls: SSLContext | None = None
+    tokens: bool = False  # offer OAUTHBEARER and XOAUTH2
+    counted: dict[str, int] = field(default_factory=dict)  # connections per IP and per account
+    logged_in: Callable[[Login, str], Awaitable[None]] | None = None

@@ -1,0 +1,466 @@
+"""Deciding which messages a SEARCH program matches (RFC 9051 6.4.4, 5032, 7162, 8474, 8514). No socket.
+
+A program is compiled once into predicates, each knowing what it needs: the index, the summary, the raw message, or the
+folded text. Messages are tried on the cheap ones first, and only survivors are read. Promise: reading is batched, the
+event loop is given back between batches. Failure: ``NO [BADCHARSET]`` for a charset that is not known.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from typing import NamedTuple
+
+from mailboxes.anatomy import Summary, decode_words
+from mailboxes.headers import fields
+from mailboxes.imap import values as v
+from mailboxes.imap.content import (
+    SMALL,
+    Cache,
+    batches,
+    body_has,
+    fold,
+    search_text,
+    text_has,
+)
+from mailboxes.imap.session import BAD, Refused
+from mailboxes.imap.view import Snapshot
+from mailboxes.store import Entry, MissingBody
+from mailboxes.words import unfold
+
+INDEX, SUMMARY, CONTENT, TEXT = 0, 1, 2, 3
+_DAY = 86400
+_CODECS = {
+    b"": "utf-8",
+    b"us-ascii": "utf-8",
+    b"utf-8": "utf-8",
+    b"iso-8859-1": "iso-8859-1",
+    b"iso-8859-15": "iso-8859-15",
+    b"windows-1252": "windows-1252",
+}
+
+
+class Message:
+    """What predicates look at; what a predicate does not need may be missing."""
+
+    __slots__ = ("content", "entry", "place", "summary", "text")
+
+    def __init__(self, place: int, entry: Entry) -> None:
+        self.place = place
+        self.entry = entry
+        self.summary: Summary
+        self.content = b""  # the header at least
+        self.text = b""
+
+
+Predicate = Callable[[Message], bool]
+
+
+class Test(NamedTuple):
+    need: int
+    holds: Predicate
+
+
+class Setting(NamedTuple):
+    """What a program means depends on: the view, the session's recents, the saved result, now, the charset."""
+
+    snapshot: Snapshot
+    recent: frozenset[int] | set[int]
+    saved: Sequence[int]
+    now: float
+    codec: str
+
+
+def codec_of(charset: bytes, utf8: bool) -> str:
+    """Python's codec for a SEARCH charset. Once UTF-8 is enabled no other may be named (RFC 6855 3)."""
+    found = _CODECS.get(charset.lower())
+    if utf8 and charset and found != "utf-8":
+        raise Refused("Only UTF-8 once it is enabled", b"CLIENTBUG", BAD)
+    if found is None:
+        raise Refused("Unknown charset", b"BADCHARSET (US-ASCII UTF-8 ISO-8859-1 ISO-8859-15 WINDOWS-1252)")
+    return found
+
+
+# --------------------------------------------------------------------------- compiling
+
+
+def compile_key(key: v.Key, setting: Setting) -> Test:
+    """One test for the whole program, built with a stack of our own."""
+    done: list[Test] = []
+    work: list[tuple[v.Key, bool]] = [(key, False)]
+    while work:
+        one, visited = work.pop()
+        if one.name not in ("AND", "OR", "NOT"):
+            done.append(_leaf(one, setting))
+        elif visited:
+            count = len(one.args)
+            operands = done[len(done) - count :]
+            del done[len(done) - count :]
+            done.append(_joined(one.name, operands))
+        else:
+            work.append((one, True))
+            work += [(arg, False) for arg in reversed(one.args)]
+    return done[0]
+
+
+def _joined(name: str, operands: list[Test]) -> Test:
+    need = max(test.need for test in operands)
+    if name == "NOT":
+        holds = operands[0].holds
+        return Test(need, lambda message: not holds(message))
+    ordered = [test.holds for test in sorted(operands, key=lambda test: test.need)]
+    if name == "OR":
+        first, second = ordered
+        return Test(need, lambda message: first(message) or second(message))
+    if len(ordered) == 2:
+        first, second = ordered
+        return Test(need, lambda message: first(message) and second(message))
+    return Test(need, lambda message: all(holds(message) for holds in ordered))
+
+
+def stages(key: v.Key, setting: Setting) -> list[Test]:
+    """The tests of a program, cheapest first; a message matches when all hold."""
+    keys = key.args if key.name == "AND" else (key,)
+    tests = [compile_key(one, setting) for one in keys]
+    found: list[Test] = []
+    for need in (INDEX, SUMMARY, CONTENT, TEXT):
+        same = [test for test in tests if test.need == need]
+        if same:
+            found.append(_joined("AND", same) if len(same) > 1 else same[0])
+    return found
+
+
+def _flag(word: str, wanted: bool = True) -> Test:
+    if wanted:
+        return Test(INDEX, lambda message: word in message.entry[2])
+    return Test(INDEX, lambda message: word not in message.entry[2])
+
+
+_SYSTEM = {
+    "ANSWERED": "\\Answered",
+    "DELETED": "\\Deleted",
+    "DRAFT": "\\Draft",
+    "FLAGGED": "\\Flagged",
+    "SEEN": "\\Seen",
+}
+_TEXTS: dict[str, Callable[[Summary], str]] = {
+    "FROM": lambda summary: summary.sender,
+    "TO": lambda summary: summary.to,
+    "CC": lambda summary: summary.cc,
+    "BCC": lambda summary: summary.bcc,
+    "SUBJECT": lambda summary: summary.subject,
+}
+
+
+def _leaf(key: v.Key, setting: Setting) -> Test:
+    name = key.name
+    if name in _SYSTEM:
+        return _flag(_SYSTEM[name])
+    if name[:2] == "UN" and name[2:] in _SYSTEM:
+        return _flag(_SYSTEM[name[2:]], wanted=False)
+    if name in _TEXTS:
+        return _summary_text(_TEXTS[name], _words(key.args[0], setting))
+    made = _LEAVES[name]
+    return made(key, setting)
+
+
+def _words(raw: bytes, setting: Setting) -> bytes:
+    try:
+        return fold(raw.decode(setting.codec))
+    except UnicodeDecodeError:
+        return fold(raw.decode("windows-1252", "replace"))
+
+
+def _summary_text(read: Callable[[Summary], str], needle: bytes) -> Test:
+    if needle.isascii():
+        plain = needle.decode("ascii")
+        return Test(SUMMARY, lambda message: plain in read(message.summary).lower())
+    return Test(SUMMARY, lambda message: needle in fold(read(message.summary)))
+
+
+def _sequence(key: v.Key, setting: Setting) -> Test:
+    if key.args[0] == v.SAVED:
+        return _uids(set(setting.saved))
+    count = len(setting.snapshot.uids)
+    places: set[int] = set()
+    for low, high in key.args[0]:
+        first, last = (min(low, count), count) if high == v.STAR else (low, min(high, count))
+        places.update(range(max(first, 1) - 1, last))
+    return Test(INDEX, lambda message: message.place in places)
+
+
+def _uids(uids: set[int]) -> Test:
+    return Test(INDEX, lambda message: message.entry[0] in uids)
+
+
+def _uid(key: v.Key, setting: Setting) -> Test:
+    if key.args[0] == v.SAVED:
+        return _uids(set(setting.saved))
+    places = setting.snapshot.by_uid(key.args[0])
+    wanted = set(places)
+    return Test(INDEX, lambda message: message.place in wanted)
+
+
+def _keyword(wanted: bool) -> Callable[[v.Key, Setting], Test]:
+    def make(key: v.Key, _setting: Setting) -> Test:
+        word = key.args[0].decode("ascii").lower()
+        return Test(INDEX, lambda message: (word in message.entry[2].lower().split(" ")) is wanted)
+
+    return make
+
+
+def _recent(new: bool, wanted: bool) -> Callable[[v.Key, Setting], Test]:
+    def make(_key: v.Key, setting: Setting) -> Test:
+        recent = setting.recent
+        if new:
+            return Test(INDEX, lambda message: message.entry[0] in recent and "\\Seen" not in message.entry[2])
+        return Test(INDEX, lambda message: (message.entry[0] in recent) is wanted)
+
+    return make
+
+
+def local_midnight(day: int) -> float:
+    """The instant a day (epoch seconds of its UTC midnight) begins where the server is."""
+    at = time.gmtime(day)
+    try:
+        return time.mktime((at.tm_year, at.tm_mon, at.tm_mday, 0, 0, 0, 0, 0, -1))
+    except (OverflowError, ValueError):
+        return float(day)
+
+
+def _arrived(entry: Entry) -> int:
+    return entry[4]
+
+
+def _saved(entry: Entry) -> int:
+    return entry[5]
+
+
+def _stored_date(read: Callable[[Entry], int], how: str) -> Callable[[v.Key, Setting], Test]:
+    def make(key: v.Key, _setting: Setting) -> Test:
+        start, end = local_midnight(key.args[0]), local_midnight(key.args[0] + _DAY)
+        if how == "BEFORE":
+            return Test(INDEX, lambda message: read(message.entry) < start)
+        if how == "SINCE":
+            return Test(INDEX, lambda message: read(message.entry) >= start)
+        return Test(INDEX, lambda message: start <= read(message.entry) < end)
+
+    return make
+
+
+def _sent(how: str) -> Callable[[v.Key, Setting], Test]:
+    """The Date field's own day, whatever its zone."""
+
+    def make(key: v.Key, _setting: Setting) -> Test:
+        wanted = key.args[0] // _DAY
+
+        def holds(message: Message) -> bool:
+            date = message.summary.date
+            if date is None:
+                return False
+            day: int = (date[0] + date[1] * 60) // _DAY
+            if how == "BEFORE":
+                return day < wanted
+            return day >= wanted if how == "SINCE" else day == wanted
+
+        return Test(SUMMARY, holds)
+
+    return make
+
+
+def _within(older: bool) -> Callable[[v.Key, Setting], Test]:
+    def make(key: v.Key, setting: Setting) -> Test:
+        limit = setting.now - key.args[0]
+        if older:
+            return Test(INDEX, lambda message: message.entry[4] <= limit)
+        return Test(INDEX, lambda message: message.entry[4] >= limit)
+
+    return make
+
+
+_SUMMED_FIELDS = {b"from": "FROM", b"to": "TO", b"cc": "CC", b"bcc": "BCC", b"subject": "SUBJECT"}
+
+
+def _header(key: v.Key, setting: Setting) -> Test:
+    name, needle = key.args[0].lower(), _words(key.args[1], setting)
+    if needle and name in _SUMMED_FIELDS:
+        return _summary_text(_TEXTS[_SUMMED_FIELDS[name]], needle)
+
+    def holds(message: Message) -> bool:
+        content, end = message.content, message.summary.header_end
+        for field in fields(content, 0, end):
+            if field.name == name:
+                if not needle:
+                    return True
+                if needle in fold(decode_words(unfold(content[field.value_start : field.end]))):
+                    return True
+        return False
+
+    return Test(CONTENT, holds)
+
+
+def _larger(key: v.Key, _setting: Setting) -> Test:
+    size = key.args[0]
+    return Test(INDEX, lambda message: message.entry[3] > size)
+
+
+def _smaller(key: v.Key, _setting: Setting) -> Test:
+    size = key.args[0]
+    return Test(INDEX, lambda message: message.entry[3] < size)
+
+
+def _modseq(key: v.Key, _setting: Setting) -> Test:
+    least = key.args[0]
+    return Test(INDEX, lambda message: message.entry[1] >= least)
+
+
+def _identifier(letter: bytes, read: Callable[[Entry], int]) -> Callable[[v.Key, Setting], Test]:
+    def make(key: v.Key, _setting: Setting) -> Test:
+        wanted = key.args[0]
+        return Test(INDEX, lambda message: b"%b%x" % (letter, read(message.entry)) == wanted)
+
+    return make
+
+
+def _in_text(where: Callable[[bytes, bytes], bool]) -> Callable[[v.Key, Setting], Test]:
+    def make(key: v.Key, setting: Setting) -> Test:
+        needle = _words(key.args[0], setting)
+        return Test(TEXT, lambda message: where(message.text, needle))
+
+    return make
+
+
+def _always(_key: v.Key, _setting: Setting) -> Test:
+    return Test(INDEX, lambda _message: True)
+
+
+_LEAVES: dict[str, Callable[[v.Key, Setting], Test]] = {
+    "ALL": _always,
+    "SAVEDATESUPPORTED": _always,
+    "SEQUENCE": _sequence,
+    "UID": _uid,
+    "KEYWORD": _keyword(wanted=True),
+    "UNKEYWORD": _keyword(wanted=False),
+    "NEW": _recent(new=True, wanted=True),
+    "RECENT": _recent(new=False, wanted=True),
+    "OLD": _recent(new=False, wanted=False),
+    "BEFORE": _stored_date(_arrived, "BEFORE"),
+    "ON": _stored_date(_arrived, "ON"),
+    "SINCE": _stored_date(_arrived, "SINCE"),
+    "SAVEDBEFORE": _stored_date(_saved, "BEFORE"),
+    "SAVEDON": _stored_date(_saved, "ON"),
+    "SAVEDSINCE": _stored_date(_saved, "SINCE"),
+    "SENTBEFORE": _sent("BEFORE"),
+    "SENTON": _sent("ON"),
+    "SENTSINCE": _sent("SINCE"),
+    "OLDER": _within(older=True),
+    "YOUNGER": _within(older=False),
+    "LARGER": _larger,
+    "SMALLER": _smaller,
+    "MODSEQ": _modseq,
+    "EMAILID": _identifier(b"M", lambda entry: entry[6]),
+    "THREADID": _identifier(b"T", lambda entry: entry[8]),
+    "HEADER": _header,
+    "TEXT": _in_text(text_has),
+    "BODY": _in_text(body_has),
+}
+
+
+# --------------------------------------------------------------------------- trying
+
+
+async def matching(
+    cache: Cache,
+    mailbox_id: int,
+    messages: list[Message],
+    tests: list[Test],
+    progress: Callable[[int, int], Awaitable[None]] | None = None,
+) -> list[Message]:
+    """The messages all tests hold for, in order."""
+    reader = Reader(cache, mailbox_id)
+    for test in tests:
+        if test.need == INDEX:
+            messages = [message for message in messages if test.holds(message)]
+            continue
+        kept: list[Message] = []
+        entries = [message.entry for message in messages]
+        slices = batches(entries) if test.need > SUMMARY else _slices(len(entries))
+        for start, end in slices:
+            batch = await reader.fill(messages[start:end], test.need)
+            kept += [message for message in batch if test.holds(message)]
+            if progress is not None:
+                await progress(end, len(entries))
+            await asyncio.sleep(0)
+        messages = kept
+    return messages
+
+
+def _slices(count: int, step: int = 1000) -> list[tuple[int, int]]:
+    return [(start, min(start + step, count)) for start in range(0, count, step)]
+
+
+class Reader:
+    """Gives messages what their tests need."""
+
+    def __init__(self, cache: Cache, mailbox_id: int) -> None:
+        self.cache = cache
+        self.mailbox_id = mailbox_id
+
+    async def fill(self, messages: list[Message], need: int) -> list[Message]:
+        """The messages, readable; those erased meanwhile are left out."""
+        try:
+            await self._fill(messages, need)
+        except MissingBody:
+            return await self._singly(messages, need)
+        return messages
+
+    async def _singly(self, messages: list[Message], need: int) -> list[Message]:
+        kept: list[Message] = []
+        for message in messages:
+            try:
+                await self._fill([message], need)
+            except MissingBody:
+                continue
+            kept.append(message)
+        return kept
+
+    async def _fill(self, messages: list[Message], need: int) -> None:
+        entries = [message.entry for message in messages]
+        summaries = await self.cache.summaries(self.mailbox_id, entries)
+        for message, summary in zip(messages, summaries, strict=True):
+            message.summary = summary
+        if need == CONTENT:
+            await self._contents(messages)
+        elif need == TEXT:
+            await self._texts(messages)
+
+    async def _contents(self, messages: list[Message]) -> None:
+        small = [message for message in messages if message.entry[3] <= SMALL]
+        bodies = await self.cache.bodies(self.mailbox_id, [message.entry for message in small])
+        for message, body in zip(small, bodies, strict=True):
+            message.content = body
+        for message in messages:
+            if message.entry[3] > SMALL:
+                reader = await self.cache.store.open_body(self.mailbox_id, message.entry)
+                message.content = await reader.read(0, message.summary.header_end)
+
+    async def _texts(self, messages: list[Message]) -> None:
+        missing: list[Message] = []
+        for message in messages:
+            text = self.cache.text_now(message.entry)
+            if text is None:
+                missing.append(message)
+            else:
+                message.text = text
+        if not missing:
+            return
+        bodies = await self.cache.bodies(self.mailbox_id, [message.entry for message in missing])
+        for count, (message, body) in enumerate(zip(missing, bodies, strict=True)):
+            if len(body) > SMALL:
+                message.text = await asyncio.to_thread(search_text, body, message.summary)
+            else:
+                message.text = search_text(body, message.summary)
+            self.cache.keep_text(message.entry, message.text)
+            if count % 50 == 49:
+                await asyncio.sleep(0)

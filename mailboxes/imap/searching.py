@@ -1,0 +1,375 @@
+"""SEARCH, SORT and THREAD as commands: answers, saved results, live contexts (RFC 4731, 5182, 5256, 5267, 9394, 9585).
+
+Promise: ``$`` always names messages that still exist; a context tells what enters and leaves it in the order RFC 5267
+wants (REMOVEFROM before the EXPUNGE that causes it); a long search says ``[INPROGRESS]`` every few seconds.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from bisect import bisect_left
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+
+from mailboxes.imap import values as v
+from mailboxes.imap.fetch import need_condstore, partial_slice
+from mailboxes.imap.names import string
+from mailboxes.imap.ordering import ordered_subject, references, rendered, sorted_by
+from mailboxes.imap.search import (
+    INDEX,
+    SUMMARY,
+    Message,
+    Reader,
+    Setting,
+    Test,
+    codec_of,
+    matching,
+    stages,
+)
+from mailboxes.imap.session import BAD, SELECTED, Refused, Selected, Session, command
+from mailboxes.imap.sets import compact
+from mailboxes.imap.view import Snapshot
+from mailboxes.store import Entry, StoreError
+
+MOST_CONTEXTS = 16
+MOST_SORTED = 500_000
+PROGRESS_EVERY = 5.0  # seconds
+AT_ONCE = 2000  # messages tried without leaving data_received when the index is enough
+
+
+@command("SEARCH", SELECTED)
+def search(session: Session, asked: v.Command) -> Awaitable[None] | None:
+    return _search(session, asked, by_uid=False)
+
+
+@command("UID SEARCH", SELECTED)
+def uid_search(session: Session, asked: v.Command) -> Awaitable[None] | None:
+    return _search(session, asked, by_uid=True)
+
+
+@command("SORT", SELECTED)
+def sort(session: Session, asked: v.Command) -> Awaitable[None] | None:
+    return _search(session, asked, by_uid=False)
+
+
+@command("UID SORT", SELECTED)
+def uid_sort(session: Session, asked: v.Command) -> Awaitable[None] | None:
+    return _search(session, asked, by_uid=True)
+
+
+def _search(session: Session, asked: v.Command, by_uid: bool) -> Awaitable[None] | None:
+    selected = session.chosen()
+    args: v.Search = asked.args
+    _only_uids(session, args.key, by_uid)
+    setting = _setting(session, selected, args.charset)
+    if _names(args.key, "MODSEQ"):
+        need_condstore(session)
+    if args.returns is not None and "UPDATE" in args.returns.options:
+        _may_update(selected, asked)
+    tests = stages(args.key, setting)
+    small = len(selected.snapshot.uids) <= AT_ONCE
+    if small and not args.sort and all(test.need == INDEX for test in tests):
+        found = _candidates(selected)
+        for test in tests:
+            found = [message for message in found if test.holds(message)]
+        _answer(session, selected, asked, found, by_uid, tests)
+        session.done(asked, "Searched", expunge=by_uid)
+        return None
+    return _search_later(session, selected, asked, tests, by_uid)
+
+
+def _only_uids(session: Session, key: v.Key, by_uid: bool) -> None:
+    if session.uidonly and (not by_uid or _names(key, "SEQUENCE")):
+        raise Refused("Sequence numbers are not used once UIDONLY is enabled", b"UIDREQUIRED", BAD)
+
+
+def _names(key: v.Key, name: str) -> bool:
+    """Whether a key of that name is anywhere in the program."""
+    stack = [key]
+    while stack:
+        one = stack.pop()
+        if one.name == name:
+            return not (name == "SEQUENCE" and one.args[0] == v.SAVED)
+        if one.name in ("AND", "OR", "NOT"):
+            stack += one.args
+    return False
+
+
+def _setting(session: Session, selected: Selected, charset: bytes) -> Setting:
+    codec = codec_of(charset, session.utf8)
+    now = session.service.clock()
+    return Setting(selected.snapshot, selected.recent, selected.saved, now, codec)
+
+
+def _candidates(selected: Selected) -> list[Message]:
+    """Every message of the view, with the flags it has now."""
+    snapshot, current = selected.snapshot, selected.index.snapshot
+    if snapshot is current:
+        return [Message(place, entry) for place, entry in enumerate(snapshot.entries)]
+    return [Message(place, current.find(entry[0]) or entry) for place, entry in enumerate(snapshot.entries)]
+
+
+async def _search_later(
+    session: Session, selected: Selected, asked: v.Command, tests: list[Test], by_uid: bool
+) -> None:
+    args: v.Search = asked.args
+    service = session.service
+    progress = _progress(session, asked)
+    found = await matching(service.cache, session.mailbox_id, _candidates(selected), tests, progress)
+    if args.sort:
+        found = await _sorted(session, found, args.sort)
+    _answer(session, selected, asked, found, by_uid, tests)
+    session.done(asked, "Sorted" if args.sort else "Searched", expunge=by_uid)
+
+
+async def _sorted(session: Session, found: list[Message], criteria: Sequence[tuple[str, bool]]) -> list[Message]:
+    if len(found) > MOST_SORTED:
+        raise Refused("Too many messages to sort", b"LIMIT")
+    if any(name not in ("ARRIVAL", "SIZE") for name, _ in criteria):
+        found = await _with_summaries(session, found)
+    return sorted_by(found, criteria)
+
+
+async def _with_summaries(session: Session, messages: list[Message]) -> list[Message]:
+    reader = Reader(session.service.cache, session.mailbox_id)
+    kept: list[Message] = []
+    for start in range(0, len(messages), 1000):
+        kept += await reader.fill(messages[start : start + 1000], SUMMARY)
+        await asyncio.sleep(0)
+    return kept
+
+
+def _progress(session: Session, asked: v.Command) -> Callable[[int, int], Awaitable[None]]:
+    """RFC 9585: tell how far a long command is."""
+    loop = asyncio.get_running_loop()
+    last = loop.time()
+
+    async def tell(done: int, goal: int) -> None:
+        nonlocal last
+        if loop.time() - last < PROGRESS_EVERY:
+            return
+        last = loop.time()
+        code = b"INPROGRESS (%b %d %d)" % (string(asked.tag), done, max(goal, done))
+        session.put(b"* OK [%b] Still searching\r\n" % code)
+        await session.out.drain()
+
+    return tell
+
+
+# --------------------------------------------------------------------------- answers
+
+
+def _answer(
+    session: Session, selected: Selected, asked: v.Command, found: list[Message], by_uid: bool, tests: list[Test]
+) -> None:
+    args: v.Search = asked.args
+    wanted = args.returns
+    with_modseq = _names(args.key, "MODSEQ")
+    if wanted is None and not session.rev2:
+        word = b"SORT" if args.sort else b"SEARCH"
+        numbers = b"".join([b" %d" % number for number in _numbers(found, by_uid)])
+        modseq = max((message.entry[1] for message in found), default=0) if with_modseq else 0
+        tail = b" (MODSEQ %d)" % modseq if modseq else b""
+        session.put(b"* %b%b%b\r\n" % (word, numbers, tail))
+        return
+    if wanted is None:
+        wanted = v.Return(frozenset(("ALL",)))
+    if "SAVE" in wanted.options:
+        selected.saved = _saved(found, wanted)
+    if wanted.options == {"SAVE"}:
+        return
+    session.put(_esearch(asked, found, wanted, by_uid, with_modseq))
+    if "UPDATE" in wanted.options:
+        uids = [message.entry[0] for message in found]
+        selected.contexts[asked.tag] = Context(asked, by_uid, uids, tests)
+
+
+def _numbers(found: Iterable[Message], by_uid: bool) -> list[int]:
+    if by_uid:
+        return [message.entry[0] for message in found]
+    return [message.place + 1 for message in found]
+
+
+def _saved(found: list[Message], wanted: v.Return) -> list[int]:
+    """RFC 5182 2.1: MIN and MAX alone save only themselves; PARTIAL saves what it shows (RFC 9394 3.2)."""
+    uids = sorted(message.entry[0] for message in found)
+    if wanted.partial is not None:
+        return list(partial_slice(uids, wanted.partial))
+    if "ALL" in wanted.options or "COUNT" in wanted.options or not wanted.options & {"MIN", "MAX"}:
+        return uids
+    picked = [*(uids[:1] if "MIN" in wanted.options else []), *(uids[-1:] if "MAX" in wanted.options else [])]
+    return sorted(set(picked))
+
+
+def _esearch(asked: v.Command, found: list[Message], wanted: v.Return, by_uid: bool, with_modseq: bool) -> bytes:
+    pieces = [b"* ESEARCH (TAG %b)" % string(asked.tag)]
+    if by_uid:
+        pieces.append(b"UID")
+    options = wanted.options
+    numbers = _numbers(found, by_uid)
+    if found and "MIN" in options:
+        pieces.append(b"MIN %d" % (numbers[0] if asked.args.sort else min(numbers)))
+    if found and "MAX" in options:
+        pieces.append(b"MAX %d" % (numbers[-1] if asked.args.sort else max(numbers)))
+    if found and "ALL" in options:
+        pieces.append(b"ALL %b" % compact(numbers))
+    if "COUNT" in options:
+        pieces.append(b"COUNT %d" % len(numbers))
+    if wanted.partial is not None:
+        shown = compact(partial_slice(numbers, wanted.partial)) or b"NIL"
+        pieces.append(b"PARTIAL (%d:%d %b)" % (*wanted.partial, shown))
+    if with_modseq and found:
+        pieces.append(b"MODSEQ %d" % _highest(found, options))
+    return b" ".join(pieces) + b"\r\n"
+
+
+def _highest(found: list[Message], options: frozenset[str]) -> int:
+    """RFC 7162 3.1.10: of the messages MIN and MAX name when nothing else was asked, else of all."""
+    if options & {"ALL", "COUNT", "PARTIAL", "SAVE"} or not options & {"MIN", "MAX"}:
+        return max(message.entry[1] for message in found)
+    ends = [*(found[:1] if "MIN" in options else []), *(found[-1:] if "MAX" in options else [])]
+    return max(message.entry[1] for message in ends)
+
+
+# --------------------------------------------------------------------------- THREAD
+
+
+@command("THREAD", SELECTED)
+def thread(session: Session, asked: v.Command) -> Awaitable[None]:
+    return _thread(session, asked, by_uid=False)
+
+
+@command("UID THREAD", SELECTED)
+def uid_thread(session: Session, asked: v.Command) -> Awaitable[None]:
+    return _thread(session, asked, by_uid=True)
+
+
+async def _thread(session: Session, asked: v.Command, by_uid: bool) -> None:
+    selected = session.chosen()
+    args: v.Search = asked.args
+    _only_uids(session, args.key, by_uid)
+    tests = stages(args.key, _setting(session, selected, args.charset))
+    cache, progress = session.service.cache, _progress(session, asked)
+    found = await matching(cache, session.mailbox_id, _candidates(selected), tests, progress)
+    if len(found) > MOST_SORTED:
+        raise Refused("Too many messages to thread", b"LIMIT")
+    found = await _with_summaries(session, found)
+    if args.thread == "ORDEREDSUBJECT":
+        roots = ordered_subject(found)
+    else:
+        roots = await asyncio.to_thread(references, found, by_subject=args.thread == "REFERENCES")
+    said = rendered(roots, lambda message: message.entry[0] if by_uid else message.place + 1)
+    session.put(b"* THREAD %b\r\n" % said if said else b"* THREAD\r\n")
+    session.done(asked, "Threaded", expunge=by_uid)
+
+
+# --------------------------------------------------------------------------- contexts
+
+
+def _may_update(selected: Selected, asked: v.Command) -> None:
+    if asked.tag in selected.contexts:
+        raise Refused("A context has that tag", b"CLIENTBUG", BAD)
+    if len(selected.contexts) >= MOST_CONTEXTS:
+        raise Refused("Too many live searches", b"NOUPDATE " + string(asked.tag))
+
+
+@command("CANCELUPDATE", SELECTED)
+def cancel_update(session: Session, asked: v.Command) -> None:
+    selected = session.chosen()
+    if any(tag not in selected.contexts for tag in asked.args.words):
+        raise Refused("No live search has that tag", b"CLIENTBUG", BAD)
+    for tag in asked.args.words:
+        selected.contexts.pop(tag, None)
+    session.done(asked, "Cancelled")
+
+
+class Context:
+    """A live search: the UIDs it holds, in its order."""
+
+    __slots__ = ("asked", "by_uid", "need", "tests", "uids")
+
+    def __init__(self, asked: v.Command, by_uid: bool, uids: list[int], tests: list[Test]) -> None:
+        self.asked = asked
+        self.by_uid = by_uid
+        self.uids = uids
+        self.tests = tests
+        self.need = max(test.need for test in tests)
+
+    def vanished(self, session: Session, gone: list[int], before: Snapshot) -> None:
+        """Messages are about to be told as erased."""
+        erased = set(gone)
+        held = [uid for uid in self.uids if uid in erased]
+        if held:
+            self._say(session, b"REMOVEFROM", 0, sorted(held), before)
+            self.uids = [uid for uid in self.uids if uid not in erased]
+
+    def changed(self, session: Session, selected: Selected, entries: list[Entry]) -> None:
+        """Messages are new or have other flags: see whether they belong here now."""
+        snapshot = selected.snapshot
+        messages = [Message(snapshot.place(entry[0]), entry) for entry in entries]
+        messages = [message for message in messages if message.place >= 0]
+        if not messages:
+            return
+        if self.need == INDEX and not self.asked.args.sort:
+            self._settle(session, selected, messages, self._holding(messages))
+            return
+        task = asyncio.get_running_loop().create_task(self._read(session, selected, messages))
+        _TASKS.add(task)
+        task.add_done_callback(_TASKS.discard)
+
+    def _holding(self, messages: list[Message]) -> list[Message]:
+        for test in self.tests:
+            messages = [message for message in messages if test.holds(message)]
+        return messages
+
+    async def _read(self, session: Session, selected: Selected, messages: list[Message]) -> None:
+        try:
+            cache = session.service.cache
+            holding = await matching(cache, session.mailbox_id, messages, self.tests)
+            if session.selected is not selected or self.asked.tag not in selected.contexts:
+                return
+            entering = self._settle(session, selected, messages, holding)
+            if entering and self.asked.args.sort:
+                await self._place(session, selected, entering)
+        except (StoreError, Refused):
+            return
+        if not session.out.busy:
+            session.out.flush()
+
+    def _settle(
+        self, session: Session, selected: Selected, messages: list[Message], holding: list[Message]
+    ) -> list[int]:
+        """Say what leaves and what enters; the answer is what entered."""
+        snapshot = selected.snapshot
+        held, holds = set(self.uids), {message.entry[0] for message in holding}
+        tried = {message.entry[0] for message in messages}
+        leaving = sorted((tried & held) - holds)
+        entering = sorted(holds - held)
+        if leaving:
+            self._say(session, b"REMOVEFROM", 0, leaving, snapshot)
+            gone = set(leaving)
+            self.uids = [uid for uid in self.uids if uid not in gone]
+        if entering and not self.asked.args.sort:
+            self._say(session, b"ADDTO", 0, entering, snapshot)
+            self.uids = sorted([*self.uids, *entering])
+        return entering
+
+    async def _place(self, session: Session, selected: Selected, entering: list[int]) -> None:
+        """A sorted context tells the position of what entered (RFC 5267 4.3.2)."""
+        snapshot = selected.snapshot
+        known = [uid for uid in dict.fromkeys([*self.uids, *entering]) if snapshot.place(uid) >= 0]
+        messages = [Message(place, snapshot.entries[place]) for place in map(snapshot.place, known)]
+        ordered = await _sorted(session, messages, self.asked.args.sort)
+        new = set(entering)
+        self.uids = [message.entry[0] for message in ordered]
+        for position, uid in enumerate(self.uids, 1):
+            if uid in new:
+                self._say(session, b"ADDTO", position, [uid], snapshot)
+
+    def _say(self, session: Session, word: bytes, position: int, uids: list[int], snapshot: Snapshot) -> None:
+        numbers = uids if self.by_uid else [bisect_left(snapshot.uids, uid) + 1 for uid in uids]
+        uid = b" UID" if self.by_uid else b""
+        said = b"* ESEARCH (TAG %b)%b %b (%d %b)\r\n"
+        session.put(said % (string(self.asked.tag), uid, word, position, compact(numbers)))
+
+
+_TASKS: set[asyncio.Task[None]] = set()

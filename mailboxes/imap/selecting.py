@@ -1,0 +1,160 @@
+"""Opening and leaving a folder: SELECT, EXAMINE, CLOSE, UNSELECT, CHECK, NOOP, IDLE (RFC 9051 6.3, RFC 2177, RFC 7162).
+
+Promise: QRESYNC tells exactly what was erased and changed since the client's MODSEQ, whatever happened in between.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable
+
+from mailboxes.imap import values as v
+from mailboxes.imap.announce import announce, say_exists, say_flag_list, say_flags
+from mailboxes.imap.fetch import within
+from mailboxes.imap.session import ANY, BAD, LOGGED_IN, SELECTED, Refused, Selected, Session, command
+from mailboxes.imap.sets import compact
+from mailboxes.store import Entry, NoSuchFolder
+from policies.events import Kind
+
+
+@command("SELECT", LOGGED_IN)
+def select(session: Session, asked: v.Command) -> Awaitable[None]:
+    return _open(session, asked, readonly=False)
+
+
+@command("EXAMINE", LOGGED_IN)
+def examine(session: Session, asked: v.Command) -> Awaitable[None]:
+    return _open(session, asked, readonly=True)
+
+
+async def _open(session: Session, asked: v.Command, readonly: bool) -> None:
+    args: v.Select = asked.args
+    if args.qresync is not None and "QRESYNC" not in session.enabled:
+        raise Refused("Enable QRESYNC first", b"CLIENTBUG", BAD)
+    if session.selected is not None:
+        session.unselect()
+        session.put(b"* OK [CLOSED] Previous folder is closed\r\n")
+    session.need("r")
+    assert session.standing is not None
+    store, indexes = session.service.store, session.service.indexes
+    try:
+        folder = await store.folder(session.mailbox_id, session.name(args.mailbox))
+    except NoSuchFolder:
+        raise Refused("No such folder", b"NONEXISTENT") from None
+    readonly = readonly or not set("swite") & set(session.standing.rights)
+    index = await indexes.open(session.mailbox_id, folder.id)
+    if args.condstore or args.qresync is not None:
+        session.enable("CONDSTORE")
+    selected = session.selected = Selected(folder, index, readonly)
+    session.state = SELECTED
+    index.listeners.add(session.changed)
+    _describe(session, selected)
+    if args.qresync is not None:
+        await _resynchronise(session, selected, args.qresync)
+    word = "READ-ONLY" if readonly else "READ-WRITE"
+    session.put(b"%b OK [%b] Opened\r\n" % (asked.tag, word.encode("ascii")))
+
+
+def _describe(session: Session, selected: Selected) -> None:
+    snapshot, index = selected.snapshot, selected.index
+    selected.keywords_told = len(index.keywords)
+    say_flag_list(session, selected)
+    if selected.readonly:
+        selected.recent = set(snapshot.uids[len(snapshot.uids) - index.recent_count() :])
+    say_exists(session, selected, len(snapshot.uids))
+    put = session.put
+    if not session.rev2:
+        unseen = next((n for n, entry in enumerate(snapshot.entries, 1) if "\\Seen" not in entry[2]), 0)
+        if unseen:
+            put(b"* OK [UNSEEN %d] First unseen\r\n" % unseen)
+    put(b"* OK [UIDVALIDITY %d] UIDs valid\r\n" % index.uidvalidity)
+    put(b"* OK [UIDNEXT %d] Predicted next UID\r\n" % snapshot.uidnext)
+    put(b"* OK [HIGHESTMODSEQ %d] Highest\r\n" % max(snapshot.highestmodseq, 1))
+    put(b"* OK [MAILBOXID (%b)] Object id\r\n" % selected.folder.object_id.encode("ascii"))
+    if session.rev2:
+        put(b'* LIST () "/" %b\r\n' % session.spelled(selected.folder.name))
+
+
+async def _resynchronise(session: Session, selected: Selected, known: v.QResync) -> None:
+    """RFC 7162 3.2.5: VANISHED (EARLIER), then the flags of what changed since the client's MODSEQ."""
+    if known.uidvalidity != selected.index.uidvalidity:
+        return
+    since = known.modseq
+    if known.match is not None:
+        since = _matched_since(selected, known)
+    changes = await session.service.store.changes(session.mailbox_id, selected.folder.id, since)
+    snapshot = selected.snapshot
+    ranges = known.known or ((1, v.STAR),)
+    gone = within(changes.vanished, ranges, selected)
+    if gone:
+        session.put(b"* VANISHED (EARLIER) %b\r\n" % compact(gone))
+    changed: list[Entry] = [entry for entry in snapshot.entries if entry[1] > known.modseq]
+    if known.known is not None:
+        wanted = set(snapshot.by_uid(known.known))
+        changed = [entry for entry in changed if snapshot.place(entry[0]) in wanted]
+    if changed:
+        say_flags(session, selected, changed, with_uid=True)
+
+
+def _matched_since(selected: Selected, known: v.QResync) -> int:
+    """Sequence match data only spares us the history; ours is complete, so the client's MODSEQ is used as it is."""
+    assert known.match is not None
+    numbers, uids = known.match
+    if v.STAR in (numbers[-1][1], uids[-1][1]):
+        raise Refused("Sequence match data holds no *", b"CLIENTBUG", BAD)
+    return known.modseq
+
+
+@command("CLOSE", SELECTED)
+def close(session: Session, asked: v.Command) -> Awaitable[None] | None:
+    """Erase what is flagged ``\\Deleted``, silently, and leave."""
+    selected = session.chosen()
+    assert session.standing is not None
+    doomed = [entry[0] for entry in selected.index.snapshot.entries if "\\Deleted" in entry[2]]
+    if selected.readonly or not doomed or "e" not in session.standing.rights:
+        session.unselect()
+        session.done(asked, "Closed")
+        return None
+    return _erase_and_close(session, asked, selected, doomed)
+
+
+async def _erase_and_close(session: Session, asked: v.Command, selected: Selected, doomed: list[int]) -> None:
+    trace = session.trace(Kind.ERASED, "CLOSE", selected.folder.name, doomed)
+    await session.service.store.expunge(session.mailbox_id, selected.folder.id, None, trace)
+    await selected.index.refresh()
+    highest = selected.index.snapshot.highestmodseq
+    session.unselect()
+    session.done(asked, f"[HIGHESTMODSEQ {highest}] Closed" if "QRESYNC" in session.enabled else "Closed")
+
+
+@command("UNSELECT", SELECTED)
+def unselect(session: Session, asked: v.Command) -> None:
+    session.unselect()
+    session.done(asked, "Left")
+
+
+@command("CHECK", SELECTED)
+def check(session: Session, asked: v.Command) -> None:
+    session.done(asked, "Checked")
+
+
+@command("NOOP", ANY)
+def noop(session: Session, asked: v.Command) -> None:
+    session.done(asked, "Nothing done")
+
+
+@command("IDLE", LOGGED_IN)
+def idle(session: Session, asked: v.Command) -> None:
+    """RFC 2177: news arrive until DONE."""
+    session.put(b"+ idling\r\n")
+    if session.selected is not None:
+        announce(session, may_expunge=True)
+    session.idling = True
+
+    def ended(line: bytes) -> None:
+        session.idling = False
+        if line.upper() == b"DONE":
+            session.done(asked, "Idle ended")
+        else:
+            session.tagged(asked, BAD, "[CLIENTBUG] Expected DONE")
+
+    session.awaited = ended

@@ -1,0 +1,179 @@
+"""The IMAP service: listeners on 143 (STARTTLS) and 993 (implicit TLS), connection limits, and the sweep that ends
+sessions which idle too long, do not read, or whose mailbox was withdrawn.
+
+:meth:`ImapServer.listen` may be called for several addresses. Promise: a connection over a limit is told why
+(``* BYE [LIMIT]``) and closed; a suspended or closed mailbox is cut within a minute with a clear BYE (MSS-055, F47);
+:meth:`ImapServer.close` says goodbye to everyone.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from asyncio import sslproto
+from ssl import SSLContext
+from typing import Any
+
+import structlog
+
+# Importing a module of commands registers them.
+from mailboxes.imap import (
+    access,
+    appending,
+    changing,
+    fetch,
+    folders,
+    metadata,
+    notify,
+    searching,
+    selecting,
+)
+from mailboxes.imap.login import certificate_of, discount
+from mailboxes.imap.ports import Service
+from mailboxes.imap.session import NEW, Session
+from mailboxes.imap.wire import Wire
+from policies.events import Event, Kind
+
+__all__ = ["ImapServer", "access", "appending", "changing", "fetch", "folders", "metadata", "notify"]
+__all__ += ["searching", "selecting"]
+
+TLS_BUFFER = 16 * 1024
+"""asyncio gives each TLS connection a read buffer of 256 KiB; 16 KiB makes an idle one 34 KiB in all."""
+
+log = structlog.get_logger("imap")
+
+
+class _Connection(Session):
+    """A session that knows its wire and where to sign off."""
+
+    def __init__(self, server: ImapServer, secure: bool) -> None:
+        super().__init__(server.service, "", secure)
+        self.server = server
+        self.wire: Wire
+
+    def opened(self, wire: Any) -> Any:
+        self.wire = wire
+        transport = wire.transport
+        peer = transport.get_extra_info("peername")
+        self.ip = str(peer[0]) if peer else ""
+        if self.secure:
+            facts = certificate_of(self, transport)
+            self.certificate = facts
+        self.out, self.put = wire, wire.put
+        refusal = self.server.admit(self)
+        if refusal:
+            wire.bye(refusal)
+            return None
+        return super().opened(wire)
+
+    def closed(self) -> None:
+        super().closed()
+        self.server.left(self)
+
+
+class ImapServer:
+    """Serves IMAP on any number of addresses with one :class:`mailboxes.imap.ports.Service`."""
+
+    def __init__(self, service: Service) -> None:
+        self.service = service
+        self.connections: set[_Connection] = set()
+        self._servers: list[asyncio.Server] = []
+        self._sweeper: asyncio.Task[None] | None = None
+        self._checked = 0.0
+
+    async def listen(
+        self, host: str, port: int, *, tls: SSLContext | None = None, reuse_port: bool = False, backlog: int = 1024
+    ) -> int:
+        """Start a listener and return its port. With ``tls`` it is implicit TLS, without STARTTLS is offered."""
+        sslproto.SSLProtocol.max_size = TLS_BUFFER
+        loop = asyncio.get_running_loop()
+        options: dict[str, Any] = {"backlog": backlog}
+        if tls is not None:
+            options |= {"ssl": tls, "ssl_handshake_timeout": 30}
+        if reuse_port:
+            options["reuse_port"] = True
+        server = await loop.create_server(lambda: self._wire(tls is not None), host, port, **options)
+        self._servers.append(server)
+        if self._sweeper is None:
+            self._sweeper = loop.create_task(self._sweep())
+        found = server.sockets[0].getsockname()[1]
+        assert isinstance(found, int)
+        return found
+
+    def _wire(self, secure: bool) -> Wire:
+        return Wire(_Connection(self, secure), asyncio.get_running_loop())
+
+    def admit(self, session: _Connection) -> bytes:
+        """Count a new connection; the answer is empty, or why it is refused."""
+        service = self.service
+        if len(self.connections) >= service.limits.connections:
+            return b"[LIMIT] Too many connections"
+        name = f"ip {session.ip}"
+        if service.counted.get(name, 0) >= service.limits.per_ip:
+            return b"[LIMIT] Too many connections from your address"
+        service.counted[name] = service.counted.get(name, 0) + 1
+        session.on_close.append(lambda: discount(service.counted, name))
+        self.connections.add(session)
+        return b""
+
+    def left(self, session: _Connection) -> None:
+        self.connections.discard(session)
+
+    async def close(self, patience: float = 5.0) -> None:
+        """Stop listening, say BYE, and give commands under way ``patience`` seconds."""
+        for server in self._servers:
+            server.close()
+        if self._sweeper is not None:
+            self._sweeper.cancel()
+        for session in tuple(self.connections):
+            if not session.wire.busy:
+                session.wire.bye(b"[UNAVAILABLE] The server is stopping")
+        deadline = asyncio.get_running_loop().time() + patience
+        while self.connections and asyncio.get_running_loop().time() < deadline:
+            await asyncio.sleep(0.02)
+        for session in tuple(self.connections):
+            session.wire.abort()
+        await asyncio.sleep(0)
+
+    # the sweep
+
+    async def _sweep(self) -> None:
+        loop = asyncio.get_running_loop()
+        while True:
+            await asyncio.sleep(5)
+            try:
+                self._end_silent(loop.time())
+                if loop.time() - self._checked >= self.service.limits.alive_every:
+                    self._checked = loop.time()
+                    await self.check_alive()
+            except Exception as error:  # noqa: BLE001 - the sweep must go on
+                log.error("imap.sweep_failed", error=type(error).__name__)
+
+    def _end_silent(self, now: float) -> None:
+        limits = self.service.limits
+        for session in tuple(self.connections):
+            silent = now - session.wire.heard
+            if session.wire.busy:
+                if silent > limits.stuck_time and not session.wire.writable:
+                    session.wire.abort()
+            elif session.state == NEW:
+                if silent > limits.login_time or now - session.wire.born > limits.login_time * 3:
+                    session.wire.bye(b"[UNAVAILABLE] Login took too long")
+            elif silent > limits.idle_time:
+                session.wire.bye(b"[UNAVAILABLE] Idle for too long")
+            if session.wire.closing and silent > limits.login_time:
+                session.wire.abort()
+
+    async def check_alive(self) -> None:
+        """Cut every session whose mailbox, account, device or certificate was withdrawn."""
+        by_login: dict[Any, list[_Connection]] = {}
+        for session in self.connections:
+            if session.login is not None:
+                by_login.setdefault(session.login, []).append(session)
+        for login, sessions in by_login.items():
+            if await self.service.authenticator.alive(login):
+                continue
+            for session in sessions:
+                session.wire.bye(b"[UNAVAILABLE] This mailbox or device was withdrawn; ask your administrator")
+            detail = {"reason": "withdrawn", "ip": sessions[0].ip}
+            event = Event(Kind.CUT, actor=login.account, mailbox=login.mailbox_id, detail=detail)
+            await self.service.store.record((event,))

@@ -1,0 +1,367 @@
+"""The state machine of one IMAP connection: not authenticated, authenticated, selected, logout. No socket.
+
+A :class:`Session` is a :class:`mailboxes.imap.wire.Conversation`: it receives whole commands and says its answers to an
+output. Each command is a function ``handler(session, command)`` registered by :func:`command` in the module of its
+subject; it answers at once (None) or returns what to await. Promise: a tagged answer for each command; untagged news only
+where RFC 9051 7 allows them; what the store refuses becomes a precise response code (RFC 5530).
+Failure: an unforeseen exception is logged by type, answered ``NO [SERVERBUG]``, and the session goes on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Any, Protocol
+
+import structlog
+
+from mailboxes.imap import values as v
+from mailboxes.imap.grammar import CommandError, parse
+from mailboxes.imap.names import BadName, decode, written
+from mailboxes.imap.ports import Service, Standing
+from mailboxes.imap.view import FolderIndex, Snapshot, Step
+from mailboxes.store import (
+    Corrupted,
+    Folder,
+    FolderExists,
+    MailboxGone,
+    MissingBody,
+    NoSuchFolder,
+    OverQuota,
+    StoreError,
+    StoreFull,
+    StoreUnavailable,
+)
+from policies.events import Event, Kind
+from policies.values import CertificateFacts, Login
+
+log = structlog.get_logger("imap")
+
+# states, as bits: a command declares where it is allowed
+NEW, AUTHENTICATED, SELECTED = 1, 2, 4
+ANY = NEW | AUTHENTICATED | SELECTED
+LOGGED_IN = AUTHENTICATED | SELECTED
+
+OK, NO, BAD = b"OK", b"NO", b"BAD"
+
+
+class Output(Protocol):
+    """Where answers go; :class:`mailboxes.imap.wire.Wire` on a socket, a list in tests."""
+
+    def put(self, data: bytes) -> None: ...
+
+    def flush(self) -> None: ...
+
+    @property
+    def full(self) -> bool: ...
+
+    async def drain(self) -> None: ...
+
+    @property
+    def busy(self) -> bool: ...
+
+    def bye(self, reason: bytes) -> None: ...
+
+    def close(self) -> None: ...
+
+
+class Refused(Exception):
+    """The command is answered ``NO`` or ``BAD`` with this code and text."""
+
+    def __init__(self, text: str, code: bytes = b"", status: bytes = NO) -> None:
+        super().__init__(text)
+        self.text = text
+        self.code = code
+        self.status = status
+
+
+Handler = Callable[["Session", v.Command], Awaitable[None] | None]
+HANDLERS: dict[str, tuple[Handler, int]] = {}
+
+
+def command(name: str, states: int) -> Callable[[Handler], Handler]:
+    """Register the handler of a command."""
+
+    def register(handler: Handler) -> Handler:
+        HANDLERS[name] = (handler, states)
+        return handler
+
+    return register
+
+
+class Selected:
+    """The open folder as this session knows it."""
+
+    __slots__ = (
+        "contexts",
+        "folder",
+        "index",
+        "keywords_told",
+        "modseq_told",
+        "readonly",
+        "recent",
+        "saved",
+        "snapshot",
+        "step",
+    )
+
+    def __init__(self, folder: Folder, index: FolderIndex, readonly: bool) -> None:
+        self.folder = folder
+        self.index = index
+        self.readonly = readonly
+        self.snapshot: Snapshot = index.snapshot
+        self.step: Step = index.step
+        self.recent: set[int] = set()
+        self.saved: list[int] = []  # UIDs kept by SEARCH RETURN (SAVE)
+        self.contexts: dict[bytes, Any] = {}  # tag -> search.Context
+        self.modseq_told: dict[int, int] = {}  # UID -> MODSEQ already told ahead of the snapshot
+        self.keywords_told = 0
+
+
+class Session:
+    """One connection's conversation. ``secure`` once TLS protects it; ``ip`` of the client."""
+
+    def __init__(self, service: Service, ip: str, secure: bool, certificate: CertificateFacts | None = None):
+        self.service = service
+        self.ip = ip
+        self.secure = secure
+        self.certificate = certificate
+        self.out: Output
+        self.put: Callable[[bytes], None]
+        self.state = NEW
+        self.login: Login | None = None
+        self.standing: Standing | None = None
+        self.enabled: frozenset[str] = frozenset()
+        self.selected: Selected | None = None
+        self.awaited: Callable[[bytes], Awaitable[None] | None] | None = None
+        self.idling = False
+        self.notify: Any = None  # notify.Subscription
+        self.errors = 0
+        self.failed_logins = 0
+        self.on_close: list[Callable[[], None]] = []
+
+    # what was enabled
+
+    @property
+    def utf8(self) -> bool:
+        return "IMAP4REV2" in self.enabled or "UTF8=ACCEPT" in self.enabled
+
+    @property
+    def rev2(self) -> bool:
+        return "IMAP4REV2" in self.enabled
+
+    @property
+    def condstore(self) -> bool:
+        return "CONDSTORE" in self.enabled
+
+    @property
+    def uidonly(self) -> bool:
+        return "UIDONLY" in self.enabled
+
+    @property
+    def vanishing(self) -> bool:
+        """Erased messages are told as VANISHED rather than EXPUNGE."""
+        return "QRESYNC" in self.enabled or "UIDONLY" in self.enabled
+
+    def enable(self, *names: str) -> None:
+        self.enabled |= frozenset(names)
+
+    @property
+    def mailbox_id(self) -> int:
+        assert self.login is not None
+        return self.login.mailbox_id
+
+    # Conversation
+
+    def opened(self, wire: Any) -> Awaitable[None] | None:
+        from mailboxes.imap.login import greet
+
+        self.out = wire
+        self.put = wire.put
+        greet(self)
+        return None
+
+    def literal(self, text: bytes, size: int, synchronous: bool) -> bytes | None:
+        """Messages may be large, everything else is short; before login hardly anything is allowed."""
+        name = text[:80].upper().split(b" ", 3)[1:3]
+        if self.state == NEW:
+            limit = 4096
+        elif name[:1] in ([b"APPEND"], [b"REPLACE"]) or name == [b"UID", b"REPLACE"]:
+            limit = self.service.limits.message
+        else:
+            limit = 65536
+        if size <= limit:
+            return None
+        tag = text[:64].split(b" ", 1)[0]
+        if not tag or len(tag) > 63:
+            tag = b"*"
+        if name[:1] == [b"APPEND"]:
+            return tag + b" NO [TOOBIG] The message exceeds %d bytes\r\n" % limit
+        return tag + b" BAD [TOOBIG] The literal is too large\r\n"
+
+    def reserve(self, size: int) -> Awaitable[None] | None:
+        return self.service.room.take(size)
+
+    def release(self, size: int) -> None:
+        self.service.room.release(size)
+
+    def wants_line(self) -> bool:
+        return self.awaited is not None
+
+    def line(self, text: bytes) -> Awaitable[None] | None:
+        answer, self.awaited = self.awaited, None
+        assert answer is not None
+        return answer(text)
+
+    def command(self, text: bytes, literals: list[bytes]) -> Awaitable[None] | None:
+        try:
+            asked = parse(text, literals)
+        except CommandError as error:
+            self._bad(error.tag, error.text)
+            return None
+        found = HANDLERS.get(asked.name)
+        if found is None:
+            self._bad(asked.tag, "unknown command")
+            return None
+        handler, states = found
+        if not states & self.state:
+            self._bad(asked.tag, "the command is not allowed in this state")
+            return None
+        try:
+            waiting = handler(self, asked)
+        except (Refused, BadName, StoreError) as error:
+            self.refuse(asked, error)
+            return None
+        return None if waiting is None else self._guard(asked, waiting)
+
+    async def _guard(self, asked: v.Command, waiting: Awaitable[None]) -> None:
+        try:
+            await waiting
+        except (Refused, BadName, StoreError) as error:
+            self.refuse(asked, error)
+        except ConnectionError:
+            raise
+        except Exception as error:
+            log.exception("imap.command_failed", command=asked.name, error=type(error).__name__)
+            self.tagged(asked, NO, "[SERVERBUG] Internal error")
+
+    def closed(self) -> None:
+        self.unselect()
+        if self.notify is not None:
+            self.notify.stop()
+            self.notify = None
+        for done in self.on_close:
+            done()
+        self.on_close.clear()
+
+    def _bad(self, tag: bytes, text: str) -> None:
+        self.errors += 1
+        self.put(b"%b BAD [CLIENTBUG] %b\r\n" % (tag, text.encode("ascii", "replace")))
+        if self.errors >= self.service.limits.bad_commands:
+            self.out.bye(b"[LIMIT] too many errors")
+
+    # answers
+
+    def tagged(self, asked: v.Command, status: bytes, text: str) -> None:
+        self.put(b"%b %b %b\r\n" % (asked.tag, status, text.encode("utf-8" if self.utf8 else "ascii", "replace")))
+
+    def done(self, asked: v.Command, text: str = "Done", expunge: bool = True) -> None:
+        """Tell what is new, then ``tag OK``."""
+        if self.selected is not None and self.selected.step.following is not None:
+            from mailboxes.imap.announce import announce
+
+            announce(self, expunge)
+        self.put(b"%b OK %b\r\n" % (asked.tag, text.encode("ascii")))
+
+    def refuse(self, asked: v.Command, error: Exception) -> None:
+        """Turn what was raised into a tagged answer."""
+        if isinstance(error, MailboxGone):
+            self.out.bye(b"[UNAVAILABLE] This mailbox is closed or suspended")
+            return
+        status, code, text = explain(error)
+        self.tagged(asked, status, f"[{code.decode('ascii')}] {text}" if code else text)
+        if isinstance(error, StoreError) and not isinstance(error, NoSuchFolder | FolderExists | OverQuota):
+            log.warning("imap.store_error", command=asked.name, error=type(error).__name__)
+
+    # rights, names, evidence
+
+    def need(self, rights: str) -> None:
+        """Refuse unless the login has every right in ``rights`` (RFC 4314)."""
+        assert self.standing is not None
+        held = self.standing.rights
+        if not all(right in held for right in rights):
+            raise Refused("You do not have the right to do this in this mailbox", b"NOPERM")
+
+    def name(self, raw: bytes) -> str:
+        return decode(raw, self.utf8)
+
+    def spelled(self, name: str) -> bytes:
+        return written(name, self.utf8)
+
+    def chosen(self) -> Selected:
+        assert self.selected is not None
+        return self.selected
+
+    def writable(self) -> Selected:
+        selected = self.chosen()
+        if selected.readonly:
+            raise Refused("The folder was opened read-only", b"NOPERM")
+        return selected
+
+    def trace(self, kind: Kind, name: str, folder: str, uids: list[int]) -> tuple[Event, ...]:
+        """The event of a command on a shared mailbox; none on a personal one."""
+        assert self.login is not None
+        if self.standing is None or not self.standing.journalled or not uids:
+            return ()
+        from mailboxes.imap.sets import compact
+
+        spelled = compact(uids[:10_000]).decode("ascii")
+        detail = {"command": name, "folder": folder, "count": len(uids), "uids": spelled[:2000], "ip": self.ip}
+        return (Event(kind, actor=self.login.account, mailbox=self.login.mailbox_id, detail=detail),)
+
+    # selection
+
+    def unselect(self) -> None:
+        if self.selected is not None:
+            self.selected.index.listeners.discard(self.changed)
+            self.service.indexes.release(self.selected.index)
+            self.selected = None
+            if self.state == SELECTED:
+                self.state = AUTHENTICATED
+
+    def changed(self) -> None:
+        """The open folder changed: tell now when the client listens (IDLE, NOTIFY), else at its next command."""
+        selected = self.selected
+        if selected is None:
+            return
+        if selected.index.gone:
+            self.out.bye(b"[UNAVAILABLE] The selected folder was deleted")
+            return
+        listening = self.idling or (self.notify is not None and self.notify.immediate)
+        if listening and not self.out.busy:
+            from mailboxes.imap.announce import announce
+
+            announce(self, self.idling or self.notify.expunges)
+            self.out.flush()
+
+
+_EXPLAINED: tuple[tuple[type[Exception], bytes, str], ...] = (
+    (NoSuchFolder, b"NONEXISTENT", "No such folder"),
+    (FolderExists, b"ALREADYEXISTS", "A folder of that name exists"),
+    (OverQuota, b"OVERQUOTA", "The mailbox is full"),
+    (StoreFull, b"LIMIT", "The server has no room left"),
+    (Corrupted, b"CORRUPTION", "The message is damaged; the operator has been told"),
+    (MissingBody, b"SERVERBUG", "The message cannot be found; the operator has been told"),
+    (StoreUnavailable, b"UNAVAILABLE", "The mail store does not answer, try again later"),
+)
+
+
+def explain(error: Exception) -> tuple[bytes, bytes, str]:
+    """Status, response code and text of what a command raised."""
+    if isinstance(error, Refused):
+        return error.status, error.code, error.text
+    if isinstance(error, BadName):
+        return NO, b"CANNOT", str(error)
+    for kind, code, text in _EXPLAINED:
+        if isinstance(error, kind):
+            return NO, code, text
+    return NO, b"UNAVAILABLE", "The mail store refused"

@@ -1,0 +1,443 @@
+"""A folder in memory, shared by the sessions that opened it, and what each of them has been told.
+
+:class:`FolderIndex` follows one folder of the store through ``MailStore.changes``. Each refresh makes a new immutable
+:class:`Snapshot` and links a :class:`Step` (what changed, what vanished) behind the last one. A session keeps the
+snapshot it announced and the step after it: announcing is walking the steps, so a sequence number always means what the
+client was last told, and EXPUNGE waits where the RFC forbids it (RFC 9051 7.5.1) by stopping before a step that
+erases. Snapshots nobody looks at are freed; steps are small.
+Promise: several processes may change the folder; the store's MODSEQ is the only clock.
+Failure: what the store raises reaches whoever awaited the refresh; the index stays at its last good snapshot.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from bisect import bisect_left, bisect_right
+from collections import OrderedDict
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import structlog
+
+from mailboxes.imap.values import STAR, Ranges
+from mailboxes.store import Changes, Entry, MailStore, NoSuchFolder, StoreError
+
+KEPT_FOLDERS = 64
+KEPT_ENTRIES = 500_000
+RECENT_KEY = "caducee/recent"  # without a leading slash: no client can name it (RFC 5464)
+
+log = structlog.get_logger("imap")
+
+
+class Snapshot:
+    """The entries of a folder at one MODSEQ, in UID order. Never changed once made."""
+
+    __slots__ = ("entries", "highestmodseq", "uidnext", "uids")
+
+    def __init__(self, entries: list[Entry], highestmodseq: int, uidnext: int) -> None:
+        self.entries = entries
+        self.uids = [entry[0] for entry in entries]
+        self.highestmodseq = highestmodseq
+        self.uidnext = uidnext
+
+    def place(self, uid: int) -> int:
+        """Index of ``uid``, or -1."""
+        place = bisect_left(self.uids, uid)
+        return place if place < len(self.uids) and self.uids[place] == uid else -1
+
+    def find(self, uid: int) -> Entry | None:
+        place = self.place(uid)
+        return self.entries[place] if place >= 0 else None
+
+    def by_uid(self, ranges: Ranges) -> Iterable[int]:
+        """Places of the UIDs in ``ranges``, ascending, each once. ``*`` is the last UID (RFC 9051 6.4.9)."""
+        if not self.uids:
+            return range(0)
+        last = self.uids[-1]
+        found: list[range] = []
+        for low, high in ranges:
+            if high == STAR:
+                low, high = (min(low, last), STAR)
+            found.append(range(bisect_left(self.uids, low), bisect_right(self.uids, high)))
+        return _merged(found)
+
+    def by_number(self, ranges: Ranges) -> Iterable[int] | None:
+        """Places of sequence numbers; None when one does not exist."""
+        count = len(self.uids)
+        found: list[range] = []
+        for low, high in ranges:
+            if high == STAR:
+                low, high = min(low, count), count
+            if high > count or not low:
+                if not count and ranges == ((STAR, STAR),):
+                    return None
+                return None
+            found.append(range(low - 1, high))
+        return _merged(found)
+
+
+def _merged(found: list[range]) -> Iterable[int]:
+    if len(found) == 1:
+        return found[0]
+    places: set[int] = set()
+    for one in found:
+        places.update(one)
+    return sorted(places)
+
+
+class Step:
+    """What one refresh brought. ``following`` is the next one, when there is one."""
+
+    __slots__ = ("changed", "following", "highestmodseq", "uidnext", "vanished")
+
+    def __init__(self) -> None:
+        self.changed: list[Entry] = []
+        self.vanished: list[int] = []
+        self.highestmodseq = 0
+        self.uidnext = 0
+        self.following: Step | None = None
+
+
+class News:
+    """The difference between what a session announced and what it may announce now."""
+
+    __slots__ = ("changed", "snapshot", "step", "vanished")
+
+    def __init__(self, snapshot: Snapshot, step: Step, changed: list[Entry], vanished: list[int]) -> None:
+        self.snapshot = snapshot  # to be announced
+        self.step = step
+        self.changed = changed  # entries the session knew that changed, and new ones; in UID order
+        self.vanished = vanished  # UIDs the session knew that are gone, sorted
+
+
+class FolderIndex:
+    """One folder of one mailbox. Made by :class:`Indexes`; ``sessions`` are called after each change."""
+
+    def __init__(self, store: MailStore, mailbox_id: int, folder_id: int) -> None:
+        self.store = store
+        self.mailbox_id = mailbox_id
+        self.folder_id = folder_id
+        self.uidvalidity = 0
+        self.snapshot = Snapshot([], 0, 1)
+        self.step = Step()  # the still empty step after the snapshot
+        self.listeners: set[Callable[[], None]] = set()
+        self.users = 0
+        self.recent_from = 1
+        self.keywords: dict[str, str] = {}  # in lower case -> as first written
+        self._spoken: set[str] = set()  # flag strings whose keywords are known
+        self.gone = False
+        self.loaded = False
+        self._running: asyncio.Task[None] | None = None
+        self._again: asyncio.Future[None] | None = None
+        self._saving: asyncio.Task[None] | None = None
+
+    async def load(self) -> None:
+        """Read the folder for the first time."""
+        read = await self.store.snapshot(self.mailbox_id, self.folder_id)
+        kept = await self.store.metadata(self.mailbox_id, self.folder_id)
+        if self.loaded:
+            return
+        folder = read.folder
+        self.uidvalidity = folder.uidvalidity
+        self.snapshot = Snapshot(read.entries, folder.highestmodseq, folder.uidnext)
+        mark = kept.get(RECENT_KEY, b"")
+        self.recent_from = int(mark) if mark.isdigit() else 1
+        self._learn(read.entries)
+        self.loaded = True
+
+    def _learn(self, entries: Iterable[Entry]) -> None:
+        """Remember the keywords in use: FLAGS must name them before FETCH does (RFC 9051 7.3.5)."""
+        for flags in {entry[2] for entry in entries} - self._spoken:
+            self._spoken.add(flags)
+            for flag in flags.split():
+                if flag[0] != "\\":
+                    self.keywords.setdefault(flag.lower(), flag)
+        if len(self._spoken) > 10_000:
+            self._spoken.clear()
+
+    async def refresh(self) -> None:
+        """Return once every change committed before this call is in the snapshot."""
+        if self._running is None:
+            self._running = asyncio.get_running_loop().create_task(self._refresh())
+            await asyncio.shield(self._running)
+            return
+        if self._again is None:  # the one under way may have read before our change
+            self._again = asyncio.get_running_loop().create_future()
+        await asyncio.shield(self._again)
+
+    async def _refresh(self) -> None:
+        try:
+            changes = await self.store.changes(self.mailbox_id, self.folder_id, self.snapshot.highestmodseq)
+            self.apply(changes)
+        finally:
+            self._running = None
+            waiting, self._again = self._again, None
+            if waiting is not None:
+                self._running = asyncio.get_running_loop().create_task(self._follow(waiting))
+
+    async def _follow(self, waiting: asyncio.Future[None]) -> None:
+        try:
+            await self._refresh()
+        except StoreError as error:
+            if not waiting.done():
+                waiting.set_exception(error)
+                waiting.exception()
+        else:
+            if not waiting.done():
+                waiting.set_result(None)
+
+    def apply(self, changes: Changes) -> None:
+        """Make the next snapshot, then tell the sessions."""
+        before = self.snapshot
+        changed = [entry for entry in changes.changed if _newer(before, entry)]
+        vanished = [uid for uid in changes.vanished if before.place(uid) >= 0]
+        if not changed and not vanished:
+            if changes.highestmodseq > before.highestmodseq or changes.uidnext > before.uidnext:
+                before.highestmodseq = max(changes.highestmodseq, before.highestmodseq)
+                before.uidnext = max(changes.uidnext, before.uidnext)
+            return
+        self._learn(changed)
+        self.snapshot = _after(before, changed, vanished, changes.highestmodseq, changes.uidnext)
+        step = self.step
+        step.changed, step.vanished = changed, vanished
+        step.highestmodseq, step.uidnext = changes.highestmodseq, changes.uidnext
+        self.step = step.following = Step()
+        self.tell()
+
+    def tell(self) -> None:
+        """Call every session that listens."""
+        for listener in tuple(self.listeners):
+            listener()
+
+    def take_recent(self, snapshot: Snapshot) -> set[int]:
+        """The UIDs no session has been told of; they are this session's ``\\Recent`` from now on."""
+        if snapshot.uidnext <= self.recent_from:
+            return set()
+        start = bisect_left(snapshot.uids, self.recent_from)
+        self.recent_from = snapshot.uidnext
+        taken = set(snapshot.uids[start:])
+        if taken and self._saving is None:
+            self._saving = asyncio.get_running_loop().create_task(self._save_recent())
+        return taken
+
+    async def _save_recent(self) -> None:
+        # \Recent is advice (RFC 3501 2.3.2): one small commit a second at most, never waited for.
+        try:
+            await asyncio.sleep(1)
+            mark = b"%d" % self.recent_from
+            await self.store.set_metadata(self.mailbox_id, self.folder_id, {RECENT_KEY: mark})
+        except StoreError as error:
+            log.info("imap.recent_not_kept", error=type(error).__name__)
+        finally:
+            self._saving = None
+
+    def recent_count(self) -> int:
+        return len(self.snapshot.uids) - bisect_left(self.snapshot.uids, self.recent_from)
+
+
+def _newer(snapshot: Snapshot, entry: Entry) -> bool:
+    known = snapshot.find(entry[0])
+    return known is None or known != entry
+
+
+def _after(
+    before: Snapshot, changed: Iterable[Entry], vanished: list[int], highestmodseq: int, uidnext: int
+) -> Snapshot:
+    """A snapshot with the changes applied; entries arrive in UID order."""
+    entries = before.entries
+    if vanished:
+        gone = set(vanished)
+        entries = [entry for entry in entries if entry[0] not in gone]
+    else:
+        entries = entries.copy()
+    last = entries[-1][0] if entries else 0
+    uids = before.uids if not vanished else [entry[0] for entry in entries]
+    late: list[Entry] = []
+    for entry in changed:
+        if entry[0] > last:
+            entries.append(entry)
+            continue
+        place = bisect_left(uids, entry[0])
+        if place < len(uids) and uids[place] == entry[0]:
+            entries[place] = entry
+        else:
+            late.append(entry)
+    if late:  # appended by another process with a smaller UID but committed later
+        entries.extend(late)
+        entries.sort()
+    return Snapshot(entries, max(highestmodseq, before.highestmodseq), max(uidnext, before.uidnext))
+
+
+def news(index: FolderIndex, snapshot: Snapshot, step: Step, may_expunge: bool) -> News | None:
+    """What a session that announced ``snapshot`` (and stands before ``step``) may hear now; None when nothing."""
+    if step.following is None:
+        return None
+    changed: dict[int, Entry] = {}
+    vanished: list[int] = []
+    highestmodseq, uidnext = snapshot.highestmodseq, snapshot.uidnext
+    at: Step = step
+    while at.following is not None:
+        known_gone = [uid for uid in at.vanished if snapshot.place(uid) >= 0]
+        if known_gone and not may_expunge:
+            break
+        vanished += known_gone
+        for uid in at.vanished:
+            changed.pop(uid, None)
+        for entry in at.changed:
+            changed[entry[0]] = entry
+        highestmodseq, uidnext = at.highestmodseq, at.uidnext
+        at = at.following
+    if at is step:
+        return None
+    entries = [changed[uid] for uid in sorted(changed)]
+    vanished.sort()
+    if at.following is None:
+        after = index.snapshot
+    else:
+        after = _after(snapshot, entries, vanished, highestmodseq, uidnext)
+    return News(after, at, entries, vanished)
+
+
+class Indexes:
+    """The folders in memory of this process, and who listens to which mailbox.
+
+    ``watch`` of the store is held once per mailbox in use.
+    """
+
+    def __init__(self, store: MailStore) -> None:
+        self.store = store
+        self._open: dict[tuple[int, int], FolderIndex] = {}
+        self._idle: OrderedDict[tuple[int, int], FolderIndex] = OrderedDict()
+        self._watched: dict[int, tuple[Callable[[], None], set[Callable[[int], None]]]] = {}
+        self._tasks: set[asyncio.Task[Any]] = set()
+
+    # one folder
+
+    async def open(self, mailbox_id: int, folder_id: int) -> FolderIndex:
+        """The folder, as fresh as the store. Pair with :meth:`release`."""
+        key = (mailbox_id, folder_id)
+        index = self._open.get(key) or self._idle.pop(key, None)
+        if index is None:
+            index = FolderIndex(self.store, mailbox_id, folder_id)
+        self._open[key] = index
+        index.users += 1
+        self.listen(mailbox_id, self._wake_for(mailbox_id)) if index.users == 1 else None
+        try:
+            if index.loaded:
+                await index.refresh()
+            else:
+                await index.load()
+        except BaseException:
+            self.release(index)
+            raise
+        return index
+
+    def _wake_for(self, mailbox_id: int) -> Callable[[int], None]:
+        return _Wake(self, mailbox_id)
+
+    def release(self, index: FolderIndex) -> None:
+        index.users -= 1
+        if index.users:
+            return
+        key = (index.mailbox_id, index.folder_id)
+        self._open.pop(key, None)
+        self.unlisten(index.mailbox_id, self._wake_for(index.mailbox_id))
+        if index.loaded and not index.gone:
+            self._idle[key] = index
+            self._shrink()
+
+    def _shrink(self) -> None:
+        held = sum(len(index.snapshot.uids) for index in self._idle.values()) if len(self._idle) > 8 else 0
+        while len(self._idle) > KEPT_FOLDERS or (held > KEPT_ENTRIES and self._idle):
+            _, dropped = self._idle.popitem(last=False)
+            held -= len(dropped.snapshot.uids)
+
+    def known(self, mailbox_id: int, folder_id: int) -> FolderIndex | None:
+        """The folder if a session has it open."""
+        return self._open.get((mailbox_id, folder_id))
+
+    async def committed(self, mailbox_id: int, folder_id: int) -> None:
+        """A change of ours is committed: sessions on that folder hear of it before its author hears OK."""
+        index = self._open.get((mailbox_id, folder_id))
+        if index is not None and index.loaded:
+            await index.refresh()
+
+    def erased(self, mailbox_id: int, folder_id: int) -> None:
+        """The folder was deleted: sessions that have it open are told."""
+        self._idle.pop((mailbox_id, folder_id), None)
+        index = self._open.get((mailbox_id, folder_id))
+        if index is not None:
+            index.gone = True
+            index.tell()
+
+    # one mailbox
+
+    def listen(self, mailbox_id: int, listener: Callable[[int], None]) -> None:
+        """Call ``listener(folder_id)`` after each change in the mailbox, whoever made it."""
+        watched = self._watched.get(mailbox_id)
+        if watched is None:
+            listeners: set[Callable[[int], None]] = set()
+
+            def wake(folder_id: int) -> None:
+                for one in tuple(listeners):
+                    one(folder_id)
+
+            watched = (self.store.notices.watch(mailbox_id, wake), listeners)
+            self._watched[mailbox_id] = watched
+        watched[1].add(listener)
+
+    def unlisten(self, mailbox_id: int, listener: Callable[[int], None]) -> None:
+        watched = self._watched.get(mailbox_id)
+        if watched is None:
+            return
+        if isinstance(listener, _Wake) and any(key[0] == mailbox_id for key in self._open):
+            return
+        watched[1].discard(listener)
+        if not watched[1]:
+            watched[0]()
+            del self._watched[mailbox_id]
+
+    def woken(self, mailbox_id: int, folder_id: int) -> None:
+        """The store says something changed: refresh what is open."""
+        if folder_id:
+            index = self._open.get((mailbox_id, folder_id))
+            found = [index] if index is not None else []
+        else:
+            found = [index for key, index in self._open.items() if key[0] == mailbox_id]
+        for index in found:
+            if index.loaded:
+                self.spawn(index)
+
+    def spawn(self, index: FolderIndex) -> None:
+        task = asyncio.get_running_loop().create_task(_quietly(index))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+
+class _Wake:
+    """Equal for one mailbox, so that a mailbox's open folders share one listener."""
+
+    __slots__ = ("indexes", "mailbox_id")
+
+    def __init__(self, indexes: Indexes, mailbox_id: int) -> None:
+        self.indexes = indexes
+        self.mailbox_id = mailbox_id
+
+    def __call__(self, folder_id: int) -> None:
+        self.indexes.woken(self.mailbox_id, folder_id)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Wake) and other.mailbox_id == self.mailbox_id
+
+    def __hash__(self) -> int:
+        return hash(("wake", self.mailbox_id))
+
+
+async def _quietly(index: FolderIndex) -> None:
+    try:
+        await index.refresh()
+    except NoSuchFolder:
+        index.gone = True
+        index.tell()
+    except StoreError as error:
+        log.info("imap.refresh_failed", error=type(error).__name__)

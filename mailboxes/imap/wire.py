@@ -1,0 +1,410 @@
+"""The socket side of an IMAP connection: lines and literals in, grouped writes out. Knows no command.
+
+:class:`Wire` is an :class:`asyncio.Protocol` between a transport and a :class:`Conversation` (the session). It bounds
+what it holds: a line of :data:`LONGEST_LINE`, literals the conversation allowed, one running command at a time, and no
+more input while that command runs. A command whose answer is in memory is read, answered and written inside
+``data_received``, in one write. After STARTTLS whatever was sent in clear is forgotten (RFC 3501 6.2.1, RFC 7457);
+after COMPRESS (RFC 4978) both ways are deflated and an inflated bomb meets the same line limit.
+Failure: a client that breaks a limit gets ``* BYE`` and is closed; it costs only itself.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import socket
+import zlib
+from collections.abc import Awaitable, Callable
+from typing import Any, Protocol
+
+import structlog
+
+LONGEST_LINE = 65536
+MOST_LITERALS = 200
+FLUSH_AT = 1 << 18  # bytes put before they are written although the command goes on
+_INFLATE_STEP = 1 << 16
+_ANNOUNCED = re.compile(rb"(~?)\{([0-9]{1,12})(\+?)\}\Z")
+_HTTP = re.compile(rb"(?:GET|POST|PUT|HEAD|DELETE|OPTIONS|CONNECT|TRACE|PATCH) \S* HTTP/|PRI \* HTTP/|\x16\x03")
+
+log = structlog.get_logger("imap")
+
+
+class Conversation(Protocol):
+    """What a wire needs of a session. ``command`` and ``line`` answer None when all is said, else what to await."""
+
+    def opened(self, wire: Wire) -> Awaitable[None] | None: ...
+
+    def literal(self, text: bytes, size: int, synchronous: bool) -> bytes | None:
+        """None to accept a literal announced after ``text``, else the reply that refuses it."""
+        ...
+
+    def reserve(self, size: int) -> Awaitable[None] | None:
+        """Make room for a large literal."""
+        ...
+
+    def release(self, size: int) -> None: ...
+
+    def command(self, text: bytes, literals: list[bytes]) -> Awaitable[None] | None: ...
+
+    def wants_line(self) -> bool:
+        """True while a line is an answer to ``+`` rather than a command (AUTHENTICATE, IDLE)."""
+        ...
+
+    def line(self, text: bytes) -> Awaitable[None] | None: ...
+
+    def closed(self) -> None: ...
+
+
+class Wire(asyncio.Protocol):
+    """One connection."""
+
+    __slots__ = (
+        "_announced",
+        "_buffer",
+        "_closing",
+        "_deflate",
+        "_drained",
+        "_fresh",
+        "_inflate",
+        "_left",
+        "_literal",
+        "_literals",
+        "_loop",
+        "_out",
+        "_out_size",
+        "_paused",
+        "_reading_paused",
+        "_reserved",
+        "_skip",
+        "_task",
+        "_text",
+        "_writable",
+        "born",
+        "conversation",
+        "heard",
+        "transport",
+    )
+
+    def __init__(self, conversation: Conversation, loop: asyncio.AbstractEventLoop) -> None:
+        self.conversation = conversation
+        self.transport: asyncio.Transport | None = None
+        self.heard = self.born = loop.time()
+        self._loop = loop
+        self._buffer = b""  # input not yet read
+        self._text = b""  # the command so far, up to its last literal
+        self._literals: list[bytes] = []
+        self._literal: bytearray | None = None  # being received
+        self._left = 0  # bytes of it still to come
+        self._skip = False  # the rest of this command is thrown away
+        self._reserved = 0
+        self._out: list[bytes] = []
+        self._out_size = 0
+        self._task: asyncio.Task[None] | None = None
+        self._writable = True
+        self._drained: asyncio.Future[None] | None = None
+        self._reading_paused = False
+        self._closing = False
+        self._fresh = True
+        self._inflate: Any = None
+        self._deflate: Any = None
+
+    # asyncio's side
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        first = self.transport is None
+        self.transport = transport
+        raw = transport.get_extra_info("socket")
+        if raw is not None and raw.family != socket.AF_UNIX:
+            raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        transport.set_write_buffer_limits(high=FLUSH_AT)
+        if first:
+            self._run(self.conversation.opened(self))
+            self.flush()
+
+    def connection_lost(self, _error: Exception | None) -> None:
+        self._closing = True
+        self._writable = True
+        if self._drained is not None and not self._drained.done():
+            self._drained.set_exception(ConnectionResetError())
+            self._drained.exception()
+        if self._task is not None:
+            self._task.cancel()
+        self._free()
+        self.conversation.closed()
+
+    def eof_received(self) -> bool:
+        return False
+
+    def pause_writing(self) -> None:
+        self._writable = False
+
+    def resume_writing(self) -> None:
+        self._writable = True
+        if self._drained is not None:
+            if not self._drained.done():
+                self._drained.set_result(None)
+            self._drained = None
+
+    def data_received(self, data: bytes) -> None:
+        self.heard = self._loop.time()
+        if self._inflate is not None:
+            self._inflated(data)
+        else:
+            self._received(data)
+        if self._out and self._task is None:
+            self.flush()
+
+    def _inflated(self, data: bytes) -> None:
+        try:
+            piece = self._inflate.decompress(data, _INFLATE_STEP)
+            self._received(piece)
+            while self._inflate.unconsumed_tail and not self._closing:
+                self._received(self._inflate.decompress(self._inflate.unconsumed_tail, _INFLATE_STEP))
+        except zlib.error:
+            self.bye(b"compressed data is damaged")
+
+    def _received(self, data: bytes) -> None:
+        if self._closing:
+            return
+        if self._left and self._task is None and not self._buffer:
+            data = self._fill(data)
+        self._buffer = self._buffer + data if self._buffer else data
+        self._pump()
+
+    # reading
+
+    def _fill(self, data: bytes) -> bytes:
+        """Give ``data`` to the literal being received; what is left over comes back."""
+        taken = data if len(data) <= self._left else data[: self._left]
+        self._left -= len(taken)
+        if self._literal is not None:
+            self._literal += taken
+        if not self._left:
+            if self._literal is not None:
+                self._literals.append(bytes(self._literal) if len(self._literal) < 65536 else self._literal)  # type: ignore[arg-type]
+            self._literal = None
+        return data[len(taken) :]
+
+    def _pump(self) -> None:
+        """Read as many commands as are complete, until one of them needs to wait."""
+        while self._buffer and self._task is None and not self._closing:
+            if self._left:
+                self._buffer = self._fill(self._buffer)
+                continue
+            end = self._buffer.find(b"\r\n")
+            if end < 0 or end > LONGEST_LINE:
+                if len(self._buffer) > LONGEST_LINE:
+                    self.bye(b"[LIMIT] line too long")
+                break
+            line = self._buffer[:end]
+            self._buffer = self._buffer[end + 2 :]
+            self._line(line)
+        self._throttle()
+
+    def _throttle(self) -> None:
+        full = self._task is not None and len(self._buffer) > LONGEST_LINE
+        if full and not self._reading_paused and self.transport is not None:
+            self._reading_paused = True
+            self.transport.pause_reading()
+        elif not full and self._reading_paused and self.transport is not None and not self._closing:
+            self._reading_paused = False
+            self.transport.resume_reading()
+
+    def _line(self, line: bytes) -> None:
+        if self._fresh:
+            self._fresh = False
+            if _HTTP.match(line):
+                self.close()
+                return
+        if not self._text and self.conversation.wants_line():
+            self._run(self.conversation.line(line))
+            return
+        text = self._text + line if self._text else line
+        if line.endswith(b"}"):
+            announced = _ANNOUNCED.search(line)
+            if announced:
+                self._announce(text, int(announced[2]), not announced[3])
+                return
+        skip, literals = self._skip, self._literals
+        self._text, self._literals, self._skip = b"", [], False
+        if skip:
+            self._free()
+        else:
+            self._run(self.conversation.command(text, literals))
+
+    def _announce(self, text: bytes, size: int, synchronous: bool) -> None:
+        """A literal follows: accept it, refuse it, or swallow it because the command was refused already."""
+        refusal = None
+        if not self._skip:
+            refusal = self.conversation.literal(text, size, synchronous)
+            if len(text) > LONGEST_LINE or len(self._literals) >= MOST_LITERALS:
+                self.bye(b"[LIMIT] command too long")
+                return
+        if refusal is not None:
+            self.put(refusal)
+            if synchronous:  # the client will not send it
+                self._text, self._literals = b"", []
+                self._free()
+                return
+            self._skip = True
+        if self._skip:
+            self._text, self._left, self._literal = b"", size, None
+            self._literals = []
+            if size > 1 << 31:
+                self.bye(b"[LIMIT] literal too large")
+            return
+        self._text = text + b"\r\n"
+        self._left = size
+        self._literal = bytearray() if size else None
+        if not size:
+            self._literals.append(b"")
+        if size > LONGEST_LINE:
+            self._reserved += size
+            self._run(self._make_room(size, synchronous))
+        elif synchronous:
+            self.put(b"+ OK\r\n")
+            self.flush()
+
+    async def _make_room(self, size: int, synchronous: bool) -> None:
+        waiting = self.conversation.reserve(size)
+        if waiting is not None:
+            await waiting
+        if synchronous:
+            self.put(b"+ OK\r\n")
+
+    def _free(self) -> None:
+        if self._reserved:
+            self.conversation.release(self._reserved)
+            self._reserved = 0
+
+    def _run(self, waiting: Awaitable[None] | None) -> None:
+        """Wait for a command that could not be answered at once; input rests meanwhile."""
+        if waiting is None:
+            if self._reserved and not self._text:
+                self._free()
+            return
+        self._task = self._loop.create_task(self._finish(waiting))
+
+    async def _finish(self, waiting: Awaitable[None]) -> None:
+        try:
+            await waiting
+        except (ConnectionError, asyncio.CancelledError):
+            self.close()
+            return
+        except Exception as error:  # noqa: BLE001 - one connection's fault must not reach another
+            log.error("imap.command_failed", error=type(error).__name__)
+            self.bye(b"[SERVERBUG] internal error")
+            return
+        finally:
+            self._task = None
+            if not self._text:
+                self._free()
+        self._pump()
+        if self._out and self._task is None:
+            self.flush()
+
+    # writing
+
+    def put(self, data: bytes) -> None:
+        """Add to the answer; it leaves with the group it belongs to."""
+        self._out.append(data)
+        self._out_size += len(data)
+
+    def flush(self) -> None:
+        """Write what was put, as one piece."""
+        if not self._out:
+            return
+        data = self._out[0] if len(self._out) == 1 else b"".join(self._out)
+        self._out.clear()
+        self._out_size = 0
+        if self.transport is None or self._closing:
+            return
+        if self._deflate is not None:
+            data = self._deflate.compress(data) + self._deflate.flush(zlib.Z_SYNC_FLUSH)
+        self.transport.write(data)
+
+    @property
+    def full(self) -> bool:
+        """True when a long answer should be drained before more is made."""
+        return self._out_size >= FLUSH_AT
+
+    async def drain(self) -> None:
+        """Write what was put, then wait until the client has read enough of it."""
+        self.flush()
+        if self._closing:
+            raise ConnectionResetError
+        if not self._writable:
+            self._drained = self._loop.create_future()
+            await self._drained
+        else:
+            await asyncio.sleep(0)
+
+    # changes of layer
+
+    def start_tls(self, context: Any, secured: Callable[[asyncio.Transport], None]) -> Awaitable[None]:
+        """Forget what came in clear, say what was put, then handshake; ``secured`` hears of the new transport."""
+        return self._start_tls(context, secured)
+
+    async def _start_tls(self, context: Any, secured: Callable[[asyncio.Transport], None]) -> None:
+        self._buffer = b""
+        self.flush()
+        assert self.transport is not None
+        try:
+            transport = await self._loop.start_tls(
+                self.transport, self, context, server_side=True, ssl_handshake_timeout=30
+            )
+        except (TimeoutError, OSError) as error:
+            raise ConnectionResetError from error
+        if transport is None:
+            raise ConnectionResetError
+        self._buffer = b""
+        self.transport = transport
+        transport.set_write_buffer_limits(high=FLUSH_AT)
+        secured(transport)
+
+    @property
+    def compressed(self) -> bool:
+        return self._deflate is not None
+
+    def compress(self) -> None:
+        """From the next byte on, both ways are raw deflate streams (RFC 4978)."""
+        self.flush()
+        rest, self._buffer = self._buffer, b""
+        self._inflate = zlib.decompressobj(-15)
+        # 2**13 of window and memory level 5: 24 KiB per connection for most of the gain.
+        self._deflate = zlib.compressobj(6, zlib.DEFLATED, -13, 5)
+        if rest:
+            self._loop.call_soon(self.data_received, rest)
+
+    # ending
+
+    @property
+    def writable(self) -> bool:
+        """False while the client does not read what was written."""
+        return self._writable
+
+    @property
+    def busy(self) -> bool:
+        return self._task is not None
+
+    @property
+    def closing(self) -> bool:
+        return self._closing
+
+    def bye(self, reason: bytes) -> None:
+        """Say ``* BYE`` and close."""
+        self.put(b"* BYE " + reason + b"\r\n")
+        self.close()
+
+    def close(self) -> None:
+        self.flush()
+        self._closing = True
+        if self.transport is not None:
+            self.transport.close()
+
+    def abort(self) -> None:
+        """Close without waiting for the client to read."""
+        self._closing = True
+        if self.transport is not None:
+            self.transport.abort()
