@@ -44,6 +44,7 @@ ADDRESS_OCTETS = 254  # a path is 256 octets with its brackets
 LIST_OCTETS = 256 * 1024
 LIST_ADDRESSES = 1000
 COMMENT_DEPTH = 50
+ELEMENT_WORDS = 200  # of one display name
 
 _ATEXT = rb"\-A-Za-z0-9!#$%&'*+/=?^_`{|}~"
 _DOT_ATOM = rb"[A-Za-z0-9#$&'*+/=?^_`{|}~-]++(?:\.[A-Za-z0-9#$&'*+/=?^_`{|}~-]++)*+"  # without % and !
@@ -336,7 +337,12 @@ class _Reader:
     def _word(self, kind: str, text: bytes) -> None:
         if self._angle == "closed":
             raise AddressError("syntax")
-        (self._spec if self._angle else self._tokens).append(_Token(kind, text, self._gap))
+        target = self._spec if self._angle else self._tokens
+        if kind == "@" and any(token.kind == "@" for token in target):
+            raise AddressError("two_at")
+        if len(target) == ELEMENT_WORDS:
+            raise AddressError("too_long")
+        target.append(_Token(kind, text, self._gap))
         self._gap = False
         self._comment = b""  # only a comment that ends the element names its owner
 
