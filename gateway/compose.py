@@ -24,7 +24,6 @@ import mailboxes.tables  # noqa: F401 - the four modules register their tables b
 from gateway import migrations
 from gateway.record.journal import Journal
 from gateway.settings import Config
-from mailboxes.accounts import AccountRules, Accounts
 from mailboxes.blobs import Blobs, FileBlobs, S3Blobs
 from mailboxes.commit import Committer, Reading
 from mailboxes.engine import Database, open_database
@@ -37,13 +36,9 @@ from mailboxes.keys import (
     master_key_from_file,
 )
 from mailboxes.notices import LocalNotices, open_notices
-from mailboxes.passwords import Passwords
 from mailboxes.provision import next_instance
-from mailboxes.register import Register
 from mailboxes.seal import FRAME, BodyIds, Sealer
-from mailboxes.sessions import Sessions
 from mailboxes.sqlstore import SqlStore
-from mailboxes.vault import StoreVault
 
 POOL_THREADS = 4
 """Threads for what is too heavy for the event loop: large messages, blobs, bulk decryption."""
@@ -173,47 +168,3 @@ def blob_store(config: Config, pool: ThreadPoolExecutor) -> Blobs:
     if config.store.s3_endpoint.startswith("http://"):
         options["client_options"] = {"allow_http": True}
     return S3Blobs(S3Store(bucket, **options), prefix.rstrip("/") or "bodies")
-
-
-def account_rules(config: Config) -> AccountRules:
-    """The operator's choices about people and mailboxes."""
-    chosen = config.accounts
-    return AccountRules(
-        domains=config.operator.domains,
-        test_mode=config.operator.test_mode,
-        check_identifiers=chosen.check_rpps,
-        password_bits=chosen.password_bits,
-        quota=chosen.quota,
-        devices=chosen.devices,
-        device_lifetime=chosen.device_lifetime,
-        session_lifetime=chosen.session_lifetime,
-        failures=chosen.failures,
-        failures_per_ip=chosen.failures_per_ip,
-        lock=chosen.lock,
-        login_cache=chosen.login_cache,
-    )
-
-
-def passwords_of(config: Config) -> Passwords:
-    """Argon2id as configured."""
-    chosen = config.accounts
-    return Passwords(chosen.argon2_memory, chosen.argon2_passes, chosen.argon2_lanes)
-
-
-def vault_of(opened: Storage) -> StoreVault:
-    return StoreVault(opened.master, opened.keyring)
-
-
-def accounts_of(opened: Storage) -> Accounts:
-    """Operations on people."""
-    return Accounts(account_rules(opened.config), vault_of(opened), passwords_of(opened.config))
-
-
-def register_of(opened: Storage) -> Register:
-    """Operations on mailboxes."""
-    return Register(account_rules(opened.config), vault_of(opened))
-
-
-def sessions_of(opened: Storage) -> Sessions:
-    """Strong sessions of the command line."""
-    return Sessions(account_rules(opened.config), vault_of(opened), passwords_of(opened.config))

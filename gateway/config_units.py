@@ -35,7 +35,7 @@ _LABEL = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?", re.ASCII)
 class Unreadable(ValueError):
     """A value cannot be read: the sentence's name and its parameters."""
 
-    def __init__(self, sentence: str, **parameters: object) -> None:
+    def __init__(self, sentence: str, /, **parameters: object) -> None:
         super().__init__(sentence)
         self.sentence = sentence
         self.parameters = {name: str(value) for name, value in parameters.items()}

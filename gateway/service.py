@@ -45,15 +45,13 @@ from gateway.scan import Clamd, NoScanner, Scanner
 from gateway.settings import Config, SmtpDoor
 from gateway.smtp import tls
 from gateway.smtp.budget import Budget
-from gateway.smtp.chain import PathReader
 from gateway.smtp.edge import Doorway
 from gateway.smtp.limits import Gate, Limits, Rate
 from gateway.smtp.outbound import Patience
 from gateway.smtp.resolver import Dns, Routed, Target
-from gateway.smtp.revocation import RevocationLists
 from gateway.smtp.server import SmtpServer, serve_inbound, serve_submission
 from gateway.standing import RegisterStandings
-from gateway.trust_space import TrustSpace, anchors, certificates
+from gateway.trust_space import TrustSpace, anchors
 from mailboxes.anatomy import Limits as AnatomyLimits
 from mailboxes.imap.content import Cache
 from mailboxes.imap.ports import Limits as ImapLimits
@@ -122,11 +120,7 @@ class Service:
         self._storage = opened
         opened.notices.start()
         self._space = TrustSpace(config, opened.committer, opened.clock, self._trust_changed)
-        self._revocations = RevocationLists.of(config, opened.clock)
-        await self._revocations.refresh()
-        self._space.look()
-        await self._space.refresh()
-        self._reader = self._path_reader()
+        await self._space.open()
         self._authenticator = people.authenticator(opened)
         self._boxes = people.mailboxes(opened)
         self._budget = Budget(max(config.limits.bytes_in_flight // HEAD_ROOM, config.limits.message_size))
@@ -141,7 +135,6 @@ class Service:
         if "imap" in self.roles:
             await self._open_imap(opened)
         self._spawn(self._space.run)
-        self._spawn(self._revocations.run)
         self._spawn(self._recheck)
         self._spawn(self._anchor)
         if "courier" in self.roles:
@@ -159,18 +152,14 @@ class Service:
 
     # parts
 
-    def _path_reader(self) -> PathReader:
-        own = self.config.trust
-        return PathReader(certificates(anchors(self.config)), certificates(own.intermediates), self._revocations)
-
     def _now(self) -> datetime:
         return datetime.fromtimestamp(time.time(), UTC)
 
     def _facts(self, tls_object: Any) -> CertificateFacts | None:
-        return tls.peer_facts(tls_object, self._reader, self._now())
+        return tls.peer_facts(tls_object, self._space.reader, self._now())
 
     def _der_facts(self, der: bytes) -> CertificateFacts | None:
-        return self._reader.facts((der,), self._now())
+        return self._space.reader.facts((der,), self._now())
 
     def _make_intake(self, opened: Storage) -> Intake:
         assert self._courier is not None
@@ -201,7 +190,7 @@ class Service:
             self._space.trusted,
             lambda: self._space.settings,
             lambda: self._client_context,
-            lambda: self._reader,
+            lambda: self._space.reader,
             self._now,
         )
         self._partners = Partners(resolver(config), guard, config.operator.hostname, time.monotonic, patience(config))
@@ -386,12 +375,10 @@ class Service:
         waiting = [change.key for change in changes(self.config, config) if change.restart]
         self.config = config
         self._space.reload(config)
-        self._revocations.reload(config)
-        self._reader = self._path_reader()
         self._intake.settings = intake_settings(config, self._space)
         self._reload_certificates()
         self._apply_limits(config)
-        await self._space.refresh()
+        await self._space.open()
         if waiting:
             log.warning("reload_needs_restart", keys=waiting)
         await self._record(Event(Kind.RELOADED, detail={"outcome": "done", "reason": " ".join(waiting)}))

@@ -23,6 +23,8 @@ from directory.trustlist_fetch import Fetch, WebFetch, refresh
 from directory.trustlist_history import History, ListSettings, ageing
 from directory.trustlist_versions import FileVersions
 from gateway.settings import Config
+from gateway.smtp.chain import PathReader
+from gateway.smtp.revocation import FolderCache, RevocationLists
 from mailboxes.commit import Committer
 from policies.certificate import CertificateSettings, WhenUnknown
 from policies.events import Event
@@ -92,6 +94,15 @@ class TrustSpace:
             ),
         )
         self._fetch: Fetch = WebFetch(own.list_anchors or anchors(config))
+        authorities = [*certificates(anchors(config)), *certificates(own.intermediates)]
+        self._revocations = RevocationLists(
+            own.crls,
+            authorities,
+            WebFetch(anchors(config)),
+            FolderCache(self._folder / "crl"),
+            grace=timedelta(seconds=own.crl_grace),
+        )
+        self.reader = PathReader(certificates(anchors(config)), certificates(own.intermediates), self._revocations)
 
     def trusted(self) -> TrustList | None:
         """The list in force, at most :data:`LOOK_EVERY` seconds old."""
@@ -106,6 +117,13 @@ class TrustSpace:
         before, self._seen = self._seen, self._history.current()
         if before != self._seen:
             self._changed()
+
+    async def open(self) -> None:
+        """At start and after a reload: what is kept on disk first, then the sources."""
+        await self._record(self._revocations.load_cached(self.now))
+        await self._record(await self._revocations.refresh(self.now))
+        self.look()
+        await self.refresh()
 
     async def refresh(self) -> None:
         """Fetch once, unless another process is at it, and record what came of it."""
@@ -137,15 +155,20 @@ class TrustSpace:
     async def run(self) -> None:
         """Look often, fetch rarely, for ever."""
         loop = asyncio.get_running_loop()
-        due = loop.time() + self._config.trust.refresh
+        list_due = loop.time() + self._config.trust.refresh
+        crl_due = loop.time() + self._config.trust.crl_refresh
         while True:
             await asyncio.sleep(LOOK_EVERY)
             try:
                 self.look()
                 await self.age()
-                if loop.time() >= due:
-                    due = loop.time() + self._config.trust.refresh
+                await self._record(await self._revocations.refresh_changed(self.now))
+                if loop.time() >= list_due:
+                    list_due = loop.time() + self._config.trust.refresh
                     await self.refresh()
+                if loop.time() >= crl_due:
+                    crl_due = loop.time() + self._config.trust.crl_refresh
+                    await self._record(await self._revocations.refresh(self.now))
             except Exception as problem:  # noqa: BLE001 - the clock of the list must go on; the list ages meanwhile
                 log.error("trust_watch_failed", error=type(problem).__name__, detail=str(problem)[:200])
 

@@ -18,7 +18,8 @@ from typing import Any
 import pyotp
 
 from gateway.admin.pki import Card, Pki, organisation_name, rsa_key
-from gateway.compose import Storage, account_rules, accounts_of, register_of, sessions_of
+from gateway.compose import Storage
+from gateway.people import People, people
 from mailboxes import devices
 from mailboxes.accounts import NewAccount
 from mailboxes.naming import display_name
@@ -91,11 +92,15 @@ class Admission:
     cast: Cast
     secrets: dict[str, dict[str, str]] = field(default_factory=dict)
 
+    @property
+    def people(self) -> People:
+        return people(self.storage, self.storage.master)
+
     def admit(self, load_mailboxes: int = 0) -> list[dict[str, Any]]:
         """The ``mailboxes`` of the ready file: address, type, login and the secrets that apply."""
-        people = {person.login: person for person in self.cast.people}
-        sessions = {login: self._person(person) for login, person in people.items()}
-        found = [self._box(box, people, sessions) for box in self.cast.boxes]
+        persons = {person.login: person for person in self.cast.people}
+        sessions = {login: self._person(person) for login, person in persons.items()}
+        found = [self._box(box, persons, sessions) for box in self.cast.boxes]
         if load_mailboxes:
             person = Person("charge", "Essai", "Charge")
             session = self._person(person)
@@ -104,7 +109,7 @@ class Admission:
         return found
 
     def _person(self, person: Person) -> StrongSession:
-        accounts = accounts_of(self.storage)
+        accounts = self.people.accounts
         run = self.storage.committer.run_sync
         password = secrets.token_urlsafe(18) + "-aA1"
         new = NewAccount(person.login, person.family, person.given, f"ESSAI-{person.login}", person.title, "", "space")
@@ -114,15 +119,15 @@ class Admission:
         self.secrets[person.login] = {"password": password, "totp_secret": secret}
         code = pyotp.TOTP(secret).at(int(time.time()))
         given = Credential(person.login, password, code, "space")
-        return sessions_of(self.storage).open(self.storage.committer, given)[1]
+        return self.people.sessions.open(self.storage.committer, given)[1]
 
-    def _box(self, box: Box, people: dict[str, Person], sessions: dict[str, StrongSession]) -> dict[str, Any]:
+    def _box(self, box: Box, persons: dict[str, Person], sessions: dict[str, StrongSession]) -> dict[str, Any]:
         address = f"{box.local}@{self.domain}"
         self._open(box, address)
         said: dict[str, Any] = {"address": address, "type": box.type.value, "login": address}
         if box.type is BalType.APP:
             return said | self._card(box, address)
-        owner = people[box.people[0]]
+        owner = persons[box.people[0]]
         said["account"] = owner.login
         said["display"] = self._display(box, owner)
         said |= self.secrets[owner.login]
@@ -134,7 +139,7 @@ class Admission:
         return said
 
     def _open(self, box: Box, address: str) -> None:
-        register, run = register_of(self.storage), self.storage.committer.run_sync
+        register, run = self.people.register, self.storage.committer.run_sync
         owned = box.type in (BalType.PER, BalType.CAB)
         attributes = {"service": box.service} if box.type in (BalType.ORG, BalType.APP) else {}
         if box.type is not BalType.PER:
@@ -156,7 +161,7 @@ class Admission:
         return display_name(entity=box.service)
 
     def _device(self, address: str, session: StrongSession) -> str:
-        rules = account_rules(self.storage.config)
+        rules = self.people.rules
         created = self.storage.committer.run_sync(
             lambda unit: devices.create(unit, rules, session, address, "Programme de messagerie")
         )
@@ -168,7 +173,7 @@ class Admission:
         name = organisation_name(address, box.service, self.cast.structure.removeprefix("3"))
         certificate = self.pki.authority.issue(name, key, datetime.now(UTC))
         card: Card = self.pki.card(f"{self.domain.partition('.')[0]}_{box.local}", certificate, key)
-        register = register_of(self.storage)
+        register = self.people.register
         subject = certificate.subject.rfc4514_string()
         self.storage.committer.run_sync(lambda unit: register.bind(unit, address, subject, ACTOR))
         return {"client_cert": str(card.certificate), "client_key": str(card.key)}

@@ -21,9 +21,7 @@ def literal(value: Value) -> str:
     return json.dumps(list(value), ensure_ascii=False)
 
 
-def derive(
-    shipped: str, values: Mapping[tuple[str, str], Value], routes: Sequence[Mapping[str, Value]] = ()
-) -> str:
+def derive(shipped: str, values: Mapping[tuple[str, str], Value], routes: Sequence[Mapping[str, Value]] = ()) -> str:
     """The shipped text with ``values`` by (section, key), and ``[[routes]]`` tables after it."""
     wanted = dict(values)
     section = ""

@@ -34,7 +34,7 @@ class Console:
         """Read and check the configuration. Raises ConfigError."""
         return load(self.config_path)
 
-    def say(self, name: str, **parameters: object) -> str:
+    def say(self, name: str, /, **parameters: object) -> str:
         """A sentence of the console's catalogue in the language asked for."""
         return say(name, self.language, **parameters)
 

@@ -19,7 +19,7 @@ DONE, REFUSED, USAGE, UNAVAILABLE = 0, 1, 2, 3
 class Said(Exception):
     """An answer of the command line itself: a sentence of the console's catalogue and an exit code."""
 
-    def __init__(self, sentence: str, code: int = REFUSED, **parameters: object) -> None:
+    def __init__(self, sentence: str, code: int = REFUSED, /, **parameters: object) -> None:
         super().__init__(sentence)
         self.sentence = sentence
         self.code = code

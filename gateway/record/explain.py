@@ -74,7 +74,8 @@ class Explanation:
                 for reason in self.reasons
             ],
             "steps": [
-                {"at": step.at, "what": step.what, "recipient": step.recipient, **dict(step.facts)} for step in self.steps
+                {"at": step.at, "what": step.what, "recipient": step.recipient, **dict(step.facts)}
+                for step in self.steps
             ],
         }
 

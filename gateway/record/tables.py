@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from mailboxes.schema import metadata
 from sqlalchemy import BigInteger, Column, Index, Integer, LargeBinary, String, Table, Text
+
+from mailboxes.schema import metadata
 
 journal = Table(
     "journal",

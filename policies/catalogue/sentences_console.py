@@ -393,6 +393,9 @@ CONFIG: Mapping[str, Sentence] = {
         "Donnez trust.crls ou trust.ocsp = true.",
         "Give trust.crls or trust.ocsp = true.",
     ),
+    "cli.unknown_role": _s(
+        "rôle inconnu : {role}", "unknown role: {role}", "Rôles : {roles}.", "Roles: {roles}."
+    ),
     "serve.no_master_key": _s(
         "aucune clé maîtresse",
         "no master key",
@@ -475,12 +478,12 @@ CLI: Mapping[str, Sentence] = {
 SENTENCES: dict[str, Sentence] = {**CONFIG, **HELP, **CLI}
 
 
-def say(name: str, language: Language, **parameters: object) -> str:
+def say(name: str, language: Language, /, **parameters: object) -> str:
     """The sentence called ``name``, filled. Raises :class:`CatalogueError` for an unknown name or parameter."""
     return _fill(name, _of(name).fr if language == "fr" else _of(name).en, parameters)
 
 
-def remedy(name: str, language: Language, **parameters: object) -> str:
+def remedy(name: str, language: Language, /, **parameters: object) -> str:
     """What to do about it; empty when nothing."""
     return _fill(name, _of(name).remedy_fr if language == "fr" else _of(name).remedy_en, parameters)
 

@@ -1,0 +1,119 @@
+"""Serve: open the doors, carry the queue, answer mail programs, until told to stop."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import signal
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from gateway.cli.context import here
+from gateway.cli.errors import UNAVAILABLE, USAGE, Said
+from gateway.cli.language import tr
+
+if TYPE_CHECKING:
+    from gateway.service import Service
+    from gateway.settings import Config
+
+Role = Annotated[
+    list[str] | None,
+    typer.Option("--role", help=tr("Rôle(s) de ce processus.", "Role(s) of this process.")),
+]
+Workers = Annotated[
+    int,
+    typer.Option(
+        "--workers", min=0, help=tr("Nombre de processus (0 : configuration).", "Processes (0: configuration).")
+    ),
+]
+ReadyFile = Annotated[
+    Path | None,
+    typer.Option("--ready-file", help=tr("Fichier écrit quand tout répond.", "File written once everything answers.")),
+]
+Worker = Annotated[int, typer.Option("--worker", hidden=True)]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command("serve", help=tr("Servir jusqu’à SIGTERM.", "Serve until SIGTERM."))(serve)
+
+
+def serve(
+    ctx: typer.Context, role: Role = None, workers: Workers = 0, ready_file: ReadyFile = None, worker: Worker = -1
+) -> None:
+    from gateway.log import set_up
+    from gateway.settings import ROLES
+
+    console = here(ctx)
+    config = console.config()
+    roles = tuple(role or config.service.roles)
+    unknown = [name for name in roles if name not in ROLES]
+    if unknown:
+        raise Said("cli.unknown_role", USAGE, role=unknown[0], roles=", ".join(ROLES))
+    set_up(config.log.level, config.log.format)
+    count = workers or config.service.workers
+    if worker < 0 and count > 1:
+        raise typer.Exit(_supervise(console.config_path, roles, count, ready_file))
+    raise typer.Exit(asyncio.run(_one(config, console.config_path, roles, worker >= 0, ready_file)))
+
+
+def _supervise(config_path: Path, roles: tuple[str, ...], count: int, ready_file: Path | None) -> int:
+    from gateway.supervisor import Supervisor
+
+    command = [sys.executable, "-m", "gateway.cli", "--config", str(config_path), "serve"]
+    for name in roles:
+        command += ["--role", name]
+    return asyncio.run(Supervisor(command, count, ready_file).run())
+
+
+async def _one(
+    config: Config, config_path: Path, roles: tuple[str, ...], shared_ports: bool, ready_file: Path | None
+) -> int:
+    """This very process serves."""
+    import structlog
+
+    from gateway.service import Service
+    from gateway.smtp.tls import BadIdentity
+
+    log = structlog.get_logger("service")
+    service = Service(config, roles, shared_ports=shared_ports)
+    try:
+        await service.start()
+    except (OSError, ValueError) as problem:
+        reason = problem.args[0] if isinstance(problem, BadIdentity) else problem
+        log.error("not_started", error=type(problem).__name__, reason=str(reason))
+        return UNAVAILABLE
+    stopping = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stopping.set)
+    reloads: set[asyncio.Task[bool]] = set()
+    loop.add_signal_handler(signal.SIGHUP, lambda: _reload(service, config_path, reloads))
+    _announce(service.ports, shared_ports, ready_file)
+    await stopping.wait()
+    log.info("stopping")
+    await service.stop()
+    return 0
+
+
+def _reload(service: Service, config_path: Path, reloads: set[asyncio.Task[bool]]) -> None:
+    task = asyncio.get_running_loop().create_task(service.reload(config_path))
+    reloads.add(task)
+    task.add_done_callback(reloads.discard)
+
+
+def _announce(ports: dict[str, Any], shared_ports: bool, ready_file: Path | None) -> None:
+    """Tell the supervisor (on standard output) or whoever waits for the file."""
+    import os
+
+    from gateway.supervisor import write_atomically
+
+    said = {"ready": True, "pid": os.getpid(), "doors": ports}
+    if shared_ports:
+        sys.stdout.write(json.dumps(said) + "\n")
+        sys.stdout.flush()
+    if ready_file is not None:
+        write_atomically(ready_file, json.dumps(said))

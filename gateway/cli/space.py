@@ -1,0 +1,171 @@
+"""A trust space in a box: two operators on this machine, with a test authority, to try and to test."""
+
+from __future__ import annotations
+
+import signal
+import ssl
+import threading
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from gateway.cli import output
+from gateway.cli.errors import UNAVAILABLE
+from gateway.cli.language import tr
+
+if TYPE_CHECKING:
+    from gateway.admin.space import Space
+
+Dir = Annotated[Path, typer.Option("--dir", help=tr("Dossier de l’espace d’essai.", "Folder of the test space."))]
+Ready = Annotated[
+    Path | None,
+    typer.Option(
+        "--ready-file", help=tr("Fichier JSON écrit quand tout répond.", "JSON file written once everything answers.")
+    ),
+]
+Partners = Annotated[
+    list[str] | None,
+    typer.Option("--partner", help=tr("Opérateur tiers : DOMAINE=HÔTE:PORT.", "Third operator: DOMAIN=HOST:PORT.")),
+]
+Load = Annotated[
+    int,
+    typer.Option(
+        "--load-mailboxes",
+        min=0,
+        help=tr("Boîtes user0… en plus, pour un essai de charge.", "More mailboxes user0…, for a load test."),
+    ),
+]
+Demo = Annotated[
+    bool, typer.Option("--demo", help=tr("Montrer un premier échange A → B → A.", "Show a first exchange A → B → A."))
+]
+Set = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set",
+        help=tr("Réglage des deux opérateurs : section.clé=valeur.", "Setting of both operators: section.key=value."),
+    ),
+]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command("space", help=tr("Démarrer un espace de confiance d’essai.", "Start a test trust space."))(space)
+
+
+def space(
+    ctx: typer.Context,
+    directory: Dir = Path("run"),
+    ready_file: Ready = None,
+    partner: Partners = None,
+    load_mailboxes: Load = 0,
+    demo: Demo = False,
+    set_: Set = None,
+) -> None:
+    from gateway.admin.space import Space, SpaceFailed
+    from gateway.admin.space import partner as read_partner
+
+    try:
+        partners = [read_partner(text) for text in partner or ()]
+        settings = dict(_setting(text) for text in set_ or ())
+        built = Space(
+            directory,
+            partners=partners,
+            settings=settings,
+            load_mailboxes=load_mailboxes,
+            say=lambda text: _step("·", text),
+        )
+        built.build()
+        built.start()
+    except SpaceFailed as problem:
+        output.line(f"caducee: {problem}")
+        raise typer.Exit(UNAVAILABLE) from None
+    raise typer.Exit(_keep(built, ready_file, demo))
+
+
+def _keep(built: Space, ready_file: Path | None, demo: bool) -> int:
+    """Serve until SIGTERM or SIGINT; an operator that dies by itself ends the space with a failure."""
+    stopping = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stopping.set())
+    code = 0
+    try:
+        if ready_file is not None:
+            built.write_ready(ready_file)
+        if demo:
+            _show_exchange(built)
+            _show_connection(built.facts())
+        while not stopping.wait(0.5):
+            dead = built.dead()
+            if dead is not None:
+                output.line(f"caducee: {dead.operator.domain}: {tr('arrêté', 'ended')}, {dead.log}")
+                code = UNAVAILABLE
+                break
+    finally:
+        built.stop()
+    return code
+
+
+def _setting(text: str) -> tuple[tuple[str, str], Any]:
+    """``section.key=value`` as a configuration value: TOML where it is TOML, text otherwise."""
+    import tomllib
+
+    from gateway.admin.space import SpaceFailed
+
+    name, equals, value = text.partition("=")
+    section, dot, key = name.partition(".")
+    if not equals or not dot:
+        raise SpaceFailed(f"a setting is section.key=value, not {text!r}")
+    try:
+        return (section, key), tomllib.loads(f"v = {value}")["v"]
+    except tomllib.TOMLDecodeError:
+        return (section, key), value
+
+
+def _step(mark: str, text: str) -> None:
+    from rich.console import Console
+
+    Console(highlight=False).print(f" [bold cyan]{mark}[/] {text}")
+
+
+def _show_exchange(built: Space) -> None:
+    """Two operators, one message each way, one refusal: by ordinary mail libraries, against the running doors."""
+    from rich.console import Console
+    from rich.panel import Panel
+
+    from gateway.admin.exchange import correspondent, exchange
+
+    facts = built.facts()
+    first, second = facts["operators"]
+    trust = ssl.create_default_context(cafile=facts["pki"]["ca"])
+    console = Console(highlight=False)
+    console.print(Panel.fit(tr("Premier échange", "First exchange"), style="bold green"))
+    ends = [correspondent(operator, operator["mailboxes"][0]) for operator in (first, second)]
+    exchange(
+        ends[0], ends[1], trust, lambda title, detail: console.print(f" [bold green]✓[/] {title}\n   [dim]{detail}[/]")
+    )
+
+
+def _show_connection(facts: dict[str, Any]) -> None:
+    """What to type into Thunderbird."""
+    from rich.console import Console
+    from rich.table import Table
+
+    operator = facts["operators"][0]
+    box = operator["mailboxes"][0]
+    shown = Table(title=tr("Relier Thunderbird", "Connect Thunderbird"), box=None, pad_edge=False, show_header=False)
+    shown.add_column(style="bold")
+    shown.add_column(overflow="fold")
+    shown.add_row(tr("Adresse", "Address"), box["address"])
+    shown.add_row("IMAP", f"{operator['imaps']['host']}  port {operator['imaps']['port']}  SSL/TLS")
+    shown.add_row("SMTP", f"{operator['submissions']['host']}  port {operator['submissions']['port']}  SSL/TLS")
+    shown.add_row(tr("Identifiant", "User name"), box["login"])
+    shown.add_row(tr("Mot de passe", "Password"), box["device_password"])
+    shown.add_row(tr("Autorité à importer", "Authority to import"), facts["pki"]["ca"])
+    shown.add_row(tr("Administrer", "Administer"), f"caducee --config {operator['config']} mailbox list")
+    console = Console(highlight=False)
+    console.print()
+    console.print(shown)
+    console.print(
+        tr("\nLes deux opérateurs servent ; Ctrl-C pour arrêter.", "\nBoth operators are serving; Ctrl-C to stop.")
+    )
