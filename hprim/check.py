@@ -175,9 +175,9 @@ def _read_text(part: Part, place: Place, g: _Gathered) -> None:
 
 def _declared_charset(part: Part, place: Place, g: _Gathered) -> None:
     """ECO.2.2.3 asks for UTF-8 text parts; Apicrypt users still send ISO-8859-1, which is right there."""
-    if part.is_body and part.charset and g.findings.profile.channel == "mssante" and not part.data.isascii():
-        if known(part.charset) != "utf-8":
-            g.findings.add("MSS-112", place, charset=mask(part.charset, 30))
+    utf8 = not part.charset or part.data.isascii() or known(part.charset) == "utf-8"
+    if part.is_body and not utf8 and g.findings.profile.channel == "mssante":
+        g.findings.add("MSS-112", place, charset=mask(part.charset, 30))
 
 
 def _keep_text(text: header.Text, part: Part, place: Place, g: _Gathered, *, sure: bool) -> bool:
