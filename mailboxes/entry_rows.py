@@ -102,7 +102,7 @@ def add(cursor: Any, folder: FolderRow, messages: Sequence[New]) -> tuple[Folder
         uidnext=folder.uidnext + len(messages),
         modseq=modseq,
         messages=folder.messages + len(messages),
-        unseen=folder.unseen + _unseen(messages),
+        unseen=folder.unseen + unseen(messages),
         bytes=folder.bytes + sum(message.size for message in messages),
     )
     return count(cursor, folder, now), uids
@@ -117,7 +117,7 @@ def remove(cursor: Any, folder: FolderRow, entries: Sequence[Entry]) -> FolderRo
     now = folder._replace(
         modseq=modseq,
         messages=folder.messages - len(entries),
-        unseen=folder.unseen - _unseen(entries),
+        unseen=folder.unseen - unseen(entries),
         bytes=folder.bytes - sum(one.size for one in entries),
     )
     return count(cursor, folder, now)
@@ -141,25 +141,26 @@ def set_flags(
     after: list[Entry] = []
     altered: list[Entry] = []
     refused: list[int] = []
-    unseen = 0
+    came_unseen = 0
     for one in entries:
         if limit is not None and one.modseq > limit:
             refused.append(one.uid)
             continue
         new = flagging.change(one.flags, change.operation, change.flags)
         if new != one.flags:
-            unseen += flagging.has(one.flags, flagging.SEEN) - flagging.has(new, flagging.SEEN)
+            came_unseen += flagging.has(one.flags, flagging.SEEN) - flagging.has(new, flagging.SEEN)
             one = one._replace(flags=new, modseq=modseq)
             altered.append(one)
         after.append(one)
     if altered:
         place = (folder.mailbox_id, folder.id)
         _FLAG.many(cursor, [(one.flags, modseq, *place, one.uid) for one in altered])
-        folder = count(cursor, folder, folder._replace(modseq=modseq, unseen=folder.unseen + unseen))
+        folder = count(cursor, folder, folder._replace(modseq=modseq, unseen=folder.unseen + came_unseen))
     return folder, after, refused
 
 
-def _unseen(messages: Sequence[New] | Sequence[Entry]) -> int:
+def unseen(messages: Sequence[New] | Sequence[Entry]) -> int:
+    """How many are not ``\\Seen``."""
     return sum(not flagging.has(message.flags, flagging.SEEN) for message in messages)
 
 

@@ -117,7 +117,7 @@ class SqlStore:
 
     def release_body(self, unit: Unit, body_id: int, count: int = 1) -> None:
         """``count`` references fewer (0: delete it if nothing needs it); at none the body goes."""
-        self._drop(unit, {body_id: count})
+        self.drop(unit, {body_id: count})
 
     def provision(self, unit: Unit, mailbox_id: int, quota: int) -> None:
         """Key and default folders of a new mailbox; ``quota`` in bytes, 0 = none."""
@@ -134,7 +134,8 @@ class SqlStore:
         """Remove what is left of a mailbox after :meth:`destroy_key`."""
         self._delete_blobs(unit, provision.erase(unit, mailbox_id))
 
-    def _drop(self, unit: Unit, counts: Mapping[int, int]) -> None:
+    def drop(self, unit: Unit, counts: Mapping[int, int]) -> None:
+        """That many references fewer for each body; those nobody needs go, their blobs after the commit."""
         self._delete_blobs(unit, body_rows.release(unit.cursor, counts))
 
     def _delete_blobs(self, unit: Unit, references: Sequence[str]) -> None:
@@ -200,7 +201,7 @@ class SqlStore:
             entries = entry_rows.read_all(unit.cursor, mailbox_id, folder_id)
             entry_rows.clear(unit.cursor, folder)
             folder_rows.delete(unit.cursor, mailbox_id, folder_id)
-            self._drop(unit, Counter(entry.body_id for entry in entries))
+            self.drop(unit, Counter(entry.body_id for entry in entries))
             unit.touched(mailbox_id, 0)
             unit.touched(mailbox_id, folder_id)
 
@@ -289,6 +290,10 @@ class SqlStore:
             return self._reader(raw(connection).cursor(), data_key, body_id)
 
         return await self._guarded(self.reading.run(read))
+
+    async def reader(self, data_key: bytes, body_id: int) -> BodyReader:
+        """A body by its own key."""
+        return await self._read(lambda cursor: self._reader(cursor, data_key, body_id))
 
     def _reader(self, cursor: Any, data_key: bytes, body_id: int) -> BodyReader:
         row = _BODY(cursor, body_id).fetchone()
@@ -402,7 +407,7 @@ class SqlStore:
         entries = entry_rows.read_some(unit.cursor, folder.mailbox_id, folder.id, uids)
         if entries:
             entry_rows.remove(unit.cursor, folder, entries)
-            self._drop(unit, Counter(entry.body_id for entry in entries))
+            self.drop(unit, Counter(entry.body_id for entry in entries))
             unit.touched(folder.mailbox_id, folder.id)
 
     async def store_flags(
@@ -470,7 +475,7 @@ class SqlStore:
             if entries:
                 unit.emit(*trace)
                 entry_rows.remove(unit.cursor, folder, entries)
-                self._drop(unit, Counter(entry.body_id for entry in entries))
+                self.drop(unit, Counter(entry.body_id for entry in entries))
                 unit.touched(mailbox_id, folder_id)
             return [entry.uid for entry in entries]
 

@@ -1,0 +1,62 @@
+"""Rare work on folders: after a backup was put back, and when the history of erasures grows too long.
+
+Promise: after :func:`after_restore` no UID given since the backup is ever given again, and UIDVALIDITY stays, so mail
+programs keep their copies and learn by the ordinary means (QRESYNC or a comparison) what the restored state is (F36).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from mailboxes import folder_rows
+from mailboxes.commit import Unit
+from mailboxes.sql import Sql
+
+UID_GAP = 100_000
+"""More messages than any folder receives between two backups."""
+MODSEQ_GAP = 1 << 32
+"""More changes than any folder sees between two backups; MODSEQ has 63 bits."""
+
+_MAILBOXES = Sql("SELECT mailbox_id FROM mailbox_state ORDER BY mailbox_id")
+_LEAP = Sql(
+    "UPDATE folder SET uidnext = uidnext + ?, modseq = modseq + ?, history_from = modseq + ? WHERE mailbox_id = ?"
+)
+_TOUCH = Sql(
+    "UPDATE entry SET modseq = (SELECT modseq FROM folder WHERE folder.mailbox_id = entry.mailbox_id"
+    " AND folder.id = entry.folder_id) WHERE mailbox_id = ?"
+)
+_NO_HISTORY = Sql("DELETE FROM expunged WHERE mailbox_id = ?")
+_NEWEST = Sql(
+    "SELECT modseq FROM expunged WHERE mailbox_id = ? AND folder_id = ? ORDER BY modseq DESC LIMIT 1 OFFSET ?"
+)
+_FORGET = Sql("DELETE FROM expunged WHERE mailbox_id = ? AND folder_id = ? AND modseq <= ?")
+_FROM = Sql("UPDATE folder SET history_from = ? WHERE mailbox_id = ? AND id = ? AND history_from < ?")
+
+
+def mailboxes(cursor: Any) -> list[int]:
+    """Every mailbox of the store."""
+    return [row[0] for row in _MAILBOXES(cursor).fetchall()]
+
+
+def after_restore(unit: Unit, mailbox_id: int) -> None:
+    """Make one mailbox safe to serve after its database was restored from a backup.
+
+    UIDs and MODSEQs leap over what may have been given since; every message counts as changed, because its flags may
+    differ from what mail programs saw last; every UID that is not there counts as vanished.
+    """
+    _LEAP(unit.cursor, UID_GAP, MODSEQ_GAP, MODSEQ_GAP, mailbox_id)
+    _TOUCH(unit.cursor, mailbox_id)
+    _NO_HISTORY(unit.cursor, mailbox_id)
+    unit.touched(mailbox_id, 0)
+
+
+def forget_history(unit: Unit, mailbox_id: int, keep: int = 10_000) -> None:
+    """Forget erasures but the last ``keep`` of each folder.
+
+    Who comes back with a MODSEQ older than what is kept is told of every UID that is not there, which RFC 7162 allows.
+    """
+    for folder in folder_rows.all_folders(unit.cursor, mailbox_id):
+        row = _NEWEST(unit.cursor, mailbox_id, folder.id, keep).fetchone()
+        if row is not None:
+            _FORGET(unit.cursor, mailbox_id, folder.id, row[0])
+            _FROM(unit.cursor, row[0], mailbox_id, folder.id, row[0])
