@@ -12,7 +12,7 @@ import ssl
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import httpx
 
@@ -53,9 +53,13 @@ class MemoryFetch:
 
 
 class WebFetch:
-    """``https://`` addresses with pinned anchors (PEM files), anything else as a path on this machine."""
+    """``https://`` addresses with pinned anchors (PEM files), anything else as a path on this machine.
 
-    def __init__(self, anchors: tuple[Path, ...], timeout: float = TIMEOUT) -> None:
+    ``plain`` also allows ``http://``, for what carries its own signature and nothing else (revocation lists, OCSP).
+    """
+
+    def __init__(self, anchors: tuple[Path, ...], timeout: float = TIMEOUT, *, plain: bool = False) -> None:
+        self._schemes = ("https://", "http://") if plain else ("https://",)
         self._context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         self._context.minimum_version = ssl.TLSVersion.TLSv1_2
         for anchor in anchors:
@@ -63,16 +67,20 @@ class WebFetch:
         self._timeout = timeout
 
     async def get(self, source: str, limit: int) -> bytes:
-        if source.startswith("https://"):
-            return await self._web(source, limit)
-        if "://" in source:
-            raise Unreachable("network", f"{source}: only https addresses and paths are read")
-        return await asyncio.to_thread(_file, Path(source), limit)
+        if "://" not in source:
+            return await asyncio.to_thread(_file, Path(source), limit)
+        return await self._web("GET", source, limit)
 
-    async def _web(self, source: str, limit: int) -> bytes:
+    async def post(self, source: str, body: bytes, content_type: str, limit: int) -> bytes:
+        """Send octets to an address and read the answer, at most ``limit`` octets. Raises Unreachable."""
+        return await self._web("POST", source, limit, content=body, headers={"Content-Type": content_type})
+
+    async def _web(self, method: str, source: str, limit: int, **request: Any) -> bytes:
+        if not source.startswith(self._schemes):
+            raise Unreachable("network", f"{source}: only {' and '.join(self._schemes)} addresses are read")
         client = httpx.AsyncClient(verify=self._context, trust_env=False, follow_redirects=False, timeout=self._timeout)
         try:
-            async with asyncio.timeout(self._timeout), client, client.stream("GET", source) as answer:
+            async with asyncio.timeout(self._timeout), client, client.stream(method, source, **request) as answer:
                 if answer.status_code != httpx.codes.OK:
                     raise Unreachable("status", f"{source}: {answer.status_code}")
                 return await _bounded(answer, source, limit)

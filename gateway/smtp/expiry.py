@@ -31,7 +31,7 @@ def alarms(
     events = []
     for certificate in certificates:
         left = days_left(certificate, now)
-        passed = [threshold for threshold in THRESHOLDS if left < threshold or (threshold == 0 and left < 0)]
+        passed = [threshold for threshold in THRESHOLDS if left < threshold]
         if not passed:
             continue
         serial = certificate.serial_number
