@@ -70,12 +70,13 @@ def _raw(block: bytes) -> str:
         return block.decode("cp1252", "replace")
 
 
-def _cut(data: bytes) -> tuple[dict[str, str], bytes]:
-    """(headers, body) of one entity."""
+def _cut(data: bytes, walk: _Walk) -> tuple[dict[str, str], bytes]:
+    """(headers, body) of one entity; a header block that never ends is said to ``walk``."""
     if data[:2] == b"\r\n" or data[:1] == b"\n":
         return {}, data[2:] if data[:2] == b"\r\n" else data[1:]
     found = _BLANK_LINE.search(data, 0, MAX_HEADER)
     if found is None:
+        walk.cut = walk.cut or len(data) > MAX_HEADER
         return headers_of(data[:MAX_HEADER]), b""
     return headers_of(data[: found.start()]), data[found.end() :]
 
@@ -194,8 +195,8 @@ def _marks(body: bytes, mark: bytes) -> list[re.Match[bytes]]:
 
 def split_mail(data: bytes) -> Mail:
     """The leaves of a message and the headers a check needs."""
-    headers, body = _cut(data)
     walk = _Walk()
+    headers, body = _cut(data, walk)
     stack: list[tuple[dict[str, str], bytes, int, bool]] = [(headers, body, 0, False)]
     while stack:
         fields, content, depth, attached = stack.pop()
@@ -215,11 +216,11 @@ def _step(
     media = raw.partition(";")[0].strip().lower() or "text/plain"
     kind = parameters(raw)
     if media.startswith("multipart/") and kind.get("boundary"):
-        return [(*_cut(child), depth + 1, attached) for child in _children(content, kind["boundary"])]
+        return [(*_cut(child, walk), depth + 1, attached) for child in _children(content, kind["boundary"])]
     encoding = fields.get("content-transfer-encoding", "").strip().lower()
     decoded = _body(content, encoding)
     if media == "message/rfc822":
-        return [(*_cut(decoded), depth + 1, True)]
+        return [(*_cut(decoded, walk), depth + 1, True)]
     raw_disposition = fields.get("content-disposition", "")
     name = _name(parameters(raw_disposition), kind)
     is_attachment = raw_disposition.strip().lower().startswith("attachment") or bool(name) or attached
