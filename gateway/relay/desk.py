@@ -182,33 +182,33 @@ def chunks(connection: Connection, selection: Selection) -> Iterator[list[int]]:
         yield ids[start : start + PAGE]
 
 
-def retry(unit: Unit, ids: Sequence[int]) -> int:
+def retry(unit: Unit, ids: Sequence[int], actor: str = "operator") -> int:
     """Due at once, its destination too. Held rows stay held."""
     free = _free(unit, ids)
     wanted = and_(free, queue.c.held == 0)
     domains = select(queue.c.domain).where(wanted).distinct()
     unit.connection.execute(update(destination).where(destination.c.domain.in_(domains)).values(retry_at=unit.now))
     done = unit.connection.execute(update(queue).where(wanted).values(due_at=unit.now)).rowcount
-    return _record(unit, "retry", done)
+    return _record(unit, actor, "retry", done)
 
 
-def hold(unit: Unit, ids: Sequence[int]) -> int:
+def hold(unit: Unit, ids: Sequence[int], actor: str = "operator") -> int:
     """Kept until released; a row being carried is held when its attempt ends without delivery."""
     carried = and_(queue.c.owner != "", queue.c.due_at > unit.now, queue.c.due_at < NEVER)
     here = queue.c.id.in_(ids)
     done = unit.connection.execute(update(queue).where(here, queue.c.held == 0).values(held=1)).rowcount
     unit.connection.execute(update(queue).where(here, ~carried).values(due_at=NEVER))
-    return _record(unit, "hold", done)
+    return _record(unit, actor, "hold", done)
 
 
-def release(unit: Unit, ids: Sequence[int]) -> int:
+def release(unit: Unit, ids: Sequence[int], actor: str = "operator") -> int:
     """Due at once again. The time on hold counts toward the end of life."""
     here = and_(queue.c.id.in_(ids), queue.c.held == 1)
     done = unit.connection.execute(update(queue).where(here).values(held=0, due_at=unit.now, owner="")).rowcount
-    return _record(unit, "release", done)
+    return _record(unit, actor, "release", done)
 
 
-def drop(unit: Unit, bodies: Bodies, ids: Sequence[int]) -> int:
+def drop(unit: Unit, bodies: Bodies, ids: Sequence[int], actor: str = "operator") -> int:
     """Out of the queue, and the sender is told."""
     found = unit.connection.execute(select(queue).where(_free(unit, ids)).with_for_update(skip_locked=True)).all()
     notices, gone = outbox.Draft(bodies), Counter[int]()
@@ -224,7 +224,7 @@ def drop(unit: Unit, bodies: Bodies, ids: Sequence[int]) -> int:
     notices.commit(unit)
     for body_id, number in gone.items():
         bodies.release(unit, body_id, number)
-    return _record(unit, "drop", len(found))
+    return _record(unit, actor, "drop", len(found))
 
 
 def _free(unit: Unit, ids: Sequence[int]) -> ColumnElement[bool]:
@@ -232,7 +232,7 @@ def _free(unit: Unit, ids: Sequence[int]) -> ColumnElement[bool]:
     return and_(queue.c.id.in_(ids), or_(queue.c.owner == "", queue.c.due_at <= unit.now, queue.c.due_at >= NEVER))
 
 
-def _record(unit: Unit, what: str, done: int) -> int:
+def _record(unit: Unit, actor: str, what: str, done: int) -> int:
     if done:
-        unit.emit(Event(Kind.QUEUE_ACTION, actor="operator:cli", detail={"what": what, "count": done}))
+        unit.emit(Event(Kind.QUEUE_ACTION, actor=actor, detail={"what": what, "count": done}))
     return done
