@@ -104,6 +104,8 @@ class _Loading:
         return config
 
     def report(self, path: tuple[str | int, ...], sentence: str, /, **parameters: object) -> None:
+        if any(fault.key == dotted(path) for fault in self.faults):
+            return  # one fault per key: the others would only follow from it
         texts = {name: str(value) for name, value in parameters.items()}
         line = config_scan.line_of(self.lines, path)
         self.faults.append(Fault(str(self.path), line, dotted(path), sentence, texts))

@@ -6,7 +6,7 @@ that default, so what an administrator changed is what stands without ``#``. A t
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import MISSING, fields
 from typing import Any
 
@@ -89,5 +89,9 @@ def literal(value: Any) -> str:
         return str(value)
     if isinstance(value, list):
         return f"[{', '.join(literal(item) for item in value)}]"
+    if isinstance(value, Mapping):
+        return (
+            f"{{ {', '.join(f'{literal(key)} = {literal(item)}' for key, item in value.items())} }}" if value else "{}"
+        )
     escaped = str(value).replace("\\", "\\\\").replace('"', '\\"')
     return f'"{escaped}"'
