@@ -61,11 +61,17 @@ async def _made(session: Session, message: v.Message) -> NewMessage:
     assert session.login is not None
     decision = await session.service.gate.judge(session.login, content, anatomy)
     if not decision.accepted:
-        language = decision.sentence("en")
-        raise Refused(f"{decision.rule.name}: {language}", b"LIMIT" if decision.code == 552 else b"CANNOT")
+        raise Refused(f"{decision.rule.name}: {decision.sentence('en')}", _refusal_code(decision.code))
     flags = allowed_flags(session, canonical_flags(message.flags, {}))
     date = message.date if message.date is not None else int(session.service.clock())
     return NewMessage(content, pack(anatomy), " ".join(flags), date, thread_number(anatomy))
+
+
+def _refusal_code(code: int) -> bytes:
+    """RFC 5530's word for what a policy answers in SMTP's codes."""
+    if code < 500:
+        return b"UNAVAILABLE"
+    return b"LIMIT" if code == 552 else b"CANNOT"
 
 
 async def walked(content: bytes) -> Anatomy:

@@ -253,13 +253,13 @@ def _sent(how: str) -> Callable[[v.Key, Setting], Test]:
     """The Date field's own day, whatever its zone."""
 
     def make(key: v.Key, _setting: Setting) -> Test:
-        wanted = key.args[0] // _DAY
+        wanted: int = key.args[0] // _DAY
 
         def holds(message: Message) -> bool:
             date = message.summary.date
             if date is None:
                 return False
-            day: int = (date[0] + date[1] * 60) // _DAY
+            day = (date.epoch + date.offset * 60) // _DAY
             if how == "BEFORE":
                 return day < wanted
             return day >= wanted if how == "SINCE" else day == wanted

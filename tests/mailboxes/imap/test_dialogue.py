@@ -1,0 +1,25 @@
+"""First dialogue: from the greeting to reading a message."""
+
+from __future__ import annotations
+
+from tests.mailboxes.imap.harness import Running, message
+
+
+async def test_a_mail_program_reads_its_mail(running: Running) -> None:
+    client = await running.client()
+    assert client.greeting.startswith(b"* OK [CAPABILITY IMAP4rev1 IMAP4rev2")
+    await client.ok("LOGIN u1@op-a.mssante.test secret")
+    said = await client.append(message("Compte rendu"))
+    assert b"[APPENDUID " in said
+    untagged = await client.ok("SELECT INBOX")
+    assert b"* 1 EXISTS" in untagged
+    assert b"* 1 RECENT" in untagged
+    untagged = await client.ok("FETCH 1 (UID FLAGS ENVELOPE BODY[TEXT])")
+    assert untagged[0].startswith(b'* 1 FETCH (UID 1 FLAGS (\\Recent) ENVELOPE ("Mon, 02 Mar 2026 10:00:00 +0100"')
+    assert untagged[0].endswith(b"BODY[TEXT] {9}\r\nBonjour\r\n)")
+    assert untagged[1] == b"* 1 FETCH (FLAGS (\\Seen \\Recent))"
+    assert await client.ok("SEARCH TEXT bonjour") == [b"* SEARCH 1"]
+    assert await client.ok('LIST "" %')
+    await client.ok("STORE 1 +FLAGS (\\Deleted)")
+    assert await client.ok("EXPUNGE") == [b"* 1 EXPUNGE"]
+    await client.ok("LOGOUT")
