@@ -5,8 +5,8 @@ synced, whatever arrives waits and shares the next; when the writer is idle ther
 undone alone (savepoint) and its events with it; the others in the same transaction commit. Events are appended to the
 journal last, in the same transaction. After a failed commit or sync the connection is never used again.
 Failure: the caller gets its own exception, or :class:`StoreUnavailable` / :class:`StoreFull` when the database failed:
-then nothing was kept, except that a commit whose answer was lost may have happened (the sender tries again, and at worst
-one copy is doubled).
+then nothing was kept, except that a commit whose answer was lost, or came after the caller's patience ended, may have
+happened (the sender tries again, and at worst one copy is doubled).
 """
 
 from __future__ import annotations
@@ -34,6 +34,9 @@ O = TypeVar("O")  # noqa: E741
 MAX_BATCH = 64
 MAX_WAITING = 4096
 MAX_RETRIES = 5
+PATIENCE_SECONDS = 30.0
+"""How long a caller waits for a database that has fallen silent (F12)."""
+MAX_READS_WAITING = 2048
 
 log = structlog.get_logger(__name__)
 
@@ -110,6 +113,7 @@ class _Waiting:
     future: asyncio.Future[Any] | ThreadFuture[Any]
     loop: asyncio.AbstractEventLoop | None
     single: bool
+    alarm: asyncio.TimerHandle | None = None
     outcome: Any = None
     failed: bool = False
 
@@ -119,12 +123,19 @@ class _Waiting:
 
     def settle(self) -> None:
         """Hand the outcome over, in the thread that owns the future."""
+        if self.alarm is not None:
+            self.alarm.cancel()
         if self.future.done():
             return
         if self.failed:
             self.future.set_exception(self.outcome)
         else:
             self.future.set_result(self.outcome)
+
+
+def _give_up(future: asyncio.Future[Any]) -> None:
+    if not future.done():
+        future.set_exception(StoreUnavailable("the database does not answer"))
 
 
 def _one(unit: Unit, items: list[Callable[[Unit], Any]]) -> list[Any]:
@@ -150,8 +161,10 @@ class Committer:
         clock: Callable[[], float],
         max_batch: int = MAX_BATCH,
         max_waiting: int = MAX_WAITING,
+        patience: float = PATIENCE_SECONDS,
     ) -> None:
         self.database = engine
+        self._patience = patience
         self.announcer: Announcer | None = None
         self._journal = journal
         self._clock = clock
@@ -205,7 +218,8 @@ class Committer:
         loop = asyncio.get_running_loop()
         async with self._slots:
             future: asyncio.Future[Any] = loop.create_future()
-            self._put(_Waiting(handler, item, future, loop, single))
+            alarm = loop.call_later(self._patience, _give_up, future)
+            self._put(_Waiting(handler, item, future, loop, single, alarm))
             return await future
 
     def _put(self, waiting: _Waiting) -> None:
@@ -220,14 +234,14 @@ class Committer:
             self._arrived.notify()
 
     def _take(self) -> list[_Waiting]:
-        """Everything that waits, up to the batch size; empty when closing and done. A cancelled caller is not served."""
+        """Everything that waits, up to the batch size; empty when closing and done. Who gave up waiting is not served."""
         with self._arrived:
             while not self._queue and not self._closing:
                 self._arrived.wait()
             batch: list[_Waiting] = []
             while self._queue and len(batch) < self._max_batch:
                 waiting = self._queue.popleft()
-                if not waiting.future.cancelled():
+                if not waiting.future.done():
                     batch.append(waiting)
             return batch
 
@@ -392,17 +406,89 @@ def _call_safely(callback: Callable[[], None]) -> None:
 
 
 class Reading:
-    """A few threads with a read connection each. ``run`` gives the work one instant of the database to read."""
+    """A few threads with a read connection each. ``run`` gives the work one instant of the database to read.
 
-    def __init__(self, engine: Database, threads: int = 4) -> None:
+    What :meth:`grouped` is asked during one turn of the event loop shares one trip to a thread and one instant.
+    """
+
+    def __init__(
+        self,
+        engine: Database,
+        threads: int = 4,
+        *,
+        max_waiting: int = MAX_READS_WAITING,
+        patience: float = PATIENCE_SECONDS,
+    ) -> None:
         self.database = engine
         self._pool = ThreadPoolExecutor(threads if engine.shared else 1, thread_name_prefix="reading")
         self._local = threading.local()
         self._opened: list[Connection] = []
+        self._max_waiting = max_waiting
+        self._patience = patience
+        self._waiting = 0
+        self._groups: dict[Callable[..., Any], list[tuple[Any, asyncio.Future[Any]]]] = {}
 
     async def run(self, work: Callable[[Connection], T]) -> T:
         """The result of ``work``, which must not write and may be called twice if the connection was lost."""
-        return await asyncio.get_running_loop().run_in_executor(self._pool, self.run_here, work)
+        result: T = await self._ask(_read_one, work)
+        return result
+
+    async def grouped(self, handler: Callable[[Connection, I], O], item: I) -> O:
+        """``handler(connection, item)``, together with whatever else is asked of ``handler`` at the same moment."""
+        result: O = await self._ask(handler, item)
+        return result
+
+    async def _ask(self, handler: Callable[[Connection, Any], Any], item: Any) -> Any:
+        if self._waiting >= self._max_waiting:
+            raise StoreUnavailable("too many reads wait for the database")
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[Any] = loop.create_future()
+        alarm = loop.call_later(self._patience, _give_up, future)
+        self._waiting += 1
+        try:
+            if handler is _read_one:
+                self._send(loop, handler, [(item, future)])
+            elif handler in self._groups:
+                self._groups[handler].append((item, future))
+            else:
+                self._groups[handler] = [(item, future)]
+                loop.call_soon(self._flush, loop, handler)
+            return await future
+        finally:
+            self._waiting -= 1
+            alarm.cancel()
+
+    def _flush(self, loop: asyncio.AbstractEventLoop, handler: Callable[[Connection, Any], Any]) -> None:
+        self._send(loop, handler, self._groups.pop(handler))
+
+    def _send(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        handler: Callable[[Connection, Any], Any],
+        group: list[tuple[Any, asyncio.Future[Any]]],
+    ) -> None:
+        try:
+            self._pool.submit(self._serve, loop, handler, group)
+        except RuntimeError:
+            for _, future in group:
+                future.set_exception(StoreUnavailable("the store is closed"))
+
+    def _serve(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        handler: Callable[[Connection, Any], Any],
+        group: list[tuple[Any, asyncio.Future[Any]]],
+    ) -> None:
+        live = [pair for pair in group if not pair[1].done()]
+        outcomes: list[tuple[bool, Any]]
+        try:
+            outcomes = self.run_here(lambda connection: [_outcome(handler, connection, item) for item, _ in live])
+        except Exception as error:  # noqa: BLE001 - every caller must hear of it
+            outcomes = [(False, error)] * len(live)
+        try:
+            loop.call_soon_threadsafe(_settle_all, [future for _, future in live], outcomes)
+        except RuntimeError:  # the loop was closed: nobody waits any more
+            log.warning("reads_without_loop", count=len(live))
 
     def run_sync(self, work: Callable[[Connection], T]) -> T:
         """Same as :meth:`run` without an event loop."""
@@ -456,3 +542,27 @@ class Reading:
         for connection in self._opened:
             if not connection.closed:
                 connection.close()
+
+
+def _read_one(connection: Connection, work: Callable[[Connection], Any]) -> Any:
+    return work(connection)
+
+
+def _outcome(handler: Callable[[Connection, Any], Any], connection: Connection, item: Any) -> tuple[bool, Any]:
+    """One caller's own error is its own; a failing database fails the whole trip."""
+    try:
+        return True, handler(connection, item)
+    except Exception as error:
+        if fault_of(error) is not Fault.OWN:
+            raise
+        return False, error
+
+
+def _settle_all(futures: list[asyncio.Future[Any]], outcomes: list[tuple[bool, Any]]) -> None:
+    for future, (good, outcome) in zip(futures, outcomes, strict=True):
+        if future.done():
+            continue
+        if good:
+            future.set_result(outcome)
+        else:
+            future.set_exception(outcome)

@@ -25,7 +25,7 @@ from sqlalchemy import Connection
 
 from mailboxes.blobs import Blobs
 from mailboxes.keys import KEY_BYTES, NONCE_BYTES, Keyring, wrap_key
-from mailboxes.store import Corrupted, MailboxGone, Sealed
+from mailboxes.store import Corrupted, MailboxGone, Sealed, StoreFull
 
 FORMAT = b"\x01"
 FRAME = 256 * 1024
@@ -33,6 +33,8 @@ TAG = 16
 INLINE_LIMIT = 128 * 1024
 ON_LOOP_LIMIT = 64 * 1024
 """Above this, hashing and encrypting cost more than a hop to a thread and back."""
+
+RESERVE_BYTES = 64 * 1024 * 1024
 
 Content = bytes | bytearray | memoryview
 
@@ -66,10 +68,22 @@ class BodyIds:
 
 
 class Sealer:
-    """Encrypts what arrives. ``pool`` does what is too heavy for the event loop."""
+    """Encrypts what arrives. ``pool`` does what is too heavy for the event loop.
+
+    ``room`` tells the bytes free on the store's disk. Below ``reserve`` new messages are refused, so that reading, and
+    the writes that deleting needs, still work on a disk that is nearly full (F07).
+    """
 
     def __init__(
-        self, keyring: Keyring, blobs: Blobs, ids: BodyIds, pool: Executor, inline_limit: int = INLINE_LIMIT
+        self,
+        keyring: Keyring,
+        blobs: Blobs,
+        ids: BodyIds,
+        pool: Executor,
+        inline_limit: int = INLINE_LIMIT,
+        *,
+        room: Callable[[], int] | None = None,
+        reserve: int = RESERVE_BYTES,
     ) -> None:
         if not 0 <= inline_limit <= FRAME:
             raise ValueError(f"inline_limit must be between 0 and {FRAME}")
@@ -78,9 +92,16 @@ class Sealer:
         self._ids = ids
         self._pool = pool
         self._inline_limit = inline_limit
+        self._room = room
+        self._reserve = reserve
 
     async def seal(self, content: Content, summary: bytes) -> Sealed:
-        """Encrypt; for a large message also write the blob, durable when this returns (F13: blob first, row after)."""
+        """Encrypt; for a large message also write the blob, durable when this returns (F13: blob first, row after).
+
+        Raises :class:`StoreFull` when it would eat into the reserve.
+        """
+        if self._room is not None and self._room() - len(content) < self._reserve:
+            raise StoreFull("the disk is nearly full")
         body_id = self._ids.next()
         if len(content) > self._inline_limit:
             return await self._seal_large(body_id, content, summary)

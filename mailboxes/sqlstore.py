@@ -55,6 +55,9 @@ from policies.events import Event, Kind
 
 T = TypeVar("T")
 
+SHORT_READ = 32
+"""Entries."""
+
 log = structlog.get_logger(__name__)
 
 _SUMMARIES = InList("SELECT body_id, data FROM summary WHERE body_id IN (...)")
@@ -238,7 +241,7 @@ class SqlStore:
             folder = _with_subscription(cursor, folder_rows.by_id(cursor, mailbox_id, folder_id))
             return Snapshot(folder, entry_rows.read_all(cursor, mailbox_id, folder_id))
 
-        return await self._read(read)
+        return await self.reading.run(lambda connection: read(raw(connection).cursor()))
 
     async def changes(self, mailbox_id: int, folder_id: int, since_modseq: int) -> Changes:
         def read(cursor: Any) -> Changes:
@@ -247,32 +250,37 @@ class SqlStore:
         return await self._read(read)
 
     async def summaries(self, mailbox_id: int, entries: Sequence[Entry]) -> list[bytes]:
-        def read(connection: Connection) -> list[bytes]:
-            cipher = self.keyring.key(connection, mailbox_id)
-            found = dict(_SUMMARIES(raw(connection).cursor(), [entry.body_id for entry in entries]))
-            return _decrypted(cipher, mailbox_id, entries, found, open_summary)
+        return await self._guarded(self._trip(len(entries), partial(self._summaries, mailbox_id, entries)))
 
-        return await self._guarded(self.reading.run(read))
+    def _summaries(self, mailbox_id: int, entries: Sequence[Entry], connection: Connection) -> list[bytes]:
+        cipher = self.keyring.key(connection, mailbox_id)
+        found = dict(_SUMMARIES(raw(connection).cursor(), [entry.body_id for entry in entries]))
+        return _decrypted(cipher, mailbox_id, entries, found, open_summary)
 
     async def bodies(self, mailbox_id: int, entries: Sequence[Entry]) -> list[bytes]:
-        def read(connection: Connection) -> tuple[list[bytes], dict[int, BodyReader]]:
-            cipher = self.keyring.key(connection, mailbox_id)
-            cursor = raw(connection).cursor()
-            found = dict(_CONTENTS(cursor, [entry.body_id for entry in entries]))
-            large = [entry for entry in entries if entry.body_id not in found]
-            readers = self._framed(cursor, cipher, mailbox_id, large) if large else {}
-            small = [entry for entry in entries if entry.body_id in found]
-            return _decrypted(cipher, mailbox_id, small, found, open_small), readers
+        return await self._guarded(self._bodies(mailbox_id, entries))
 
-        async def all_of_them() -> list[bytes]:
-            plain, readers = await self.reading.run(read)
-            small = iter(plain)
-            return [
-                await readers[entry.body_id].read(0, entry.size) if entry.body_id in readers else next(small)
-                for entry in entries
-            ]
+    async def _bodies(self, mailbox_id: int, entries: Sequence[Entry]) -> list[bytes]:
+        plain, readers = await self._trip(len(entries), partial(self._contents, mailbox_id, entries))
+        if not readers:
+            return plain
+        small = iter(plain)
+        return [
+            await readers[entry.body_id].read(0, entry.size) if entry.body_id in readers else next(small)
+            for entry in entries
+        ]
 
-        return await self._guarded(all_of_them())
+    def _contents(
+        self, mailbox_id: int, entries: Sequence[Entry], connection: Connection
+    ) -> tuple[list[bytes], dict[int, BodyReader]]:
+        """The small messages decrypted, and readers of the large ones."""
+        cipher = self.keyring.key(connection, mailbox_id)
+        cursor = raw(connection).cursor()
+        found = dict(_CONTENTS(cursor, [entry.body_id for entry in entries]))
+        large = [entry for entry in entries if entry.body_id not in found]
+        readers = self._framed(cursor, cipher, mailbox_id, large) if large else {}
+        small = [entry for entry in entries if entry.body_id in found] if large else entries
+        return _decrypted(cipher, mailbox_id, small, found, open_small), readers
 
     async def open_body(self, mailbox_id: int, entry: Entry) -> BodyReader:
         def read(connection: Connection) -> BodyReader:
@@ -280,7 +288,7 @@ class SqlStore:
             data_key = unwrap_key(cipher, entry.key, mailbox_id, entry.body_id)
             return self._reader(raw(connection).cursor(), data_key, entry.body_id)
 
-        return await self._guarded(self.reading.run(read))
+        return await self._guarded(self._trip(1, read))
 
     async def open_queued(self, body_id: int, wrapped: bytes) -> BodyReader:
         """A message waiting to leave; ``wrapped`` is its key under the queue's (:meth:`Sealer.wrap` with mailbox 0)."""
@@ -317,7 +325,14 @@ class SqlStore:
         return readers
 
     async def _read(self, read: Callable[[Any], T]) -> T:
-        return await self.reading.run(lambda connection: read(raw(connection).cursor()))
+        return await self._trip(1, lambda connection: read(raw(connection).cursor()))
+
+    async def _trip(self, size: int, read: Callable[[Connection], T]) -> T:
+        """Short reads asked at the same moment share one trip to a thread; a long one must not hold them up."""
+        if size > SHORT_READ:
+            return await self.reading.run(read)
+        result: T = await self.reading.grouped(_call, read)
+        return result
 
     async def _guarded(self, reading: Awaitable[T]) -> T:
         """Record a damaged body before telling of it."""
@@ -512,6 +527,10 @@ class SqlStore:
     async def record(self, trace: Sequence[Event]) -> None:
         if trace:
             await self.committer.grouped(_record, tuple(trace))
+
+
+def _call(connection: Connection, read: Callable[[Connection], T]) -> T:
+    return read(connection)
 
 
 def _record(unit: Unit, traces: list[tuple[Event, ...]]) -> list[None]:
