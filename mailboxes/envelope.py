@@ -25,10 +25,20 @@ _UNQUOTABLE = re.compile(rb'["\\\x00\r\n\x80-\xff]')
 _SPACES = re.compile(rb"[ \t\r\n]++")
 _ESCAPED = re.compile(rb'["\\]')
 _LIST = (b"to", b"cc", b"bcc")
+_COMMON = {
+    word: b'"' + word + b'"'
+    for word in (
+        b"text plain html application pdf zip octet-stream image multipart mixed alternative related message rfc822"
+        b" charset utf-8 us-ascii iso-8859-1 name filename boundary attachment inline 7bit 8bit base64 quoted-printable"
+    ).split()
+}
+"""Words nearly every structure holds, already quoted."""
 
 
 def string(value: bytes) -> bytes:
-    """An IMAP string: quoted, or a literal when it holds NUL, a line end, 8-bit bytes or many escapes."""
+    """An IMAP string: quoted, or a literal when it holds NUL, a line end or 8-bit bytes."""
+    if value in _COMMON:
+        return _COMMON[value]
     if _UNQUOTABLE.search(value) is None:
         return b'"' + value + b'"'
     if not value.isascii() or b"\0" in value or b"\r" in value or b"\n" in value:
@@ -36,29 +46,24 @@ def string(value: bytes) -> bytes:
     return b'"' + _ESCAPED.sub(rb"\\\g<0>", value) + b'"'
 
 
-def nstring(value: bytes | None) -> bytes:
-    """NIL when there is no value."""
-    return b"NIL" if value is None else string(value)
-
-
-def _first(values: Values, name: bytes) -> bytes | None:
-    """The first value on one line; where it was folded, runs of white space count as one space."""
+def _text(values: Values, name: bytes) -> bytes:
+    """The first value as an IMAP string on one line, or NIL; where it was folded, a run of white space is one space."""
     found = values.get(name)
     if found is None:
-        return None
+        return b"NIL"
     value = found[0].strip(b" \t\r\n")
-    return _SPACES.sub(b" ", value) if b"\n" in value else value
+    return string(_SPACES.sub(b" ", value) if b"\n" in value else value)
 
 
 def envelope(values: Values, limit: int = 1000) -> bytes:
     """The ENVELOPE of a header, given its raw values by lower-case name (RFC 9051 7.5.2)."""
     sender = _addresses(values, b"from", limit)
-    pieces = [nstring(_first(values, b"date")), nstring(_first(values, b"subject")), sender]
+    pieces = [_text(values, b"date"), _text(values, b"subject"), sender]
     for name in (b"sender", b"reply-to"):
         own = _addresses(values, name, limit) if name in values else b"NIL"
         pieces.append(sender if own == b"NIL" else own)
     pieces += [_addresses(values, name, limit) if name in values else b"NIL" for name in _LIST]
-    pieces += [nstring(_first(values, b"in-reply-to")), nstring(_first(values, b"message-id"))]
+    pieces += [_text(values, b"in-reply-to"), _text(values, b"message-id")]
     return b"(" + b" ".join(pieces) + b")"
 
 
@@ -105,55 +110,73 @@ def structure(data: bytes, parts: list[Part], envelopes: dict[int, bytes]) -> tu
     """BODY and BODYSTRUCTURE of the whole message. ``envelopes`` holds those of message roots, by part index."""
     plain: list[bytes] = [b""] * len(parts)
     extended: list[bytes] = [b""] * len(parts)
+    lines = _lines(data, parts)
     for part in reversed(parts):
-        kind = part.kind
-        if kind == b"multipart":
-            inner = b"".join([plain[child] for child in part.children]) or NO_PARTS
-            inner_extended = b"".join([extended[child] for child in part.children]) or NO_PARTS_EXTENDED
-            base = b" " + string(part.media.sub)
+        index = part.index
+        if part.kind == b"multipart":
+            subtype = b" " + string(part.media.sub)
             tail = b" " + _parameters(part.media.parameters) + _placement(part)
-        else:
-            inner = _basic(part, kind)
-            inner_extended = inner
-            base, tail = _specific(data, part, kind, plain, envelopes), _tail(part)
-            if kind == b"message" and part.children:
-                extended_base = _specific(data, part, kind, extended, envelopes)
-                plain[part.index] = b"(" + inner + base + b")"
-                extended[part.index] = b"(" + inner + extended_base + tail + b")"
+            plain[index] = b"(%s%s)" % (_joined(plain, part) or NO_PARTS, subtype)
+            extended[index] = b"(%s%s%s)" % (_joined(extended, part) or NO_PARTS_EXTENDED, subtype, tail)
+            continue
+        basic, tail = _basic(part), b" " + _text(part.values, b"content-md5") + _placement(part)
+        if index in lines:
+            count = b" %d" % lines[index]
+            if part.kind == b"message":
+                plain[index] = b"(%s%s%s)" % (basic, _inside(part, envelopes, plain), count)
+                extended[index] = b"(%s%s%s%s)" % (basic, _inside(part, envelopes, extended), count, tail)
                 continue
-        plain[part.index] = b"(" + inner + base + b")"
-        extended[part.index] = b"(" + inner_extended + base + tail + b")"
-        for child in part.children:  # rendered above: not needed twice
-            plain[child] = extended[child] = b""
+            basic += count
+        plain[index] = b"(%s)" % basic
+        extended[index] = b"(%s%s)" % (basic, tail)
     return plain[0], extended[0]
 
 
-def _basic(part: Part, kind: bytes) -> bytes:
+def _joined(rendered: list[bytes], part: Part) -> bytes:
+    """The children one after the other; each is needed once, and let go."""
+    found = b"".join([rendered[child] for child in part.children])
+    for child in part.children:
+        rendered[child] = b""
+    return found
+
+
+def _inside(part: Part, envelopes: dict[int, bytes], rendered: list[bytes]) -> bytes:
+    """Envelope and structure of the message in a message/rfc822 part."""
+    if not part.children:
+        return b" %s %s" % (NO_MESSAGE, NO_PARTS)
+    return b" %s %s" % (envelopes[part.children[0]], _joined(rendered, part))
+
+
+def _lines(data: bytes, parts: list[Part]) -> dict[int, int]:
+    """Lines of each text and message/rfc822 part, by part index. No byte is counted twice, however parts are nested."""
+    texts = [part for part in parts if part.kind == b"text" or not part.kind]
+    messages = [part for part in parts if part.kind == b"message" and part.media.sub.lower() == b"rfc822"]
+    if not messages:
+        return {part.index: data.count(b"\n", part.body_start, part.body_end) for part in texts}
+    texts += messages
+    before: dict[int, int] = {}
+    total = last = 0
+    for offset in sorted({offset for part in texts for offset in (part.body_start, part.body_end)}):
+        total += data.count(b"\n", last, offset)
+        before[offset] = total
+        last = offset
+    return {part.index: before[part.body_end] - before[part.body_start] for part in texts}
+
+
+def _basic(part: Part) -> bytes:
     """Type to size: what every leaf says first."""
     media, values = part.media, part.values
-    encoding = _first(values, b"content-transfer-encoding")
+    stated = values.get(b"content-transfer-encoding")
+    encoding = stated[0].partition(b";")[0].strip(b" \t\r\n") if stated else b""
     return b"%s %s %s %s %s %s %d" % (
         string(media.main or b"text"),
         string(media.sub or (b"" if media.main else b"plain")),
-        _parameters(media.parameters, needs_charset=kind in (b"text", b"")),
-        nstring(_first(values, b"content-id")),
-        nstring(_first(values, b"content-description")),
-        string(encoding.partition(b";")[0].strip()) if encoding else b'"7bit"',
+        _parameters(media.parameters, needs_charset=part.kind in (b"text", b"")),
+        _text(values, b"content-id"),
+        _text(values, b"content-description"),
+        string(encoding or b"7bit"),
         part.body_end - part.body_start,
     )
-
-
-def _specific(data: bytes, part: Part, kind: bytes, rendered: list[bytes], envelopes: dict[int, bytes]) -> bytes:
-    """Lines for text; envelope, structure and lines for a message."""
-    if kind in (b"text", b""):
-        return b" %d" % data.count(b"\n", part.body_start, part.body_end)
-    if kind == b"message" and part.media.sub.lower() == b"rfc822":
-        lines = data.count(b"\n", part.body_start, part.body_end)
-        if not part.children:
-            return b" %s %s %d" % (NO_MESSAGE, NO_PARTS, lines)
-        child = part.children[0]
-        return b" %s %s %d" % (envelopes[child], rendered[child], lines)
-    return b""
 
 
 def _parameters(parameters: Parameters, needs_charset: bool = False) -> bytes:
@@ -163,20 +186,12 @@ def _parameters(parameters: Parameters, needs_charset: bool = False) -> bytes:
     return b"(" + b" ".join(pieces) + b")" if pieces else b"NIL"
 
 
-def _tail(part: Part) -> bytes:
-    """Extension data of a leaf: MD5, then placement."""
-    if len(part.values) < 3 and part.disposition is None and b"content-md5" not in part.values:
-        placed = _placement(part)
-        return b" NIL" + placed
-    return b" " + nstring(_first(part.values, b"content-md5")) + _placement(part)
-
-
 def _placement(part: Part) -> bytes:
     """Disposition, language and location."""
     values = part.values
     pieces = b" NIL" if part.disposition is None else b" " + _disposition(part.disposition)
     pieces += b" " + _language(values) if b"content-language" in values else b" NIL"
-    return pieces + b" " + nstring(_first(values, b"content-location"))
+    return pieces + b" " + _text(values, b"content-location")
 
 
 def _disposition(media: Media) -> bytes:
@@ -186,6 +201,5 @@ def _disposition(media: Media) -> bytes:
 
 
 def _language(values: Values) -> bytes:
-    stated = _first(values, b"content-language") or b""
-    tags = [tag.strip(b" \t") for tag in stated.split(b",")]
+    tags = [tag.strip(b" \t\r\n") for tag in values[b"content-language"][0].split(b",")]
     return b"(" + b" ".join(string(tag) for tag in tags if tag) + b")" if any(tags) else b"NIL"

@@ -31,6 +31,10 @@ FIELDS = re.compile(rb"([!-9;-~]++)[ \t]*+:([^\n]*+(?:\n[ \t][^\n]*+)*+)\n?|\r?\
 
 _TOKEN = rb"[!#-'*+.0-9A-Z^-z|~{}-]++"
 _MEDIA = re.compile(rb"[ \t\r\n]*+(" + _TOKEN + rb")(?:[ \t\r\n]*+/[ \t\r\n]*+(" + _TOKEN + rb"))?+")
+_QUICK = re.compile(  # type, subtype and at most one plain parameter: what most fields hold
+    rb"[ \t\r\n]*+(" + _TOKEN + rb")(?:/(" + _TOKEN + rb"))?+"
+    rb'(?:;[ \t\r\n]*+([A-Za-z-]++)=(?:"([^"\\\r\n]*+)"|([^;"(\\ \t\r\n]++)))?+[ \t\r\n]*+\Z'
+)
 _PARAMETER = re.compile(
     rb"[ \t\r\n]*+;[ \t\r\n]*+([^][()<>@,;:\\\"/?= \t\r\n\x00-\x1f\x7f]++)[ \t\r\n]*+="
     rb'[ \t\r\n]*+(?:"((?:[^"\\]++|\\.)*+)"?+|([^;" \t\r\n]*+))',
@@ -85,6 +89,10 @@ def select(header: bytes, names: Collection[bytes], *, exclude: bool = False) ->
 
 def read_media(value: bytes, limit: int) -> Media:
     """A Content-Type value: type, subtype, parameters. Nothing readable gives empty ``main`` and ``sub``."""
+    quick = _QUICK.match(value)
+    if quick is not None and limit:
+        main, sub, name, quoted, token = quick.groups(b"")
+        return Media(main, sub, ((name, quoted or token),) if name else ())
     if b"(" in value:
         value = without_comments(value)
     found = _MEDIA.match(value)
@@ -134,9 +142,7 @@ def without_comments(value: bytes) -> bytes:
 
 def _bare(text: bytes) -> bytes:
     for _ in range(8):
-        text, count = _COMMENT.subn(b" ", text)
-        if not count:
-            break
+        text = _COMMENT.sub(b" ", text)
     return text
 
 

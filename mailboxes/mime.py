@@ -50,6 +50,7 @@ class Part:
 
     index: int
     parent: int
+    kind: bytes  # ``text``, ``multipart``... in lower case
     header_start: int
     body_start: int
     body_end: int
@@ -58,11 +59,6 @@ class Part:
     message: bool = False  # the root, or the child of a message/rfc822 part
     children: list[int] = field(default_factory=list)
     disposition: Media | None = None
-
-    @property
-    def kind(self) -> bytes:
-        """``text``, ``multipart``... in lower case."""
-        return self.media.main.lower()
 
     @property
     def full_type(self) -> str:
@@ -74,10 +70,6 @@ class Part:
         """The transfer encoding, lower case; ``7bit`` when none is stated."""
         stated = self.values.get(b"content-transfer-encoding")
         return stated[0].strip().lower() if stated else b"7bit"
-
-    @property
-    def is_multipart(self) -> bool:
-        return self.media.main.lower() == b"multipart"
 
 
 class _Open:
@@ -250,7 +242,8 @@ class Walk:
         if count > self._limits.fields:
             self.problems["too_many_fields"] = None
         media, disposition = self._media(values, default)
-        return Part(len(self.parts), parent, start, body, body, media, values, message, [], disposition)
+        kind = media.main.lower()
+        return Part(len(self.parts), parent, kind, start, body, body, media, values, message, [], disposition)
 
     def _media(self, values: dict[bytes, list[bytes]], default: Media) -> tuple[Media, Media | None]:
         stated = values.get(b"content-type")

@@ -230,10 +230,7 @@ def _find(parts: list[tuple[int, int, int, int, int]], path: Sequence[int]) -> i
     index = 0
     for depth, number in enumerate(path):
         if depth and parts[index][4] & MESSAGE:
-            inner = _children(parts, index)
-            if not inner:
-                return None
-            index = inner[0]
+            index = _children(parts, index)[0]  # the flag says there is one
         elif depth and not parts[index][4] & MULTIPART:
             return None
         if parts[index][4] & MULTIPART:

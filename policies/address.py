@@ -433,6 +433,4 @@ def _entry(name: bytes, spec: list[_Token]) -> Entry:
         raise AddressError("syntax")
     if spec[1].gap or spec[2].gap:
         raise AddressError("comment")
-    if not spec[0].text:
-        raise AddressError("quoted_local")
     return Entry(name, spec[0].text, spec[2].text, kinds[0] == "quoted")

@@ -142,6 +142,7 @@ HOSTILE: dict[str, tuple[Callable[[int], bytes], int, set[str]]] = {
     "depth": (nested, 1_000, {"too_deep"}),
     "depth_of_messages": (lambda n: b"Content-Type: message/rfc822\r\n\r\n" * n, 5_000, {"too_deep"}),
     "depth_under_a_large_body": (lambda n: nested(95).partition(b"\r\nx")[0] + b"\r\n\r\n" + b"\r\n-" * n, 3_000_000, {"too_deep"}),
+    "messages_over_a_large_body": (lambda n: b"Content-Type: message/rfc822\r\n\r\n" * 90 + b"\r\n" * n, 5_000_000, set()),
     "same_boundary": (lambda n: HEAD + (MIXED + b"--b\r\n") * n, 1_000, {"too_deep"}),
     "parts": (lambda n: HEAD + MIXED + b"--b\r\n\r\nx\r\n" * n + b"--b--", 100_000, {"too_many_parts"}),
     "multiparts": (lambda n: HEAD + MIXED + (b"--b\r\n" + MIXED.replace(b"=b", b"=c") + b"--c\r\n\r\n") * n, 20_000, {"too_many_parts"}),
