@@ -115,7 +115,7 @@ class TrustSpace:
     def look(self) -> None:
         """See what any process accepted; tells when it is another list than before."""
         before, self._seen = self._seen, self._history.current()
-        if before != self._seen:
+        if (before and before.sha256) != (self._seen and self._seen.sha256):
             self._changed()
 
     async def open(self) -> None:

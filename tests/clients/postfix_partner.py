@@ -37,14 +37,17 @@ class PostfixPartner:
         path = self.directory / "maillog"
         return path.read_text("utf-8", "replace") if path.exists() else ""
 
-    def configure(self, card: dict[str, str], ca: str, routes: dict[str, tuple[str, int, str]]) -> None:
-        """Write main.cf and master.cf. ``routes``: domain -> host, port and the name its certificate must bear."""
+    def configure(self, card: dict[str, str], authorities: list[str], routes: dict[str, tuple[str, int, str]]) -> None:
+        """Write main.cf and master.cf. ``routes``: domain -> host, port and the name its certificate must bear.
+
+        ``authorities`` holds the intermediate too: swaks and some senders present their own certificate alone.
+        """
         etc = self.directory / "etc"
         for folder in ("etc", "data", "queue", "mail"):
             (self.directory / folder).mkdir(exist_ok=True)
         shutil.copy(card["client_cert"], etc / "cert.pem")
         shutil.copy(card["client_key"], etc / "key.pem")
-        shutil.copy(ca, etc / "ca.pem")
+        (etc / "ca.pem").write_bytes(b"".join(Path(path).read_bytes() for path in authorities))
         transport = "".join(f"{domain} smtp:[{host}]:{port}\n" for domain, (host, port, _) in routes.items())
         (etc / "transport").write_text(transport, "ascii")
         policy = "".join(f"[{host}]:{port} secure match={name}\n" for host, port, name in routes.values())
@@ -112,9 +115,9 @@ smtputf8_enable = no
         return "\n".join(lines) + "\n"
 
     def command(self, verb: str) -> None:
-        subprocess.run(
-            [program("postfix"), "-c", str(self.directory / "etc"), verb], check=True, capture_output=True, timeout=60
-        )
+        command = [program("postfix"), "-c", str(self.directory / "etc"), verb]
+        done = subprocess.run(command, check=False, capture_output=True, text=True, timeout=60)
+        assert done.returncode == 0, f"{done.stdout}{done.stderr}{self.log}"
 
     def stop(self) -> None:
         subprocess.run(
@@ -137,7 +140,7 @@ smtputf8_enable = no
 
 
 def start(
-    directory: Path, domain: str, port: int, card: dict[str, Any], ca: str, routes: dict[str, Any]
+    directory: Path, domain: str, port: int, card: dict[str, Any], authorities: list[str], routes: dict[str, Any]
 ) -> PostfixPartner:
     """Start one, or skip when Postfix is not installed or we may not run it."""
     program("postfix")
@@ -146,6 +149,6 @@ def start(
     for folder in [directory, *directory.parents][:3]:
         folder.chmod(folder.stat().st_mode | 0o055)
     partner = PostfixPartner(directory, domain, port)
-    partner.configure(card, ca, routes)
+    partner.configure(card, authorities, routes)
     partner.command("start")
     return partner

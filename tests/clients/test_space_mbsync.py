@@ -17,7 +17,7 @@ def configure(space: Space, home: Path) -> Path:
     (home / "mail").mkdir()
     rc = home / "mbsyncrc"
     rc.write_text(
-        f"IMAPAccount a\nHost {where['host']}\nPort {where['port']}\nUser {box['login']}\n"
+        f"IMAPAccount a\nHost localhost\nPort {where['port']}\nUser {box['login']}\n"
         f"Pass {box['device_password']}\nSSLType IMAPS\nCertificateFile {space.ca}\n\n"
         "IMAPStore far\nAccount a\n\n"
         f"MaildirStore near\nPath {home}/mail/\nInbox {home}/mail/INBOX\nSubFolders Verbatim\n\n"
