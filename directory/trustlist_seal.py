@@ -136,7 +136,7 @@ def _carried(root: etree._Element) -> list[x509.Certificate]:
         raise Refused("bad_signature", "too many certificates")
     try:
         return [x509.load_der_x509_certificate(base64.b64decode(one.text or "")) for one in elements]
-    except (ValueError, binascii.Error, UnsupportedAlgorithm):
+    except (ValueError, binascii.Error, UnsupportedAlgorithm, x509.InvalidVersion):
         raise Refused("bad_signature", "a certificate in the signature cannot be read") from None
 
 

@@ -24,9 +24,9 @@ PROBLEMS = {
     "header_too_large": "content.header_too_big",
     "too_deep": "content.too_complex",
     "too_many_parts": "content.too_complex",
-    "too_many_headers": "content.too_complex",
+    "too_large": "content.too_complex",
+    "too_many_fields": "content.too_complex",
     "too_many_parameters": "content.too_complex",
-    "too_many_addresses": "content.too_complex",
 }
 
 # Files that Windows, macOS or a mail program may run, by extension.

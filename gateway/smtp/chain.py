@@ -37,6 +37,16 @@ WEAK_DIGESTS = frozenset(("md5", "sha1"))
 RSA_BITS = 2048
 CURVE_BITS = 256
 _SHA256 = hashes.SHA256()
+# What reading a certificate made by a stranger may raise, in cryptography and in OpenSSL.
+UNREADABLE = (
+    ValueError,
+    TypeError,
+    UnsupportedAlgorithm,
+    x509.DuplicateExtension,
+    x509.InvalidVersion,
+    x509.UnsupportedGeneralNameType,
+    crypto.Error,
+)
 
 # X509_V_ERR_* of OpenSSL's x509_vfy.h, in the words of CertificateFacts.chain_problem.
 VERIFY_WORDS = {
@@ -128,7 +138,7 @@ class PathReader:
             certificates = [x509.load_der_x509_certificate(one) for one in chain]
             path, problem = self._path(certificates, now)
             read = _describe(certificates[0], digest, path, problem)
-        except (ValueError, TypeError, UnsupportedAlgorithm, x509.DuplicateExtension):
+        except UNREADABLE:
             return _unreadable(digest)
         if not problem:
             self._remember(digest, read)

@@ -18,7 +18,7 @@ from datetime import datetime, timedelta
 from typing import Protocol
 
 from cryptography import x509
-from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 from cryptography.hazmat.primitives.serialization import Encoding
@@ -26,6 +26,7 @@ from cryptography.x509 import ocsp
 from cryptography.x509.oid import AuthorityInformationAccessOID, ExtendedKeyUsageOID
 
 from directory.trustlist_fetch import Unreachable
+from gateway.smtp.chain import UNREADABLE
 from policies.values import Revocation
 
 MAXIMUM_ANSWER = 64 * 1024
@@ -103,7 +104,7 @@ class Responders:
             octets = request.public_bytes(Encoding.DER)
             said = await self._post.post(address, octets, "application/ocsp-request", MAXIMUM_ANSWER)
             return self._read(ocsp.load_der_ocsp_response(said), certificate, issuer, nonce, now)
-        except (Unreachable, ValueError, TypeError, UnsupportedAlgorithm, x509.DuplicateExtension):
+        except (Unreachable, *UNREADABLE):
             return None
 
     def _read(
@@ -176,7 +177,7 @@ def _delegates(response: ocsp.OCSPResponse, issuer: x509.Certificate, now: datet
         try:
             one.verify_directly_issued_by(issuer)
             usages = one.extensions.get_extension_for_class(x509.ExtendedKeyUsage).value
-        except (ValueError, TypeError, InvalidSignature, UnsupportedAlgorithm, x509.ExtensionNotFound):
+        except (InvalidSignature, x509.ExtensionNotFound, *UNREADABLE):
             continue
         if ExtendedKeyUsageOID.OCSP_SIGNING in usages and one.not_valid_before_utc <= now <= one.not_valid_after_utc:
             found.append(one)

@@ -23,6 +23,7 @@ from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
 
 from directory.trustlist_fetch import Fetch, Unreachable
+from gateway.smtp.chain import UNREADABLE
 from policies.events import Event, Kind
 from policies.values import Revocation
 
@@ -262,7 +263,7 @@ def read_all(data: bytes) -> list[RevocationList]:
         if blocks:
             return [_describe(x509.load_pem_x509_crl(block)) for block in blocks[:MAXIMUM_ISSUERS]]
         return [_describe(x509.load_der_x509_crl(data))]
-    except (ValueError, UnsupportedAlgorithm, x509.DuplicateExtension) as error:
+    except UNREADABLE as error:
         if isinstance(error, BadList):
             raise
         raise BadList("malformed", type(error).__name__) from None
