@@ -7,6 +7,7 @@ suspension (F61). Failure: none; every question is answered by a decision.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
@@ -169,4 +170,4 @@ def evaluated_before_lock(per_hour: int, lock: float) -> int:
 
     After the first lock each further failure locks again at once, so an hour adds ``3600 / lock`` of them (F73).
     """
-    return max(1, per_hour - int(3600 // lock) + 1)
+    return max(1, per_hour - math.ceil(3600 / lock) + 1)
