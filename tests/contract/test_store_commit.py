@@ -246,6 +246,50 @@ async def test_a_failed_commit_fails_all_and_is_not_trusted(
     assert committer._connection is not connection
 
 
+async def test_nobody_waits_for_ever(database: Database, journal: Recorder) -> None:
+    committer = Committer(database, journal=journal, clock=time.time, patience=0.1)
+    gate = threading.Event()
+    with pytest.raises(StoreUnavailable):
+        await committer.run(lambda unit: gate.wait(10))
+    with pytest.raises(StoreUnavailable):
+        await committer.run(put("too late"))  # given up while it waited: never served
+    gate.set()
+    assert await committer.run(put("after")) == "after"
+    await committer.close()
+    with database.turn(), database.reader.connect() as connection:
+        assert list(connection.execute(text("SELECT name FROM subscription")).scalars()) == ["after"]
+
+
+async def test_readers_do_not_pile_up(database: Database) -> None:
+    reading = Reading(database, threads=1, max_waiting=3, patience=0.2)
+    gate = threading.Event()
+    outcomes = await asyncio.gather(
+        *(reading.run(lambda connection: gate.wait(10)) for _ in range(5)), return_exceptions=True
+    )
+    assert [type(one) for one in outcomes] == [StoreUnavailable] * 5
+    gate.set()
+    assert await reading.run(lambda connection: 7) == 7
+    await reading.close()
+    with pytest.raises(StoreUnavailable):
+        await reading.run(lambda connection: 7)
+
+
+async def test_reads_asked_together_share_a_trip_and_fail_alone(reading: Reading) -> None:
+    seen = []
+
+    def read(connection, item):
+        seen.append((threading.get_ident(), id(connection)))
+        if item == 2:
+            raise KeyError(item)
+        return item * 10
+
+    outcomes = await asyncio.gather(*(reading.grouped(read, item) for item in range(4)), return_exceptions=True)
+    assert outcomes[:2] + outcomes[3:] == [0, 10, 30]
+    assert isinstance(outcomes[2], KeyError)
+    assert len(set(seen)) == 1
+    assert await reading.grouped(read, 5) == 50
+
+
 async def test_a_reader_sees_one_instant(shared_url: str) -> None:
     database = open_database(shared_url)
     database.create_tables()

@@ -17,7 +17,7 @@ from mailboxes.blobs import MemoryBlobs
 from mailboxes.body_readers import FramedBody, InlineBody
 from mailboxes.keys import Keyring, LocalMasterKey
 from mailboxes.seal import FRAME, TAG, BodyIds, Sealer, frame_count, frame_span, open_frames, open_small, open_summary
-from mailboxes.store import Corrupted, MailboxGone, MissingBody
+from mailboxes.store import Corrupted, MailboxGone, MissingBody, StoreFull
 
 LARGE = os.urandom(3 * FRAME + 1000)
 
@@ -75,6 +75,17 @@ async def test_a_mailbox_key_that_is_not_at_hand_is_said_so(sealer: Sealer) -> N
 def test_the_inline_limit_is_at_most_a_frame(pool: ThreadPoolExecutor) -> None:
     with pytest.raises(ValueError, match="inline_limit"):
         Sealer(Keyring(LocalMasterKey(b"m" * 32), lambda: 0.0), MemoryBlobs(), BodyIds(1), pool, FRAME + 1)
+
+
+async def test_a_nearly_full_disk_takes_no_new_message(pool: ThreadPoolExecutor) -> None:
+    free = [5000]
+    ring = Keyring(LocalMasterKey(b"m" * 32), lambda: 0.0)
+    sealer = Sealer(ring, MemoryBlobs(), BodyIds(1), pool, room=lambda: free[0], reserve=1000)
+    await sealer.seal(b"x" * 4000, b"")
+    with pytest.raises(StoreFull):
+        await sealer.seal(b"x" * 4001, b"")
+    free[0] += 1
+    await sealer.seal(b"x" * 4001, b"")
 
 
 @pytest.mark.parametrize("size", [1, FRAME - 1, FRAME, FRAME + 1, 2 * FRAME, len(LARGE)])
