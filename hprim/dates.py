@@ -201,6 +201,8 @@ def slip(a: PartialDate, b: PartialDate) -> str:
     same_day = (a.day, a.month) == (b.day, b.month)
     if same_day:
         return "century" if abs(a.year - b.year) == 100 else ""
+    if (a.year != b.year) + (a.month != b.month) + (a.day != b.day) > 1:
+        return ""  # a single slip stays within the day, the month or the year
     x, y = a.french(), b.french()
     differing = [i for i in range(10) if x[i] != y[i]]
     if len(differing) == 1:

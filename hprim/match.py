@@ -7,13 +7,14 @@ Source: HID-070 to HID-074, HID-081 to HID-083; RNIV.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import IntEnum
-from functools import lru_cache
+from typing import NamedTuple
 
-from hprim.dates import DateLevel, PartialDate, compare_dates
-from hprim.model import Patient, Traits
-from hprim.names import Level, compare_first, compare_surname
+from hprim.dates import PartialDate, compare_dates
+from hprim.model import InsId, Patient, Traits
+from hprim.names import Level, Name, first_level, normal, surname_level
 
 
 class Verdict(IntEnum):
@@ -24,8 +25,7 @@ class Verdict(IntEnum):
     DIFFERENT = 2
 
 
-@dataclass(frozen=True, slots=True)
-class Comparison:
+class Comparison(NamedTuple):
     """How each trait compares. ``crossed``: the surnames agree on different kinds. ``swapped``: surname and first name change
     places. ``number``: DISAGREE for two numbers of one OID, NOTE for one number under two OIDs."""
 
@@ -55,94 +55,134 @@ class Comparison:
         return self.swapped and Level.DISAGREE not in (self.date, self.sex, self.number)
 
 
-@lru_cache(maxsize=32_768)
-def _surname(a: Traits, b: Traits) -> tuple[Level, bool]:
-    births = compare_surname(a.birth_surname, b.birth_surname)
-    if births in (Level.AGREE, Level.NOTE):
-        return births, False
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A patient ready to be compared many times: every name normalised once."""
+
+    surnames: tuple[tuple[Name, str], ...]
+    birth: Name | None
+    firsts: tuple[Name | None, Name | None, Name | None]
+    born: PartialDate | None
+    sex: str
+    ins: frozenset[InsId]
+    surname: Name
+    first: Name
+    plain: bool
+    """One birth first name and nothing else: the usual case, compared at once."""
+
+
+def _name(text: str) -> Name | None:
+    found = normal(text) if text else None
+    return found if found and found.glued else None
+
+
+def prepare_traits(t: Traits, numbers: Iterable[InsId] = ()) -> Prepared:
+    """The comparable form of an identity."""
+    firsts = (_name(t.first_name), _name(t.used_first_name), _name(t.first_names))
+    named = ((_name(t.birth_surname), "birth"), (_name(t.surname), "any"), (_name(t.used_surname), "used"))
+    return Prepared(
+        tuple((name, kind) for name, kind in named if name),
+        named[0][0],
+        firsts,
+        t.birth_date,
+        t.sex,
+        frozenset(numbers),
+        normal(t.any_surname()),
+        normal(t.any_first_name()),
+        firsts[0] is not None and firsts[1] is None and firsts[2] is None,
+    )
+
+
+def prepare(patient: Patient) -> Prepared:
+    """The comparable form of a reading."""
+    return prepare_traits(patient.traits, patient.ins)
+
+
+def _surname(a: Prepared, b: Prepared) -> tuple[Level, bool]:
+    births = Level.SILENT
+    if a.birth and b.birth:
+        births = surname_level(a.birth, b.birth)
+        if births <= Level.NOTE or len(a.surnames) == len(b.surnames) == 1:
+            return births, False
     best: Level = births
     crossed = False
-    for x, kind_x in _kinds(a):
-        for y, kind_y in _kinds(b):
+    for x, kind_x in a.surnames:
+        for y, kind_y in b.surnames:
             if births is Level.DISAGREE and kind_x == kind_y:
                 continue  # two stated birth names that differ: a shared name in use makes sisters-in-law, not one person
-            level = compare_surname(x, y)
-            if level is not Level.SILENT and (best is Level.SILENT or level < best):
-                best, crossed = level, {kind_x, kind_y} != {"birth"} and "used" in (kind_x, kind_y) and kind_x != kind_y
+            level = surname_level(x, y)
+            if best is Level.SILENT or level < best:
+                best, crossed = level, kind_x != kind_y and "used" in (kind_x, kind_y)
     return best, crossed and best is not Level.DISAGREE
 
 
-def _kinds(t: Traits) -> list[tuple[str, str]]:
-    named = [(t.birth_surname, "birth"), (t.surname, "any"), (t.used_surname, "used")]
-    return [(value, kind) for value, kind in named if value]
-
-
-def _first(a: Traits, b: Traits, *, sexes_differ: bool) -> Level:
-    level = _first_cached(
-        (a.first_name, a.used_first_name, a.first_names), (b.first_name, b.used_first_name, b.first_names)
-    )
+def _first(a: Prepared, b: Prepared, *, sexes_differ: bool) -> Level:
+    x, y = a.firsts[0], b.firsts[0]
+    if x and y and (x is y or x.glued == y.glued):
+        return Level.AGREE
+    level = first_level(x, y) if x and y and a.plain and b.plain else _best_first(a, b)
     return Level.DISAGREE if level is Level.NEAR and sexes_differ else level
 
 
-@lru_cache(maxsize=32_768)
-def _first_cached(a: tuple[str, str, str], b: tuple[str, str, str]) -> Level:
-    if a[0] and b[0] and (main := compare_first(a[0], b[0])) is Level.AGREE:
-        return main
+def _best_first(a: Prepared, b: Prepared) -> Level:
     best = Level.SILENT
-    for i, x in enumerate(a):
-        for j, y in enumerate(b):
-            level = compare_first(x, y)
-            if level is Level.AGREE and i != j and a[0] and b[0]:
+    for i, x in enumerate(a.firsts):
+        if x is None:
+            continue
+        for j, y in enumerate(b.firsts):
+            if y is None:
+                continue
+            level = first_level(x, y)
+            if level is Level.AGREE and i != j and a.firsts[0] and b.firsts[0]:
                 level = Level.NOTE
-            if level is not Level.SILENT and (best is Level.SILENT or level < best):
+            if best is Level.SILENT or level < best:
                 best = level
     return best
 
 
-_DATES = {
-    DateLevel.AGREE: Level.AGREE,
-    DateLevel.COMPATIBLE: Level.NOTE,
-    DateLevel.SLIP: Level.NEAR,
-    DateLevel.DISAGREE: Level.DISAGREE,
-}
+_DATES = (Level.AGREE, Level.NOTE, Level.NEAR, Level.DISAGREE)
 
 
-@lru_cache(maxsize=32_768)
-def _date(a: PartialDate | None, b: PartialDate | None) -> Level:
-    return _DATES[compare_dates(a, b)] if a and b else Level.SILENT
-
-
-def _number(a: Patient, b: Patient) -> Level:
-    if not a.ins or not b.ins:
+def _number(a: frozenset[InsId], b: frozenset[InsId]) -> Level:
+    if not a or not b:
         return Level.SILENT
-    if set(a.ins) & set(b.ins):
+    if not a.isdisjoint(b):
         return Level.AGREE
-    if {i.oid for i in a.ins} & {i.oid for i in b.ins}:
+    if {i.oid for i in a} & {i.oid for i in b}:
         return Level.DISAGREE
-    same = {i.matricule for i in a.ins} & {i.matricule for i in b.ins}
+    same = {i.matricule for i in a} & {i.matricule for i in b}
     return Level.NOTE if same else Level.SILENT
 
 
-def compare_traits(a: Traits, b: Traits, number: Level = Level.SILENT) -> Comparison:
-    """Compare two identities trait by trait."""
-    sex = Level.SILENT if not (a.sex and b.sex) else Level.AGREE if a.sex == b.sex else Level.DISAGREE
+def compare_prepared(a: Prepared, b: Prepared) -> Comparison:
+    """Compare two identities trait by trait, numbers included."""
+    sex = Level.SILENT
+    if a.sex and b.sex:
+        sex = Level.AGREE if a.sex == b.sex else Level.DISAGREE
     surname, crossed = _surname(a, b)
     first = _first(a, b, sexes_differ=sex is Level.DISAGREE)
-    swapped = False
-    if surname >= Level.NEAR and first >= Level.NEAR:
-        swapped = _swapped(a, b)
-    return Comparison(surname, first, _date(a.birth_date, b.birth_date), sex, number, crossed, swapped)
+    born = _DATES[compare_dates(a.born, b.born)] if a.born and b.born else Level.SILENT
+    swapped = surname >= Level.NEAR and first >= Level.NEAR and _swapped(a, b)
+    return Comparison(surname, first, born, sex, _number(a.ins, b.ins), crossed, swapped)
 
 
-def _swapped(a: Traits, b: Traits) -> bool:
-    one = compare_surname(a.any_surname(), b.any_first_name())
-    other = compare_surname(a.any_first_name(), b.any_surname())
-    return one in (Level.AGREE, Level.NOTE) and other in (Level.AGREE, Level.NOTE)
+_AGREED = (Level.AGREE, Level.NOTE)
+
+
+def _swapped(a: Prepared, b: Prepared) -> bool:
+    if a.surname.words.isdisjoint(b.first.words) and a.surname.glued != b.first.glued:
+        return False
+    return surname_level(a.surname, b.first) in _AGREED and surname_level(a.first, b.surname) in _AGREED
+
+
+def compare_traits(a: Traits, b: Traits) -> Comparison:
+    """Compare two identities without their numbers."""
+    return compare_prepared(prepare_traits(a), prepare_traits(b))
 
 
 def compare(a: Patient, b: Patient) -> Comparison:
-    """Compare two readings, numbers included."""
-    return compare_traits(a.traits, b.traits, _number(a, b))
+    """Compare two readings."""
+    return compare_prepared(prepare(a), prepare(b))
 
 
 def names_nobody(patient: Patient) -> bool:
@@ -154,11 +194,14 @@ def names_nobody(patient: Patient) -> bool:
 def distinct(patients: list[Patient]) -> list[Patient]:
     """One reading per person, the most authoritative first; readings that only need checking count as the same person."""
     heads: list[Patient] = []
+    ready: list[Prepared] = []
     for patient in patients:
         if names_nobody(patient):
             continue
-        if not any(compare(head, patient).verdict is not Verdict.DIFFERENT for head in heads):
+        one = prepare(patient)
+        if all(compare_prepared(other, one).verdict is Verdict.DIFFERENT for other in ready):
             heads.append(patient)
+            ready.append(one)
             if len(heads) >= 50:
                 break
     return heads

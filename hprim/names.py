@@ -15,6 +15,8 @@ from functools import lru_cache
 
 from rapidfuzz.distance import DamerauLevenshtein
 
+_distance = DamerauLevenshtein.distance
+
 CIVILITIES = frozenset(
     [
         "M",
@@ -119,24 +121,30 @@ class Level(IntEnum):
 
 
 def _near(a: str, b: str) -> bool:
-    shortest = min(len(a), len(b))
-    if shortest < 5:
-        return False
+    """At most one edit for names of five letters, two from nine on. Shorter names are never near."""
+    n, m = len(a), len(b)
+    shortest = min(m, n)
     allowed = 2 if shortest >= 9 else 1
-    return DamerauLevenshtein.distance(a, b, score_cutoff=allowed) <= allowed
+    if shortest < 5 or n - m > allowed or m - n > allowed:
+        return False
+    return _distance(a, b, score_cutoff=allowed) <= allowed
 
 
-@lru_cache(maxsize=65_536)
-def compare_surname(a: str, b: str) -> Level:
+def surname_level(x: Name, y: Name) -> Level:
     """AGREE: same letters. NOTE: a double name of which one is a part, or the same words in another order. NEAR: a slip."""
-    x, y = normal(a), normal(b)
     if not x.glued or not y.glued:
         return Level.SILENT
     if x.glued == y.glued:
         return Level.AGREE
-    if _part_of(x, y):
+    if not x.words.isdisjoint(y.words) and _part_of(x, y):
         return Level.NOTE
     return Level.NEAR if _near(x.glued, y.glued) else Level.DISAGREE
+
+
+@lru_cache(maxsize=65_536)
+def compare_surname(a: str, b: str) -> Level:
+    """:func:`surname_level` of two texts."""
+    return surname_level(normal(a), normal(b))
 
 
 _PARTICLES = frozenset(
@@ -172,17 +180,21 @@ def _part_of(x: Name, y: Name) -> bool:
     return smaller <= larger and bool(smaller - _PARTICLES)
 
 
-@lru_cache(maxsize=65_536)
-def compare_first(a: str, b: str) -> Level:
+def first_level(x: Name, y: Name) -> Level:
     """AGREE: same letters. NOTE: one opens the other's list, or is one of it. NEAR: a slip (the sexes may make it another person)."""
-    x, y = normal(a), normal(b)
     if not x.glued or not y.glued:
         return Level.SILENT
     if x.glued == y.glued:
         return Level.AGREE
-    if _in_list(x, y) or _in_list(y, x):
+    if (len(x.tokens) > 1 or len(y.tokens) > 1) and (_in_list(x, y) or _in_list(y, x)):
         return Level.NOTE
     return Level.NEAR if _near(x.glued, y.glued) else Level.DISAGREE
+
+
+@lru_cache(maxsize=65_536)
+def compare_first(a: str, b: str) -> Level:
+    """:func:`first_level` of two texts."""
+    return first_level(normal(a), normal(b))
 
 
 def _in_list(one: Name, listed: Name) -> bool:
