@@ -209,10 +209,6 @@ class Edge(SMTP):
         """Queue a reply; it leaves with the others of its group."""
         self._out += octets
 
-    async def push(self, status: Any) -> None:
-        """aiosmtpd's way to reply, kept for what is inherited."""
-        self.say((status.encode("ascii", "replace") if isinstance(status, str) else status) + b"\r\n")
-
     def hang_up(self, decision: Decision | None = None) -> None:
         """Say a last word, hear nothing more, and close; the peer has ``linger`` seconds to read it."""
         if self._deaf:

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from gateway.smtp.limits import Limits
+from gateway.smtp.limits import Limits, Rate
 from gateway.smtp.server import SmtpServer, serve_inbound, serve_submission
 from policies.catalogue import rule
 from policies.decision import decide
@@ -455,6 +455,128 @@ async def test_too_large_declared_or_not(opened: Open, pki: Pki) -> None:
     await client.send(b"a: b\r\n\r\n" + b"x" * 500 + b"\r\n.\r\n")
     assert (await client.reply()).startswith("250")
     assert len(intake.kept) == 1
+
+
+async def test_small_verbs(opened: Open, pki: Pki) -> None:
+    server = await opened()
+    client = await Client.secured(server.port, pki.client_context())
+    expected = {
+        "HELO client.test": "250 smtp.op-a.mssante.test",
+        "NOOP any thing": "250 2.0.0",
+        "VRFY jeanne": "252-2.5.0",
+        "VRFY": "501-",
+        "HELP": "214 2.0.0 DATA EHLO EXPN HELO HELP MAIL NOOP QUIT RCPT RSET STARTTLS VRFY",
+        "HELP mail": "214 2.0.0 MAIL FROM:<address>",
+        "STARTTLS now": "501-",
+        "QUIT now": "501-",
+        "DATA now": "501-",
+        "RSET": "250 2.0.0",
+    }
+    for line, answer in expected.items():
+        assert (await client.say(line)).startswith(answer), line
+
+
+async def test_rates_of_messages_and_recipients(opened: Open, pki: Pki) -> None:
+    one = Rate(per_minute=0.001, burst=1)
+    server = await opened(limits=Limits(**{**QUICK, "messages_per_ip": one, "recipients_per_ip": one}))
+    client = await Client.secured(server.port, pki.client_context())
+    await client.say("MAIL FROM:<a@b.test>")
+    assert (await client.say("RCPT TO:<c@d.test>")).startswith("250")
+    assert "[session.rate_limited]" in await client.say("RCPT TO:<e@d.test>")
+    await client.say("RSET")
+    assert (await client.say("MAIL FROM:<a@b.test>")).startswith("450-4.7.1")
+
+
+async def test_a_note_is_told_with_the_acceptance(opened: Open, pki: Pki) -> None:
+    note = decide(rule("trust.revocation_unknown_tolerated"), certificate="CN=client")
+    server = await opened(intake=MemoryIntake(verdict=note))
+    client = await Client.secured(server.port, pki.client_context())
+    await client.envelope()
+    await client.send(b"a: b\r\n\r\n.\r\n")
+    answer = await client.reply()
+    assert "[session.message_accepted]" in answer
+    assert "[trust.revocation_unknown_tolerated]" in answer
+    assert {line[:3] for line in answer.split("\n")} == {"250"}
+
+
+async def test_a_421_decision_ends_the_session(opened: Open, pki: Pki) -> None:
+    refusal = decide(rule("session.too_many_connections"))
+    server = await opened(intake=MemoryIntake(refuse_session=refusal))
+    client = await Client.secured(server.port, pki.client_context())
+    assert (await client.say("MAIL FROM:<a@b.test>")).startswith("421")
+    assert await client.closed()
+
+
+async def test_harvesting_ends_the_session_between_good_messages_too(opened: Open, pki: Pki) -> None:
+    unknown = decide(rule("trust.recipient_not_listed"), domain="evil.test")
+    intake = MemoryIntake(refused_recipients={"x@evil.test": unknown})
+    server = await opened(intake=intake, limits=Limits(**{**QUICK, "refused_recipients": 2}))
+    client = await Client.secured(server.port, pki.client_context())
+    for _ in range(2):
+        await client.say("MAIL FROM:<a@b.test>")
+        assert (await client.say("RCPT TO:<x@evil.test>")).startswith("550")
+        await client.say("RCPT TO:<c@d.test>")
+        await client.say("DATA")
+        await client.send(b"a: b\r\n\r\n.\r\n")
+        assert (await client.reply()).startswith("250")
+    await client.say("MAIL FROM:<a@b.test>")
+    assert "[session.too_many_errors]" in await client.say("RCPT TO:<x@evil.test>")
+
+
+async def test_an_account_has_its_number_of_sessions_and_a_guessing_address_waits(opened: Open, pki: Pki) -> None:
+    guesses = Rate(per_minute=0.001, burst=1)
+    limits = Limits(**{**QUICK, "connections_per_account": 1, "login_failures_per_ip": guesses})
+    server = await opened(submission=True, limits=limits)
+    good = "AUTH PLAIN " + _plain("jeanne@op-a.mssante.test", "s3cret-device")
+    one = await Client.secured(server.port, pki.client_context(certificate=False))
+    assert (await one.say(good)).startswith("235")
+    two = await Client.secured(server.port, pki.client_context(certificate=False))
+    assert "[session.too_many_connections]" in await two.say(good)
+    assert await two.closed()
+    assert (await one.say("QUIT")).startswith("221")
+    assert await one.closed()
+    three = await Client.secured(server.port, pki.client_context(certificate=False))
+    assert "[session.auth_failed]" in await three.say("AUTH PLAIN " + _plain("a@b.test", "guess"))
+    assert "[session.auth_locked]" in await three.say(good)
+
+
+async def test_errors_slow_the_session_down(opened: Open, pki: Pki, monkeypatch: pytest.MonkeyPatch) -> None:
+    waits: list[float] = []
+
+    async def wait(seconds: float) -> None:
+        waits.append(seconds)
+
+    server = await opened(limits=Limits(**{**QUICK, "soft_errors": 2, "soft_error_delay": 7.0}))
+    client = await Client.secured(server.port, pki.client_context())
+    monkeypatch.setattr("gateway.smtp.dialogue.asyncio.sleep", wait)
+    for _ in range(4):
+        await client.say("FOO")
+    assert waits == [7.0, 7.0]
+
+
+async def test_a_door_without_authenticator_cannot_open(pki: Pki) -> None:
+    with pytest.raises(ValueError, match="authenticator"):
+        await serve_submission(doorway(pki, door=Door.SUBMISSION), "127.0.0.1", 0)
+
+
+async def test_too_many_connections_on_the_tls_port_are_closed_unheard(opened: Open, pki: Pki) -> None:
+    limits = Limits(**{**QUICK, "connections_per_ip": 1})
+    server = await opened(submission=True, implicit_tls=True, limits=limits)
+    one = await Client.connect(server.port, pki.client_context())
+    assert (await one.reply()).startswith("220")
+    two = await Client.connect(server.port)
+    assert await two.closed()
+
+
+async def test_connections_are_limited_by_the_minute(opened: Open) -> None:
+    limits = Limits(**{**QUICK, "connections_rate_per_ip": Rate.hourly(2)})
+    server = await opened(limits=limits)
+    answers = []
+    for _ in range(3):
+        client = await Client.connect(server.port)
+        answers.append((await client.reply())[:3])
+        client.close()
+    assert answers == ["220", "220", "421"]
 
 
 async def test_drain_says_421_to_who_waits_and_lets_a_message_end(opened: Open, pki: Pki) -> None:
