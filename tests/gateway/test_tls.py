@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives import serialization
 
 from gateway.admin import pki
 from gateway.smtp import tls
@@ -221,6 +222,37 @@ def test_our_own_files_fail_with_a_reason(space: pki.Pki, tmp_path: Path) -> Non
     junk.write_text("nothing")
     with pytest.raises(tls.BadIdentity, match="PEM"):
         tls.server_context((Identity(junk, a.key),))
+
+
+def test_a_key_under_a_password_is_refused_with_the_reason(space: pki.Pki, tmp_path: Path) -> None:
+    card = space.operators["op-a"].server
+    key = tmp_path / "locked.key"
+    loaded = serialization.load_pem_private_key(card.key.read_bytes(), None)
+    locked = serialization.BestAvailableEncryption(b"secret")
+    key.write_bytes(loaded.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, locked))
+    key.chmod(0o600)
+    with pytest.raises(tls.BadIdentity, match="password"):
+        tls.server_context((Identity(card.certificate, key),))
+
+
+def test_on_an_interpreter_never_tried_openssl_judges(space: pki.Pki, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tls, "_TRIED", ())
+    Wire(door(space), caller(space.operators["op-b"].client))
+    with pytest.raises(ssl.SSLCertVerificationError):
+        Wire(door(space), caller(space.faulty["other_ca"]))
+
+
+def test_the_address_is_not_used_when_openssl_answers_another_mode() -> None:
+    untouched = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    assert untouched.verify_mode is ssl.CERT_NONE
+    assert not tls._let_policies_judge(untouched)
+
+
+def test_on_this_interpreter_the_policies_judge(space: pki.Pki) -> None:
+    asking = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    asking.verify_mode = ssl.CERT_OPTIONAL
+    assert tls._let_policies_judge(asking)
+    assert asking.verify_mode is ssl.CERT_OPTIONAL
 
 
 def test_reload_in_place_serves_the_new_certificate_and_a_bad_reload_the_old(space: pki.Pki) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from policies import catalogue
 from policies.catalogue import SUBJECTS, rule, rules
 from policies.decision import CatalogueError, Rule, Verdict, decide, gravest
 
@@ -113,6 +114,16 @@ def test_every_rule_is_named_by_a_test(subject: str) -> None:
     written = "\n".join(path.read_text("utf-8") for path in sorted(TESTS.rglob("*.py")))
     entries = import_module(f"policies.catalogue.{subject}").RULES
     assert [entry.name for entry in entries if f'"{entry.name}"' not in written] == []
+
+
+def test_a_rule_declared_twice_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(catalogue, "SUBJECTS", ("store", "store"))
+    rules.cache_clear()
+    with pytest.raises(CatalogueError, match="twice"):
+        rules()
+    monkeypatch.undo()
+    rules.cache_clear()
+    assert rule("store.full").code == 452
 
 
 def test_an_unknown_rule_or_a_missing_parameter_is_an_error_at_once() -> None:

@@ -27,6 +27,7 @@ def test_an_ordinary_message_passes() -> None:
 
 
 def test_size() -> None:
+    assert content.judge_size(10 * MIB).accepted
     assert content.judge(facts(size=25 * MIB)).accepted
     says(content.judge(facts(size=25 * MIB + 1)), "content.too_big", "MSS-044")
     decision = content.judge_size(11 * MIB, ContentSettings(size=10 * MIB))

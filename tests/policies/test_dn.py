@@ -110,6 +110,15 @@ def test_what_is_no_name_is_refused_and_equals_nothing(text: str) -> None:
     assert not dn.same(text, text)
 
 
+def test_quotes_escapes_and_blanks_mix() -> None:
+    assert dn.same('CN="a \\"b\\" c" , O = x', 'O=x,CN=a \\"b\\" c')
+    assert dn.same("CN=  \\C3\\A9  +  OU=b,O=c", "OU=b+CN=é,O=c")
+    with pytest.raises(dn.BadName):
+        dn.key("CN=\\, \ud800")
+    with pytest.raises(dn.BadName):
+        dn.parse("CN=" + "a" * 3000)
+
+
 def test_unknown_string_types_keep_their_octets() -> None:
     assert dn.parse("2.5.4.45=#03020080") == ((("2.5.4.45", "#03020080"),),)
     assert dn.key("CN=#0c8103616263") == dn.key("CN=abc")
