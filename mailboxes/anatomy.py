@@ -16,7 +16,7 @@ from dataclasses import dataclass
 
 from mailboxes.dates import Moment, parse_date
 from mailboxes.envelope import envelope, guess, structure
-from mailboxes.headers import Field, Media, fields, file_names, select
+from mailboxes.headers import Field, Media, fields, file_names, loose_names, read_media, select
 from mailboxes.mime import LIMITS, Limits, Part, walk
 from mailboxes.summary import MESSAGE, MULTIPART, BadSummary, Summary, encode, section, unpack
 from mailboxes.words import BaseSubject, base_subject, decode_part, decode_words, preview, unfold
@@ -63,6 +63,7 @@ AMBIGUOUS = frozenset(
 _ONCE = (b"from", b"sender", b"reply-to", b"to", b"cc", b"bcc", b"subject", b"date", b"message-id")
 _MESSAGE_ID = re.compile(rb"<[^<>\s\x00-\x1f\x7f-\xff]{1,990}+>")
 _IDENTIFIERS = 1000
+_REPEATED = 10  # fields of one name whose file names are read
 _NO_LINE_END = bytes(set(range(256)) - {10, 13})
 
 
@@ -181,10 +182,12 @@ class Anatomy:
         """Every name any mail program may give to any attached file."""
         names: dict[str, None] = {}
         for part in self.parts:
-            if part.media.parameters or part.disposition is not None:
-                placed = (part.disposition,) if part.disposition is not None else ()
-                names.update(dict.fromkeys(file_names(part.media, *placed)))
-        return tuple(names)
+            for field in (b"content-type", b"content-disposition"):
+                for value in part.values.get(field, ())[:_REPEATED]:
+                    if b"name" in value.lower():
+                        names.update(dict.fromkeys(file_names(read_media(value, LIMITS.parameters))))
+                        names.update(dict.fromkeys(loose_names(value)))
+        return tuple(name for name in names if name)
 
 
 def dissect(

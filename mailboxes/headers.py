@@ -190,6 +190,14 @@ def file_names(*media: Media) -> tuple[str, ...]:
     return tuple(name for name in names if name)
 
 
+_LOOSE = re.compile(rb"(?:file)?name[ \t]*+=[ \t]*+([^;\"]++)", re.IGNORECASE)
+
+
+def loose_names(value: bytes) -> tuple[str, ...]:
+    """Names without quotes as lenient programs read them: up to the semicolon, spaces included."""
+    return tuple(decode_words(found) for found in _LOOSE.findall(_FOLD.sub(b"", value)))
+
+
 _PERCENT = re.compile(rb"%([0-9A-Fa-f]{2})")
 
 

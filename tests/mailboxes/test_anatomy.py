@@ -124,6 +124,19 @@ def test_every_name_an_attachment_may_take() -> None:
     }
 
 
+def test_names_that_only_lenient_programs_see() -> None:
+    a = dissect(
+        lines(
+            "Content-Type: application/pdf; name=facture.pdf .exe",
+            "Content-Disposition: attachment; filename=a.pdf",
+            "content-disposition: attachment; FileName=b.scr",
+            "",
+            "x",
+        )
+    )
+    assert {"facture.pdf .exe", "a.pdf", "b.scr"} <= set(a.file_names)
+
+
 # --------------------------------------------------------------------------- parts and sections
 
 
