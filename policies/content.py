@@ -41,8 +41,9 @@ _PROGRAM_WORDS = (
 )
 PROGRAMS = frozenset(_PROGRAM_WORDS.split())
 # Marks that turn the direction of writing, so that "gpj.exe" is shown as "exe.jpg".
-_DIRECTION = frozenset("\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\u061c")
+_DIRECTION = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 _NAME_LIMIT = 1024
+_FAR = " " * 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,30 +128,30 @@ def _judge_parts(facts: ContentFacts, settings: ContentSettings) -> Decision:
 
 
 def program(name: str, programs: frozenset[str] = PROGRAMS) -> str:
-    """The extension under which a system would run the file, or an empty string."""
-    kinds = _extensions(name)
-    return kinds[-1] if kinds and kinds[-1] in programs else ""
+    """The extension under which a system would run the file, or an empty string.
+
+    Read as Windows does: the last path component, without trailing dots and spaces. A colon starts an NTFS stream for one
+    program and becomes an underscore for another, so each side of it counts.
+    """
+    seen = unicodedata.normalize("NFKC", name[-_NAME_LIMIT:]).lower()
+    last = seen.replace("\\", "/").rpartition("/")[2]
+    for piece in last.split(":"):
+        _, dot, kind = piece.rstrip(" .\t").rpartition(".")
+        if dot and kind.strip(" ") in programs:
+            return kind.strip(" ")
+    return ""
 
 
 def disguised(name: str) -> bool:
     """Whether the name shows another nature than the file has.
 
-    True for direction marks in it, for control characters, for names too long to be shown, and for a run of spaces that
-    pushes the true extension out of sight.
+    True for direction overrides in it, for control characters, for names too long to be shown, and for a run of spaces
+    that pushes the true extension out of sight (padded columns of practice software pass).
     """
     if len(name) > _NAME_LIMIT or not _DIRECTION.isdisjoint(name):
         return True
-    if any(unicodedata.category(character) == "Cc" for character in name):
+    if any(unicodedata.category(character) == "Cc" and character != "\t" for character in name):
         return True
     seen = unicodedata.normalize("NFKC", name)
     stem, dot, last = seen.rstrip(" .").rpartition(".")
-    return bool(dot) and ("     " in stem or last != last.strip(" "))
-
-
-def _extensions(name: str) -> tuple[str, ...]:
-    """The extensions from left to right, as Windows reads them: trailing dots and spaces fall, a stream is a suffix."""
-    seen = unicodedata.normalize("NFKC", name[-_NAME_LIMIT:]).lower()
-    base = seen.replace("\\", "/").rpartition("/")[2]
-    base = base.partition(":")[0] or base
-    parts = base.rstrip(" .\t").split(".")
-    return tuple(part.strip(" ") for part in parts[1:])
+    return bool(dot) and (_FAR in stem or last != last.strip(" "))

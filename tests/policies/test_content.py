@@ -91,6 +91,7 @@ def test_what_cannot_be_checked_is_refused() -> None:
         "dossier\\bilan.js",
         "../bilan.vbs",
         "bilan.scr:zone.identifier",
+        "compte:rendu.exe",
         "bilan.\uff45\uff58\uff45",  # full-width letters
         "macro.docm",
         ".bat",
@@ -116,7 +117,22 @@ def test_names_that_hide_their_nature_are_refused(name: str) -> None:
     says(content.judge(facts(attachment_names=(name,))), "content.disguised_attachment", "MSS-047")
 
 
-@pytest.mark.parametrize("name", ["", ".", "...", "bilan", "bilan.exe.pdf", "M. Dupont. Bilan.pdf", "Élan.PDF", "a:b"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "",
+        ".",
+        "...",
+        "bilan",
+        "bilan.exe.pdf",
+        "M. Dupont. Bilan.pdf",
+        "Élan.PDF",
+        "a:b",
+        "CR        1203.pdf",
+        "\u200eCR.pdf",
+        "CR\tsuite.pdf",
+    ],
+)
 def test_harmless_names_pass(name: str) -> None:
     assert content.judge(facts(attachment_names=(name,))).accepted
 
