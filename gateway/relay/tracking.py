@@ -9,11 +9,11 @@ Failure: database errors propagate; an unknown message or recipient is ignored a
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, and_, bindparam, insert, select, update
+from sqlalchemy import Connection, and_, bindparam, insert, or_, select, update
 
 from gateway.relay import outbox
 from gateway.relay.parcel import Result
@@ -128,49 +128,63 @@ _MOVE = (
 
 
 class Receipt(NamedTuple):
-    """What an incoming DSN or MDN says of one recipient. ``message_id`` or ``envid`` names the message, or our id does."""
+    """What an incoming DSN or MDN says of one recipient, known under one or two addresses (keys).
+
+    ``message_id`` names the message, or ``envid``: the sender's, or our identifier, which we give when he gave none.
+    """
 
     message_id: str
     envid: str
-    recipient: str  # address key
+    recipient: str
+    also: str
     state: State
     code: str = ""
     disposition: str = ""
 
 
-def receive(unit: Unit, mailbox: int, receipts: Iterable[Receipt]) -> int:
+def receive(
+    unit: Unit, mailbox: int, receipts: Iterable[Receipt], trusted: Callable[[str], bool] = lambda domain: True
+) -> int:
     """Receipts delivered to ``mailbox``, in the transaction that delivers them; returns how many changed something.
 
-    A receipt speaks only of messages sent from the mailbox it came to, and of recipients they had: anything else is
-    ignored, so that nobody can mark another's message as read.
+    A receipt speaks only of messages sent from the mailbox it came to, and of recipients they had; ``trusted`` tells
+    whether whoever brought it may speak for the recipient's domain. Anything else is ignored, so that nobody can mark
+    another's message as read.
     """
     changed = 0
     for receipt in receipts:
-        for row in _about(unit.connection, mailbox, receipt):
-            if note(unit, row.message, receipt.recipient, receipt.state, receipt.code):
-                unit.emit(_event(row.message, mailbox, receipt))
-                changed += 1
+        row = _about(unit.connection, mailbox, receipt)
+        if row is None or not trusted(row.recipient.rpartition("@")[2]):
+            continue
+        if note(unit, row.message, row.recipient, receipt.state, receipt.code):
+            unit.emit(_event(row, mailbox, receipt))
+            changed += 1
     return changed
 
 
-def _about(connection: Connection, mailbox: int, receipt: Receipt) -> Sequence[Any]:
-    query = select(followed.c.message).where(followed.c.mailbox == mailbox, followed.c.recipient == receipt.recipient)
+def _about(connection: Connection, mailbox: int, receipt: Receipt) -> Any:
+    """The followed row a receipt speaks of, or None."""
+    query = select(followed.c.message, followed.c.recipient).where(followed.c.mailbox == mailbox)
     if receipt.message_id:
         query = query.where(followed.c.message_id == receipt.message_id[:250])
     elif receipt.envid:
-        query = query.where(followed.c.envid == receipt.envid)
+        query = query.where(or_(followed.c.message == receipt.envid, followed.c.envid == receipt.envid))
     else:
-        return ()
-    return connection.execute(query.limit(10)).all()
+        return None
+    for name in (receipt.recipient, receipt.also):
+        found = connection.execute(query.where(followed.c.recipient == name).limit(1)).one_or_none()
+        if found is not None:
+            return found
+    return None
 
 
-def _event(message: str, mailbox: int, receipt: Receipt) -> Event:
+def _event(row: Any, mailbox: int, receipt: Receipt) -> Event:
     detail = {
         "disposition": receipt.disposition or receipt.state.value,
         "code": receipt.code,
         "about": receipt.message_id or receipt.envid,
     }
-    return Event(Kind.RECEIPT, message=message, recipient=receipt.recipient, mailbox=mailbox, detail=detail)
+    return Event(Kind.RECEIPT, message=row.message, recipient=row.recipient, mailbox=mailbox, detail=detail)
 
 
 # deadlines

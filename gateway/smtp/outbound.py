@@ -282,7 +282,7 @@ class _Dialogue:
             words.append("BODY=8BITMIME")
         if "DSN" in extensions:
             words += [f"RET={parcel.ret}"] if parcel.ret else []
-            words += [f"ENVID={parcel.envid}"] if parcel.envid else []
+            words.append(f"ENVID={parcel.envid or parcel.message}")  # ours lets a notice find its message
         return " ".join(words)
 
     def _rcpt(self, way: Waypoint) -> str:

@@ -1,0 +1,144 @@
+"""Where each recipient is: forward only, deadlines once, receipts believed only from who may speak (MSS-118)."""
+
+from __future__ import annotations
+
+from gateway.relay import tracking
+from gateway.relay.tracking import Followed, Receipt
+from mailboxes.commit import Unit
+from policies.receipts import State
+from tests.gateway.relay.house import House, Intake, Script, answering, running, until
+
+BOB = "bob@op-b.mssante.test"
+MAILBOX = 7
+
+
+def followed(unit: Unit, message: str, wants: frozenset[str] = frozenset({"delivery", "reading"})) -> None:
+    row = Followed(message, BOB, MAILBOX, "alice@op-a.mssante.test", "m1@op-a.mssante.test", "", "mssante", wants)
+    tracking.follow(unit, [row], 86400.0)
+
+
+async def state(house: House, message: str) -> State:
+    (line,) = await house.reading.run(lambda connection: tracking.track(connection, message))
+    return line.state
+
+
+def receipt(kind: State = State.READ, recipient: str = BOB, message_id: str = "m1@op-a.mssante.test") -> Receipt:
+    return Receipt(message_id, "", recipient, "", kind, "902" if kind is State.REFUSED else "")
+
+
+async def test_the_whole_way_queued_handed_over_delivered_read(house: House) -> None:
+    with running(house.courier(Script())):
+        message = await house.send(also=followed)
+
+        async def handed_over() -> bool:
+            return await state(house, message) is State.HANDED_OVER
+
+        await until(handed_over)
+    for kind in (State.DELIVERED, State.READ):
+        assert await house.committer.run(lambda unit, kind=kind: tracking.receive(unit, MAILBOX, [receipt(kind)])) == 1
+        assert await state(house, message) is kind
+    again = await house.committer.run(
+        lambda unit: tracking.receive(unit, MAILBOX, [receipt(), receipt(State.DELIVERED)])
+    )
+    assert again == 0  # doubles are absorbed
+    assert (await house.words(message)).count("message.receipt") == 2
+
+
+async def test_failure_and_delay_are_states_too(house: House) -> None:
+    script = Script(answering("relay.partner_deferred", "451 later"))
+    courier = house.courier(script)
+    with running(courier):
+        message = await house.send(also=followed)
+        await until(lambda: script.sent and not courier._leases)
+        assert await state(house, message) is State.DELAYED
+        script.answer = answering("relay.partner_refused", "550 no")
+        house.time.pass_(301)
+
+        async def failed() -> bool:
+            return await state(house, message) is State.FAILED
+
+        await until(failed)
+
+
+async def test_a_deadline_gives_one_negative_notice_and_a_late_receipt_still_counts(house: House) -> None:
+    intake = Intake()
+    with running(house.courier(Script(), intake)):
+        message = await house.send(also=followed)
+
+        async def handed_over() -> bool:
+            return await state(house, message) is State.HANDED_OVER
+
+        await until(handed_over)
+        house.time.pass_(90_000)
+        await until(lambda: intake.notices)
+        assert await state(house, message) is State.LATE
+        house.time.pass_(90_000)
+        assert await house.committer.run(lambda unit: tracking.deadlines(unit)) == 0
+    assert len(intake.notices) == 1
+    to, content = intake.notices[0]
+    assert to == "alice@op-a.mssante.test"
+    assert b"no confirmation" in content.lower()
+    assert await house.committer.run(lambda unit: tracking.receive(unit, MAILBOX, [receipt()])) == 1
+    assert await state(house, message) is State.READ
+    assert (await house.words(message)).count("message.deadline") == 1
+
+
+async def test_delivered_but_not_read_is_told_and_stays_delivered(house: House) -> None:
+    message = await house.send(also=followed)
+    await house.committer.run(lambda unit: tracking.note(unit, message, BOB, State.DELIVERED))
+    house.time.pass_(90_000)
+    assert await house.committer.run(lambda unit: tracking.deadlines(unit)) == 1
+    assert await house.committer.run(lambda unit: tracking.deadlines(unit)) == 0
+    assert await state(house, message) is State.DELIVERED
+
+
+async def test_who_asked_for_delivery_only_is_answered_by_it(house: House) -> None:
+    message = await house.send(also=lambda unit, made: followed(unit, made, frozenset({"delivery"})))
+    await house.committer.run(lambda unit: tracking.note(unit, message, BOB, State.DELIVERED))
+    house.time.pass_(90_000)
+    assert await house.committer.run(lambda unit: tracking.deadlines(unit)) == 0
+
+
+async def test_nobody_speaks_for_what_is_not_theirs(house: House) -> None:
+    message = await house.send(also=followed)
+    cases: list[tuple[int, Receipt, bool]] = [
+        (8, receipt(), True),  # another mailbox's message
+        (MAILBOX, receipt(recipient="eve@op-b.mssante.test"), True),  # a recipient it never had
+        (MAILBOX, receipt(message_id="other@x"), True),
+        (MAILBOX, receipt(message_id=""), True),
+        (MAILBOX, receipt(), False),  # brought by an operator that may not speak for op-b
+    ]
+    for mailbox, one, trusted in cases:
+        done = await house.committer.run(
+            lambda unit, mailbox=mailbox, one=one, trusted=trusted: tracking.receive(
+                unit, mailbox, [one], lambda domain: trusted
+            )
+        )
+        assert done == 0
+    assert await state(house, message) is State.QUEUED
+
+
+async def test_a_receipt_finds_its_message_by_our_identifier_and_the_final_address(house: House) -> None:
+    message = await house.send(also=followed)
+    one = Receipt("", message, "team@op-b.mssante.test", BOB, State.DELIVERED)
+    assert await house.committer.run(lambda unit: tracking.receive(unit, MAILBOX, [one])) == 1
+    assert await state(house, message) is State.DELIVERED
+
+
+async def test_the_sent_board_is_one_line_per_message_and_recipient(house: House) -> None:
+    """TOU-C02."""
+    first = await house.send(also=followed)
+    house.time.pass_(60)
+    second = await house.send(also=followed)
+    lines = await house.reading.run(lambda connection: tracking.board(connection, MAILBOX))
+    assert [(line.message, line.recipient, line.channel, line.state) for line in lines] == [
+        (second, BOB, "mssante", State.QUEUED),
+        (first, BOB, "mssante", State.QUEUED),
+    ]
+    older = await house.reading.run(lambda connection: tracking.board(connection, MAILBOX, before=lines[0].sent_at))
+    assert [line.message for line in older] == [first]
+    assert lines[0].deadline_at - lines[0].sent_at == 86400.0
+
+
+async def test_an_unknown_message_is_not_followed(house: House) -> None:
+    assert not await house.committer.run(lambda unit: tracking.note(unit, "nobody", BOB, State.READ))
