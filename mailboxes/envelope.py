@@ -42,7 +42,7 @@ def string(value: bytes) -> bytes:
     if _UNQUOTABLE.search(value) is None:
         return b'"' + value + b'"'
     if not value.isascii() or b"\0" in value or b"\r" in value or b"\n" in value:
-        return b"{%d}\r\n%s" % (len(value), value)
+        return b"{%d}\r\n%s" % (len(value), value.replace(b"\0", b"\x80"))  # NUL has no place in IMAP
     return b'"' + _ESCAPED.sub(rb"\\\g<0>", value) + b'"'
 
 
@@ -81,6 +81,8 @@ def _addresses(values: Values, name: bytes, limit: int) -> bytes:
 
 def _address(entry: Entry) -> bytes:
     name, local, domain, _ = entry
+    if domain and _UNQUOTABLE.search(name + local + domain) is None:
+        return b'("%s" NIL "%s" "%s")' % entry[:3] if name else b'(NIL NIL "%s" "%s")' % (local, domain)
     if not domain:
         return b"(NIL NIL %s NIL)" % (string(local) if local else b"NIL")
     return b"(%s NIL %s %s)" % (string(name) if name else b"NIL", string(local), string(domain))
@@ -119,7 +121,7 @@ def structure(data: bytes, parts: list[Part], envelopes: dict[int, bytes]) -> tu
             plain[index] = b"(%s%s)" % (_joined(plain, part) or NO_PARTS, subtype)
             extended[index] = b"(%s%s%s)" % (_joined(extended, part) or NO_PARTS_EXTENDED, subtype, tail)
             continue
-        basic, tail = _basic(part), b" " + _text(part.values, b"content-md5") + _placement(part)
+        basic, tail = _basic(part), _digest(part.values) + _placement(part)
         if index in lines:
             count = b" %d" % lines[index]
             if part.kind == b"message":
@@ -172,8 +174,8 @@ def _basic(part: Part) -> bytes:
         string(media.main or b"text"),
         string(media.sub or (b"" if media.main else b"plain")),
         _parameters(media.parameters, needs_charset=part.kind in (b"text", b"")),
-        _text(values, b"content-id"),
-        _text(values, b"content-description"),
+        _text(values, b"content-id") if b"content-id" in values else b"NIL",
+        _text(values, b"content-description") if b"content-description" in values else b"NIL",
         string(encoding or b"7bit"),
         part.body_end - part.body_start,
     )
@@ -186,12 +188,16 @@ def _parameters(parameters: Parameters, needs_charset: bool = False) -> bytes:
     return b"(" + b" ".join(pieces) + b")" if pieces else b"NIL"
 
 
+def _digest(values: Values) -> bytes:
+    return b" " + _text(values, b"content-md5") if b"content-md5" in values else b" NIL"
+
+
 def _placement(part: Part) -> bytes:
     """Disposition, language and location."""
     values = part.values
     pieces = b" NIL" if part.disposition is None else b" " + _disposition(part.disposition)
     pieces += b" " + _language(values) if b"content-language" in values else b" NIL"
-    return pieces + b" " + _text(values, b"content-location")
+    return pieces + (b" " + _text(values, b"content-location") if b"content-location" in values else b" NIL")
 
 
 def _disposition(media: Media) -> bytes:

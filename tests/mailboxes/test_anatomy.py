@@ -270,6 +270,12 @@ def test_eight_bit_values_are_literals() -> None:
     assert b"{5}\r\n\xc3\xa9t\xc3\xa9 " in dissect(SAMPLES["utf8_subject"]).envelope
 
 
+def test_a_nul_never_reaches_an_imap_client() -> None:
+    a = dissect(b'Subject: a\0b\r\nContent-Type: text/plain; name="x\0y"\r\n\r\n\0')
+    assert b"{3}\r\na\x80b" in a.envelope
+    assert b"\0" not in pack(a).partition(a.envelope)[2][: len(a.bodystructure)]
+
+
 @pytest.mark.parametrize("name", SAMPLES)
 def test_answers_are_balanced_imap(name: str) -> None:
     a = dissect(SAMPLES[name])
