@@ -164,17 +164,23 @@ def _check_bytes(data: bytes, maximum_size: int) -> None:
 
 def _parse(data: bytes, *, lenient: bool) -> tuple[etree._Element, bool]:
     """The root, and whether the file was cut short (only when ``lenient``)."""
+    cut = False
     try:
         root = etree.fromstring(data, _parser(recover=False))
-        cut = False
     except etree.XMLSyntaxError as error:
         if not lenient:
             raise Refused("malformed", f"not well-formed XML, line {error.lineno}") from None
-        root = etree.fromstring(data, _parser(recover=True))
-        cut = True
+        root, cut = _recovered(data), True
     if root is None or root.tag != ROOT:
         raise Refused("wrong_root", "the root is not ListeBlancheMSSante")
     return root, cut
+
+
+def _recovered(data: bytes) -> etree._Element | None:
+    try:
+        return etree.fromstring(data, _parser(recover=True))
+    except etree.XMLSyntaxError:
+        return None
 
 
 def _parser(*, recover: bool) -> etree.XMLParser:

@@ -7,12 +7,15 @@ from pathlib import Path
 
 import pytest
 from cryptography import x509
+from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from hypothesis import given
 from hypothesis import strategies as st
 from lxml import etree
+from signxml.signer import XMLSigner
 
 from directory import trustlist
+from directory import trustlist_seal as seal
 from directory.trustlist import LoadedList, Refused, Row
 from directory.trustlist_publish import SigningKey, publish
 from gateway.admin import pki
@@ -295,6 +298,67 @@ def test_a_signature_without_its_certificate_or_with_two_is_refused(authority: A
     root = etree.fromstring(authority.sign())
     root.append(etree.fromstring(etree.tostring(root[-1])))
     assert refused(authority, etree.tostring(root)) == "bad_signature"
+
+
+def holder(authority: Authority, *extensions: x509.ExtensionType, ca: pki.Authority | None = None) -> LoadedList:
+    """A list signed with a certificate that has these extensions only."""
+    above = ca or authority.space.authority
+    key = pki.curve_key_pair()
+    identifier = above.certificate.extensions.get_extension_for_class(x509.SubjectKeyIdentifier).value
+    builder = (
+        x509.CertificateBuilder()
+        .subject_name(pki.organisation_name("CACHET", "GESTIONNAIRE ESSAI", "99900000000000"))
+        .issuer_name(above.certificate.subject)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(NOW - timedelta(days=1))
+        .not_valid_after(NOW + timedelta(days=1))
+        .add_extension(x509.AuthorityKeyIdentifier.from_issuer_subject_key_identifier(identifier), critical=False)
+    )
+    for extension in extensions:
+        builder = builder.add_extension(extension, critical=False)
+    leaf = builder.sign(above.key, hashes.SHA256())
+    return authority.load(publish(rows(2), NOW, key, (leaf, above.certificate)))
+
+
+def usage(**allowed: bool) -> x509.KeyUsage:
+    names = ("digital_signature", "content_commitment", "key_encipherment", "data_encipherment", "key_agreement")
+    more = ("key_cert_sign", "crl_sign", "encipher_only", "decipher_only")
+    return x509.KeyUsage(**{name: allowed.get(name, False) for name in (*names, *more)})
+
+
+def test_a_seal_needs_no_extended_usage_but_a_key_that_may_sign(authority: Authority) -> None:
+    assert holder(authority, usage(digital_signature=True)).signer
+    assert holder(authority, usage(content_commitment=True)).signer
+    assert holder(authority).signer
+    with pytest.raises(Refused, match="unknown_signer"):
+        holder(authority, usage(key_encipherment=True))
+
+
+def test_junk_in_place_of_a_certificate_is_refused(authority: Authority) -> None:
+    root = etree.fromstring(authority.sign())
+    element = root.find(f"{seal.SIGNATURE}/{seal.CERTIFICATES}")
+    assert element is not None
+    genuine = element.text
+    for junk in ("", "AAAA", "é", "====", (genuine or "")[:200]):
+        element.text = junk
+        assert refused(authority, etree.tostring(root)) == "bad_signature"
+    element.text = genuine
+    parent = element.getparent()
+    assert parent is not None
+    for _ in range(9):
+        parent.append(etree.fromstring(etree.tostring(element)))
+    assert refused(authority, etree.tostring(root)) == "bad_signature"
+
+
+def test_a_signature_of_a_fragment_is_refused(authority: Authority) -> None:
+    """The signature is genuine and at the right place, but its reference covers the date only."""
+    root = etree.fromstring(plain(3))
+    date = root.find(trustlist.GENERATED)
+    assert date is not None
+    date.set("Id", "date")
+    signed = XMLSigner().sign(root, key=authority.key, cert=list(authority.chain), reference_uri="#date")
+    assert refused(authority, etree.tostring(signed)) == "bad_signature"
 
 
 def test_a_signature_over_a_part_does_not_vouch_for_the_whole(authority: Authority) -> None:

@@ -170,6 +170,14 @@ def test_stricter_settings_put_a_kept_list_out_of_force(make: Callable[[], Versi
     assert strict.accept(plain(11, NOW + HOUR), now=NOW + HOUR).reason == "unsigned"
 
 
+def test_a_held_list_is_judged_again_before_it_passes(make: Callable[[], Versions]) -> None:
+    history = History(make(), ListSettings())
+    history.accept(plain(10), now=NOW)
+    history.accept(plain(2, NOW + HOUR), now=NOW + HOUR)
+    strict = History(make(), ListSettings(require_signature=True))
+    assert strict.confirm_held(now=NOW + HOUR, by="x").reason == "unsigned"
+
+
 def test_the_difference_is_by_meaning() -> None:
     one = trust_list([("a.test", subject(1)), ("b.test", subject(2)), ("c.test", subject(3))], NOW, NOW)
     two = trust_list([("A.test", subject(1).lower()), ("b.test", subject(9)), ("d.test", subject(3))], NOW, NOW)
