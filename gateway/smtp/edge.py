@@ -215,7 +215,7 @@ class Edge(SMTP):
             return
         if decision is not None:
             self.say(replies.reply(decision))
-            if self.session.tls:  # strangers shall not be able to fill the journal
+            if self.session.tls and self.doorway.gate.worth_noting(self.ip):
                 self.doorway.record(Event(Kind.CUT, detail={"reason": decision.rule.name, "ip": self.ip}))
             log.info("smtp.cut", rule=decision.rule.name, ip=self.ip, door=self.doorway.door.value)
         self._flush()
@@ -332,7 +332,8 @@ class Edge(SMTP):
         door = self.doorway.door.value
         log.info("smtp.handshake_failed", ip=self.ip, rule=decision.rule.name, door=door)
         detail = {"door": door, "ip": self.ip, "rule": decision.rule.name, "detail": decision.detail}
-        self.doorway.record(Event(Kind.PEER_REFUSED, detail=detail))
+        if self.doorway.gate.worth_noting(self.ip):  # strangers shall not be able to fill the journal
+            self.doorway.record(Event(Kind.PEER_REFUSED, detail=detail))
 
     def _wrap(self) -> asyncio.Future[None]:
         """Slip the TLS layer under us; the future ends with the handshake."""
@@ -465,9 +466,11 @@ class Edge(SMTP):
 
     def _count(self, held: int) -> None:
         """Tell the budget how much of a message without reservation we hold; ask for room when that is too much."""
-        grown = held - self._borrowed
+        if held < self._borrowed:  # refused and forgotten
+            self.doorway.budget.give_back(self._borrowed - held)
+        else:
+            self.doorway.budget.borrow(held - self._borrowed)
         self._borrowed = held
-        self.doorway.budget.borrow(grown)
         if held >= FREE:
             self._wants_room = True
             self._pause()

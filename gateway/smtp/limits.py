@@ -32,6 +32,10 @@ class Rate:
         return cls(count / 60.0, max(count, 1))
 
 
+NOTES = Rate(per_minute=6, burst=30)
+"""Journal lines about sessions cut and handshakes failed, per address; the log has them all."""
+
+
 @dataclass(frozen=True, slots=True)
 class Limits:
     """Everything a door counts. Octets, seconds, or plain numbers; 0 means no limit only for :class:`Rate`."""
@@ -113,6 +117,7 @@ class Gate:
         self._recipients_ip = Buckets(limits.recipients_per_ip, clock)
         self._messages_account = Buckets(limits.messages_per_account, clock)
         self._recipients_account = Buckets(limits.recipients_per_account, clock)
+        self._notes = Buckets(NOTES, clock)
         self._failures = Buckets(limits.login_failures_per_ip, clock)
 
     def enter(self, ip: str) -> bool:
@@ -151,6 +156,10 @@ class Gate:
     def may_log_in(self, ip: str) -> bool:
         """False while an address has failed too many logins."""
         return not self._failures.empty(ip)
+
+    def worth_noting(self, ip: str) -> bool:
+        """False when the journal has enough lines about what this address does wrong."""
+        return self._notes.allow(ip)
 
     def login_failed(self, ip: str) -> None:
         self._failures.allow(ip)

@@ -149,6 +149,28 @@ async def test_silence_is_ended_after_the_command_timeout(pki: Pki) -> None:
     assert [event.detail["reason"] for event in scene.events] == ["session.timeout"]
 
 
+async def test_a_stranger_cannot_fill_the_journal(pki: Pki) -> None:
+    scene = Scene(pki)
+    await settle()
+    for _ in range(100):
+        other = Secured(scene.doorway)
+        other.connection_made(Paper())
+        await settle()
+        other.data_received(b"GET / HTTP/1.1\r\n")
+        await settle()
+    assert 0 < len(scene.events) <= 30
+
+
+async def test_a_refused_header_gives_its_octets_back_at_once(pki: Pki) -> None:
+    scene = Scene(pki, header_size=1000)
+    await in_data(scene)
+    await scene.hear(b"a: b\r\n" * 100)
+    assert scene.doorway.budget.borrowed > 0
+    await scene.hear(b"a: b\r\n" * 100)
+    assert scene.doorway.budget.borrowed == 0
+    assert "[session.header_too_large]" in await scene.hear(b"\r\n.\r\n")
+
+
 async def test_a_command_dripped_octet_by_octet_does_not_win_time(pki: Pki) -> None:
     scene = Scene(pki, command_timeout=300)
     await settle()
