@@ -140,6 +140,8 @@ class Wire(asyncio.Protocol):
         return False
 
     def data_received(self, data: bytes) -> None:
+        if self._closed:
+            return
         self._spent += len(data)
         self._buffer += data
         if not self._split():
