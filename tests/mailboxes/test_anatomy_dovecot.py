@@ -11,6 +11,7 @@ from mailboxes.anatomy import dissect, pack, section, unpack
 from tests.mailboxes import dovecot_imap
 from tests.mailboxes.imap_tokens import read_value
 from tests.mailboxes.mail_samples import SAMPLES
+from tests.property.test_anatomy import Writer
 
 pytestmark = [
     pytest.mark.client,
@@ -72,3 +73,25 @@ def test_sections(answers, number: int, name: str) -> None:
         elif (ours or b"") != (theirs or b""):
             differing[label] = (ours, theirs)
     assert differing == {}
+
+
+def collapsed(value):
+    """Dovecot writes runs of white space inside names and subjects as one space."""
+    if isinstance(value, list):
+        return [collapsed(each) for each in value]
+    return value if value is None else b" ".join(value.split())
+
+
+def test_generated_messages() -> None:
+    messages = [Writer(seed).message() for seed in range(150)]
+    with tempfile.TemporaryDirectory() as name:
+        home = Path(name) / "dovecot"
+        home.mkdir()
+        Path(name).chmod(0o755)
+        theirs = dovecot_imap.fetch(home, messages, ITEMS)
+    assert len(theirs) == len(messages) * len(ITEMS)
+    for number, data in enumerate(messages, start=1):
+        a = dissect(data)
+        assert collapsed(meaning(a.envelope)) == collapsed(meaning(theirs[number, b"ENVELOPE"]))
+        assert meaning(a.bodystructure) == meaning(theirs[number, b"BODYSTRUCTURE"])
+        assert meaning(a.body) == meaning(theirs[number, b"BODY"])
