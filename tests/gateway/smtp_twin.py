@@ -207,7 +207,7 @@ def doorway(
         door,
         HOSTNAME,
         pki.server_context(),
-        facts,
+        named.pop("facts", facts),
         intake if intake is not None else MemoryIntake(),
         limits,
         budget or Budget(64 * 1024 * 1024),

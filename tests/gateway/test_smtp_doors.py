@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -13,7 +14,8 @@ from gateway.smtp.limits import Limits, Rate
 from gateway.smtp.server import SmtpServer, serve_inbound, serve_submission
 from policies.catalogue import rule
 from policies.decision import decide
-from policies.values import Door
+from policies.events import Event, Kind
+from policies.values import CertificateFacts, Door, Revocation
 from tests.gateway.smtp_twin import (
     QUICK,
     Client,
@@ -21,6 +23,7 @@ from tests.gateway.smtp_twin import (
     MemoryIntake,
     Pki,
     doorway,
+    facts,
     make_pki,
 )
 
@@ -455,6 +458,43 @@ async def test_too_large_declared_or_not(opened: Open, pki: Pki) -> None:
     await client.send(b"a: b\r\n\r\n" + b"x" * 500 + b"\r\n.\r\n")
     assert (await client.reply()).startswith("250")
     assert len(intake.kept) == 1
+
+
+@pytest.mark.parametrize("implicit", [False, True])
+async def test_a_failed_handshake_is_an_event_with_its_rule(opened: Open, pki: Pki, implicit: bool) -> None:
+    events: list[Event] = []
+    server = await opened(submission=True, implicit_tls=implicit, record=events.append)
+    client = await Client.connect(server.port)
+    if not implicit:
+        await client.reply()
+        await client.say("EHLO x")
+        assert (await client.say("STARTTLS")).startswith("220")
+    await client.send(b"EHLO in the clear\r\n")
+    assert await client.closed()
+    assert [(event.kind, event.detail["rule"]) for event in events] == [
+        (Kind.PEER_REFUSED, "session.tls_handshake_failed")
+    ]
+    assert server.connections() == ()
+
+
+async def test_a_certificate_is_read_again_for_open_sessions(opened: Open, pki: Pki) -> None:
+    known: list[CertificateFacts] = []
+
+    def later(ssl_object: Any) -> CertificateFacts | None:
+        found = facts(ssl_object)
+        assert found is not None
+        known.append(replace(found, revocation=Revocation.REVOKED if known else Revocation.GOOD))
+        return known[-1]
+
+    server = await opened(facts=later)
+    await Client.secured(server.port, pki.client_context())
+    (connection,) = server.connections()
+    assert connection.peer.certificate is not None
+    assert connection.peer.certificate.revocation is Revocation.GOOD
+    now = connection.peer_now().certificate
+    assert now is not None
+    assert now.revocation is Revocation.REVOKED
+    assert connection.peer.certificate == now
 
 
 async def test_small_verbs(opened: Open, pki: Pki) -> None:
