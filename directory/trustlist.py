@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Literal
 
@@ -128,11 +128,6 @@ def load(
         raise Refused("empty", "no usable row")
     trust = trust_list(((row.domain, row.subject) for row in rows), generated, now, sha256(data))
     return LoadedList(trust, tuple(_bounded(defects)), tuple(rows), signer)
-
-
-def confirmed(loaded: LoadedList, when: datetime) -> LoadedList:
-    """The same list, seen again at its source at ``when``."""
-    return replace(loaded, trust=replace(loaded.trust, fetched_at=when))
 
 
 def sha256(data: bytes) -> str:

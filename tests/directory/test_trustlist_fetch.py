@@ -48,6 +48,12 @@ def site(space: pki.Pki) -> Iterator[Site]:
             self.end_headers()
             self.wfile.write(body)
 
+        def do_POST(self) -> None:
+            said = self.rfile.read(int(self.headers["Content-Length"]))
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(self.headers["Content-Type"].encode() + b":" + said)
+
         def log_message(self, *arguments: object) -> None:
             """Keep the test output quiet."""
 
@@ -94,6 +100,17 @@ async def test_what_goes_wrong_has_a_word(site: Site, tmp_path: Path) -> None:
     (tmp_path / "big.xml").write_bytes(b"x" * 50)
     assert await word(fetch, str(tmp_path / "big.xml"), 49) == "too_large"
     assert await fetch.get(str(tmp_path / "big.xml"), 50) == b"x" * 50
+
+
+async def test_octets_can_be_sent(site: Site) -> None:
+    fetch = WebFetch((site.anchor,), plain=True)
+    assert (
+        await fetch.post(f"{site.address}/x", b"ask", "application/ocsp-request", 99) == b"application/ocsp-request:ask"
+    )
+    with pytest.raises(Unreachable, match="too_large"):
+        await fetch.post(f"{site.address}/x", b"ask", "text/plain", 5)
+    assert await word(fetch, "http://127.0.0.1:9/crl") == "network"
+    assert await word(fetch, "ftp://127.0.0.1/crl") == "network"
 
 
 async def test_the_twin_in_memory_answers_alike() -> None:

@@ -246,6 +246,60 @@ def test_partial_lists_are_not_rested_on(ca: Ca, extension: x509.ExtensionType) 
         read_all(built(ca, (extension, True)))
 
 
+async def test_lists_we_cannot_rest_on(ca: Ca) -> None:
+    unknown = x509.UnrecognizedExtension(x509.ObjectIdentifier("1.2.250.1.99.1"), b"\x05\x00")
+    with pytest.raises(BadList, match="unsupported"):
+        read_all(built(ca, (unknown, True)))
+    (read,) = read_all(built(ca, (unknown, False), (x509.CRLNumber(3), False)))
+    assert (read.number, read.users, read.authorities) == (3, True, True)
+
+
+async def test_an_authority_that_may_not_sign_lists_is_not_believed() -> None:
+    key = pki.curve_key_pair()
+    name = pki.authority_name("SANS LISTE")
+    builder = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(5)
+        .not_valid_before(NOW - DAY)
+        .not_valid_after(NOW + DAY)
+    )
+    usages = ("digital_signature", "content_commitment", "key_encipherment", "data_encipherment", "key_agreement")
+    usages = (*usages, "key_cert_sign", "crl_sign", "encipher_only", "decipher_only")
+    for allowed, answer in (
+        ("key_cert_sign", Revocation.UNKNOWN),
+        ("crl_sign", Revocation.GOOD),
+        ("", Revocation.GOOD),
+    ):
+        limited = builder
+        if allowed:
+            usage = x509.KeyUsage(**{one: one == allowed for one in usages})
+            limited = builder.add_extension(usage, critical=True)
+        issuer = limited.sign(key, hashes.SHA256())
+        crl = (
+            x509.CertificateRevocationListBuilder()
+            .issuer_name(name)
+            .last_update(NOW - HOUR)
+            .next_update(NOW + DAY)
+            .sign(key, hashes.SHA256())
+        )
+        fetch = MemoryFetch({SOURCE: crl.public_bytes(Encoding.DER)})
+        held = RevocationLists((SOURCE,), (), fetch, MemoryCache())
+        await held.refresh(NOW)
+        assert held.status(issuer, issuer, NOW) is answer
+
+
+async def test_two_sources_of_one_authority_add_up_and_the_newest_tells_its_age(ca: Ca) -> None:
+    fetch = MemoryFetch({SOURCE: ca.crl(NOW, 1, DAY), "second": ca.crl(NOW + HOUR, 2, 7 * DAY)})
+    held = RevocationLists((SOURCE, "second"), (ca.below.certificate,), fetch, MemoryCache())
+    await held.refresh(NOW + HOUR)
+    assert len(held.lists()) == 2
+    assert ask(held, ca, NOW + 2 * DAY) == GOOD_BAD
+    assert held.ageing(NOW + 2 * DAY) == ()
+
+
 async def test_a_list_of_authorities_says_nothing_of_holders(ca: Ca) -> None:
     for flag, answer in (("only_contains_ca_certs", Revocation.UNKNOWN), ("only_contains_user_certs", Revocation.GOOD)):
         held = lists(ca, MemoryFetch({SOURCE: built(ca, (point(**{flag: True}), True))}))
@@ -377,6 +431,24 @@ async def test_a_delegated_responder_is_believed_and_another_is_not(told: Respon
 async def test_a_lie_is_unknown(told: Responder, lie: dict[str, object]) -> None:
     for name, value in lie.items():
         setattr(told, name, value)
+    assert await answer(told, responders(told)) is Revocation.UNKNOWN
+
+
+async def test_an_rsa_responder_is_verified_too(told: Responder) -> None:
+    key = pki.rsa_key()
+    name = pki.authority_name("REPONDEUR RSA")
+    delegate = told.ca.below.issue(name, key, NOW, usages=(ExtendedKeyUsageOID.OCSP_SIGNING,))
+    told.signer, told.carried = pki.Authority(delegate, key), [delegate]
+    assert await answer(told, responders(told)) is Revocation.GOOD
+    told.signer = pki.Authority(delegate, pki.rsa_key())
+    assert await answer(told, responders(told)) is Revocation.UNKNOWN
+
+
+async def test_a_stranger_s_delegate_is_not_believed(told: Responder) -> None:
+    other = Ca()
+    key = pki.curve_key_pair()
+    delegate = other.below.issue(pki.authority_name("X"), key, NOW, usages=(ExtendedKeyUsageOID.OCSP_SIGNING,))
+    told.signer, told.carried = pki.Authority(delegate, key), [delegate]
     assert await answer(told, responders(told)) is Revocation.UNKNOWN
 
 
