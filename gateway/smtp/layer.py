@@ -1,7 +1,7 @@
 """The TLS layer of a door: asyncio's, with its memory and its first message in hand.
 
 asyncio keeps a 256 KiB receive buffer per connection (``SSLProtocol.max_size``, measured 274 KiB an idle connection)
-and asks OpenSSL for as much at each read. Here all connections of a process receive through one buffer, which is
+and asks OpenSSL for as much at each read. Here all connections of an event loop receive through one buffer, which is
 emptied before the loop can serve another, and read one TLS record at a time.
 The ClientHello is read before OpenSSL sees it, because the ``ssl`` module cannot refuse an application protocol: a
 program that wants to speak HTTP (ALPACA attack, F52), or another host's name, gets a fatal alert.
@@ -11,13 +11,14 @@ Failure: an alert, and the connection is closed; :meth:`Layer.connection_lost` f
 
 from __future__ import annotations
 
+import threading
 from asyncio import sslproto
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 RECORD = 16 * 1024
-_RECEIVE = memoryview(bytearray(64 * 1024))
+_RECEIVE = 64 * 1024
 _READ_AHEAD = 64 * 1024
 
 NO_APPLICATION_PROTOCOL = 120  # RFC 7301 3.2
@@ -32,6 +33,16 @@ class Hello:
     name: str = ""
 
 
+class _PerThread(threading.local):
+    """One receive buffer for each thread that runs an event loop."""
+
+    def __init__(self) -> None:
+        self.view = memoryview(bytearray(_RECEIVE))
+
+
+_own = _PerThread()
+
+
 class Layer(sslproto.SSLProtocol):
     """One connection's TLS. ``refuse`` maps a hello to the number of an alert, or None to go on."""
 
@@ -40,7 +51,7 @@ class Layer(sslproto.SSLProtocol):
     def __init__(self, *args: Any, refuse: Callable[[Hello], int | None], **named: Any) -> None:
         super().__init__(*args, **named)
         self._ssl_buffer = bytearray()
-        self._ssl_buffer_view = _RECEIVE
+        self._receive = self._ssl_buffer_view = _own.view
         self._hello: bytearray | None = bytearray()
         self._refuse = refuse
         self.app_transport().set_read_buffer_limits(_READ_AHEAD, RECORD)
@@ -51,14 +62,13 @@ class Layer(sslproto.SSLProtocol):
 
     def get_buffer(self, n: int) -> memoryview:
         """The buffer all connections share: the selector loop fills it and calls back in the same turn."""
-        return _RECEIVE
+        return self._receive
 
     def buffer_updated(self, nbytes: int) -> None:
         if self._hello is None:
-            self._ssl_buffer_view = _RECEIVE
             super().buffer_updated(nbytes)
             return
-        self._hello += _RECEIVE[:nbytes]
+        self._hello += self._receive[:nbytes]
         if not _complete(self._hello):
             return
         alert = self._refuse(read_hello(bytes(self._hello)))
@@ -70,7 +80,7 @@ class Layer(sslproto.SSLProtocol):
             return
         self._ssl_buffer_view = memoryview(octets)
         super().buffer_updated(len(octets))
-        self._ssl_buffer_view = _RECEIVE
+        self._ssl_buffer_view = self._receive
 
 
 def _complete(octets: bytearray) -> bool:
