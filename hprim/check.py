@@ -157,7 +157,10 @@ def _read_document(kind: Format, part: Part, place: Place, g: _Gathered) -> Docu
 
 
 def _read_zip(part: Part, place: Place, g: _Gathered) -> None:
-    expected = xdm.is_named_xdm(part.name) or g.subject_xdm
+    if xdm.is_office(part.name):
+        g.documents.append(Document(Format.OTHER, place, name=part.name, size=len(part.data)))
+        return
+    expected = xdm.is_named_xdm(part.name) or g.subject_xdm or not g.mail
     found = xdm.read(part.data, place, g.findings, g.today, name=part.name, expected=expected, announced=g.announced)
     g.documents.extend(found)
 
@@ -229,7 +232,6 @@ def _qualified(documents: Sequence[Document], profile: Profile) -> bool:
 def _conclude(g: _Gathered, envelope: Envelope | None, parts: Sequence[Part], seen: History | None = None) -> Report:
     readings = _readings(g)
     people = consistency.check(readings, g.findings, g.today)
-    consistency.several_in_one_file(readings, g.findings)
     head = people[0] if people else None
     inside = [d for d in g.documents if d.format is Format.CDA and d.inside]
     codes = tuple(dict.fromkeys(d.code for d in inside if d.code))

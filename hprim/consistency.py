@@ -68,6 +68,8 @@ def check(readings: Sequence[Patient], findings: Findings, today: date) -> list[
     people = distinct(ranked)
     if len(people) > 1 and not batch:
         findings.add("HID-080", Place(), count=len(people))
+    if not batch:
+        _several_in_one_file(ranked, findings)
     for patient in ranked:
         _status(patient, bool(patient.ins) or bool(head.ins), findings)
     return people
@@ -81,11 +83,16 @@ def _partner(head: Patient, other: Patient, ranked: list[Patient]) -> Patient:
     return next(same, head)
 
 
+_BATCHABLE = ({Source.HPRIM}, {Source.HPRIM_SANTE})
+
+
 def _is_batch(ranked: list[Patient], findings: Findings) -> bool:
-    """A laboratory batch that the deployment takes: only whole HPRIM messages, no two of them alike but for one trait."""
-    if not findings.profile.lab_batches or any(p.source is not Source.HPRIM or not p.whole for p in ranked):
+    """A laboratory batch that the deployment takes: only whole messages of one format, no two alike but for one trait."""
+    if not findings.profile.lab_batches or {p.source for p in ranked} not in _BATCHABLE:
         return False
-    return len(ranked) > 1 and not any(_too_alike(a, b) for i, a in enumerate(ranked) for b in ranked[i + 1 :])
+    if len(ranked) < 2 or not all(p.whole for p in ranked):
+        return False
+    return not any(_too_alike(a, b) for i, a in enumerate(ranked) for b in ranked[i + 1 :])
 
 
 def _too_alike(a: Patient, b: Patient) -> bool:
@@ -207,7 +214,7 @@ def _status(patient: Patient, has_ins: bool, findings: Findings) -> None:
             findings.add("HID-087", patient.place, status=code)
 
 
-def several_in_one_file(readings: Sequence[Patient], findings: Findings) -> None:
+def _several_in_one_file(readings: Sequence[Patient], findings: Findings) -> None:
     """Several ``P`` segments or ``patient`` elements for different people in one file (HID-088)."""
     for source in FILE_FORMATS | {Source.PID}:
         parts = {p.place.part for p in readings if p.source is source}

@@ -211,19 +211,20 @@ def check_file_name(name: str, head: Patient, place: Place, findings: Findings) 
 
 def _loose_pair(name: str) -> tuple[str, str] | None:
     for m in _NAMED.finditer(name):
-        if display(m[1]) not in _WORDS:
+        if display(m[1]) not in _WORDS and display(m[2]) not in _WORDS:
             return m[1], m[2]
     return None
 
 
 _PATIENT_LINE = re.compile(
-    r"\b(?:patiente?|nom du patient|examens? biologiques? de|compte.rendu de|concerne)\s{0,3}:\s{0,3}(?:M\.|Mr|Mme|Mlle|Monsieur|Madame|Enfant)?\s{0,3}([^\n]{3,80})",
+    r"\b(?:patiente?|nom du patient|examens? biologiques? de|compte.rendu de|concerne)\s{0,3}:\s{0,3}"
+    r"(M\.|Mr|Mme|Mlle|Monsieur|Madame|Enfant)?\s{0,3}([^\n]{3,80})",
     re.IGNORECASE,
 )
-_BORN_LINE = re.compile(
-    r"\bdate de naissance\s{0,3}:?\s{0,3}([0-9][0-9/.\- ]{5,10})|\bn[ée]{1,2}\(?e?\)?\s{1,3}le\s{1,3}([0-9][0-9/.\-]{5,10})",
-    re.IGNORECASE,
-)
+_BORN_LINE = re.compile(r"\bdate de naissance\s{0,3}:?\s{0,3}([0-9][0-9/.\- ]{5,10})", re.IGNORECASE)
+_BORN_ON = re.compile(r"\bn[ée]{1,2}\(?e?\)?\s{1,3}le\s{1,3}([0-9][0-9/.\-]{5,10})", re.IGNORECASE)
+_OPENING = 20
+"""Only the first lines of a body introduce the patient; further on, "né le" may be about a child or a parent."""
 
 
 def check_body(
@@ -235,7 +236,8 @@ def check_body(
         line = lines[index]
         if ":" not in line and "le " not in line:
             continue
-        if _other_name(line[:300], head) or _other_birth(line[:300], head, today):
+        opening = index - start < _OPENING
+        if _other_name(line[:300], head) or _other_birth(line[:300], head, today, opening=opening):
             findings.add("HID-084", place.at(index + 1), line=index + 1)
             said += 1
         if said >= 3:
@@ -244,20 +246,21 @@ def check_body(
 
 def _other_name(line: str, head: Patient) -> bool:
     found = _PATIENT_LINE.search(line)
-    if not found or len(normal(found[1]).tokens) < 2:
+    if not found:
         return False
-    traits = head.traits
-    known = (traits.birth_surname, traits.surname, traits.used_surname, traits.first_name, traits.used_first_name)
-    return not any(found_in(n, found[1]) for n in known if n) and any(c.isupper() for c in found[1][:3])
+    said = found[2].split()[:4]
+    if len(said) < 2 or not (found[1] or any(w.isupper() and len(w) >= 3 for w in said)):
+        return False
+    t = head.traits
+    known = (t.birth_surname, t.surname, t.used_surname, t.first_name, t.used_first_name)
+    return not any(found_in(n, found[2]) for n in known if n)
 
 
-def _other_birth(line: str, head: Patient, today: date) -> bool:
-    found = _BORN_LINE.search(line)
-    born = head.traits.birth_date
-    if not found or not born:
+def _other_birth(line: str, head: Patient, today: date, *, opening: bool) -> bool:
+    found = _BORN_LINE.search(line) or (_BORN_ON.search(line) if opening else None)
+    if not found or not head.traits.birth_date or not find_dates(found[1], today):
         return False
-    given = find_dates(found[1] or found[2], today)
-    return bool(given) and not subject.mention(found[1] or found[2], head.traits, today).same_date
+    return not subject.mention(found[1], head.traits, today).same_date
 
 
 def check_pdfs(names: Sequence[str], documents: Sequence[Document], findings: Findings) -> None:

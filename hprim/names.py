@@ -221,7 +221,7 @@ def opens_list(first: str, listed: str) -> bool:
     return False
 
 
-_EXPECTED = re.compile(r"[^\W\d_]|[ '\-\u2019\u2018\u2010-\u2015\u0300-\u036f.,]")
+_EXPECTED = re.compile(r"[^\W\d_]|[ '\-\u2019\u2018\u2010-\u2015\u0300-\u036f]")
 
 
 def unexpected_sign(text: str) -> str:

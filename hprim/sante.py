@@ -99,6 +99,7 @@ def _structure(every: list[Segment], place: Place, name: str, findings: Findings
 
 
 def _patient(seg: Segment, s: Signs, place: Place, findings: Findings, today: date) -> Patient:
+    before = len(findings.problems)
     written = part(seg.at(5), 0, s.component)
     surname = fields.name_value(written, fields.SURNAME, place, findings, missing="HID-026", longest=_OLD_NAME)
     given = part(seg.at(5), 1, s.component)
@@ -122,7 +123,8 @@ def _patient(seg: Segment, s: Signs, place: Place, findings: Findings, today: da
     if obsolete:
         findings.add("HID-056", place)
     insrules.check_identifiers(ids, traits, place, findings)
-    return Patient(Source.HPRIM_SANTE, place, traits, insrules.ins_ids(ids, findings.profile), ids)
+    whole = all(p.severity.rank < Severity.REFUSE.rank for p in findings.problems[before:])
+    return Patient(Source.HPRIM_SANTE, place, traits, insrules.ins_ids(ids, findings.profile), ids, whole=whole)
 
 
 def _identifiers(seg: Segment, s: Signs) -> tuple[tuple[Identifier, ...], bool]:

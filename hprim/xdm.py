@@ -84,27 +84,39 @@ def read(
     """The archive and each document in it. ``expected``: its name or the subject says it is an XDM archive."""
     try:
         archive = open_archive(data)
-        _refuse_hidden(archive)
         metadata = _metadata_of(archive)
-        if not metadata and not expected and not _has_cda(archive):
-            return (Document(Format.ZIP, place, name=name, size=len(data)),)
+        if not metadata and not expected and (_hidden(archive) or not _has_cda(archive)):
+            return _other_archive(archive, place, findings, name)
+        _refuse_hidden(archive)
         return _read_all(archive, metadata, place, findings, today, name, announced)
     except Unreadable as error:
         refuse_unreadable(error, name, place, findings)
         return (Document(Format.XDM if expected else Format.ZIP, place, name=name, size=len(data)),)
 
 
+def _hidden(archive: Archive) -> bool:
+    return any(entry.encrypted for entry in archive.entries)
+
+
+def _other_archive(archive: Archive, place: Place, findings: Findings, name: str) -> tuple[Document, ...]:
+    """An archive that is no health archive: carried, and said when its content could not be looked at."""
+    if _hidden(archive):
+        fr, en = "archive chiffrée : son contenu n'a pas été contrôlé", "encrypted archive: its content was not checked"
+        findings.add("MSS-091", place, Severity.WARN, detail=Words(fr, en))
+    return (Document(Format.ZIP, place, name=name, size=len(archive.data)),)
+
+
 def _refuse_hidden(archive: Archive) -> None:
+    if _hidden(archive):
+        fr, en = "archive chiffrée : son contenu ne peut pas être contrôlé", "encrypted archive: cannot be checked"
+        raise Unreadable(fr, en)
     for entry in archive.entries:
-        if entry.encrypted:
-            raise Unreadable(
-                "archive chiffrée : son contenu ne peut pas être contrôlé", "encrypted archive: cannot be checked"
-            )
-        if archive.peek(entry, 4) == b"PK\x03\x04" and not _office(entry.name):
+        if archive.peek(entry, 4) == b"PK\x03\x04" and not is_office(entry.name):
             raise Unreadable("archive contenue dans une archive", "an archive inside an archive")
 
 
-def _office(name: str) -> bool:
+def is_office(name: str) -> bool:
+    """An office document, which is a ZIP archive too."""
     return name.lower().endswith((".docx", ".xlsx", ".pptx", ".odt", ".ods", ".odp"))
 
 
@@ -129,6 +141,9 @@ def _read_all(
     if not metadata:
         detail = Words("l'archive n'a pas de METADATA.XML", "the archive has no METADATA.XML")
         findings.add("MSS-090", place, detail=detail)
+    for expected in ("INDEX.HTM", "README.TXT") if metadata else ():
+        if archive.find(expected) is None:
+            _incoherent(place, findings, f"{expected} absent", f"{expected} missing", Severity.NOTE)
     for one in metadata:
         _read_subset(archive, one, place, findings, today, contents, announced)
     _read_forgotten(archive, place, findings, today, contents, announced, warn=bool(metadata))
@@ -308,6 +323,8 @@ def _xml_document(
 ) -> Document:
     here = Place(place.part, member=file.name)
     if not _is_cda(data):
+        if file.name.lower().endswith((".xsl", ".xslt")):
+            return Document(Format.XML, here, name=file.name, size=len(data), inside=place.part)
         try:
             findings.spend_markup(data)
             parse(data, skip=frozenset({"component"}))

@@ -133,7 +133,7 @@ def _name(raw: bytes, flags: int) -> str:
         name = raw.decode("cp437")
     name = name.replace("\\", "/")
     parts = name.split("/")
-    if not name or len(name) > MAX_NAME or "\x00" in name or name.startswith("/") or ".." in parts or ":" in name:
+    if not name or len(name) > MAX_NAME or "\x00" in name or name.startswith("/") or ".." in parts or name[1:2] == ":":
         raise Unreadable("chemin interdit dans l'archive", "forbidden path in the archive")
     return "/".join(p for p in parts if p not in ("", ".")) + ("/" if name.endswith("/") else "")
 
