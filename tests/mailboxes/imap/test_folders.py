@@ -1,0 +1,286 @@
+"""Folders: LIST and its extensions, CREATE, DELETE, RENAME, subscriptions, STATUS, NAMESPACE, METADATA, QUOTA, ACL."""
+
+from __future__ import annotations
+
+import pytest
+
+from mailboxes.commit import Unit
+from policies.events import Kind
+from policies.values import BalType
+from tests.mailboxes.imap.harness import Client, Running, message
+
+
+def names(untagged: list[bytes]) -> list[bytes]:
+    return [line.rsplit(b'"/" ', 1)[1] for line in untagged if b'"/" ' in line]
+
+
+async def tree(client: Client, *folders: str) -> None:
+    for name in folders:
+        await client.ok(f"CREATE {name}")
+
+
+async def test_hierarchy_and_patterns(running: Running) -> None:
+    client = await running.login()
+    assert await client.ok('LIST "" ""') == [b'* LIST (\\Noselect) "/" ""']
+    await tree(client, "a/", "a/b", "a/c/d", "a/c/e")
+    assert names(await client.ok('LIST "" a/%')) == [b"a/b", b"a/c"]
+    assert names(await client.ok('LIST "" a/%/%')) == [b"a/c/d", b"a/c/e"]
+    assert names(await client.ok('LIST "" a/*')) == [b"a/b", b"a/c", b"a/c/d", b"a/c/e"]
+    assert names(await client.ok("LIST a/ *")) == [b"a/b", b"a/c", b"a/c/d", b"a/c/e"]
+    assert names(await client.ok('LIST "" a/*d')) == [b"a/c/d"]
+    assert names(await client.ok('LIST "" %c/%')) == []
+    assert names(await client.ok('LIST "" %/c/%e')) == [b"a/c/e"]
+    assert names(await client.ok('LIST "" inbox')) == [b"INBOX"]
+    assert await client.ok('LIST "" nil') == []
+    untagged = await client.ok('LIST "" a/c')
+    assert untagged == [b'* LIST (\\HasChildren) "/" a/c']
+    await client.close()
+
+
+async def test_deleting_a_parent_keeps_its_inferiors(running: Running) -> None:
+    client = await running.login()
+    await tree(client, "p/q")
+    await client.ok("DELETE p")
+    assert await client.ok('LIST "" p*') == [
+        b'* LIST (\\Noselect \\HasChildren) "/" p',
+        b'* LIST (\\HasNoChildren) "/" p/q',
+    ]
+    assert await client.ok('LIST () "" p') == [b'* LIST (\\NonExistent \\HasChildren) "/" p']
+    await client.no("SELECT p", "NONEXISTENT")
+    await client.no("DELETE p", "NONEXISTENT")
+    await client.close()
+
+
+async def test_create_delete_rename_refusals(running: Running) -> None:
+    client = await running.login()
+    await client.no("CREATE INBOX", "ALREADYEXISTS")
+    await client.no("CREATE inbox", "ALREADYEXISTS")
+    await client.no("DELETE INBOX", "CANNOT")
+    await client.no("DELETE nowhere", "NONEXISTENT")
+    await client.no("RENAME nowhere x", "NONEXISTENT")
+    await tree(client, "x", "y")
+    await client.no("RENAME x y", "ALREADYEXISTS")
+    await client.no("RENAME x x/z", "CANNOT")
+    await client.no("CREATE a//b", "CANNOT")
+    await client.no('CREATE "a*b"', "CANNOT")
+    await client.no('CREATE "&broken"', "CANNOT")
+    await client.bad("CREATE")
+    await client.no("SUBSCRIBE //", "CANNOT")
+    await client.close()
+
+
+async def test_rename_takes_inferiors_and_empties_inbox(running: Running) -> None:
+    client = await running.login()
+    await tree(client, "old/in")
+    await client.ok("RENAME old new/deep")
+    assert names(await client.ok('LIST "" n*')) == [b"new", b"new/deep", b"new/deep/in"]
+    await client.append(message())
+    await client.ok("SELECT INBOX")
+    untagged = await client.ok("RENAME INBOX Archive2026")
+    assert b"* 1 EXPUNGE" in untagged
+    assert await client.ok("STATUS Archive2026 (MESSAGES)") == [b"* STATUS Archive2026 (MESSAGES 1)"]
+    assert await client.ok("STATUS INBOX (MESSAGES)") == [b"* STATUS INBOX (MESSAGES 0)"]
+    await client.close()
+
+
+async def test_names_in_utf7_and_utf8(running: Running) -> None:
+    client = await running.login()
+    await client.ok('CREATE "R&AOk-sultats"')
+    assert names(await client.ok('LIST "" R*')) == [b'"R&AOk-sultats"'] or names(await client.ok('LIST "" R*')) == [
+        b"R&AOk-sultats"
+    ]
+    await client.ok("ENABLE IMAP4rev2")
+    assert names(await client.ok('LIST "" R*')) == ['"Résultats"'.encode()]
+    await client.ok('SELECT "Résultats"')
+    await client.close()
+
+
+async def test_list_extended(running: Running) -> None:
+    client = await running.login()
+    await tree(client, "t1", "t2/", "t2/t1", "t3", "t4/t5", "t6", "t7/t7", "t8/t8", "t8/t9")
+    for name in ("t1", "t2/t1", "t6", "t7/t7", "t8/t8", "t8/t9"):
+        await client.ok(f"SUBSCRIBE {name}")
+    await client.ok("DELETE t6")
+    assert names(await client.ok('LIST "" (*2 t3)')) == [b"t2", b"t3"]
+    await client.bad('LIST (imaptest) "" ""')
+    await client.bad('LIST (recursivematch) "" ""')
+    await client.bad('LIST (recursivematch remote) "" ""')
+    await client.bad('LIST "" "" return (imaptest)')
+    assert names(await client.ok('LIST (remote) "" t%')) != []
+    untagged = await client.ok('LIST (subscribed) "" t*')
+    assert b'* LIST (\\Subscribed \\HasNoChildren) "/" t1' in untagged
+    assert b'* LIST (\\Subscribed \\NonExistent \\HasNoChildren) "/" t6' in untagged
+    untagged = await client.ok('LIST (subscribed recursivematch) "" t2% return (children)')
+    assert untagged == [b'* LIST (\\HasChildren) "/" t2 ("CHILDINFO" ("SUBSCRIBED"))']
+    untagged = await client.ok('LIST "" t% return (children subscribed)')
+    assert b'* LIST (\\Subscribed \\HasNoChildren) "/" t1' in untagged
+    assert b'* LIST (\\HasChildren) "/" t7' in untagged
+    untagged = await client.ok('LIST (subscribed recursivematch) "" *t7')
+    assert names(untagged) == [b"t7/t7"]
+    untagged = await client.ok('LIST (subscribed recursivematch) "" *t8')
+    assert b'* LIST (\\HasChildren) "/" t8 ("CHILDINFO" ("SUBSCRIBED"))' in untagged
+    untagged = await client.ok('LIST (subscribed recursivematch) "" (t2 t2/t1)')
+    assert names(untagged) == [b"t2/t1"]
+    await client.close()
+
+
+async def test_list_status_myrights_and_special_use(running: Running) -> None:
+    client = await running.login()
+    await client.no("CREATE Poubelle (USE (\\Trash))", "USEATTR")
+    await client.no("CREATE Tout (USE (\\All))", "USEATTR")
+    await client.bad("CREATE Tout (COLOR (blue))")
+    untagged = await client.ok('LIST (SPECIAL-USE) "" *')
+    assert any(b"\\Sent" in line for line in untagged)
+    assert not any(b"INBOX" in line for line in untagged)
+    await client.append(message())
+    untagged = await client.ok('LIST "" INBOX RETURN (STATUS (MESSAGES UNSEEN) MYRIGHTS SPECIAL-USE)')
+    assert untagged[1:] == [b"* STATUS INBOX (MESSAGES 1 UNSEEN 1)", b"* MYRIGHTS INBOX lrswipkxtecda"]
+    await client.close()
+
+
+async def test_lsub_shows_levels(running: Running) -> None:
+    client = await running.login()
+    await tree(client, "s/test", "s/test2/test", "s/test3/test3")
+    for name in ("s/test", "s/test2/test", "s/test3/test3"):
+        await client.ok(f"SUBSCRIBE {name}")
+    assert await client.ok('LSUB "" s/%') == [
+        b'* LSUB () "/" s/test',
+        b'* LSUB (\\Noselect) "/" s/test2',
+        b'* LSUB (\\Noselect) "/" s/test3',
+    ]
+    assert names(await client.ok('LSUB "" s/*test')) == [b"s/test", b"s/test2/test"]
+    await client.ok("UNSUBSCRIBE s/test")
+    assert names(await client.ok('LSUB "" s/*')) == [b"s/test2/test", b"s/test3/test3"]
+    await client.close()
+
+
+async def test_status_items(running: Running) -> None:
+    client = await running.login()
+    one = message()
+    await client.append(one)
+    await client.append(one, flags="(\\Seen \\Deleted)")
+    untagged = await client.ok("STATUS INBOX (MESSAGES UNSEEN UIDNEXT SIZE DELETED DELETED-STORAGE RECENT)")
+    size = len(one)
+    assert untagged == [
+        b"* STATUS INBOX (MESSAGES 2 UNSEEN 1 UIDNEXT 3 SIZE %d DELETED 1 DELETED-STORAGE %d RECENT 2)"
+        % (2 * size, size)
+    ]
+    untagged = await client.ok("STATUS INBOX (UIDVALIDITY HIGHESTMODSEQ APPENDLIMIT MAILBOXID)")
+    assert b"APPENDLIMIT 36700160" in untagged[0]
+    assert b"MAILBOXID (" in untagged[0]
+    await client.no("STATUS nowhere (MESSAGES)", "NONEXISTENT")
+    await client.bad("STATUS INBOX (COLOUR)")
+    await client.bad("STATUS INBOX ()")
+    await client.close()
+
+
+async def test_namespace_and_id(running: Running) -> None:
+    client = await running.login()
+    assert await client.ok("NAMESPACE") == [b'* NAMESPACE (("" "/")) NIL NIL']
+    assert (await client.ok('ID ("name" "x" "version" NIL)'))[0].startswith(b'* ID ("name" "Caduc')
+    await client.ok("ID NIL")
+    await client.bad('ID ("odd")')
+    await client.close()
+
+
+async def test_metadata(running: Running) -> None:
+    client = await running.login()
+    await client.ok('SETMETADATA INBOX (/private/comment "Mon dossier" /shared/comment {5+}\r\na\r\nb\n)')
+    assert await client.ok("GETMETADATA INBOX /private/comment") == [
+        b'* METADATA INBOX (/private/comment "Mon dossier")'
+    ]
+    await client.ok('SETMETADATA INBOX (/private/vendor/x/a "1" /private/vendor/x/b "22")')
+    untagged = await client.ok("GETMETADATA (DEPTH 1) INBOX (/private/vendor/x)")
+    assert untagged == [b'* METADATA INBOX (/private/vendor/x/a "1" /private/vendor/x/b "22")']
+    said = await client.command("GETMETADATA INBOX (MAXSIZE 1) (/private/vendor/x/b /private/vendor/x/a)")
+    assert said.startswith(b"OK [METADATA LONGENTRIES 2]")
+    assert await client.ok("GETMETADATA INBOX /private/none") == [b"* METADATA INBOX (/private/none NIL)"]
+    await client.ok("SETMETADATA INBOX (/private/comment NIL)")
+    assert await client.ok("GETMETADATA INBOX /private/comment") == [b"* METADATA INBOX (/private/comment NIL)"]
+    await client.ok('SETMETADATA "" (/shared/comment "bal")')
+    assert await client.ok('GETMETADATA "" /shared/comment') == [b'* METADATA "" (/shared/comment "bal")']
+    await client.bad('SETMETADATA INBOX (/elsewhere/x "1")')
+    await client.bad('SETMETADATA INBOX (caducee/recent "1")')
+    await client.no("SETMETADATA nowhere (/private/x NIL)", "NONEXISTENT")
+    big = b"SETMETADATA INBOX (/private/x {65537+}\r\n" + b"a" * 65537 + b")"
+    assert (await client.command(big)).startswith((b"NO [METADATA MAXSIZE", b"BAD [TOOBIG]"))
+    await client.close()
+
+
+async def test_quota(running: Running) -> None:
+    client = await running.login("u2@op-a.mssante.test")
+    untagged = await client.ok("GETQUOTAROOT INBOX")
+    assert untagged == [b'* QUOTAROOT INBOX ""', b'* QUOTA "" ()']
+
+    def limit(unit: Unit) -> None:
+        running.store.set_quota(unit, 2, 2048)
+
+    await running.store.committer.run(limit)
+    await client.append(message())
+    assert await client.ok('GETQUOTA ""') == [b'* QUOTA "" (STORAGE 1 2)']
+    said = await client.command(b"APPEND INBOX {3000+}\r\n" + message(body="x" * 4000)[:3000])
+    assert said.startswith(b"NO [OVERQUOTA]")
+    await client.no("GETQUOTA other", "NONEXISTENT")
+    await client.no('SETQUOTA "" (STORAGE 10)', "NOPERM")
+    await client.close()
+
+
+async def test_acl(running: Running) -> None:
+    client = await running.login()
+    assert await client.ok("MYRIGHTS INBOX") == [b"* MYRIGHTS INBOX lrswipkxtecda"]
+    assert await client.ok("GETACL INBOX") == [b"* ACL INBOX u1@op-a.mssante.test lrswipkxtecda"]
+    untagged = await client.ok("LISTRIGHTS INBOX u1@op-a.mssante.test")
+    assert untagged == [b"* LISTRIGHTS INBOX u1@op-a.mssante.test lrswipkxtecda"]
+    await client.no("SETACL INBOX someone lr", "NOPERM")
+    await client.no("DELETEACL INBOX someone", "NOPERM")
+    await client.bad("SETACL INBOX someone z!")
+    await client.no("MYRIGHTS nowhere", "NONEXISTENT")
+    await client.close()
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["STORE 1 +FLAGS (\\Flagged)", "STORE 1 +FLAGS (\\Deleted)", "COPY 1 INBOX", "MOVE 1 INBOX", "EXPUNGE"],
+)
+async def test_a_reader_of_a_shared_mailbox_changes_nothing(running: Running, text: str) -> None:
+    owner = await running.login("u2@op-a.mssante.test")
+    await owner.append(message())
+    running.people.types[2] = BalType.ORG
+    running.people.boxes["reader@op-a.mssante.test"] = 2
+    running.people.rights["reader@op-a.mssante.test"] = "lrs"
+    reader = await running.login("reader@op-a.mssante.test", select="INBOX")
+    await reader.ok("STORE 1 +FLAGS (\\Seen)")
+    await reader.no(text, "NOPERM")
+    await reader.no("CREATE x", "NOPERM")
+    await reader.no("DELETE Sent", "NOPERM")
+    await reader.no("GETACL INBOX", "NOPERM")
+    said = await reader.command(b"APPEND INBOX {5+}\r\na: b\n")
+    assert said.startswith(b"NO [NOPERM]")
+    await reader.close()
+    await owner.close()
+
+
+async def test_a_login_without_rights_is_refused(running: Running) -> None:
+    running.people.rights["u3@op-a.mssante.test"] = ""
+    client = await running.client()
+    await client.no("LOGIN u3@op-a.mssante.test secret", "NOPERM")
+    await client.close()
+
+
+async def test_reading_and_erasing_in_a_shared_mailbox_is_journalled(running: Running) -> None:
+    running.people.types[2] = BalType.CAB
+    client = await running.login("u2@op-a.mssante.test")
+    for number in range(3):
+        await client.append(message(f"n{number}"))
+    await client.ok("SELECT INBOX")
+    running.journal.events.clear()
+    await client.ok("FETCH 1:* (UID FLAGS ENVELOPE)")
+    assert not running.journal.events
+    await client.ok("FETCH 1:3 BODY.PEEK[]")
+    await client.ok("STORE 1:2 +FLAGS (\\Deleted)")
+    await client.ok("EXPUNGE")
+    kinds = [(event.kind, event.detail["count"], event.detail["uids"]) for event in running.journal.events]
+    assert kinds == [(Kind.READ, 3, "1:3"), (Kind.CHANGED, 2, "1:2"), (Kind.ERASED, 2, "1:2")]
+    assert {event.actor for event in running.journal.events} == {"u2@op-a.mssante.test"}
+    assert {event.mailbox for event in running.journal.events} == {2}
+    await client.close()
