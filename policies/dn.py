@@ -14,6 +14,7 @@ characters, 32 RDNs, 8 attributes in one RDN). Time is linear in the text.
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from functools import lru_cache
 
@@ -70,6 +71,8 @@ _HEX = frozenset("0123456789abcdefABCDEF")
 _DIGITS = frozenset("0123456789")
 _SPECIAL = frozenset('\\"+,;<>=#\n\r\0')
 _ESCAPABLE = frozenset('\\"+,;<> #=')
+# Characters that stand for themselves in an unquoted value, or separate it.
+_RUN = re.compile(r'[^\\"+,;<>\n\r\0]+')
 # The string types of X.680 a ``#`` value may hold, by tag, with their Python codec.
 _STRINGS = {
     0x0C: "utf-8",
@@ -127,7 +130,7 @@ def first(text: str, oid: str) -> str:
         return ""
 
 
-@lru_cache(maxsize=8192)
+@lru_cache(maxsize=32768)  # more than a whole list: a list is read twice in a row
 def _key(text: str) -> str:
     rdns = parse(text)
     return min(_written(rdns), _written(rdns[::-1]))
@@ -220,18 +223,19 @@ def _plain(text: str, at: int) -> tuple[str, int]:
     raw = bytearray()
     keep = 0  # trailing spaces are dropped unless they were escaped
     while at < len(text) and text[at] not in ",;+":
-        character = text[at]
-        if character == "\\":
+        if text[at] == "\\":
             octets, at = _escaped(text, at + 1)
             raw += octets
             keep = len(raw)
             continue
-        if character in _SPECIAL and character not in "#=":
+        run = _RUN.match(text, at)
+        if run is None:
             raise BadName("a special character is not escaped")
-        raw += _encoded(character)
-        at += 1
-        if character != " ":
-            keep = len(raw)
+        at = run.end()
+        octets = _encoded(run.group())
+        if octets.strip(b" "):
+            keep = len(raw) + len(octets.rstrip(b" "))
+        raw += octets
     return _decoded(bytes(raw[:keep])), at
 
 
