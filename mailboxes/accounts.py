@@ -144,9 +144,14 @@ def _account(row: Any) -> Account:
     )
 
 
+def login_key(written: str) -> str:
+    """A login as it is stored; empty, which is nobody's, for what cannot be one."""
+    return written.lower() if naming.is_login(written.lower()) else ""
+
+
 def find(connection: Connection, login: str) -> Account | None:
     """The account called ``login``."""
-    row = connection.execute(select(account).where(account.c.login == login.lower())).one_or_none()
+    row = connection.execute(select(account).where(account.c.login == login_key(login))).one_or_none()
     return None if row is None else _account(row)
 
 

@@ -179,8 +179,7 @@ class Credentials:
         return hmac.new(self._memory_key, said, hashlib.sha256).digest()
 
     async def _remembered(self, memory: bytes) -> Login | None:
-        if memory not in self._proved:
-            return None
+        """What was proved under the version in force; asked before the transaction, so that a change in between shows."""
         try:
             version = await self._watch.version()
         except StoreError:

@@ -106,11 +106,11 @@ def listed(connection: Connection, limit: int = 100_000) -> list[Mailbox]:
 
 
 def key_of(written: str) -> str:
-    """The key of an address, or the text itself when it is none (it will not be found)."""
+    """The key of an address; empty, which is nobody's, for what is no address (it may hold anything)."""
     try:
         return parse(written).key
     except AddressError:
-        return written[:320].lower()
+        return ""
 
 
 def addresses(connection: Connection, mailbox_id: int) -> list[tuple[str, bool]]:

@@ -15,7 +15,7 @@ from typing import Any
 from sqlalchemy import Connection, insert, select, update
 
 from mailboxes.account_tables import account, strong_session
-from mailboxes.accounts import AccountRules, Refused, Vault, refuse, totp_context
+from mailboxes.accounts import AccountRules, Refused, Vault, login_key, refuse, totp_context
 from mailboxes.attempts import Attempts, Charged, subject_of
 from mailboxes.commit import Committer, Unit
 from mailboxes.passwords import Passwords, new_session_token, new_totp_secret, session_digest, totp_step
@@ -71,7 +71,8 @@ class Sessions:
 
     def _charge(self, unit: Unit, subject: str, given: Credential) -> tuple[Charged, Any]:
         charged = self.attempts.charge(unit.connection, subject, given.place, unit.now)
-        row = unit.connection.execute(select(account).where(account.c.login == given.login.lower())).one_or_none()
+        named = account.c.login == login_key(given.login)
+        row = unit.connection.execute(select(account).where(named)).one_or_none()
         return charged, row
 
     def _judge(

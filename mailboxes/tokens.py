@@ -8,6 +8,7 @@ small leeway, the required level of authentication, and a national identifier. A
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +19,8 @@ from joserfc.errors import JoseError
 from joserfc.jwk import KeySet
 
 LONGEST_TOKEN = 16 * 1024
-LEVELS_WHEN_ABSENT = "eidas1"  # psc.properties: no acr means eidas1
+_IDENTITY = re.compile(r"[A-Za-z0-9./_-]{1,64}", re.ASCII)
+LEVEL_WHEN_ABSENT = "eidas1"  # psc.properties: no acr means eidas1
 
 
 class TokenRefused(Exception):
@@ -100,10 +102,10 @@ def judge(claims: dict[str, Any], rules: TokenRules, now: float) -> Claims:
     for name in ("nbf", "iat"):
         if _time(claims, name, required=False) > now + rules.leeway:
             raise TokenRefused("not_yet_valid")
-    if claims.get("acr", LEVELS_WHEN_ABSENT) != rules.acr:
+    if claims.get("acr", LEVEL_WHEN_ABSENT) != rules.acr:
         raise TokenRefused("acr")
     identity = claims.get("SubjectNameID")
-    if not isinstance(identity, str) or not identity or len(identity) > 64:
+    if not isinstance(identity, str) or _IDENTITY.fullmatch(identity) is None:
         raise TokenRefused("identity")
     return Claims(identity, expires, str(claims.get("sub", ""))[:200])
 
