@@ -68,7 +68,7 @@ class TrustSpace:
     """What :mod:`gateway.service` asks about the space. Make it once per process; :meth:`reload` follows the settings."""
 
     def __init__(
-        self, config: Config, committer: Committer, clock: Callable[[], float], changed: Callable[[], None]
+        self, config: Config, committer: Committer | None, clock: Callable[[], float], changed: Callable[[], None]
     ) -> None:
         self._committer = committer
         self._clock = clock
@@ -118,11 +118,16 @@ class TrustSpace:
         if (before and before.sha256) != (self._seen and self._seen.sha256):
             self._changed()
 
+    def load_kept(self) -> tuple[Event, ...]:
+        """The list and the revocation lists kept on disk."""
+        events = self._revocations.load_cached(self.now)
+        self.look()
+        return events
+
     async def open(self) -> None:
         """At start and after a reload: what is kept on disk first, then the sources."""
-        await self._record(self._revocations.load_cached(self.now))
+        await self._record(self.load_kept())
         await self._record(await self._revocations.refresh(self.now))
-        self.look()
         await self.refresh()
 
     async def refresh(self) -> None:
@@ -149,7 +154,7 @@ class TrustSpace:
             log.warning("list_age", state=str(event.detail["what"]))
 
     async def _record(self, events: tuple[Event, ...]) -> None:
-        if events:
+        if events and self._committer is not None:
             await self._committer.run(lambda unit: unit.emit(*events))
 
     async def run(self) -> None:
@@ -171,6 +176,13 @@ class TrustSpace:
                     await self._record(await self._revocations.refresh(self.now))
             except Exception as problem:  # noqa: BLE001 - the clock of the list must go on; the list ages meanwhile
                 log.error("trust_watch_failed", error=type(problem).__name__, detail=str(problem)[:200])
+
+
+def kept_space(config: Config, clock: Callable[[], float]) -> TrustSpace:
+    """The space as the running service last left it on disk, for commands that only ask."""
+    space = TrustSpace(config, None, clock, lambda: None)
+    space.load_kept()
+    return space
 
 
 @contextmanager

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, bindparam, select
 from sqlalchemy import delete as sql_delete
 from sqlalchemy import insert as sql_insert
 from sqlalchemy import update as sql_update
@@ -90,17 +90,11 @@ _READ_HEAD = select(journal_head.c.seq, journal_head.c.hash).where(journal_head.
 _LOCK_HEAD = _READ_HEAD.with_for_update()
 
 
-def _move_head() -> Any:
-    from sqlalchemy import bindparam
-
-    return (
-        sql_update(journal_head)
-        .where(journal_head.c.id == HEAD)
-        .values(seq=bindparam("new_seq"), hash=bindparam("new_hash"))
-    )
-
-
-_MOVE_HEAD = _move_head()
+_MOVE_HEAD = (
+    sql_update(journal_head)
+    .where(journal_head.c.id == HEAD)
+    .values(seq=bindparam("new_seq"), hash=bindparam("new_hash"))
+)
 _COLUMNS = [column.name for column in journal.columns]
 _INSERT = sql_insert(journal)
 
@@ -118,22 +112,17 @@ def _lock_head(connection: Connection) -> tuple[int, bytes]:
 
 
 def read(
-    connection: Connection,
-    *,
-    message: str = "",
-    mailbox: int = 0,
-    kind: Kind | None = None,
-    limit: int = 10_000,
+    connection: Connection, *, message: str = "", mailbox: int = 0, kind: Kind | None = None, newest: int = 10_000
 ) -> list[Record]:
-    """Records about one message or one mailbox, oldest first."""
-    query = select(journal).order_by(journal.c.seq).limit(limit)
+    """The newest records about one message, one mailbox, one kind, or all; oldest of them first."""
+    query = select(journal).order_by(journal.c.seq.desc()).limit(newest)
     if message:
         query = query.where(journal.c.message == message, journal.c.message != "")
     if mailbox:
         query = query.where(journal.c.mailbox == mailbox, journal.c.mailbox != 0)
     if kind is not None:
         query = query.where(journal.c.kind == kind.word)
-    return [_record(row) for row in connection.execute(query)]
+    return [_record(row) for row in connection.execute(query)][::-1]
 
 
 def _record(row: Any) -> Record:

@@ -393,9 +393,19 @@ CONFIG: Mapping[str, Sentence] = {
         "Donnez trust.crls ou trust.ocsp = true.",
         "Give trust.crls or trust.ocsp = true.",
     ),
-    "cli.unknown_role": _s(
-        "rôle inconnu : {role}", "unknown role: {role}", "Rôles : {roles}.", "Roles: {roles}."
+    "cli.explain_what": _s(
+        "donnez un identifiant de message, ou une question (--from, --to, --cert)",
+        "give a message identifier, or a question (--from, --to, --cert)",
     ),
+    "cli.unknown_message": _s(
+        "le journal ne sait rien du message {message}",
+        "the journal knows nothing of message {message}",
+        "L’identifiant est dans la réponse 250 ou 550 du serveur.",
+        "The identifier is in the server’s 250 or 550 reply.",
+    ),
+    "cli.bad_address": _s("adresse illisible : {address} ({problem})", "unreadable address: {address} ({problem})"),
+    "cli.bad_certificate": _s("certificat illisible : {file} ({reason})", "unreadable certificate: {file} ({reason})"),
+    "cli.unknown_role": _s("rôle inconnu : {role}", "unknown role: {role}", "Rôles : {roles}.", "Roles: {roles}."),
     "serve.no_master_key": _s(
         "aucune clé maîtresse",
         "no master key",

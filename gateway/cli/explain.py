@@ -1,0 +1,180 @@
+"""Why a message went where it went, or whether one would: each decision with its rule, source and remedy."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from gateway.cli import output
+from gateway.cli.context import Desk, opened
+from gateway.cli.errors import REFUSED, USAGE, Said
+from gateway.cli.language import tr
+from gateway.cli.output import Json
+
+if TYPE_CHECKING:
+    from gateway.record.explain import Explanation, Reason
+    from policies.decision import Decision
+
+Message = Annotated[
+    str,
+    typer.Argument(
+        help=tr(
+            "Identifiant du message (celui de la réponse 250 ou 550).",
+            "Identifier of the message (the one in the 250 or 550 reply).",
+        )
+    ),
+]
+From = Annotated[str, typer.Option("--from", help=tr("Question : expéditeur.", "Question: sender."))]
+To = Annotated[
+    list[str] | None, typer.Option("--to", help=tr("Question : destinataire(s).", "Question: recipient(s)."))
+]
+Cert = Annotated[
+    Path | None,
+    typer.Option("--cert", help=tr("Question : certificat présenté (PEM).", "Question: certificate presented (PEM).")),
+]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command("explain", help=tr("Expliquer un message, ou une question.", "Explain a message, or a question."))(
+        explain
+    )
+
+
+def explain(
+    ctx: typer.Context, message: Message = "", from_: From = "", to: To = None, cert: Cert = None, as_json: Json = False
+) -> None:
+    asked = bool(from_ or to or cert)
+    if asked is bool(message):
+        raise Said("cli.explain_what", USAGE)
+    with opened(ctx) as desk:
+        if message:
+            _message(desk, message, as_json)
+        else:
+            _question(desk, from_, to or [], cert, as_json)
+
+
+def _message(desk: Desk, message: str, as_json: bool) -> None:
+    from gateway.record.explain import UnknownMessage
+    from gateway.record.explain import explain as read
+
+    try:
+        told: Explanation = desk.ask(lambda connection: read(connection, message, desk.console.language))
+    except UnknownMessage:
+        raise Said("cli.unknown_message", message=message[:64]) from None
+    if as_json:
+        output.as_json(told.to_json())
+        return
+    output.facts([(tr("Message", "Message"), told.message), (tr("De", "From"), told.sender or "<>")])
+    for reason in told.reasons:
+        _show(reason)
+    for step in told.steps:
+        facts = " ".join(f"{key}={value}" for key, value in step.facts.items() if value not in ("", [], None))
+        output.line(f"{step.at}  {step.what}  {step.recipient}  {facts}")
+
+
+def _show(reason: Reason) -> None:
+    who = f"{reason.recipient}: " if reason.recipient else ""
+    output.line(f"  [{reason.verdict or '?'}] {reason.rule}  ({', '.join(reason.sources)})")
+    output.line(f"      {who}{reason.sentence} {reason.remedy}".rstrip())
+    if reason.detail:
+        output.line(f"      {reason.detail}")
+
+
+def _question(desk: Desk, sender: str, recipients: list[str], cert: Path | None, as_json: bool) -> None:
+    """Would this pass? The same policies, on the list and the revocations kept on disk."""
+    from gateway.record.explain import reason
+
+    language = desk.console.language
+    asked = [("mail", "", _sender(desk, sender, cert))]
+    asked += [("rcpt", recipient, _recipient(desk, recipient, bool(cert))) for recipient in recipients]
+    reasons = [
+        reason(stage, who, decision.rule.name, decision.parameters, decision.detail, language)
+        for stage, who, decision in asked
+    ]
+    passes = all(decision.accepted for _, _, decision in asked)
+    if as_json:
+        output.as_json({"passes": passes, "decisions": [_flat(each) for each in reasons]})
+    else:
+        output.line(
+            tr("Cela passerait.", "This would pass.")
+            if passes
+            else tr("Cela ne passerait pas.", "This would not pass.")
+        )
+        for each in reasons:
+            _show(each)
+    if not passes:
+        raise typer.Exit(REFUSED)
+
+
+def _flat(reason: Reason) -> dict[str, Any]:
+    return {
+        "stage": reason.stage,
+        "recipient": reason.recipient,
+        "rule": reason.rule,
+        "verdict": reason.verdict,
+        "sentence": reason.sentence,
+        "remedy": reason.remedy,
+        "sources": list(reason.sources),
+        "detail": reason.detail,
+    }
+
+
+def _sender(desk: Desk, sender: str, cert: Path | None) -> Decision:
+    """A partner's sender with its certificate, or one of our own mailboxes."""
+    from gateway.trust_space import kept_space
+    from mailboxes import lookup
+    from policies import trust
+    from policies.catalogue import rule
+    from policies.decision import decide
+    from policies.sender import judge_mail_from
+    from policies.values import Login
+
+    address = _address(sender) if sender else None
+    space = kept_space(desk.storage.config, desk.storage.clock)
+    if cert is not None:
+        facts = space.reader.facts(_chain(cert), datetime.now(UTC))
+        domain = address.domain if address else None
+        return trust.judge_inbound(facts, domain, space.trusted(), space.now, space.settings)
+    if address is None:
+        raise Said("cli.explain_what", USAGE)
+    found = desk.ask(lambda connection: lookup.facts(connection, address.key))
+    if found is None:
+        return decide(rule("sender.not_yours"), "no such mailbox here", address=address, login=address)
+    login = Login(str(address), found.id, found.address, "device", frozenset({address.key}))
+    return judge_mail_from(login, address, found)
+
+
+def _recipient(desk: Desk, recipient: str, inbound: bool) -> Decision:
+    from gateway.trust_space import kept_space
+    from mailboxes import lookup
+    from policies import recipient as policy
+    from policies.values import Door
+
+    address = _address(recipient)
+    space = kept_space(desk.storage.config, desk.storage.clock)
+    found = desk.ask(lambda connection: lookup.facts(connection, address.key))
+    door = Door.INBOUND if inbound else Door.SUBMISSION
+    return policy.judge(door, address, found, 0, space.trusted(), space.now, space.settings)
+
+
+def _address(text: str) -> Any:
+    from policies.address import AddressError, parse
+
+    try:
+        return parse(text)
+    except AddressError as problem:
+        raise Said("cli.bad_address", USAGE, address=text[:254], problem=problem.word) from None
+
+
+def _chain(path: Path) -> list[bytes]:
+    from cryptography import x509
+    from cryptography.hazmat.primitives.serialization import Encoding
+
+    try:
+        return [one.public_bytes(Encoding.DER) for one in x509.load_pem_x509_certificates(path.read_bytes())]
+    except (OSError, ValueError) as problem:
+        raise Said("cli.bad_certificate", USAGE, file=path, reason=problem) from None

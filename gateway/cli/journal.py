@@ -1,0 +1,86 @@
+"""The journal: verify its chain, read what it says."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated
+
+import typer
+
+from gateway.cli import output
+from gateway.cli.context import opened
+from gateway.cli.errors import REFUSED
+from gateway.cli.language import tr
+from gateway.cli.output import Json
+
+app = typer.Typer(no_args_is_help=True, help=tr("Le journal de preuves.", "The journal of evidence."))
+
+
+@app.command(
+    help=tr(
+        "Vérifier toute la chaîne, et les ancres gardées hors de la base.",
+        "Verify the whole chain, and the anchors kept outside the database.",
+    )
+)
+def verify(ctx: typer.Context, as_json: Json = False) -> None:
+    from gateway.record.journal import AnchorFile, head
+    from gateway.record.journal import verify as walk
+
+    with opened(ctx) as desk:
+        anchors = AnchorFile(desk.storage.config.journal.anchor).read()
+        found = desk.ask(lambda connection: walk(connection, anchors))
+        newest = desk.ask(head)
+    if as_json:
+        fault = None if found is None else {"seq": found.seq, "what": found.what}
+        output.as_json({"intact": found is None, "records": newest[0], "head": newest[1].hex(), "break": fault})
+    elif found is None:
+        output.line(
+            tr(
+                f"Chaîne intacte : {newest[0]} enregistrements, {len(anchors)} ancres.",
+                f"Chain intact: {newest[0]} records, {len(anchors)} anchors.",
+            )
+        )
+    else:
+        output.line(
+            tr(
+                f"Chaîne rompue à l’enregistrement {found.seq} ({found.what}).",
+                f"Chain broken at record {found.seq} ({found.what}).",
+            )
+        )
+    if found is not None:
+        raise typer.Exit(REFUSED)
+
+
+@app.command("list", help=tr("Montrer des enregistrements.", "Show records."))
+def list_(
+    ctx: typer.Context,
+    message: Annotated[str, typer.Option("--message", help=tr("D’un message.", "Of one message."))] = "",
+    mailbox: Annotated[str, typer.Option("--mailbox", help=tr("D’une boîte.", "Of one mailbox."))] = "",
+    limit: Annotated[int, typer.Option("--limit", min=1, max=100_000)] = 200,
+    as_json: Json = False,
+) -> None:
+    from gateway.record.journal import read
+    from mailboxes import register
+
+    with opened(ctx) as desk:
+        number = desk.ask(lambda connection: register.get(connection, mailbox)).id if mailbox else 0
+        records = desk.ask(lambda connection: read(connection, message=message, mailbox=number, newest=limit))
+    if as_json:
+        keys = ("seq", "at", "kind", "actor", "message", "recipient", "mailbox", "detail")
+        output.as_json([{key: getattr(record, key) for key in keys} for record in records])
+        return
+    rows = [
+        (
+            record.seq,
+            datetime.fromtimestamp(record.at / 1e6).astimezone().strftime("%Y-%m-%d %H:%M:%S"),
+            record.kind,
+            record.actor,
+            record.recipient or record.message,
+            " ".join(f"{key}={value}" for key, value in record.detail.items() if key != "decisions"),
+        )
+        for record in records
+    ]
+    output.table(
+        ("#", tr("heure", "time"), tr("quoi", "what"), tr("qui", "who"), tr("objet", "about"), tr("faits", "facts")),
+        rows,
+    )
