@@ -1,0 +1,142 @@
+"""National identifiers, display names, passwords: forms and strengths."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mailboxes import naming, passwords
+from mailboxes.naming import display_name, luhn, person, person_problem, structure_problem
+
+
+@pytest.mark.parametrize(
+    ("identity", "problem"),
+    [
+        ("810003456786", ""),
+        ("810003456787", "RPPS, Luhn"),
+        ("81000345678", "RPPS, 11 [0-9]"),
+        ("8١٠٠٠٣٤٥٦٧٨٤", "[A-Za-z0-9./_-]{1,64}"),
+        ("0751234567", ""),
+        ("02A1234567", ""),
+        ("075123456", "ADELI, 9"),
+        ("5123", "5… ∉ {8, 0}"),
+        ("", "[A-Za-z0-9./_-]{1,64}"),
+    ],
+)
+def test_identifiers_of_persons(identity: str, problem: str) -> None:
+    assert person_problem(identity, test=False, check=True) == problem
+
+
+@pytest.mark.parametrize(
+    ("identity", "problem"),
+    [
+        ("1750000012", ""),
+        ("12A0000012", ""),
+        ("175000001", "FINESS, 9"),
+        ("2732829320", ""),
+        ("2732829321", "SIREN, Luhn"),
+        ("373282932000074", ""),
+        ("373282932000075", "SIRET, Luhn"),
+        ("335600000000049", ""),
+        ("335600000000050", ""),
+        ("41000345678401", ""),
+        ("410003456784", "RPPS-rang"),
+        ("9", "9… ∉ {1, 2, 3, 4}"),
+    ],
+)
+def test_identifiers_of_structures(identity: str, problem: str) -> None:
+    assert structure_problem(identity, test=False, check=True) == problem
+
+
+def test_test_identities_are_free_only_in_test_mode() -> None:
+    assert person_problem("ANS20231122132732", test=True, check=True) == ""
+    assert person_problem("ANS20231122132732", test=False, check=True)
+    assert person_problem("ANS20231122132732", test=False, check=False) == ""
+    assert person_problem("a b", test=True, check=False)
+
+
+def test_a_bare_rpps_number_gets_its_prefix() -> None:
+    assert person("10003456784") == "810003456784"
+    assert person("0751234567") == "0751234567"
+
+
+@given(st.integers(0, 10**10 - 1))
+def test_luhn_finds_any_single_wrong_digit(number: int) -> None:
+    digits = f"{number:010}"
+    right = next(f"{digits}{check}" for check in range(10) if luhn(f"{digits}{check}"))
+    for place in range(11):
+        other = str((int(right[place]) + 1) % 10)
+        assert not luhn(right[:place] + other + right[place + 1 :])
+
+
+@pytest.mark.parametrize(
+    ("given_", "shown"),
+    [
+        (
+            {"title": "Dr", "given": "Marie", "family": "Martin", "entity": "Cabinet Medical"},
+            "Dr_Marie_MARTIN_Cabinet Medical",
+        ),
+        ({"given": "Jean-Paul", "family": "Le Goff"}, "Jean-Paul_LE GOFF"),
+        ({"entity": "Hopital C – Biologie"}, "Hopital C – Biologie"),
+        ({"given": 'M"arie\r\nBcc: x', "family": "<b>"}, "M arie Bcc x_B"),
+    ],
+)
+def test_display_names(given_: dict[str, str], shown: str) -> None:
+    assert display_name(**given_) == shown
+
+
+@given(st.text(max_size=50), st.text(max_size=50), st.text(max_size=50))
+def test_a_display_name_never_leaves_its_quotes(given_: str, family: str, entity: str) -> None:
+    shown = display_name(given=given_, family=family, entity=entity)
+    assert shown.isprintable() or shown == ""
+    assert not set(shown) & set('<>"\r\n\\,;:')
+
+
+@pytest.mark.parametrize(
+    ("password", "bits"),
+    [
+        ("", 0),
+        ("azerty", 28),
+        ("Zx7!Zx7!Zx7!", 53),
+        ("kT9#vQ2!mW5z", 80),
+        ("kT9vQ2mW5zR8pL", 83),
+        ("correct horse battery staple", 48),
+        ("fleuve orange marteau givre pinson tambour lanterne", 84),
+        ("aaaaaaaaaaaaaaaaaaaaaaaaaaaa", 9),
+    ],
+)
+def test_strength(password: str, bits: int) -> None:
+    assert passwords.strength(password) == bits
+
+
+@given(st.text(max_size=2000))
+def test_any_password_can_be_weighed_hashed_and_verified(password: str) -> None:
+    hasher = passwords.Passwords(memory=8 * 1024, passes=1)
+    assert passwords.strength(password) >= 0
+    assert hasher.verify(hasher.hash(password), password)
+
+
+def test_passwords_compare_composed_and_decoys_never_match() -> None:
+    hasher = passwords.Passwords(memory=8 * 1024, passes=1)
+    encoded = hasher.hash("é-Corneille")
+    assert hasher.verify(encoded, "e\u0301-Corneille")
+    assert not hasher.verify("", "é-Corneille")
+    assert not hasher.verify("not a hash", "é-Corneille")
+    assert hasher.outdated(passwords.Passwords(memory=16 * 1024, passes=1).hash("x"))
+
+
+def test_a_totp_uri_is_what_authenticators_read() -> None:
+    secret = passwords.new_totp_secret()
+    assert len(secret) == 32
+    assert passwords.totp_uri(secret, "marie.martin", "Opérateur").startswith("otpauth://totp/")
+
+
+@pytest.mark.parametrize("login", ["ab", "marie.martin", "a1_b-c"])
+def test_logins(login: str) -> None:
+    assert naming.is_login(login)
+
+
+@pytest.mark.parametrize("login", ["", "a", "A.b", ".ab", "ab.", "é.é", "a b", "a" * 65, "ab\n"])
+def test_what_is_no_login(login: str) -> None:
+    assert not naming.is_login(login)
