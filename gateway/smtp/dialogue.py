@@ -18,8 +18,10 @@ from aiosmtpd.smtp import ALLOWED_BEFORE_STARTTLS, syntax
 from gateway.smtp import replies
 from gateway.smtp.commands import MailCommand, Malformed, parse_mail, parse_rcpt
 from gateway.smtp.content import FATAL, ContentReader
-from gateway.smtp.edge import DoorEnvelope, Edge, Gone
+from gateway.smtp.doorway import DoorEnvelope
+from gateway.smtp.edge import Edge
 from gateway.smtp.transaction import Answer, Recipient, Transaction
+from gateway.smtp.wire import Gone
 from policies.catalogue import rule
 from policies.decision import Decision, Verdict, decide
 from policies.values import Address
@@ -40,6 +42,7 @@ _READY = replies.plain(220, "2.0.0 Ready to start TLS")
 class Dialogue(Edge):
     """A conversation. :mod:`gateway.smtp.inbound` and :mod:`gateway.smtp.submission` say who may have it."""
 
+    verbs: ClassVar[dict[str, str]] = {}
     extensions: ClassVar[tuple[str, ...]] = ("PIPELINING", "8BITMIME", "ENHANCEDSTATUSCODES", "DSN")
     needs_login: ClassVar[bool] = False
 
@@ -206,7 +209,7 @@ class Dialogue(Edge):
         if command.size > self.limits.message_size:
             await self.refuse("session.message_too_large", limit=self.limits.message_size)
             return
-        if not self.doorway.gate.message(self.ip, self._account()):
+        if not self.doorway.gate.message(self.origin, self._account()):
             await self.refuse("session.rate_limited")
             return
         intake = self.doorway.intake
@@ -231,7 +234,7 @@ class Dialogue(Edge):
         except Malformed as fault:
             await self.refuse(fault.rule, **fault.parameters)
             return
-        if not self.doorway.gate.recipient(self.ip, self._account()):
+        if not self.doorway.gate.recipient(self.origin, self._account()):
             await self.refuse("session.rate_limited")
             return
         address = command.address if command.address.domain else Address("postmaster", self.doorway.domain)

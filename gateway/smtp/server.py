@@ -16,10 +16,11 @@ from typing import Any
 
 from gateway.smtp.budget import give_large_blocks_back
 from gateway.smtp.dialogue import Dialogue
-from gateway.smtp.edge import Doorway, Edge
+from gateway.smtp.doorway import Doorway
 from gateway.smtp.inbound import Inbound
 from gateway.smtp.limits import Clock
 from gateway.smtp.submission import Submission
+from gateway.smtp.wire import Wire
 from policies.catalogue import rule
 from policies.decision import Decision, decide
 
@@ -33,7 +34,7 @@ class SmtpServer:
     def __init__(self, doorway: Doorway, conversation: type[Dialogue]) -> None:
         self.doorway = doorway
         self._conversation = conversation
-        self._connections: set[Edge] = set()
+        self._connections: set[Wire] = set()
         self._server: asyncio.Server | None = None
         self._sweeper: asyncio.TimerHandle | None = None
 
@@ -58,11 +59,11 @@ class SmtpServer:
     def sockets(self) -> tuple[socket.socket, ...]:
         return tuple(self._server.sockets) if self._server is not None else ()
 
-    def connections(self) -> tuple[Edge, ...]:
+    def connections(self) -> tuple[Wire, ...]:
         """Every open conversation: ``peer`` says who it is, ``close(decision)`` ends it."""
         return tuple(self._connections)
 
-    def close_where(self, unwanted: Callable[[Edge], bool], decision: Decision) -> int:
+    def close_where(self, unwanted: Callable[[Wire], bool], decision: Decision) -> int:
         """End the sessions ``unwanted`` picks; how many."""
         chosen = [each for each in self._connections if unwanted(each)]
         for each in chosen:

@@ -17,7 +17,7 @@ from aiosmtpd.smtp import syntax
 
 from gateway.smtp import replies, sasl
 from gateway.smtp.dialogue import Dialogue
-from gateway.smtp.edge import Gone
+from gateway.smtp.wire import Gone
 from mailboxes.authentication import Authenticator, LoginRefused
 from policies.catalogue import rule
 from policies.decision import Decision, decide
@@ -58,7 +58,7 @@ class Submission(Dialogue):
             await self.refuse("session.syntax")
         elif words[0].upper() not in self._mechanisms():
             await self.refuse("session.auth_mechanism_unknown")
-        elif not self.doorway.gate.may_log_in(self.ip):
+        elif not self.doorway.gate.may_log_in(self.origin):
             await self.refuse("session.auth_locked")
         else:
             await self._log_in(words[0].upper(), words[1] if len(words) == 2 else None)
@@ -137,7 +137,7 @@ class Submission(Dialogue):
     async def _failed(self, decision: Decision) -> None:
         """Make guessing slow before answering (F61, F74)."""
         self._failures += 1
-        self.doorway.gate.login_failed(self.ip)
+        self.doorway.gate.login_failed(self.origin)
         await asyncio.sleep(min(self.limits.login_failure_delay * 2 ** (self._failures - 1), _MAX_DELAY))
         if self._failures >= self.limits.login_failures:
             self.say(replies.reply(decision))

@@ -149,6 +149,26 @@ async def test_silence_is_ended_after_the_command_timeout(pki: Pki) -> None:
     assert [event.detail["reason"] for event in scene.events] == ["session.timeout"]
 
 
+@pytest.mark.parametrize(
+    ("seen", "ip", "counted"),
+    [
+        (("192.0.2.7", 1), "192.0.2.7", "192.0.2.7"),
+        (("::ffff:192.0.2.7", 1, 0, 0), "192.0.2.7", "192.0.2.7"),
+        (("2001:db8:1:2:3:4:5:6", 1, 0, 0), "2001:db8:1:2:3:4:5:6", "2001:db8:1:2::/64"),
+        (("fe80::1%eth0", 1, 0, 2), "fe80::1%eth0", "fe80::/64"),
+        ("", "", ""),
+    ],
+)
+async def test_who_counts_as_one_caller(pki: Pki, seen: Any, ip: str, counted: str) -> None:
+    class Far(Paper):
+        def get_extra_info(self, name: str, default: Any = None) -> Any:
+            return seen if name == "peername" else default
+
+    edge = Secured(Scene(pki).doorway)
+    edge.connection_made(Far())
+    assert (edge.ip, edge.origin) == (ip, counted)
+
+
 async def test_a_stranger_cannot_fill_the_journal(pki: Pki) -> None:
     scene = Scene(pki)
     await settle()

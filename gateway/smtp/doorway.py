@@ -1,0 +1,83 @@
+"""What the connections of one SMTP door share, and what one conversation remembers.
+
+Promise: plain data; :class:`Doorway` is made once per door by the wiring, and replaced whole when the configuration
+changes (connections open then keep the one they began with). Failure: none.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from ssl import SSLContext, SSLObject
+
+from aiosmtpd.smtp import Envelope, Session
+
+from gateway.smtp import replies
+from gateway.smtp.budget import Budget
+from gateway.smtp.layer import NO_APPLICATION_PROTOCOL, UNRECOGNIZED_NAME, Hello
+from gateway.smtp.limits import Clock, Gate, Limits
+from gateway.smtp.transaction import Intake, Recipient
+from mailboxes.authentication import Authenticator
+from policies.events import Event
+from policies.values import Address, CertificateFacts, Door, Login
+
+Facts = Callable[[SSLObject], CertificateFacts | None]
+Record = Callable[[Event], None]
+
+
+@dataclass(frozen=True)
+class Doorway:
+    """What all connections of one door share. ``names`` are the host names SNI may ask for; empty: any."""
+
+    door: Door
+    hostname: str
+    context: SSLContext
+    facts: Facts
+    intake: Intake
+    limits: Limits
+    budget: Budget
+    gate: Gate
+    clock: Clock
+    domain: str  # where <Postmaster> lives
+    implicit_tls: bool = False
+    authenticator: Authenticator | None = None
+    names: frozenset[str] = frozenset()
+    record: Record = lambda event: None
+
+    def refuse(self, hello: Hello) -> int | None:
+        """The alert a ClientHello deserves (F52). ALPN has no name for SMTP that mail programs use: none may be asked."""
+        if hello.protocols and b"smtp" not in hello.protocols:
+            return NO_APPLICATION_PROTOCOL
+        if hello.name and self.names and hello.name not in self.names:
+            return UNRECOGNIZED_NAME
+        return None
+
+    @cached_property
+    def greeting(self) -> bytes:
+        return replies.plain(220, f"{self.hostname} ESMTP Caducee")
+
+
+class DoorSession(Session):
+    """aiosmtpd's session, with what our policies ask about the peer."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        super().__init__(loop)
+        self.certificate: CertificateFacts | None = None
+        self.login: Login | None = None
+        self.tls = False
+
+
+class DoorEnvelope(Envelope):
+    """aiosmtpd's envelope, with parsed addresses and RFC 3461 parameters."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.open = False  # MAIL was accepted
+        self.sender: Address | None = None
+        self.recipients: list[Recipient] = []
+        self.size = 0
+        self.eight_bit = False
+        self.ret = ""
+        self.envid = ""
