@@ -106,7 +106,8 @@ class FileBlobs:
         return await asyncio.get_running_loop().run_in_executor(self._pool, _translated, work, arguments)
 
     def _path(self, reference: str) -> Path:
-        shard = hashlib.blake2b(reference.encode("ascii"), digest_size=1).hexdigest()
+        name = reference.removesuffix(_TEMPORARY)  # a half-written blob lies beside the whole one
+        shard = hashlib.blake2b(name.encode("ascii"), digest_size=1).hexdigest()
         return self._root / shard / reference
 
     def _directories(self) -> list[Path]:
@@ -128,8 +129,12 @@ class FileBlobs:
     def _directory(self, directory: Path) -> None:
         if directory in self._known:
             return
-        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-        _sync_directory(directory.parent)
+        missing = [directory]
+        while not missing[-1].parent.exists():
+            missing.append(missing[-1].parent)
+        for one in reversed(missing):
+            one.mkdir(mode=0o700, exist_ok=True)
+            _sync_directory(one.parent)  # else the new directory, and all in it, may vanish with the power
         self._known.add(directory)
 
     def _read(self, reference: str, offset: int, length: int) -> bytes:

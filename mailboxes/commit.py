@@ -12,6 +12,7 @@ happened (the sender tries again, and at worst one copy is doubled).
 from __future__ import annotations
 
 import asyncio
+import math
 import threading
 from collections import deque
 from collections.abc import Callable, Hashable, Sequence
@@ -23,7 +24,7 @@ from typing import Any, Protocol, TypeVar
 import structlog
 from sqlalchemy import Connection
 
-from mailboxes.engine import Database, Fault, discard, fault_of, heal, raw, refusal
+from mailboxes.engine import Database, Fault, discard, fault_of, free_pages, heal, raw, refusal
 from mailboxes.store import StoreError, StoreUnavailable
 from policies.events import Event
 
@@ -166,6 +167,9 @@ class Committer:
         self.database = engine
         self._patience = patience
         self.announcer: Announcer | None = None
+        self.reusable_bytes = 0
+        """Bytes inside SQLite's file that deletions freed: they are room for new messages (F07)."""
+        self._room_seen = -math.inf
         self._journal = journal
         self._clock = clock
         self._max_batch = max_batch
@@ -339,7 +343,14 @@ class Committer:
         if touched and self.announcer is not None:
             self.announcer.write(unit.cursor, touched)
         connection.commit()
+        self._see_room(unit)
         return _Done(touched, unit.callbacks)
+
+    def _see_room(self, unit: Unit) -> None:
+        """Once a second, or after any backward step of the clock, how much SQLite can use again."""
+        if self.database.sqlite and not 0 <= unit.now - self._room_seen < 1:
+            self._room_seen = unit.now
+            self.reusable_bytes = free_pages(unit.cursor)
 
     def _trusted(self) -> Connection:
         if self._suspect or self._connection is None:

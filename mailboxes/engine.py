@@ -149,6 +149,9 @@ def _prepare(connection: sqlite3.Connection) -> None:
     _require(connection, "journal_mode", "WAL", "wal")
     connection.execute(f"PRAGMA cache_size = -{CACHE_KIB}")
     connection.execute(f"PRAGMA mmap_size = {MMAP_BYTES}")
+    # What is freed is ciphertext; zeroing it would double the writes of a deletion, and fail them on a full disk (F07).
+    # The one thing that must not linger, a destroyed key, is overwritten by mailboxes.keys before it is deleted.
+    connection.execute("PRAGMA secure_delete = OFF")
     connection.execute("PRAGMA temp_store = MEMORY")  # no plaintext on disk, temporary tables included
 
 
@@ -157,6 +160,12 @@ def _require(connection: sqlite3.Connection, pragma: str, value: str, expected: 
     answer = connection.execute(f"PRAGMA {pragma}").fetchone()
     if answer is None or answer[0] != expected:
         raise StoreUnavailable(f"SQLite refuses {pragma} = {value}")
+
+
+def free_pages(cursor: Any) -> int:
+    """Bytes of SQLite's file that hold nothing and will be used before the file grows."""
+    count, size = (cursor.execute(f"PRAGMA {word}").fetchone()[0] for word in ("freelist_count", "page_size"))
+    return int(count * size)
 
 
 # PostgreSQL

@@ -40,6 +40,7 @@ CACHED_KEYS = 50_000
 QUEUE = 0
 """The pseudo mailbox whose key wraps the keys of messages waiting to leave."""
 
+_WRAPPED_BYTES = 1 + 4 + NONCE_BYTES + KEY_BYTES + 16
 _CHECK = b"caducee master key check"
 
 
@@ -181,8 +182,13 @@ class Keyring:
         connection.execute(insert(mailbox_key), row)
 
     def destroy(self, connection: Connection, mailbox_id: int) -> bool:
-        """Erase the key: every message only this mailbox holds becomes noise. Whether there was one."""
-        gone = connection.execute(delete(mailbox_key).where(mailbox_key.c.mailbox_id == mailbox_id)).rowcount
+        """Erase the key: every message only this mailbox holds becomes noise. Whether there was one.
+
+        It is overwritten first, so that its bytes do not stay in the free space of a database page.
+        """
+        mine = mailbox_key.c.mailbox_id == mailbox_id
+        connection.execute(update(mailbox_key).where(mine).values(wrapped=bytes(_WRAPPED_BYTES)))
+        gone = connection.execute(delete(mailbox_key).where(mine)).rowcount
         self.forget(mailbox_id)
         return bool(gone)
 

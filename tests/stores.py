@@ -11,7 +11,7 @@ from sqlalchemy import Connection
 
 from mailboxes.blobs import Blobs, MemoryBlobs
 from mailboxes.commit import Committer, Reading, Unit
-from mailboxes.engine import Database, open_database
+from mailboxes.engine import open_database
 from mailboxes.keys import Keyring, LocalMasterKey
 from mailboxes.notices import open_notices
 from mailboxes.provision import next_instance
@@ -41,24 +41,14 @@ async def opened(
     journal: Recorder | None = None,
     clock: Callable[[], float] = time.time,
     monotonic: Callable[[], float] = time.monotonic,
+    room: Callable[[], int] | None = None,
+    reserve: int = 0,
 ) -> AsyncIterator[SqlStore]:
     """A store on ``url``, its tables created. Two of them on one URL stand for two processes."""
     database = open_database(url)
     database.create_tables()
-    async with built(database, blobs or MemoryBlobs(), inline_limit, journal or Recorder(), clock, monotonic) as store:
-        yield store
-
-
-@asynccontextmanager
-async def built(
-    database: Database,
-    blobs: Blobs,
-    inline_limit: int,
-    journal: Recorder,
-    clock: Callable[[], float],
-    monotonic: Callable[[], float],
-) -> AsyncIterator[SqlStore]:
-    committer = Committer(database, journal=journal, clock=clock)
+    blobs = blobs or MemoryBlobs()
+    committer = Committer(database, journal=journal or Recorder(), clock=clock)
     reading = Reading(database)
     keyring = Keyring(LocalMasterKey(MASTER), monotonic)
 
@@ -71,9 +61,8 @@ async def built(
     committer.announcer = notices
     notices.start()
     pool = ThreadPoolExecutor(2, thread_name_prefix="sealing")
-    store = SqlStore(
-        committer, reading, keyring, blobs, Sealer(keyring, blobs, BodyIds(instance), pool, inline_limit), notices, pool
-    )
+    sealer = Sealer(keyring, blobs, BodyIds(instance), pool, inline_limit, room=room, reserve=reserve)
+    store = SqlStore(committer, reading, keyring, blobs, sealer, notices, pool)
     try:
         yield store
     finally:

@@ -377,6 +377,32 @@ async def test_a_server_that_does_not_sync_is_refused(postgres_server) -> None:
             connection.commit()
 
 
+@pytest.mark.postgres
+async def test_a_server_that_stops_and_comes_back(postgres_server) -> None:
+    """F11: nothing is accepted while it is away; both sides serve again within seconds of its return."""
+    database = open_database(postgres_server.url())
+    database.create_tables()
+    committer = Committer(database, journal=Recorder(), clock=time.time)
+    reading = Reading(database)
+    assert await committer.run(put("before")) == "before"
+    assert await names(reading) == ["before"]
+    loop = asyncio.get_running_loop()
+    await loop.run_in_executor(None, postgres_server.stop, "immediate")
+    try:
+        for _ in range(2):
+            with pytest.raises(StoreUnavailable):
+                await committer.run(put("away"))
+            with pytest.raises(StoreUnavailable):
+                await names(reading)
+    finally:
+        await loop.run_in_executor(None, postgres_server.start)
+    assert await committer.run(put("back")) == "back"
+    assert await names(reading) == ["back", "before"]
+    await reading.close()
+    await committer.close()
+    database.dispose()
+
+
 async def test_a_database_that_is_not_there_is_said_unavailable(tmp_path) -> None:
     database = open_database(f"sqlite:///{tmp_path}/no/such/directory/x.db")
     committer = Committer(database, journal=Recorder(), clock=time.time)
