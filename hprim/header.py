@@ -302,9 +302,10 @@ def _headers(text: Text, cuts: list[Piece], tagged: bool, today: date) -> list[t
         found = find(head, range(piece.start + 1, end + 1), today)
         evidence = tagged and (piece.first or piece.closed)
         if found is not None and _convincing(found, evidence):
-            headers.append((_skip_blank(found, head, piece), piece))
             extra = _hidden_headers(text.lines, found.after + 1, piece.end, today)
-            headers += [(h, Piece(h.numbers[0] - 1, piece.end, piece.closed, False)) for h in extra]
+            shared = replace(piece, closed=piece.closed and not extra)  # one tag for two patients closes neither
+            headers.append((_skip_blank(found, head, piece), shared))
+            headers += [(h, replace(shared, start=h.numbers[0] - 1, first=False)) for h in extra]
     return headers
 
 

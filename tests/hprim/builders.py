@@ -185,7 +185,7 @@ def hxml(*patients: str) -> bytes:
     return (
         '<?xml version="1.0" encoding="ISO-8859-1"?><evenementsPatients xmlns="http://www.hprim.org/hprimXML" version="1.05">'
         f"<enteteMessage><identifiantMessage>1</identifiantMessage></enteteMessage>{found}</evenementsPatients>"
-    ).encode("latin-1")
+    ).encode("latin-1", "xmlcharrefreplace")
 
 
 def hxml_patient(surname: str = "LEFEVRE", first: str = "ANDREE", born: str = "1961-02-14", sex: str = "F") -> str:

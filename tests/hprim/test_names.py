@@ -1,0 +1,122 @@
+"""French names: normal forms, comparison, symmetry."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hprim.names import (
+    Level,
+    compare_first,
+    compare_surname,
+    display,
+    found_in,
+    has_civility,
+    is_placeholder,
+    normal,
+    opens_list,
+    unexpected_sign,
+)
+
+
+@pytest.mark.parametrize(
+    ("written", "shown", "glued"),
+    [
+        ("D'HÉRICOURT-LŒUILLET", "D'HERICOURT-LOEUILLET", "DHERICOURTLOEUILLET"),
+        ("Le Goff", "LE GOFF", "LEGOFF"),
+        ("Jean\u2011Pierre", "JEAN-PIERRE", "JEANPIERRE"),
+        ("N\u2019Guyen", "N'GUYEN", "NGUYEN"),
+        ("Łukasz Ørsted ß", "LUKASZ ORSTED SS", "LUKASZORSTEDSS"),
+        ("  Émilie\u00a0 Zoë ", "EMILIE ZOE", "EMILIEZOE"),
+        ("MME LEFEVRE", "MME LEFEVRE", "LEFEVRE"),
+        ("M", "M", "M"),
+    ],
+)
+def test_normal_forms(written: str, shown: str, glued: str) -> None:
+    assert display(written) == shown
+    assert normal(written).glued == glued
+
+
+@pytest.mark.parametrize(
+    ("a", "b", "level"),
+    [
+        ("LEFEVRE", "Lefèvre", Level.AGREE),
+        ("LE GOFF", "LEGOFF", Level.AGREE),
+        ("BEN ALI", "BENALI", Level.AGREE),
+        ("DUPONT", "DUPONT-MARTIN", Level.NOTE),
+        ("GARCIA LOPEZ", "LOPEZ GARCIA", Level.NOTE),
+        ("DE LA TOUR", "LA TOUR", Level.NOTE),
+        ("DE", "DE LA TOUR", Level.DISAGREE),
+        ("LEFEBVRE", "LEFEVRE", Level.NEAR),
+        ("DUPOND", "DUPONT", Level.NEAR),
+        ("BERNARD", "BERNARDI", Level.NEAR),
+        ("LY", "LI", Level.DISAGREE),
+        ("PETIT", "PETITE", Level.NEAR),
+        ("MARTIN", "DURAND", Level.DISAGREE),
+        ("MARTIN", "", Level.SILENT),
+    ],
+)
+def test_surnames(a: str, b: str, level: Level) -> None:
+    assert compare_surname(a, b) is level
+    assert compare_surname(b, a) is level
+
+
+@pytest.mark.parametrize(
+    ("a", "b", "level"),
+    [
+        ("ANDREE", "Andrée", Level.AGREE),
+        ("JEAN PIERRE", "JEAN-PIERRE", Level.AGREE),
+        ("JEAN PIERRE", "JEAN", Level.NOTE),
+        ("MAX-PATRICK", "MAX PATRICK LUC", Level.NOTE),
+        ("MARIE", "DOMINIQUE MARIE-LOUISE", Level.NOTE),
+        ("LOUIS", "LOUISE", Level.NEAR),
+        ("MICHEL", "MICHELE", Level.NEAR),
+        ("JEAN", "JEANNE", Level.DISAGREE),
+        ("ANNE", "ANNA", Level.DISAGREE),
+        ("PAUL", "PAULE", Level.DISAGREE),
+    ],
+)
+def test_first_names(a: str, b: str, level: Level) -> None:
+    assert compare_first(a, b) is level
+    assert compare_first(b, a) is level
+
+
+@given(st.text(max_size=80), st.text(max_size=80))
+def test_comparison_is_symmetric_and_reflexive(a: str, b: str) -> None:
+    assert compare_surname(a, b) is compare_surname(b, a)
+    assert compare_first(a, b) is compare_first(b, a)
+    if normal(a).glued:
+        assert compare_surname(a, a) is Level.AGREE
+        assert compare_first(a, a) is Level.AGREE
+
+
+@given(st.text(max_size=500))
+def test_normal_form_is_stable_and_plain(text: str) -> None:
+    once = display(text)
+    assert display(once) == once
+    assert set(normal(text).glued) <= set("ABCDEFGHIJKLMNOPQRSTUVWXYZ")
+
+
+def test_civilities_fillers_and_signs() -> None:
+    assert has_civility("MME LEFEVRE")
+    assert not has_civility("MADAME")
+    assert all(map(is_placeholder, [".", "...", "X", "inconnu", "SANS NOM", "nom"]))
+    assert not any(map(is_placeholder, ["", "NOMBLOT", "XU", "محمد"]))
+    assert unexpected_sign("LEFEVRE2") == "2"
+    assert unexpected_sign("D\u2019Héricourt-Lœuillet") == ""
+    assert unexpected_sign("ST. CLAIR") == "."
+
+
+def test_first_name_opens_the_list() -> None:
+    assert opens_list("MAX", "MAX PATRICK")
+    assert opens_list("MAX-PATRICK", "MAX PATRICK")
+    assert not opens_list("PATRICK", "MAX PATRICK")
+    assert not opens_list("MA", "MAX PATRICK")
+
+
+def test_names_found_in_free_text_are_whole_words() -> None:
+    assert found_in("PAT-TROIS", "XDM/1.0/DDM+CR PAT-TROIS Dominique 28/03/1979")
+    assert found_in("LE GOFF", "Résultats de M. LEGOFF")
+    assert not found_in("ROY", "Mme ROYER")
+    assert not found_in("", "rien")

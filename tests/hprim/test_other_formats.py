@@ -1,0 +1,218 @@
+"""HPRIM Santé, HPRIM XML, HL7 v2 and XDM metadata: every patient, every separator."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hprim import hl7, sante, xdm
+from hprim.detect import detect
+from hprim.model import Format, Identifier, Place
+from hprim.rules import DEFAULT, Findings, Profile
+from hprim.xmlsafe import parse, root_of
+from tests.hprim import builders
+from tests.hprim.builders import ARC, META, NUMBER, attached, cda, file, hxml, hxml_patient, member, pid, xdm_mail
+from tests.hprim.examples import TODAY, v1
+
+P = "P|0001|506232||2511030001|LEFEVRE~ANDREE||19610214|F|"
+
+
+@pytest.mark.parametrize(
+    ("data", "name", "media", "expected"),
+    [
+        (b"%PDF-1.4", "a.hpr", "", Format.PDF),
+        (b"PK\x03\x04rest", "a.txt", "", Format.ZIP),
+        (
+            b"\xef\xbb\xbf\r\n<?xml version='1.0'?><!-- c --><x:ClinicalDocument xmlns:x='urn:hl7-org:v3'/>",
+            "",
+            "",
+            Format.CDA,
+        ),
+        (b"<ClinicalDocument/>", "", "", Format.XML),
+        (hxml(), "", "", Format.HPRIM_XML),
+        (b"MSH|^~\\&|", "", "", Format.HL7),
+        (b"\x0bMSH|^~\\&|", "", "", Format.HL7),
+        (builders.sante(), "", "", Format.HPRIM_SANTE),
+        (b"H|\\^&~|x||||||||||", "", "", Format.HPRIM_SANTE),
+        (b"Hello|~^\\&|", "", "", Format.TEXT),
+        (b"#BINASCII1#00", "", "", Format.APICRYPT),
+        (b"xx", "doc.pdf.apz", "", Format.APICRYPT),
+        (b"<html><body>", "", "", Format.HTML),
+        (b"bonjour", "", "text/html", Format.HTML),
+        (b"", "", "", Format.EMPTY),
+        (b" \r\n", "", "", Format.EMPTY),
+        (b"\x00\x01\x02binary", "", "", Format.OTHER),
+        (v1(), "", "", Format.TEXT),
+    ],
+)
+def test_detection_is_by_content(data: bytes, name: str, media: str, expected: Format) -> None:
+    assert detect(data, name, media) is expected
+
+
+@given(st.binary(max_size=300), st.text(max_size=20))
+def test_detection_never_raises(data: bytes, name: str) -> None:
+    assert detect(data, name, mail=True) in Format
+    root_of(data)
+
+
+@pytest.mark.parametrize("end", ["\r", "\n", "\r\n"])
+@pytest.mark.parametrize(
+    ("head", "patient"),
+    [
+        ("H|~^\\&|E.HPR||L~L||ORU|||M~M||P|H2.3~C|202511031015", P),
+        ("H|\\^&~|E.HPR||L\\L||ORU|||M\\M||P|H2.0|202511031015", P.replace("~", "\\")),
+        ("H|^~&|E.HPR||L^L||ORU|||M^M||P|H2.1|202511031015", P.replace("~", "^")),
+        ("H!~^\\&!E.HPR!!L~L!!ORU!!!M~M!!P!H2.3~C!202511031015", P.replace("|", "!")),
+    ],
+)
+def test_sante_alphabets(end: str, head: str, patient: str) -> None:
+    data = end.join([head, patient, f"L{head[1]}1{head[1]}", ""]).encode("latin-1")
+    report = file(data)
+    t = report.patients[0].traits
+    assert (t.surname, t.first_name, t.birth_date.iso() if t.birth_date else "", t.sex) == (
+        "LEFEVRE",
+        "ANDREE",
+        "1961-02-14",
+        "F",
+    )
+    assert not report.refused
+
+
+def test_sante_continuation_inside_a_name() -> None:
+    report = file(builders.sante("P|0001|506232||2511030001|LEFE\rA|VRE~AND\rA|REE||19610214|F|"))
+    assert report.patients[0].traits.surname == "LEFEVRE"
+    assert report.patients[0].traits.first_name == "ANDREE"
+
+
+def test_sante_birth_name_makes_the_other_one_the_name_in_use() -> None:
+    t = file(builders.sante("P|1|5|||MARTIN~ANDREE|LEFEVRE|19610214|F|")).patients[0].traits
+    assert (t.birth_surname, t.used_surname, t.surname) == ("LEFEVRE", "MARTIN", "")
+
+
+def test_sante_without_l_or_with_a_stray_line_is_said() -> None:
+    data = builders.sante(P, "ZZZ|1")
+    assert "HID-012" in file(data).rules
+    assert "HID-010" in file(data.replace(b"L|1|", b"")).rules
+
+
+def test_sante_batch_when_the_deployment_takes_them() -> None:
+    data = builders.sante(P, "P|2|9|||DURAND~PAUL||19800101|M|")
+    assert {"HID-088", "HID-080"} <= {p.rule for p in file(data).refused}
+    assert not file(data, profile=Profile(lab_batches=True)).refused
+
+
+def test_sante_obsolete_ins() -> None:
+    assert "HID-056" in file(builders.sante(P + "||1234567890123456789012~INS-C~2015")).rules
+
+
+def test_hprim_xml_patients() -> None:
+    t = file(hxml()).patients[0].traits
+    assert (t.surname, t.first_name, t.sex) == ("LEFEVRE", "ANDREE", "F")
+    two = file(hxml(hxml_patient(), hxml_patient("DURAND", "PAUL", "1980-01-02", "M")))
+    assert {"HID-088", "HID-080"} <= {p.rule for p in two.refused}
+    assert "HID-021" in {p.rule for p in file(hxml(hxml_patient(born="1961-02-31"))).refused}
+
+
+def test_hprim_xml_against_a_cda() -> None:
+    report = xdm_mail(None, attached("a.xml", hxml(hxml_patient("DURAND"))))
+    assert {"HID-088", "HID-070"} <= {p.rule for p in report.refused}
+
+
+def test_pid_of_the_published_shape() -> None:
+    data = (
+        b"MSH|^~\\&|A|B|C|D|20250401||MDM^T02^MDM_T02|1|P|2.6\r"
+        b"PID|||279035121518989^^^ASIP-SANTE-INS-NIR&1.2.250.1.213.1.4.10&ISO^INS^^20101207||PAT-TROIS^DOMINIQUE^DOMINIQUE^^^^L"
+        b"||19790328|F|||28 Av de Breteuil^^PARIS^^75007^FRA^H~^^^^^^BDL^^63220|||||||405660^^^AUT&1204567809&M^AN|||||||||||||N|VALI\r"
+    )
+    findings = Findings(DEFAULT)
+    document = hl7.read(data, Place(), findings, TODAY)
+    patient = document.patients[0]
+    assert patient.ids == (Identifier(ARC + "10", "279035121518989"),)
+    assert patient.traits.birth_place == "63220"
+    assert patient.status == ("VALI",)
+    assert {p.rule for p in findings.problems} == {"HID-052"}
+
+
+@pytest.mark.parametrize(
+    ("text", "root", "extension"),
+    [
+        ("42^^^&1.2.3&ISO^PI", "1.2.3", "42"),
+        ("42^^^HOP&1.2.3&ISO", "1.2.3", "42"),
+        ("42^^^1.2.3", "1.2.3", "42"),
+        ("42", "", "42"),
+        ("", "", ""),
+    ],
+)
+def test_cx(text: str, root: str, extension: str) -> None:
+    assert hl7.cx(text) == Identifier(root, extension)
+
+
+def test_two_pids_of_two_people() -> None:
+    data = pid() + b"\r" + pid(name="DURAND^PAUL^^^^^L", born="19800101", ids="9^^^&1.2.3.4&ISO^PI").partition(b"\r")[2]
+    assert {"HID-088", "HID-080"} <= {p.rule for p in file(data).refused}
+
+
+def test_metadata_of_other_spellings() -> None:
+    meta = (
+        b'<r:SubmitObjectsRequest xmlns:r="x" xmlns:m="y"><m:ExtrinsicObject mimeType="text/xml">'
+        b'<m:Slot name="uri"><m:ValueList><m:Value>2|001.XML</m:Value><m:Value>1|DOC0</m:Value></m:ValueList></m:Slot>'
+        b'<m:Slot name="SourcePatientInfo"><m:ValueList><m:Value>PID-5|LEFEVRE^ANDREE^^^^^L</m:Value></m:ValueList></m:Slot>'
+        b'<m:ExternalIdentifier identificationScheme="z" value="5^^^&amp;1.2&amp;ISO">'
+        b'<m:Name><m:LocalizedString value="XDSDocumentEntry.patientId"/></m:Name></m:ExternalIdentifier>'
+        b"</m:ExtrinsicObject></r:SubmitObjectsRequest>"
+    )
+    entry = xdm.entry_of(next(n for n in parse(meta).walk() if n.name == "ExtrinsicObject"))
+    assert entry.uri == "DOC0001.XML"
+    assert entry.info == ("PID-5|LEFEVRE^ANDREE^^^^^L",)
+    assert entry.patient_id == Identifier("1.2", "5")
+
+
+@pytest.mark.parametrize("name", ["IHE_XDM.zip", "IHE_XDM.ZIP", "ihe-xdm.zip", "dossier/IHE_XDM_2.zip", "Ihe_Xdm.Zip"])
+def test_archive_names(name: str) -> None:
+    assert xdm.is_named_xdm(name)
+
+
+def test_unreferenced_document_is_read_and_said() -> None:
+    other = cda(surname="DURAND", first="PAUL", ids=(("1.2.3.4", "9"),), born="19800101", sex="M")
+    report = xdm_mail(builders.rezip(builders.xdm(), {"IHE_XDM/SUBSET01/DOC0009.XML": other}))
+    assert {"HID-080", "MSS-092"} <= report.rules
+    assert "HID-080" in {p.rule for p in report.refused}
+
+
+def test_missing_document_and_missing_hash() -> None:
+    archive = builders.xdm()
+    assert "MSS-092" in {p.rule for p in xdm_mail(builders.rezip(archive, {builders.DOC: None})).refused}
+    meta = member(archive, META)
+    start = meta.index(b'<Slot name="hash"')
+    bare = meta[:start] + meta[meta.index(b"</Slot>", start) + 7 :]
+    report = xdm_mail(builders.rezip(archive, {META: bare}))
+    assert "MSS-092" in report.rules
+    assert not report.refused
+
+
+def test_restriction_flags_are_reported() -> None:
+    meta = member(builders.xdm(), META)
+    masked = meta.replace(b'nodeRepresentation="N"', b'nodeRepresentation="INVISIBLE_PATIENT"')
+    archive = builders.rezip(builders.xdm(), {META: masked})
+    assert xdm_mail(archive).flags == {"INVISIBLE_PATIENT"}
+    assert not xdm_mail(archive).refused
+    to_patient = xdm_mail(archive, recipients=[f"{NUMBER}@patient.mssante.fr"])
+    assert "MSS-113" in {p.rule for p in to_patient.refused}
+
+
+@given(st.text(max_size=200))
+def test_sante_never_raises(text: str) -> None:
+    file(b"H|~^\\&|x||||||||||P|H2.3|2025\r" + text.encode("utf-8", "replace"))
+    sante.signs(text)
+
+
+@given(st.text(max_size=200))
+def test_hl7_never_raises(text: str) -> None:
+    file(b"MSH|^~\\&|x\rPID|" + text.encode("utf-8", "replace"))
+
+
+@given(st.text(max_size=200))
+def test_xml_never_raises(text: str) -> None:
+    file(f'<ClinicalDocument xmlns="urn:hl7-org:v3">{text}</ClinicalDocument>'.encode("utf-8", "replace"), "a.xml")
+    file(hxml(text), "a.xml")
