@@ -12,7 +12,7 @@ Failure: none.
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Protocol
@@ -75,21 +75,30 @@ class Responders:
         self._nonce = nonce
         self._require_nonce = require_nonce
         self._known: OrderedDict[tuple[bytes, int], _Answer] = OrderedDict()
+        self._asking: set[tuple[bytes, int]] = set()
 
     def status(self, certificate: x509.Certificate, issuer: x509.Certificate, now: datetime) -> Revocation:
         """What a responder said not long ago; unknown without an answer."""
         known = self._known.get(_key(certificate, issuer))
         return known.status if known is not None and now <= known.until else Revocation.UNKNOWN
 
+    def wants(self, certificate: x509.Certificate, issuer: x509.Certificate, now: datetime) -> bool:
+        """Whether asking would tell anything new: there is a responder, and no current answer or recent failure."""
+        key = _key(certificate, issuer)
+        known = self._known.get(key)
+        return key not in self._asking and (known is None or now > known.until) and bool(responder(certificate))
+
     async def prepare(self, certificate: x509.Certificate, issuer: x509.Certificate, now: datetime) -> None:
         """Ask the responder named in the certificate, unless a current answer is known. A failure is remembered for a
         minute, so that a dead responder is not asked by each session."""
         key = _key(certificate, issuer)
-        known = self._known.get(key)
-        if known is not None and now <= known.until:
+        if not self.wants(certificate, issuer, now):
             return
-        address = responder(certificate)
-        answer = await self._ask(address, certificate, issuer, now) if address else None
+        self._asking.add(key)
+        try:
+            answer = await self._ask(responder(certificate), certificate, issuer, now)
+        finally:
+            self._asking.discard(key)
         self._known[key] = answer or _Answer(Revocation.UNKNOWN, now + RETRY)
         if len(self._known) > REMEMBERED:
             self._known.popitem(last=False)
@@ -200,17 +209,34 @@ def _verifies(response: ocsp.OCSPResponse, signer: x509.Certificate) -> bool:
     return True
 
 
-class Combined:
-    """Lists first, then the responders for what no list covers. Both say what they know at once."""
+class Source(Protocol):
+    """Who can say at once what is known (:class:`gateway.smtp.revocation.RevocationLists` is one)."""
 
-    def __init__(self, lists: Source, responders: Source) -> None:
+    def status(self, certificate: x509.Certificate, issuer: x509.Certificate, now: datetime) -> Revocation: ...
+
+
+class Combined:
+    """Lists first, then the responders for what no list covers. Both say what they know at once.
+
+    What neither knows is asked in the background through ``spawn`` (:func:`asyncio.create_task` or a task group's): this
+    session hears *unknown*, and the partner's next attempt finds the answer.
+    """
+
+    def __init__(
+        self,
+        lists: Source,
+        responders: Responders,
+        spawn: Callable[[Coroutine[None, None, None]], object] | None = None,
+    ) -> None:
         self._lists = lists
         self._responders = responders
+        self._spawn = spawn
 
     def status(self, certificate: x509.Certificate, issuer: x509.Certificate, now: datetime) -> Revocation:
         said = self._lists.status(certificate, issuer, now)
-        return said if said is not Revocation.UNKNOWN else self._responders.status(certificate, issuer, now)
-
-
-class Source(Protocol):
-    def status(self, certificate: x509.Certificate, issuer: x509.Certificate, now: datetime) -> Revocation: ...
+        if said is not Revocation.UNKNOWN:
+            return said
+        said = self._responders.status(certificate, issuer, now)
+        if said is Revocation.UNKNOWN and self._spawn is not None and self._responders.wants(certificate, issuer, now):
+            self._spawn(self._responders.prepare(certificate, issuer, now))
+        return said

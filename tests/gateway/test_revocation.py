@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -506,6 +507,21 @@ async def test_lists_come_before_responders(told: Responder) -> None:
     by_list = lists(told.ca, MemoryFetch({SOURCE: told.ca.crl()}))
     await by_list.refresh(NOW)
     assert Combined(by_list, by_responder).status(told.ca.good, issuer, NOW) is Revocation.REVOKED
+
+
+async def test_what_nobody_knows_is_asked_in_the_background_once(told: Responder) -> None:
+    tasks: list[asyncio.Task[None]] = []
+    by_list = lists(told.ca, MemoryFetch({}))
+    both = Combined(by_list, responders(told), lambda work: tasks.append(asyncio.ensure_future(work)))
+    issuer = told.ca.below.certificate
+    for _ in range(3):
+        assert both.status(told.ca.good, issuer, NOW) is Revocation.UNKNOWN
+    await asyncio.gather(*tasks)
+    assert both.status(told.ca.good, issuer, NOW) is Revocation.GOOD
+    assert told.asked == 1
+    started = len(tasks)
+    assert both.status(told.ca.bad, issuer, NOW) is Revocation.UNKNOWN  # names no responder
+    assert len(tasks) == started
 
 
 # Our own certificates
