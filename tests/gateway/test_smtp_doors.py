@@ -497,6 +497,14 @@ async def test_a_certificate_is_read_again_for_open_sessions(opened: Open, pki: 
     assert connection.peer.certificate == now
 
 
+async def test_the_server_looks_after_who_is_silent(opened: Open) -> None:
+    server = await opened(limits=Limits(**{**QUICK, "command_timeout": 0.1}))
+    client = await Client.connect(server.port)
+    await client.reply()
+    assert "[session.timeout]" in await client.reply()
+    assert await client.closed()
+
+
 async def test_small_verbs(opened: Open, pki: Pki) -> None:
     server = await opened()
     client = await Client.secured(server.port, pki.client_context())
