@@ -106,23 +106,23 @@ def acceptable(name: str) -> str:
 
 def written(name: str, utf8: bool) -> bytes:
     """The name as an astring, in the form the session speaks."""
-    return astring(name.encode("utf-8") if utf8 else encode_utf7(name))
+    return astring(name.encode("utf-8"), utf8=True) if utf8 else astring(encode_utf7(name))
 
 
-def astring(value: bytes) -> bytes:
+def astring(value: bytes, utf8: bool = False) -> bytes:
     """An atom when it can be, else a quoted string, else a literal."""
     if _ATOM.match(value) and value.upper() != b"NIL":
         return value
-    return string(value)
+    return string(value, utf8)
 
 
-def string(value: bytes) -> bytes:
-    """A quoted string when it can be, else a literal."""
+def string(value: bytes, utf8: bool = False) -> bytes:
+    """A quoted string when it can be, else a literal; ``utf8`` once the client takes UTF-8 in quotes."""
     if _PLAIN.match(value):
         return b'"%b"' % value
     if 0 in value or b"\r" in value or b"\n" in value or len(value) > 1000:
         return b"{%d}\r\n%b" % (len(value), value)
-    if value.isascii() or _utf8(value):
+    if value.isascii() or (utf8 and _utf8(value)):
         return b'"%b"' % value.replace(b"\\", b"\\\\").replace(b'"', b'\\"')
     return b"{%d}\r\n%b" % (len(value), value)
 
