@@ -146,6 +146,18 @@ def test_old_versions_and_weak_suites_get_no_handshake(space: pki.Pki) -> None:
     assert "no common suite" in decision.sentence("en")
 
 
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1, ssl.TLSVersion.TLSv1_1])
+def test_versions_before_1_2_are_refused(space: pki.Pki, version: ssl.TLSVersion) -> None:
+    old = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    old.check_hostname, old.verify_mode = False, ssl.CERT_NONE
+    old.set_ciphers("ALL:@SECLEVEL=0")
+    old.minimum_version = old.maximum_version = version
+    with pytest.raises(ssl.SSLError) as caught:
+        Wire(door(space), old)
+    assert tls.handshake_reason(caught.value) in ("old_version", "alert_protocol_version")
+
+
 def test_cbc_suites_of_the_lps_list_can_be_configured(space: pki.Pki) -> None:
     client = caller(space.operators["op-b"].client)
     client.maximum_version = ssl.TLSVersion.TLSv1_2
