@@ -41,6 +41,7 @@ def told(problem: Exception, language: Language) -> int | None:
 
 def _from_the_rooms(problem: Exception, language: Language) -> int | None:
     from mailboxes.accounts import Refused
+    from mailboxes.engine import refusal
     from mailboxes.keys import WrongMasterKey
     from mailboxes.store import StoreError
 
@@ -50,8 +51,9 @@ def _from_the_rooms(problem: Exception, language: Language) -> int | None:
     if isinstance(problem, WrongMasterKey | SecretMissing):
         _print(say("cli.key_refused", language, reason=problem))
         return UNAVAILABLE
-    if isinstance(problem, StoreError):
-        _print(say("cli.store_unavailable", language, reason=str(problem) or type(problem).__name__))
+    away = problem if isinstance(problem, StoreError) else refusal(problem)  # migrations meet the database first
+    if away is not None:
+        _print(say("cli.store_unavailable", language, reason=str(away) or type(away).__name__))
         return UNAVAILABLE
     return None
 

@@ -1,0 +1,340 @@
+"""The command: every subcommand found, exit codes, languages, JSON; accounts, mailboxes and devices from end to end."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from string import Formatter
+from typing import Any
+
+import pyotp
+import pytest
+from typer.testing import CliRunner
+
+from gateway.cli import SHARED, application, command, names, short_help
+from gateway.cli.language import choose
+from gateway.cli.output import visible
+from policies.catalogue.sentences_console import SENTENCES, remedy, say
+from policies.decision import CatalogueError
+
+ROOT = Path(__file__).parents[2]
+MARIE = "marie.martin@op.mssante.test"
+PASSWORD = "Corneille-7-sonne!"
+CONFIG = """\
+[operator]
+name = "Test"
+domains = ["op.mssante.test"]
+hostname = "mail.op.mssante.test"
+test_mode = true
+[store]
+master_key = "file:master.key"
+[accounts]
+argon2_memory = "8KiB"
+argon2_passes = 1
+"""
+
+
+class Terminal:
+    """Runs commands in a folder of its own, as one system user."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.runner = CliRunner()
+        self.environment = {"CADUCEE_CONFIG": str(folder / "config.toml"), "CADUCEE_SESSION": str(folder / "session")}
+
+    def __call__(self, *words: str, given: str = "", lang: str = "en") -> Any:
+        arguments = ["--lang", lang, *words]
+        return self.runner.invoke(application, arguments, input=given, env=self.environment)
+
+    def ok(self, *words: str, given: str = "") -> str:
+        result = self(*words, given=given)
+        assert result.exit_code == 0, result.output
+        return result.stdout
+
+    def json(self, *words: str, given: str = "") -> Any:
+        return json.loads(self.ok(*words, "--json", given=given))
+
+    def refused(self, *words: str, given: str = "", code: int = 1, lang: str = "en") -> str:
+        result = self(*words, given=given, lang=lang)
+        assert result.exit_code == code, result.output
+        assert result.stdout == ""
+        return result.stderr
+
+
+@pytest.fixture
+def terminal(tmp_path: Path) -> Terminal:
+    (tmp_path / "config.toml").write_text(CONFIG)
+    made = Terminal(tmp_path)
+    made.ok("config", "master-key", str(tmp_path / "master.key"))
+    return made
+
+
+@pytest.fixture
+def marie(terminal: Terminal) -> Terminal:
+    terminal.ok("account", "create", "marie.martin", "--family", "Martin", "--given", "Marie",
+                "--identity", "8ANS1", "--verified", "card")  # fmt: skip
+    terminal.ok("mailbox", "create", MARIE, "--type", "PER", "--owner", "marie.martin")
+    return terminal
+
+
+# the command itself
+
+
+def test_subcommands_are_the_modules_of_the_package() -> None:
+    folder = ROOT / "gateway" / "cli"
+    modules = {path.stem for path in folder.glob("*.py") if not path.stem.startswith("_")} - SHARED
+    assert set(names()) == {name.replace("_", "-") for name in modules}
+    assert {"config", "account", "mailbox", "device"} <= set(names())
+
+
+@pytest.mark.parametrize("name", names())
+def test_every_subcommand_loads_and_has_help(name: str) -> None:
+    assert command(name) is not None
+    assert short_help(name)
+    result = CliRunner().invoke(application, [name, "--help"])
+    assert result.exit_code == 0
+    assert "Usage" in result.stdout
+
+
+def test_help_imports_neither_the_store_nor_rich() -> None:
+    program = (
+        "import sys; from gateway.cli import main\n"
+        "try: main(['--help'])\n"
+        "except SystemExit as end: assert end.code == 0, end.code\n"
+        "heavy = {'sqlalchemy', 'rich', 'cryptography', 'aiosmtpd', 'lxml', 'tomllib'} & set(sys.modules)\n"
+        "assert not heavy, heavy\n"
+    )
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "CADUCEE_LANG": "fr"}
+    done = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert "passerelle" in done.stdout
+    for name in names():
+        assert name in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "environment", "language"),
+    [
+        ([], {}, "en"),
+        ([], {"LANG": "fr_FR.UTF-8"}, "fr"),
+        ([], {"LANG": "fr_FR.UTF-8", "LC_ALL": "C"}, "en"),
+        (["--lang", "en"], {"LANG": "fr_FR.UTF-8"}, "en"),
+        (["--lang=fr", "account"], {}, "fr"),
+        ([], {"CADUCEE_LANG": "fr", "LANG": "en_GB"}, "fr"),
+        (["--lang"], {}, "en"),
+    ],
+)
+def test_the_language(arguments: list[str], environment: dict[str, str], language: str) -> None:
+    assert choose(arguments, environment) == language
+
+
+def test_wrong_usage_is_two(terminal: Terminal) -> None:
+    assert "nothing-of-the-kind" in terminal.refused("nothing-of-the-kind", code=2)
+    assert "--type" in terminal.refused("mailbox", "create", MARIE, code=2)
+    assert "--lang" in terminal.runner.invoke(application, ["--lang", "de", "config", "check"]).stderr
+    assert "not a size" in terminal.refused("mailbox", "quota", MARIE, "1 lot", code=2)
+
+
+def test_a_missing_or_wrong_configuration_is_two_and_names_the_line(terminal: Terminal) -> None:
+    assert "cannot be read" in terminal.refused("--config", "/nowhere.toml", "account", "list", code=2)
+    (terminal.folder / "config.toml").write_text(CONFIG.replace("hostname", "hotsname"))
+    said = terminal.refused("account", "list", code=2, lang="fr")
+    assert "config.toml:4: operator.hotsname" in said
+    assert "hostname" in said
+
+
+def test_a_missing_or_wrong_master_key_is_three(terminal: Terminal) -> None:
+    terminal.ok("account", "list")
+    (terminal.folder / "master.key").unlink()
+    terminal.ok("config", "master-key", str(terminal.folder / "master.key"))
+    assert "master key" in terminal.refused("account", "list", code=3)
+    path = terminal.folder / "config.toml"
+    path.write_text(CONFIG.replace('master_key = "file:master.key"', ""))
+    assert "master-key" in terminal.refused("account", "list", code=3)
+
+
+def test_a_database_that_cannot_be_opened_is_three(terminal: Terminal) -> None:
+    path = terminal.folder / "config.toml"
+    path.write_text(CONFIG.replace("[store]\n", '[store]\nurl = "postgresql://nobody@127.0.0.1:1/none"\n'))
+    assert "database" in terminal.refused("account", "list", code=3)
+
+
+# configuration
+
+
+def test_config_check(terminal: Terminal) -> None:
+    assert "tls.certificates" in terminal.ok("config", "check")
+    assert terminal("config", "check", "--ready").exit_code == 1
+    answer = terminal.json("config", "check")
+    assert answer["valid"]
+    assert {"trust.list", "tls.certificates"} <= {fault["key"] for fault in answer["missing"]}
+    (terminal.folder / "config.toml").write_text(CONFIG + "[log]\nlevel = 3\n")
+    result = terminal("config", "check", "--json")
+    assert result.exit_code == 2
+    assert [fault["line"] for fault in json.loads(result.stdout)["faults"]] == [12]
+
+
+def test_config_show_masks(terminal: Terminal) -> None:
+    assert terminal.json("config", "show")["store"]["master_key"] == "********"
+    shown = terminal.ok("config", "show", "queue")
+    assert 'lifetime = "5d"' in shown
+    assert "[operator]" not in shown
+    assert terminal("config", "show", "nothing").exit_code == 2
+
+
+def test_a_master_key_is_never_overwritten(terminal: Terminal) -> None:
+    key = terminal.folder / "master.key"
+    before = key.read_bytes()
+    assert key.stat().st_mode & 0o777 == 0o600
+    assert "exists" in terminal.refused("config", "master-key", str(key))
+    assert key.read_bytes() == before
+
+
+def test_the_default_configuration_can_be_printed(terminal: Terminal) -> None:
+    assert terminal.ok("config", "default") == (ROOT / "config.toml").read_text()
+
+
+# people and mailboxes
+
+
+def test_from_a_person_to_a_device(marie: Terminal) -> None:
+    assert "strong session" in marie.refused("device", "create", MARIE, "--name", "Thunderbird")
+    marie.ok("account", "password", "marie.martin", "--stdin", given=f"{PASSWORD}\n")
+    secret = marie.json("account", "totp", "marie.martin")["secret"]
+    code = pyotp.TOTP(secret).now()
+    session = marie.json("account", "session", "marie.martin", "--stdin", given=f"{PASSWORD}\n{code}\n")
+    assert Path(session["file"]).stat().st_mode & 0o777 == 0o600
+    made = marie.json("device", "create", MARIE, "--name", "Thunderbird")
+    assert len(made["password"].replace("-", "")) == 26
+    listed = marie.json("device", "list", "--mailbox", MARIE)
+    assert [(item["number"], item["name"], item["login"]) for item in listed] == [(1, "Thunderbird", "marie.martin")]
+    assert made["password"] not in marie.ok("device", "list")
+    marie.ok("device", "revoke", MARIE, "1")
+    assert "no longer" in marie.refused("device", "revoke", MARIE, "1")
+    marie.ok("account", "session", "--end")
+    assert "strong session" in marie.refused("device", "create", MARIE, "--name", "x")
+
+
+@pytest.mark.parametrize("spoilt", ["readable", "link", "garbage", "gone"])
+def test_a_session_file_that_is_not_ours_alone_is_no_session(marie: Terminal, spoilt: str) -> None:
+    marie.ok("account", "password", "marie.martin", "--stdin", given=f"{PASSWORD}\n")
+    code = pyotp.TOTP(marie.json("account", "totp", "marie.martin")["secret"]).now()
+    marie.ok("account", "session", "marie.martin", "--stdin", given=f"{PASSWORD}\n{code}\n")
+    path = marie.folder / "session"
+    if spoilt == "readable":
+        path.chmod(0o644)
+    elif spoilt == "link":
+        path.rename(marie.folder / "elsewhere")
+        path.symlink_to(marie.folder / "elsewhere")
+    elif spoilt == "garbage":
+        path.write_text("{")
+    else:
+        path.unlink()
+    assert "strong session" in marie.refused("device", "create", MARIE, "--name", "x")
+
+
+def test_neither_password_nor_code_are_printed(marie: Terminal) -> None:
+    said = marie("account", "password", "marie.martin", "--stdin", given="azerty\n")
+    assert said.exit_code == 1
+    assert "azerty" not in said.output
+    prompted = marie("account", "password", "marie.martin", given=f"{PASSWORD}\n{PASSWORD}\n")
+    assert prompted.exit_code == 0
+    assert PASSWORD not in prompted.output
+    refused = marie("account", "session", "marie.martin", "--stdin", given=f"{PASSWORD}\n000000\n")
+    assert (refused.exit_code, PASSWORD in refused.output) == (1, False)
+    assert marie("account", "session", "marie.martin", "--stdin", given="only one line\n").exit_code == 2
+
+
+def test_the_life_of_an_account(marie: Terminal) -> None:
+    assert marie.json("account", "show", "marie.martin")["state"] == "active"
+    assert marie.json("account", "suspend", "marie.martin", "--reason", "inquiry")["state"] == "suspended"
+    assert marie.json("account", "resume", "marie.martin", "--reason", "cleared")["state_reason"] == "cleared"
+    assert "Étapes possibles" in marie.refused("account", "resume", "marie.martin", "--reason", "x", lang="fr")
+    assert marie.json("account", "close", "marie.martin", "--reason", "left")["state"] == "closed"
+    assert [item["login"] for item in marie.json("account", "list")] == ["marie.martin"]
+    marie.ok("account", "create", "new.one", "--family", "One", "--given", "New")
+    assert marie.json("account", "activate", "new.one", "--reason", "RPPS")["state"] == "active"
+
+
+def test_the_life_of_a_mailbox(marie: Terminal) -> None:
+    assert "secure" not in marie.refused("mailbox", "create", MARIE, "--type", "ORG", "--structure", "1X")
+    marie.ok("mailbox", "set", MARIE, "--red-list", "--phone", "0102030405")
+    shown = marie.json("mailbox", "show", MARIE)
+    assert (shown["red_list"], shown["phone"], shown["addresses"]) == (True, "0102030405", [MARIE])
+    assert marie.json("mailbox", "quota", MARIE, "1GiB")["quota"] == 1024**3
+    for step, state in (("suspend", "suspended"), ("resume", "active"), ("close", "closed")):
+        assert marie.json("mailbox", step, MARIE, "--reason", "test")["state"] == state
+    assert marie("mailbox", "delete", MARIE, "--reason", "test", given="n\n").exit_code == 1
+    assert marie.json("mailbox", "delete", MARIE, "--reason", "test", "--yes")["state"] == "deleted"
+    assert "MSS" not in marie.refused("mailbox", "show", "nobody@op.mssante.test")
+    assert [item["state"] for item in marie.json("mailbox", "list")] == ["deleted"]
+
+
+def test_members_aliases_and_certificates(marie: Terminal, tmp_path: Path) -> None:
+    from tests.gateway import pems
+
+    pems.write_all(tmp_path)
+    labo, robot = "labo@op.mssante.test", "robot@op.mssante.test"
+    marie.ok("mailbox", "create", labo, "--type", "ORG", "--structure", "1X", "--service", "Biologie")
+    marie.ok("mailbox", "create", robot, "--type", "APP", "--structure", "1X")
+    added = marie.json("mailbox", "member", "add", labo, "marie.martin", "--rights", "read, send_as")
+    assert [(item["login"], item["rights"]) for item in added["members"]] == [("marie.martin", ["read", "send_as"])]
+    assert marie.json("mailbox", "member", "remove", labo, "marie.martin")["members"][0]["until"]
+    added = marie.json("mailbox", "alias", "add", labo, "biologie@op.mssante.test")
+    assert added["addresses"] == [labo, "biologie@op.mssante.test"]
+    marie.ok("mailbox", "alias", "remove", "biologie@op.mssante.test")
+    bound = marie.json("mailbox", "certificate", "add", robot, str(tmp_path / "rsa.pem"))
+    assert len(bound["certificates"][0]) == 64
+    bound = marie.json("mailbox", "certificate", "add", robot, "CN=robot,O=CH,C=FR")
+    assert "CN=robot,O=CH,C=FR" in bound["certificates"]
+    marie.ok("mailbox", "certificate", "remove", robot, str(tmp_path / "rsa.pem"))
+    assert "PEM" in marie.refused("mailbox", "certificate", "add", robot, str(tmp_path / "rsa.key"), code=2)
+    assert "robot" in marie.ok("mailbox", "list")
+    assert "Biologie" in marie.ok("mailbox", "show", labo)
+
+
+def test_who_did_it_is_in_the_journal(marie: Terminal) -> None:
+    import getpass
+
+    from gateway import compose
+    from gateway.config import load
+    from gateway.record.journal import read, verify
+
+    storage = compose.storage(load(marie.folder / "config.toml"))
+    records = storage.reading.run_sync(read)
+    assert {record.actor for record in records if record.kind.startswith("account.")} == {
+        f"operator:{getpass.getuser()}"
+    }
+    assert storage.reading.run_sync(verify) is None
+    storage.close_sync()
+
+
+# sentences
+
+
+@pytest.mark.parametrize("name", sorted(SENTENCES))
+def test_a_sentence_says_the_same_in_both_languages(name: str) -> None:
+    sentence = SENTENCES[name]
+    assert sentence.fr
+    assert sentence.en
+    assert bool(sentence.remedy_fr) == bool(sentence.remedy_en)
+    for one, other in ((sentence.fr, sentence.en), (sentence.remedy_fr, sentence.remedy_en)):
+        assert {field for _, field, _, _ in Formatter().parse(one)} == {
+            field for _, field, _, _ in Formatter().parse(other)
+        }
+
+
+def test_unknown_sentences_and_parameters_are_faults_of_ours() -> None:
+    with pytest.raises(CatalogueError):
+        say("cli.nothing", "en")
+    with pytest.raises(CatalogueError):
+        say("cli.config_valid", "fr")
+    with pytest.raises(CatalogueError):
+        remedy("config.too_small", "fr")
+
+
+def test_a_hostile_text_does_not_drive_the_terminal() -> None:
+    assert visible("a\x1b[2Jb\r\n\u202ec") == "a�[2Jb���c"
