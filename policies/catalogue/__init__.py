@@ -11,7 +11,19 @@ from importlib import import_module
 
 from policies.decision import CatalogueError, Rule
 
-SUBJECTS = ("session", "trust", "sender", "recipient", "content", "redirection", "patient", "store", "account", "relay", "notices")
+SUBJECTS = (
+    "session",
+    "trust",
+    "sender",
+    "recipient",
+    "content",
+    "redirection",
+    "patient",
+    "store",
+    "account",
+    "relay",
+    "notices",
+)
 
 
 @cache
