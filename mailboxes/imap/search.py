@@ -415,6 +415,27 @@ class Reader:
             return await self._singly(messages, need)
         return messages
 
+    def fill_now(self, messages: list[Message], need: int) -> bool:
+        """The same from memory alone; False when something would have to be read."""
+        if need == INDEX:
+            return True
+        summaries = self.cache.summaries_now([message.entry for message in messages])
+        if summaries is None:
+            return False
+        for message, summary in zip(messages, summaries, strict=True):
+            message.summary = summary
+            if need == CONTENT:
+                body = self.cache.body_now(message.entry)
+                if body is None:
+                    return False
+                message.content = body
+            elif need == TEXT:
+                text = self.cache.text_now(message.entry)
+                if text is None:
+                    return False
+                message.text = text
+        return True
+
     async def _singly(self, messages: list[Message], need: int) -> list[Message]:
         kept: list[Message] = []
         for message in messages:

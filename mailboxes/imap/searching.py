@@ -32,6 +32,7 @@ from mailboxes.store import Entry, StoreError
 
 MOST_CONTEXTS = 16
 MOST_SORTED = 500_000
+WARMED = 8 << 20  # bytes of messages read ahead for a live search
 PROGRESS_EVERY = 5.0  # seconds
 AT_ONCE = 2000  # messages tried without leaving data_received when the index is enough
 
@@ -117,8 +118,22 @@ async def _search_later(
     found = await matching(service.cache, session.mailbox_id, _candidates(selected), tests, progress)
     if args.sort:
         found = await _sorted(session, found, args.sort)
+    if args.returns is not None and "UPDATE" in args.returns.options:
+        await _warm(session, selected, tests)
     _answer(session, selected, asked, found, by_uid, tests)
     session.done(asked, "Sorted" if args.sort else "Searched", expunge=by_uid)
+
+
+async def _warm(session: Session, selected: Selected, tests: list[Test]) -> None:
+    """Read ahead what a live search will ask, so that it can tell within the command that changes its result."""
+    need = max(test.need for test in tests)
+    messages = _candidates(selected)
+    if need == INDEX or sum(message.entry[3] for message in messages) > WARMED:
+        return
+    reader = Reader(session.service.cache, session.mailbox_id)
+    for start in range(0, len(messages), 500):
+        await reader.fill(messages[start : start + 500], need)
+        await asyncio.sleep(0)
 
 
 async def _sorted(session: Session, found: list[Message], criteria: Sequence[tuple[str, bool]]) -> list[Message]:
@@ -309,7 +324,8 @@ class Context:
         messages = [message for message in messages if message.place >= 0]
         if not messages:
             return
-        if self.need == INDEX and not self.asked.args.sort:
+        reader = Reader(session.service.cache, session.mailbox_id)
+        if not self.asked.args.sort and reader.fill_now(messages, self.need):
             self._settle(session, selected, messages, self._holding(messages))
             return
         task = asyncio.get_running_loop().create_task(self._read(session, selected, messages))

@@ -128,7 +128,7 @@ class ImapServer:
             if not session.wire.busy:
                 session.wire.bye(b"[UNAVAILABLE] The server is stopping")
         deadline = asyncio.get_running_loop().time() + patience
-        while self.connections and asyncio.get_running_loop().time() < deadline:
+        while self.connections and asyncio.get_running_loop().time() < deadline:  # noqa: ASYNC110 - twice a life
             await asyncio.sleep(0.02)
         for session in tuple(self.connections):
             session.wire.abort()

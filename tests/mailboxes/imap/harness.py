@@ -213,6 +213,7 @@ async def serving(
     limits: Limits | None = None,
     mailboxes: int = 3,
     clock: Callable[[], float] = time.time,
+    provisioned: bool = False,
 ) -> AsyncIterator[Running]:
     """A running server with mailboxes ``u1`` ... and one APP mailbox ``app1``."""
     journal = Recorder()
@@ -227,7 +228,8 @@ async def serving(
             for number in range(1, len(names) + 1):
                 store.provision(unit, number, 0)
 
-        await store.committer.run(provision)
+        if not provisioned:
+            await store.committer.run(provision)
         service = Service(
             store=store,
             authenticator=people,

@@ -45,7 +45,7 @@ async def test_fetch_sequence_sets_and_macros(running: Running) -> None:
 async def test_fetch_sections_and_partials(running: Running) -> None:
     client = await filled(running, 2)
     one = message("s1", "body1")
-    head, text = one.split(b"\r\n\r\n", 1)
+    head, _ = one.split(b"\r\n\r\n", 1)
     assert await client.ok("FETCH 1 RFC822.HEADER") == [
         b"* 1 FETCH (RFC822.HEADER {%d}\r\n%b\r\n\r\n)" % (len(head) + 4, head)
     ]

@@ -1,0 +1,259 @@
+"""SEARCH, SORT, THREAD and what extends them."""
+
+from __future__ import annotations
+
+import asyncio
+
+from tests.mailboxes.imap.harness import Client, Running, message
+
+
+async def with_mail(running: Running, *mails: bytes, dates: list[str] | None = None) -> Client:
+    client = await running.login()
+    for place, one in enumerate(mails):
+        flags = f'() "{dates[place]}"' if dates else ""
+        await client.append(one, flags=flags)
+    await client.ok("SELECT INBOX")
+    return client
+
+
+async def found(client: Client, text: str) -> list[int]:
+    untagged = await client.ok(text)
+    line = next(line for line in untagged if line.startswith((b"* SEARCH", b"* SORT")))
+    return [int(word) for word in line.split()[2:]]
+
+
+async def test_keys(running: Running) -> None:
+    mails = [
+        message("Hello beautiful world", "asdfghjkl zxcvbnm"),
+        message(
+            "=?utf-8?q?R=C3=A9sultats?=", "qwertyuiop", Cc="copie@op-b.mssante.test", X_Extra="hello beautiful head"
+        ),
+        message("nil", "nil", To='"Groupe A": un@x.test, deux@y.test;'),
+    ]
+    client = await with_mail(running, *mails)
+    await client.ok("STORE 2 +FLAGS.SILENT (\\Seen $MDNSent)")
+    expected = {
+        "ALL": [1, 2, 3],
+        "SUBJECT hello": [1],
+        'SUBJECT "eautiful worl"': [1],
+        "SUBJECT NIL": [3],
+        "BODY nil": [3],
+        "CHARSET UTF-8 SUBJECT {10+}\r\nRÉSULTATS": [2],
+        "TEXT qwerty": [2],
+        'TEXT "résul"': [2],
+        'BODY "résul"': [],
+        "BODY ZXCVBNM": [1],
+        "FROM martin@": [1, 2, 3],
+        "FROM MARTIN": [1, 2, 3],
+        "TO groupe": [3],
+        "TO deux@y": [3],
+        "CC copie": [2],
+        'HEADER CC ""': [2],
+        'NOT HEADER CC ""': [1, 3],
+        'HEADER X-EXTRA ""': [2],
+        'HEADER X-EXTRA "eautiful head"': [2],
+        'HEADER X-EXTRA "nothing"': [],
+        "HEADER SUBJECT hello": [1],
+        "SEEN": [2],
+        "UNSEEN": [1, 3],
+        "KEYWORD $mdnsent": [2],
+        "UNKEYWORD $MDNSent": [1, 3],
+        "OR SEEN SUBJECT hello": [1, 2],
+        "NOT (SEEN) NOT 3": [1],
+        "(OR (FROM nobody) (NOT (SUBJECT hello))) 1:2": [2],
+        "SENTON 2-Mar-2026": [1, 2, 3],
+        "SENTBEFORE 2-Mar-2026": [],
+        "SENTSINCE 3-Mar-2026": [],
+        "LARGER 10": [1, 2, 3],
+        "SMALLER 10": [],
+        "YOUNGER 1000": [1, 2, 3],
+        "OLDER 1000": [],
+        "1:2,*": [1, 2, 3],
+        "4:*": [3],
+        "9": [],
+        "UID *": [3],
+        "UID 2:99": [2, 3],
+        "SAVEDATESUPPORTED": [1, 2, 3],
+        "SAVEDBEFORE 1-Jan-2000": [],
+        "SAVEDSINCE 1-Jan-2000": [1, 2, 3],
+        "SUBJECT xyzzy": [],
+    }
+    for text, numbers in expected.items():
+        assert await found(client, f"SEARCH {text}") == numbers, text
+    for text in (
+        "",
+        " ",
+        " FROM",
+        " NOT",
+        " OR SEEN",
+        " (SEEN",
+        " SEEN)",
+        " NONSENSE",
+        " SINCE 32-Jan-2020",
+        " ON 1-Foo-2020",
+    ):
+        await client.bad(f"SEARCH{text}")
+    await client.bad("SEARCH " + "NOT " * 500 + "SEEN")
+    await client.bad("SEARCH " + "(" * 500 + "SEEN" + ")" * 500)
+    await client.no("SEARCH CHARSET KLINGON ALL", "BADCHARSET")
+    await client.close()
+
+
+async def test_internal_dates_compare_by_local_day(running: Running) -> None:
+    dates = ["24-Mar-2026 12:00:00 +0000", "25-Mar-2026 12:00:00 +0000", "26-Mar-2026 12:00:00 +0000"]
+    client = await with_mail(running, *[message(str(n)) for n in range(3)], dates=dates)
+    assert await found(client, "SEARCH BEFORE 25-Mar-2026") == [1]
+    assert await found(client, "SEARCH ON 25-Mar-2026") == [2]
+    assert await found(client, "SEARCH SINCE 25-Mar-2026") == [2, 3]
+    assert await found(client, "SEARCH SINCE 27-Mar-2026") == []
+    await client.close()
+
+
+async def test_esearch_options(running: Running) -> None:
+    client = await with_mail(running, *[message(f"s{n}") for n in range(1, 7)])
+    n = client.number
+    said = await client.ok("SEARCH RETURN (MIN MAX COUNT ALL) 2:3,5")
+    assert said == [b'* ESEARCH (TAG "t%d") MIN 2 MAX 5 ALL 2:3,5 COUNT 3' % (n + 1)]
+    assert await client.ok("UID SEARCH RETURN () 2:3") == [b'* ESEARCH (TAG "t%d") UID ALL 2:3' % (n + 2)]
+    assert await client.ok("SEARCH RETURN (MIN) SEEN") == [b'* ESEARCH (TAG "t%d")' % (n + 3)]
+    assert await client.ok("SEARCH RETURN (COUNT) SEEN") == [b'* ESEARCH (TAG "t%d") COUNT 0' % (n + 4)]
+    assert await client.ok("SEARCH RETURN (PARTIAL 4:2) ALL") == [b'* ESEARCH (TAG "t%d") PARTIAL (2:4 2:4)' % (n + 5)]
+    assert await client.ok("SEARCH RETURN (PARTIAL 5:9) ALL") == [b'* ESEARCH (TAG "t%d") PARTIAL (5:9 5:6)' % (n + 6)]
+    said = await client.ok("SEARCH RETURN (PARTIAL -1:-2) ALL")
+    assert said == [b'* ESEARCH (TAG "t%d") PARTIAL (-1:-2 5:6)' % (n + 7)]
+    said = await client.ok("SEARCH RETURN (PARTIAL 8:9) ALL")
+    assert said == [b'* ESEARCH (TAG "t%d") PARTIAL (8:9 NIL)' % (n + 8)]
+    for text in (
+        "PARTIAL 1",
+        "PARTIAL 1:*",
+        "PARTIAL *:1",
+        "PARTIAL 1:-2",
+        "PARTIAL 1:2 ALL",
+        "FOO",
+        "PARTIAL 1:2 PARTIAL 1:2",
+    ):
+        await client.bad(f"SEARCH RETURN ({text}) ALL")
+    assert await client.ok("UID FETCH 1:* (UID) (PARTIAL 2:3)") == [b"* 2 FETCH (UID 2)", b"* 3 FETCH (UID 3)"]
+    assert await client.ok("UID FETCH 1:* (UID) (PARTIAL -1:-1)") == [b"* 6 FETCH (UID 6)"]
+    await client.ok("ENABLE IMAP4rev2")
+    assert (await client.ok("SEARCH 1"))[0].startswith(b"* ESEARCH (TAG ")
+    await client.close()
+
+
+async def test_saved_results(running: Running) -> None:
+    client = await with_mail(running, *[message(f"s{n}") for n in range(1, 6)])
+    assert await client.ok("SEARCH RETURN (SAVE) 2:4") == []
+    assert await found(client, "SEARCH $") == [2, 3, 4]
+    assert await client.ok("FETCH $ UID") == [b"* %d FETCH (UID %d)" % (n, n) for n in (2, 3, 4)]
+    await client.ok("STORE 2 +FLAGS.SILENT (\\Deleted)")
+    await client.ok("EXPUNGE")
+    assert await found(client, "UID SEARCH UID $") == [3, 4]
+    await client.ok("SEARCH RETURN (SAVE MIN) 1:4")
+    assert await found(client, "SEARCH $") == [1]
+    await client.ok("STORE $ +FLAGS.SILENT (\\Flagged)")
+    assert await found(client, "SEARCH FLAGGED") == [1]
+    await client.ok("COPY $ Drafts")
+    await client.close()
+
+
+async def test_sort(running: Running) -> None:
+    mails = [
+        message("Re: beta", "a" * 30, Date="Mon, 02 Mar 2026 10:00:00 +0100", From='"Zoe" <a@x.test>'),
+        message("alpha", "b" * 20, Date="Mon, 02 Mar 2026 08:00:00 +0100", From="m@x.test"),
+        message("Beta", "c" * 10, Date="Mon, 02 Mar 2026 09:00:00 +0100", From='"Albert" <z@x.test>'),
+    ]
+    client = await with_mail(running, *mails)
+    assert await found(client, "SORT (SUBJECT) UTF-8 ALL") == [2, 1, 3]
+    assert await found(client, "SORT (SUBJECT DATE) UTF-8 ALL") == [2, 3, 1]
+    assert await found(client, "SORT (REVERSE SUBJECT) UTF-8 ALL") == [1, 3, 2]
+    assert await found(client, "SORT (DATE) UTF-8 ALL") == [2, 3, 1]
+    assert await found(client, "SORT (REVERSE SIZE) UTF-8 ALL") == [1, 2, 3]
+    assert await found(client, "SORT (FROM) UTF-8 ALL") == [1, 2, 3]
+    assert await found(client, "SORT (DISPLAYFROM) UTF-8 ALL") == [3, 2, 1]
+    assert await found(client, "UID SORT (REVERSE ARRIVAL) US-ASCII 2:3") in ([3, 2], [2, 3])
+    n = client.number
+    assert await client.ok("SORT RETURN (MIN COUNT ALL) (SUBJECT) UTF-8 ALL") == [
+        b'* ESEARCH (TAG "t%d") MIN 2 ALL 2,1,3 COUNT 3' % (n + 1)
+    ]
+    assert await client.ok("SORT (DATE) us-ascii RETURN (PARTIAL 1:2) ALL") == [
+        b'* ESEARCH (TAG "t%d") PARTIAL (1:2 2:3)' % (n + 2)
+    ]
+    await client.bad("SORT (COLOUR) UTF-8 ALL")
+    await client.bad("SORT () UTF-8 ALL")
+    await client.bad("SORT (DATE) ALL")
+    await client.no("SORT (DATE) KLINGON ALL", "BADCHARSET")
+    await client.close()
+
+
+def linked(number: int, subject: str, *above: str, minute: int) -> bytes:
+    fields = {"Message_ID": f"<{number}@x>", "Date": f"Mon, 02 Mar 2026 10:{minute:02d}:00 +0000"}
+    if above:
+        fields["References"] = " ".join(f"<{one}@x>" for one in above)
+    return message(subject, f"n{number}", **fields)
+
+
+async def threads(client: Client, algorithm: str) -> bytes:
+    return (await client.ok(f"THREAD {algorithm} UTF-8 ALL"))[0].removeprefix(b"* THREAD ")
+
+
+async def test_thread_by_references(running: Running) -> None:
+    mails = [
+        linked(1, "Suivi", minute=1),
+        linked(2, "Re: Suivi", "1", minute=2),
+        linked(3, "Re: Suivi", "1", "2", minute=4),
+        linked(4, "Re: Suivi", "1", minute=3),
+        linked(5, "Autre", minute=0),
+        linked(6, "Re: Autre", minute=9),
+        linked(8, "Orphelin", "7", minute=20),
+        linked(9, "Orphelin bis", "7", minute=19),
+    ]
+    client = await with_mail(running, *mails)
+    assert await threads(client, "REFERENCES") == b"(5 6)(1 (2 3)(4))((8)(7))"
+    assert await threads(client, "REFS") == b"(5)(1 (2 3)(4))(6)((8)(7))"
+    assert await threads(client, "ORDEREDSUBJECT") == b"(5 6)(1 (2)(4)(3))(8)(7)"
+    await client.ok("STORE 1 +FLAGS.SILENT (\\Deleted)")
+    await client.ok("EXPUNGE")
+    assert await threads(client, "REFERENCES") == b"(4 5)((1 2)(3))((7)(6))"
+    await client.bad("THREAD NONSENSE UTF-8 ALL")
+    assert await client.ok("UID THREAD REFERENCES UTF-8 SEEN") == [b"* THREAD"]
+    await client.close()
+
+
+async def test_threads_that_bite_their_tail(running: Running) -> None:
+    mails = [linked(1, "a", "2", minute=1), linked(2, "b", "1", minute=2), linked(3, "c", "3", minute=3)]
+    client = await with_mail(running, *mails)
+    said = await threads(client, "REFERENCES")
+    assert sorted(int(word) for word in said.replace(b"(", b" ").replace(b")", b" ").split()) == [1, 2, 3]
+    await client.close()
+
+
+async def test_live_contexts(running: Running) -> None:
+    client = await with_mail(running, *[message(f"s{n}", f"body{n}") for n in range(1, 7)])
+    n = client.number
+    tag = b"t%d" % (n + 1)
+    assert await client.ok("SEARCH RETURN (UPDATE) BODY body SEEN") == [b'* ESEARCH (TAG "%b")' % tag]
+    untagged = await client.ok("STORE 1,2,5 +FLAGS.SILENT (\\Seen)")
+    assert b'* ESEARCH (TAG "%b") ADDTO (0 1:2,5)' % tag in untagged
+    untagged = await client.ok("STORE 1,2 -FLAGS.SILENT (\\Seen)")
+    assert b'* ESEARCH (TAG "%b") REMOVEFROM (0 1:2)' % tag in untagged
+    await client.ok("STORE 3:6 +FLAGS.SILENT (\\Deleted)")
+    untagged = await client.ok("EXPUNGE")
+    assert untagged[0] == b'* ESEARCH (TAG "%b") REMOVEFROM (0 5)' % tag
+    assert untagged[1] == b"* 6 EXPUNGE"
+    await client.bad('CANCELUPDATE "nothing"')
+    await client.ok(f'CANCELUPDATE "{tag.decode()}"')
+    assert not any(b"ESEARCH" in line for line in await client.ok("STORE 1 +FLAGS (\\Seen)"))
+    # a sorted context tells positions
+    tag = b"t%d" % (client.number + 1)
+    untagged = await client.ok("UID SORT RETURN (UPDATE ALL) (REVERSE SUBJECT) UTF-8 ALL")
+    assert untagged == [b'* ESEARCH (TAG "%b") UID ALL 2,1' % tag]
+    await client.append(message("s11"))
+    await asyncio.sleep(0.05)
+    untagged = await client.ok("NOOP")
+    told = b'* ESEARCH (TAG "%b") UID ADDTO (2 7)' % tag
+    untagged += await client.ok("NOOP")
+    assert told in untagged or told in (await client.ok("NOOP"))
+    for _ in range(15):
+        await client.ok("SEARCH RETURN (UPDATE) SEEN")
+    await client.no("SEARCH RETURN (UPDATE) SEEN", "NOUPDATE")
+    await client.close()

@@ -1,0 +1,217 @@
+"""Staying in step: IDLE, CONDSTORE, QRESYNC, UIDONLY, NOTIFY, and two server processes on one mailbox."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+from tests.mailboxes.imap.harness import Client, Pki, Running, message, serving
+
+
+async def filled(running: Running, count: int) -> Client:
+    client = await running.login()
+    for number in range(1, count + 1):
+        await client.append(message(f"s{number}"))
+    await client.ok("SELECT INBOX")
+    return client
+
+
+def code(untagged: list[bytes], name: bytes) -> int:
+    line = next(line for line in untagged if b"[" + name + b" " in line)
+    return int(line.split(b"[" + name + b" ")[1].split(b"]")[0])
+
+
+async def test_idle_tells_at_once(running: Running) -> None:
+    idler = await filled(running, 2)
+    other = await running.login(select="INBOX")
+    await idler.send(b"i IDLE\r\n")
+    assert await idler.line() == b"+ idling"
+    await other.append(message("neuf"))
+    assert await idler.line() == b"* 3 EXISTS"
+    assert (await idler.line()).endswith(b"RECENT")
+    await other.ok("STORE 1 +FLAGS.SILENT (\\Deleted)")
+    assert await idler.line() == b"* 1 FETCH (FLAGS (\\Deleted \\Recent))"
+    await other.ok("EXPUNGE")
+    assert await idler.line() == b"* 1 EXPUNGE"
+    await idler.send(b"DONE\r\n")
+    assert (await idler.finish(b"i")).startswith(b"OK")
+    await idler.send(b"i IDLE\r\n")
+    await idler.line()
+    await idler.send(b"NOOP\r\n")
+    assert (await idler.finish(b"i")).startswith(b"BAD")
+    await idler.ok("NOOP")
+    await idler.close()
+    await other.close()
+
+
+async def test_condstore(running: Running) -> None:
+    client = await filled(running, 4)
+    untagged = await client.ok("FETCH 1 MODSEQ")
+    assert untagged[0].startswith(b"* OK [HIGHESTMODSEQ ")
+    highest = code(untagged, b"HIGHESTMODSEQ")
+    stored = await client.ok("STORE 3 +FLAGS (\\Seen)")
+    assert stored == [b"* 3 FETCH (FLAGS (\\Seen \\Recent) MODSEQ (%d))" % (highest + 1)]
+    assert await client.ok("STORE 2 +FLAGS.SILENT (\\Seen)") == [b"* 2 FETCH (MODSEQ (%d))" % (highest + 2)]
+    untagged = await client.ok(f"FETCH 1:* (FLAGS) (CHANGEDSINCE {highest})")
+    assert untagged == [
+        b"* 2 FETCH (FLAGS (\\Seen \\Recent) MODSEQ (%d))" % (highest + 2),
+        b"* 3 FETCH (FLAGS (\\Seen \\Recent) MODSEQ (%d))" % (highest + 1),
+    ]
+    said = await client.command(f"STORE 1:3 (UNCHANGEDSINCE {highest}) +FLAGS (\\Flagged)")
+    assert said.startswith(b"OK [MODIFIED 2:3]")
+    said = await client.command("UID STORE 2 (UNCHANGEDSINCE 0) +FLAGS (\\Flagged)")
+    assert said.startswith(b"OK [MODIFIED 2]")
+    assert await client.ok(f"SEARCH MODSEQ {highest + 2}") == [b"* SEARCH 1 2 (MODSEQ %d)" % (highest + 3)]
+    untagged = await client.ok(f'SEARCH RETURN (MIN) MODSEQ "/flags/\\\\seen" all {highest + 1}')
+    assert untagged[0].endswith(b" MIN 1 MODSEQ %d" % (highest + 3))
+    untagged = await client.ok(f"SEARCH RETURN (MIN MAX) 2:3 MODSEQ {highest + 1}")
+    assert untagged[0].endswith(b" MIN 2 MAX 3 MODSEQ %d" % (highest + 2))
+    untagged = await client.ok("SEARCH RETURN (ALL) MODSEQ 999999")
+    assert b"MODSEQ" not in untagged[0]
+    other = await running.login()
+    untagged = await other.ok("SELECT INBOX (CONDSTORE)")
+    assert code(untagged, b"HIGHESTMODSEQ") == highest + 3
+    await client.ok("STORE 4 +FLAGS (\\Seen)")
+    assert await other.ok("NOOP") == [b"* 4 FETCH (FLAGS (\\Seen) MODSEQ (%d))" % (highest + 4)]
+    await client.bad("FETCH 1 FLAGS (CHANGEDSINCE)")
+    await client.bad("FETCH 1 FLAGS (CHANGEDSINCE 1 VANISHED)")
+    await client.bad("UID FETCH 1 FLAGS (CHANGEDSINCE 1 VANISHED)")
+    await client.close()
+    await other.close()
+
+
+async def test_qresync_after_any_history(running: Running) -> None:
+    client = await filled(running, 6)
+    untagged = await client.ok("SELECT INBOX")
+    validity, before = code(untagged, b"UIDVALIDITY"), code(untagged, b"HIGHESTMODSEQ")
+    await client.ok("STORE 2,5 +FLAGS.SILENT (\\Deleted)")
+    await client.ok("EXPUNGE")
+    await client.ok("STORE 1 +FLAGS.SILENT (\\Flagged)")
+    await client.append(message("neuf"))
+    other = await running.login()
+    await other.bad(f"SELECT INBOX (QRESYNC ({validity} {before}))")
+    assert await other.ok("ENABLE QRESYNC") == [b"* ENABLED QRESYNC"]
+    untagged = await other.ok(f"SELECT INBOX (QRESYNC ({validity} {before}))")
+    assert b"* VANISHED (EARLIER) 2,5" in untagged
+    assert any(line.startswith(b"* 1 FETCH (UID 1 FLAGS (\\Flagged") for line in untagged)
+    assert any(line.startswith(b"* 5 FETCH (UID 7 FLAGS (") for line in untagged)
+    assert not any(line.startswith(b"* 2 FETCH") for line in untagged)
+    untagged = await other.ok(f"SELECT INBOX (QRESYNC ({validity} {before} 1:3 (1:3 1:3)))")
+    assert b"* OK [CLOSED] Previous folder is closed" in untagged
+    assert b"* VANISHED (EARLIER) 2" in untagged
+    untagged = await other.ok(f"SELECT INBOX (QRESYNC ({validity + 1} {before}))")
+    assert not any(b"VANISHED" in line for line in untagged)
+    untagged = await other.ok(f"UID FETCH 1:* (FLAGS) (CHANGEDSINCE {before} VANISHED)")
+    assert untagged[0] == b"* VANISHED (EARLIER) 2,5"
+    # from now on erasures are told by UID
+    await client.ok("STORE 3 +FLAGS.SILENT (\\Deleted)")
+    await client.ok("EXPUNGE")
+    untagged = await other.ok("NOOP")
+    assert untagged == [b"* VANISHED 4"]
+    said = await other.command("EXPUNGE")
+    assert said.startswith(b"OK [HIGHESTMODSEQ ")
+    await client.close()
+    await other.close()
+
+
+async def test_uidonly(running: Running) -> None:
+    client = await filled(running, 3)
+    assert await client.ok("ENABLE UIDONLY") == [b"* ENABLED UIDONLY"]
+    for text in (
+        "FETCH 1 FLAGS",
+        "STORE 1 +FLAGS (\\Seen)",
+        "COPY 1 INBOX",
+        "SEARCH ALL",
+        "UID SEARCH 1:2",
+        "MOVE 1 Sent",
+    ):
+        said = await client.command(text)
+        assert said.startswith(b"BAD [UIDREQUIRED]"), text
+    assert await client.ok("UID FETCH 2 (UID FLAGS)") == [b"* 2 UIDFETCH (FLAGS (\\Recent))"]
+    assert await client.ok("UID STORE 2 +FLAGS (\\Deleted)") == [b"* 2 UIDFETCH (FLAGS (\\Deleted \\Recent))"]
+    assert await client.ok("UID EXPUNGE 2") == [b"* VANISHED 2"]
+    await client.close()
+
+
+async def test_notify_statuses(running: Running) -> None:
+    client = await running.login()
+    other = await running.login()
+    await other.ok("CREATE deux")
+    await other.append(message(), "deux")
+    untagged = await client.ok("NOTIFY SET STATUS (mailboxes deux (MessageNew MessageExpunge))")
+    assert untagged[0].startswith(b"* STATUS deux (MESSAGES 1 UIDNEXT 2 UIDVALIDITY ")
+    assert b"HIGHESTMODSEQ" not in untagged[0]
+    untagged = await client.ok("NOTIFY SET STATUS (mailboxes deux (MessageNew MessageExpunge FlagChange))")
+    assert b"HIGHESTMODSEQ" in untagged[0]
+    assert await client.ok("NOTIFY SET (mailboxes deux (MessageNew MessageExpunge FlagChange))") == []
+    await other.append(message(), "deux")
+    assert (await client.line()).startswith(b"* STATUS deux (MESSAGES 2 UIDNEXT 3")
+    await client.ok("NOTIFY SET (personal (MailboxName SubscriptionChange))")
+    await other.ok("CREATE trois")
+    assert await client.line() == b'* LIST () "/" trois'
+    await other.ok("RENAME trois quatre")
+    assert await client.line() == b'* LIST () "/" quatre ("OLDNAME" (trois))'
+    await other.ok("DELETE quatre")
+    assert await client.line() == b'* LIST (\\NonExistent) "/" quatre'
+    await client.ok("NOTIFY NONE")
+    await other.ok("CREATE cinq")
+    await asyncio.sleep(0.1)
+    assert await client.ok("NOOP") == []
+    await client.no("NOTIFY SET (personal (AnnotationChange))", "BADEVENT")
+    await client.bad("NOTIFY SET (personal (MessageNew))")
+    await client.bad("NOTIFY SET (nowhere (MessageNew MessageExpunge))")
+    await client.bad("NOTIFY")
+    await client.close()
+    await other.close()
+
+
+async def test_notify_fetches_what_arrives(running: Running) -> None:
+    client = await filled(running, 1)
+    await client.ok("NOTIFY SET (selected (MessageNew (UID BODY.PEEK[HEADER.FIELDS (SUBJECT)]) MessageExpunge))")
+    other = await running.login(select="INBOX")
+    await other.append(message("arrive"))
+    assert await client.line() == b"* 2 EXISTS"
+    assert (await client.line()).endswith(b"RECENT")
+    assert await client.line() == b"* 2 FETCH (UID 2 BODY[HEADER.FIELDS (SUBJECT)] {19}\r\nSubject: arrive\r\n\r\n)"
+    await other.ok("STORE 1 +FLAGS.SILENT (\\Deleted)")
+    await other.ok("EXPUNGE")
+    assert (await client.line()).startswith(b"* 1 ")
+    await client.close()
+    await other.close()
+
+
+async def test_a_deleted_folder_ends_its_sessions(running: Running) -> None:
+    client = await running.login()
+    await client.ok("CREATE vite")
+    await client.ok("SELECT vite")
+    other = await running.login(select="vite")
+    assert b"* OK [CLOSED]" in (await other.ok("DELETE vite"))[0]
+    assert (await client.line()).startswith(b"* BYE ")
+    await client.close()
+    await other.close()
+
+
+async def test_two_processes_on_one_mailbox(tmp_path: Path, pki: Pki) -> None:
+    url = f"sqlite:///{tmp_path}/shared.db"
+    async with serving(tmp_path, pki, url=url) as first:
+        one = await filled(first, 2)
+        async with serving(tmp_path, pki, url=url, provisioned=True) as second:
+            two = await second.login(select="INBOX")
+            assert await two.ok("FETCH 1:* UID") == [b"* 1 FETCH (UID 1)", b"* 2 FETCH (UID 2)"]
+            await two.send(b"i IDLE\r\n")
+            await two.line()
+            await one.append(message("d'un autre"))
+            assert await two.line() == b"* 3 EXISTS"
+            await one.ok("STORE 3 +FLAGS.SILENT (\\Seen)")
+            lines = [await two.line(), await two.line()]
+            assert b"* 3 FETCH (FLAGS (\\Seen \\Recent))" in lines
+            await two.send(b"DONE\r\n")
+            await two.finish(b"i")
+            # flags set on both sides add up
+            await two.ok("STORE 1 +FLAGS.SILENT (\\Flagged)")
+            await one.ok("STORE 1 +FLAGS.SILENT (\\Answered)")
+            await two.ok("STORE 1 +FLAGS.SILENT ($Suivi)")
+            await one.ok("SELECT INBOX")
+            assert b"(\\Answered \\Flagged $Suivi" in (await one.ok("FETCH 1 FLAGS"))[0]
+            await two.close()
+        await one.close()
