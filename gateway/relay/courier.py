@@ -49,11 +49,15 @@ RECIPIENTS = 100  # of one message in one SMTP transaction (RFC 5321 4.5.3.1.8)
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """``window`` rows are leased at most, ``sessions`` parcels carried at once; times in seconds."""
+    """``window`` rows are leased at most, and ``express`` more that are new; ``sessions`` parcels carried at once.
+
+    Times are in seconds.
+    """
 
     schedule: Schedule = field(default_factory=Schedule)
     lane: Lane = field(default_factory=Lane)
     window: int = 1000
+    express: int = 200
     sessions: int = 200
     per_destination: int = 100
     lease: float = 30.0
@@ -113,6 +117,7 @@ class Courier:
         self._offset = clock.wall() - clock.monotonic()
         self._chores_at = 0.0
         self._telling = False
+        self._newest = 0
         self._sessions = asyncio.Semaphore(self._settings.sessions)
 
     def wake(self) -> None:
@@ -123,7 +128,7 @@ class Courier:
 
     async def run(self) -> None:
         """Work until :meth:`stop` is called."""
-        await self._patiently(lambda: self._committer.run(queue.begin))
+        await self._patiently(self._begin)
         keeper = asyncio.create_task(self._keep_leases())
         try:
             while not self._stopping:
@@ -136,6 +141,10 @@ class Courier:
                 await self._sleep(pause)
         finally:
             keeper.cancel()
+
+    async def _begin(self) -> None:
+        await self._committer.run(queue.begin)
+        self._newest = await self._reading.run(queue.newest)
 
     async def stop(self, grace: float = 30.0) -> None:
         """Take nothing more, let what is being said end within ``grace`` seconds, give the rest back."""
@@ -209,36 +218,51 @@ class Courier:
     # taking
 
     async def _take(self) -> float:
+        await self._take_fresh()
         while (free := self._settings.window - len(self._leases)) > 0 and not self._stopping:
-            room = {domain: self._room(lane) for domain, lane in self._lanes.items()}
-            now = self._clock.wall()
+            room, now = self._rooms(), self._clock.wall()
             if not await self._reading.run(partial(_anything_due, now=now, room=room)):
                 break
+            lease, otherwise = self._settings.lease, self._settings.per_destination
             taken, next_due = await self._committer.run(
-                lambda unit, free=free, room=room: queue.take(  # type: ignore[misc]
-                    unit,
-                    self._name,
-                    self._settings.lease,
-                    free,
-                    queue.room_of(room, self._settings.per_destination),
-                )
+                partial(queue.take, owner=self._name, lease=lease, limit=free, room=queue.room_of(room, otherwise))
             )
             if not taken:
                 return max(0.0, next_due - now)
             self._dispatch(taken)
         return self._settings.poll
 
+    async def _take_fresh(self) -> None:
+        """New mail first, in places kept for it."""
+        free = min(self._settings.window + self._settings.express - len(self._leases), self._settings.express)
+        if free <= 0 or await self._reading.run(queue.newest) <= self._newest:
+            return
+        room = queue.room_of(self._rooms(), self._settings.per_destination)
+        work = partial(
+            queue.take_fresh,
+            owner=self._name,
+            lease=self._settings.lease,
+            limit=free,
+            room=room,
+            after=self._newest,
+        )
+        taken, self._newest = await self._committer.run(work)
+        self._dispatch(taken, first=True)
+
+    def _rooms(self) -> dict[str, int]:
+        return {domain: self._room(lane) for domain, lane in self._lanes.items()}
+
     def _room(self, lane: _Lane) -> int:
         return 0 if lane.failing else max(0, self._settings.per_destination - lane.rows)
 
-    def _dispatch(self, taken: list[Taken]) -> None:
+    def _dispatch(self, taken: list[Taken], *, first: bool = False) -> None:
         end = self._clock.monotonic() + self._settings.lease
         for row in taken:
             self._leases[row.id] = (row.fence, end)
         for domain, rows in groupby(taken, key=lambda row: row.domain):
             lane = self._lanes.setdefault(domain, _Lane(self._settings.lane.narrow))
             for parcel in _parcels(rows):
-                lane.parcels.append(parcel)
+                (lane.parcels.appendleft if first else lane.parcels.append)(parcel)
                 lane.rows += len(parcel)
                 lane.failing = lane.failing or parcel[0].failing
             self._fill(domain, lane)

@@ -202,14 +202,57 @@ def take(unit: Unit, owner: str, lease: float, limit: int, room: Callable[[str],
     return found, min(later, default=NEVER)
 
 
+def take_fresh(
+    unit: Unit, owner: str, lease: float, limit: int, room: Callable[[str], int], after: int
+) -> tuple[list[Taken], int]:
+    """Lease rows never tried that came in after row ``after``: new mail does not queue behind a backlog.
+
+    Returns them, and the newest row seen. Rows of spared or full destinations are left for :func:`take`.
+    """
+    found = unit.connection.execute(_FRESH, {"newest": after, "instant": unit.now, "share": limit}).all()
+    rows, shares = [], Counter[str]()
+    for row in found:
+        shares[row.domain] += 1
+        if shares[row.domain] <= room(row.domain):
+            rows.append(row)
+    _mark(unit, rows, owner, lease)
+    taken = [taken_of(row, failing=False) for row in rows]
+    return sorted(taken, key=lambda row: (row.domain, row.id)), max((row.id for row in found), default=after)
+
+
+_FRESH = (
+    select(queue)
+    .where(
+        queue.c.id > bindparam("newest"),
+        queue.c.due_at <= bindparam("instant"),
+        queue.c.attempts == 0,
+        queue.c.held == 0,
+        queue.c.domain.not_in(select(destination.c.domain)),
+    )
+    .order_by(queue.c.id)
+    .limit(bindparam("share"))
+    .with_for_update(skip_locked=True)
+)
+
+
+def newest(connection: Connection) -> int:
+    """The id of the newest row; 0 for an empty queue."""
+    return int(connection.execute(select(func.coalesce(func.max(queue.c.id), 0))).scalar_one())
+
+
+def _mark(unit: Unit, rows: Sequence[Any], owner: str, lease: float) -> None:
+    if rows:
+        until = unit.now + lease
+        unit.connection.execute(_LEASE, [{"row": row.id, "holder": owner, "until": until} for row in rows])
+
+
 def _lease(unit: Unit, domain: str, owner: str, lease: float, share: int, *, failing: bool) -> list[Taken]:
     connection, now = unit.connection, unit.now
     found = connection.execute(_DUE, {"wanted": domain, "instant": now, "share": share}).all()
     rows = [row for row in found if not row.held]
     if len(rows) < len(found):  # put on hold while a courier, now gone, was carrying them
         connection.execute(_SHELVE, [{"row": row.id} for row in found if row.held])
-    if rows:
-        connection.execute(_LEASE, [{"row": row.id, "holder": owner, "until": now + lease} for row in rows])
+    _mark(unit, rows, owner, lease)
     return [taken_of(row, failing=failing) for row in rows]
 
 

@@ -430,3 +430,22 @@ async def test_the_summary_counts_by_destination(house: House) -> None:
         ("op-b.mssante.test", 3, 0),
         ("op-c.mssante.test", 1, 0),
     ]
+
+
+async def test_new_mail_does_not_queue_behind_a_backlog(house: House) -> None:
+    for _ in range(20):
+        await house.send()
+    last = await house.reading.run(queue.newest)
+    fresh = await house.send(("zoe@op-b.mssante.test",))
+    taken, seen = await house.committer.run(
+        lambda unit: queue.take_fresh(unit, "one", 30.0, 10, lambda domain: 10, last)
+    )
+    assert [row.message for row in taken] == [fresh]
+    assert seen == last + 1
+    bad = decide(rule("relay.unreachable"), host="mx.test")
+    await house.send()
+    await house.committer.run(lambda unit: queue.spare(unit, "op-b.mssante.test", bad, "", house.schedule, 0.0))
+    assert await house.committer.run(lambda unit: queue.take_fresh(unit, "one", 30.0, 10, lambda domain: 10, seen)) == (
+        [],
+        seen,
+    )
