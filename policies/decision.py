@@ -58,7 +58,8 @@ class Rule:
 class Decision:
     """The answer to one question about one recipient (or one session). Build it with :func:`decide`.
 
-    ``parameters`` fill the public sentence; ``detail`` is for the operator's journal only and never leaves the house.
+    ``parameters`` fill the public sentence; one that differs by language is given twice, as ``place_fr`` and ``place_en``
+    for ``{place}``. ``detail`` is for the operator's journal only and never leaves the house.
     """
 
     rule: Rule
@@ -85,12 +86,18 @@ class Decision:
     def sentence(self, language: Language) -> str:
         """The public sentence, parameters filled in."""
         template = self.rule.fr if language == "fr" else self.rule.en
-        return template.format_map(self.parameters)
+        return template.format_map(self.said(language))
 
     def remedy(self, language: Language) -> str:
         """What the reader can do about it; empty when nothing."""
         template = self.rule.remedy_fr if language == "fr" else self.rule.remedy_en
-        return template.format_map(self.parameters)
+        return template.format_map(self.said(language))
+
+    def said(self, language: Language) -> Mapping[str, str]:
+        """The parameters as one language says them: ``place_fr`` also answers to ``place`` in French."""
+        mark = f"_{language}"
+        both = {name[:-3]: value for name, value in self.parameters.items() if name.endswith(mark)}
+        return {**self.parameters, **both} if both else self.parameters
 
 
 @cache
@@ -105,7 +112,10 @@ def decide(rule: Rule, /, detail: str = "", **parameters: object) -> Decision:
 
     Raises :class:`CatalogueError` when a named parameter is missing.
     """
-    missing = parameters_of(rule) - parameters.keys()
+    given = parameters.keys() | {
+        name[:-3] for name in parameters if name.endswith("_fr") and f"{name[:-3]}_en" in parameters
+    }
+    missing = parameters_of(rule) - given
     if missing:
         raise CatalogueError(f"{rule.name}: sentence needs the parameter {', '.join(sorted(missing))}")
     return Decision(rule, {name: str(value) for name, value in parameters.items()}, detail)

@@ -10,8 +10,9 @@ from __future__ import annotations
 
 import unicodedata
 
-from policies.decision import Decision, Rule
+from policies.decision import Decision, Language, Rule
 
+LANGUAGES: tuple[Language, Language] = ("fr", "en")
 _LIMIT = 510  # without CRLF
 _ASCII = {
     "œ": "oe", "Œ": "OE", "æ": "ae", "Æ": "AE", "ß": "ss", "’": "'", "‘": "'", "“": '"', "”": '"', "«": '"', "»": '"',
@@ -64,8 +65,10 @@ def _build(decision: Decision) -> bytes:
 def _lines(decision: Decision) -> list[str]:
     tag = f" [{decision.rule.name}]"
     room = _LIMIT - 4 - len(decision.enhanced) - 1 - len(tag)
-    filled = {name: ascii_text(value) for name, value in decision.parameters.items()}
-    texts = [template.format_map(filled) for template in _template(decision.rule)]
+    texts = [
+        template.format_map({name: ascii_text(value) for name, value in decision.said(language).items()}).strip()
+        for language, template in zip(LANGUAGES, _template(decision.rule), strict=True)
+    ]
     return [f"{decision.enhanced} {piece}{tag}" for text in texts for piece in _wrapped(text, room)]
 
 
