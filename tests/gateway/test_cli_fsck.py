@@ -1,0 +1,102 @@
+"""`caducee fsck`: health, faults, repair, and what the queue still needs."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import insert, text
+from typer.testing import CliRunner
+
+from gateway import compose
+from gateway.cli import application
+from gateway.cli.fsck import held_by_the_relay
+from gateway.config import load
+from gateway.relay.tables import queue
+from mailboxes.keys import create_master_key_file
+from mailboxes.store import NewMessage
+
+CONFIG = """\
+[operator]
+name = "Test"
+domains = ["op.mssante.test"]
+hostname = "mail.op.mssante.test"
+test_mode = true
+[store]
+master_key = "file:master.key"
+"""
+MESSAGE = b"From: a@op.mssante.test\r\n\r\nbonjour\r\n"
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> Path:
+    path = tmp_path / "config.toml"
+    path.write_text(CONFIG)
+    create_master_key_file(tmp_path / "master.key")
+    storage = compose.storage(load(path))
+    storage.committer.run_sync(lambda unit: storage.store.provision(unit, 1, 0))
+    asyncio.run(storage.store.append(1, 1, [NewMessage(MESSAGE, b"summary")]))
+    storage.close_sync()
+    return path
+
+
+def run(config: Path, *words: str) -> tuple[int, Any]:
+    result = CliRunner().invoke(application, ["--config", str(config), "fsck", "--json", *words])
+    return result.exit_code, json.loads(result.stdout)
+
+
+def change(config: Path, statement: Any, values: Any = None) -> None:
+    storage = compose.storage(load(config))
+    storage.committer.run_sync(lambda unit: unit.connection.execute(statement, values or {}))
+    storage.close_sync()
+
+
+def test_a_healthy_store(config: Path) -> None:
+    code, report = run(config, "--all")
+    assert (code, report["healthy"], report["read"]) == (0, True, 1)
+
+
+def test_counters_are_repaired(config: Path) -> None:
+    change(config, text("UPDATE folder SET messages = 7 WHERE id = 1"))
+    code, report = run(config)
+    assert (code, len(report["drifts"])) == (1, 1)
+    code, report = run(config, "--repair")
+    assert (code, report["repaired"]["folders"]) == (0, 1)
+    assert run(config)[1]["healthy"]
+
+
+def test_a_lost_message_is_told_not_invented(config: Path) -> None:
+    change(config, text("DELETE FROM content"))
+    code, report = run(config, "--repair", "--all")
+    assert code == 1
+    assert report["lost"] >= 1
+    shown = CliRunner().invoke(application, ["--config", str(config), "fsck"])
+    assert shown.exit_code == 1
+    assert len(shown.stdout.splitlines()) >= 2
+
+
+def test_what_the_queue_needs_is_no_orphan(config: Path) -> None:
+    storage = compose.storage(load(config))
+    body = storage.reading.run_sync(lambda connection: connection.execute(text("SELECT body_id FROM body")).scalar())
+    row: dict[str, Any] = {column.name: "" for column in queue.columns if column.name != "id"}
+    numbers = (
+        "size",
+        "eight_bit",
+        "accepted_at",
+        "due_at",
+        "deadline_at",
+        "expires_at",
+        "attempts",
+        "held",
+        "warned",
+        "fence",
+    )
+    row |= dict.fromkeys(numbers, 0) | {"body_id": body, "wrapped": b"x", "message": "m"}
+    storage.committer.run_sync(lambda unit: unit.connection.execute(insert(queue), [row, row]))
+    assert storage.reading.run_sync(held_by_the_relay) == {body: 2}
+    storage.close_sync()
+    code, report = run(config)
+    assert (code, report["wrong_refs"]) == (1, [[body, 1, 3]])
