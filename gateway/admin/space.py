@@ -108,7 +108,11 @@ class Site:
 
 
 class Space:
-    """Builds, starts and stops. ``settings`` override config.toml values of both operators, for tests."""
+    """Builds, starts and stops.
+
+    ``settings`` override config.toml values of both operators; ``databases`` gives an operator, by name, another
+    ``store.url`` than a SQLite file of its own.
+    """
 
     def __init__(
         self,
@@ -116,12 +120,14 @@ class Space:
         *,
         partners: Sequence[Partner] = (),
         settings: Mapping[tuple[str, str], Value] | None = None,
+        databases: Mapping[str, str] | None = None,
         load_mailboxes: int = 0,
         say: Say = lambda line: None,
     ) -> None:
         self.directory = directory.resolve()
         self.partners = tuple(partners)
         self.settings = dict(settings or {})
+        self.databases = dict(databases or {})
         self.load_mailboxes = load_mailboxes
         self.say = say
         self.pki: Pki | None = None
@@ -208,6 +214,8 @@ class Space:
         }
         for door in DOORS:
             values[door, "listen"] = [f"{LOOPBACK}:{site.ports[door]}"]
+        if site.operator.name in self.databases:
+            values["store", "url"] = self.databases[site.operator.name]
         return values | self.settings
 
     def _routes(self, site: Site) -> list[dict[str, Value]]:
