@@ -39,6 +39,7 @@ class _Gathered:
     today: date
     announced: bool = False
     subject_xdm: bool = False
+    archive_named: bool = False
     mail: bool = False
     documents: list[Document] = field(default_factory=list)
     texts: list[tuple[header.Text, Place]] = field(default_factory=list)
@@ -82,6 +83,7 @@ def check_message(
         today,
         announced=envelope.said("x-mss-ins").upper() == "O",
         subject_xdm=read_subject(subject).xdm,
+        archive_named=any(xdm.is_named_xdm(part.name) for part in parts[:MAX_PARTS]),
         mail=True,
     )
     for part in parts[:MAX_PARTS]:
@@ -160,7 +162,7 @@ def _read_zip(part: Part, place: Place, g: _Gathered) -> None:
     if xdm.is_office(part.name):
         g.documents.append(Document(Format.OTHER, place, name=part.name, size=len(part.data)))
         return
-    expected = xdm.is_named_xdm(part.name) or g.subject_xdm or not g.mail
+    expected = xdm.is_named_xdm(part.name) or (g.subject_xdm and not g.archive_named) or not g.mail
     found = xdm.read(part.data, place, g.findings, g.today, name=part.name, expected=expected, announced=g.announced)
     g.documents.extend(found)
 

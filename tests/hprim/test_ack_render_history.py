@@ -1,0 +1,253 @@
+"""Integration answers, readable views, and patients seen before."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hprim import ack, history, render
+from hprim.dates import read_compact
+from hprim.match import Verdict, compare, distinct
+from hprim.model import Identifier, InsId, Patient, Place, Source, Traits
+from hprim.names import Level
+from tests.hprim.builders import ARC, NUMBER, OTHER_NUMBER, attached, cda, file, xdm_mail
+from tests.hprim.examples import TODAY, V4, unix, v1
+
+
+@pytest.mark.parametrize("code", sorted(ack.OUTCOMES))
+def test_built_dispositions_read_back(code: str) -> None:
+    built = ack.build_disposition(ack.outcome(code))
+    assert built.isascii()
+    found = ack.parse_disposition(built)
+    assert found is not None
+    assert found.automatic
+    assert (found.kind, found.failed) == ("processed", code != "0")
+    assert found.code == ("" if code == "0" else code)
+
+
+@pytest.mark.parametrize(
+    ("value", "kind", "code"),
+    [
+        ("automatic-action/MDN-sent-automatically; processed", "processed", ""),
+        ("manual-action/MDN-sent-manually; displayed", "displayed", ""),
+        (
+            "automatic-action/MDN-sent-automatically; processed/Error:\r\n 902^Identifiant de patient inconnu^mess| E^Error^x",
+            "processed",
+            "902",
+        ),
+        ("Automatic-Action/mdn-sent-automatically;processed/error: 905", "processed", "905"),
+        ("automatic-action/MDN-sent-automatically; processed/Failure", "processed", "906"),
+        ("automatic-action/MDN-sent-automatically; processed/error: disque plein", "processed", "906"),
+    ],
+)
+def test_dispositions_in_the_field(value: str, kind: str, code: str) -> None:
+    found = ack.parse_disposition(value)
+    assert found is not None
+    assert (found.kind, found.code) == (kind, code)
+
+
+@given(st.text(max_size=200))
+def test_disposition_parser_never_raises(text: str) -> None:
+    ack.parse_disposition(text)
+    ack.parse_disposition("automatic-action/MDN-sent-automatically; " + text)
+    ack.subject_code(text)
+
+
+def test_answers() -> None:
+    assert ack.answer_subject("0", "XDM/1.0/DDM+x") == "XDM/1.0/DDM+x"
+    answer = ack.answer_subject("902", "XDM/1.0/DDM+x\r\nBcc: y")
+    assert answer == "[KO Intégration système !][902] XDM/1.0/DDM+x Bcc: y"
+    assert ack.subject_code(answer) == "902"
+    assert ack.subject_code("[Erreur d’intégration !][904] x") == "904"
+    assert ack.subject_code("x [902]") == ""
+    assert "905" in ack.explain("905").fr
+    with pytest.raises(KeyError):
+        ack.outcome("907")
+
+
+def test_the_code_a_receiver_would_answer() -> None:
+    assert ack.expected_code(xdm_mail()) == "0"
+    assert ack.expected_code(file(cda(ids=(("1.2.3.4", "1"),)), "a.xml")) == "903"
+    assert ack.expected_code(file(cda(county=""), "a.xml")) == "905"
+
+
+ALLOWED = re.compile(r"</?(?:article|h[1-6]|p|ul|li|pre|table|tbody|tr|td)(?: class=\"document\")?>")
+
+
+def only_safe(markup: str) -> bool:
+    return "<" not in ALLOWED.sub("", markup) and ">" not in ALLOWED.sub("", markup)
+
+
+EVIL = "&lt;script&gt;alert(1)&lt;/script&gt;"
+NARRATIVE = (
+    "<component><structuredBody><component><section><title>Bilan</title><text>avant<paragraph>un <content>deux</content> trois"
+    "</paragraph>milieu<list><item>premier</item><item>second</item></list><table><thead><tr><th>A</th><th>B</th></tr></thead>"
+    "<tbody><tr><td>1</td><td>2</td></tr></tbody></table>après<renderMultiMedia referencedObject='http://evil.test/x.png'/>"
+    f"<paragraph>{EVIL}</paragraph></text><component><section><title>Dedans</title><text>fond</text></section></component>"
+    "</section></component></structuredBody></component>"
+)
+
+
+def test_cda_view_keeps_the_order_of_the_narrative() -> None:
+    data = cda().partition(b"<component>")[0] + NARRATIVE.encode() + b"</ClinicalDocument>"
+    view = render.cda_view(data, TODAY)
+    said = view.text()
+    order = [
+        "LEFEVRE",
+        "Bilan",
+        "avant",
+        "un deux trois",
+        "milieu",
+        "- premier",
+        "- second",
+        "A  B",
+        "1  2",
+        "après",
+        "Dedans",
+    ]
+    places = [said.index(x) for x in order]
+    assert places == sorted(places)
+    assert only_safe(view.html())
+    assert "evil.test" not in view.html()
+    assert "alert(1)" in view.text()
+
+
+def test_wrapped_pdf_is_said() -> None:
+    data = cda().partition(b"<component>")[0] + (
+        b'<component><nonXMLBody><text mediaType="application/pdf" representation="B64">JVBERi0=</text></nonXMLBody></component>'
+        b"</ClinicalDocument>"
+    )
+    assert "application/pdf" in render.cda_view(data, TODAY).text()
+
+
+def test_hprim_view() -> None:
+    view = render.hprim_view(v1({14: "<img src=http://evil.test/x> résultat"}), TODAY)
+    said = view.text()
+    assert "LEFEVRE" in said
+    assert "RES|" not in said
+    assert "****" not in said
+    assert "CREATININE  8.3" in said
+    assert only_safe(view.html())
+    assert "Test" in render.hprim_view(v1(), TODAY, language="en").text()
+
+
+def test_view_of_several_patients_names_them_all() -> None:
+    said = render.hprim_view(unix(V4), TODAY).text()
+    assert "BENTEST" in said
+    assert "ROSSINI" in said
+
+
+@given(st.binary(max_size=400))
+def test_views_never_raise_and_stay_safe(data: bytes) -> None:
+    assert only_safe(render.hprim_view(data, TODAY).html())
+    assert only_safe(render.cda_view(data, TODAY).html())
+
+
+@given(st.text(alphabet=st.characters(exclude_categories=("Cs",)), max_size=200))
+def test_any_text_is_escaped(text: str) -> None:
+    assert only_safe(render.hprim_view(text.encode(), TODAY).html())
+
+
+def person(
+    surname: str = "LEFEVRE",
+    first: str = "ANDREE",
+    born: str = "19610214",
+    number: str = "",
+    code: str = "",
+    sex: str = "F",
+) -> Patient:
+    ins = (InsId(ARC + "8", number),) if number else ()
+    ids = (Identifier("1.2.3", code),) if code else ()
+    traits = Traits(birth_surname=surname, first_name=first, birth_date=read_compact(born), sex=sex)
+    return Patient(Source.CDA, Place(), traits, ins, ids)
+
+
+@pytest.mark.parametrize(
+    ("a", "b", "rule"),
+    [
+        (person(number=NUMBER), person(number=NUMBER), ""),
+        (person(number=NUMBER), person(surname="DURAND", number=NUMBER), "HID-091"),
+        (person(number=NUMBER), person(first="PAULE", number=NUMBER), "HID-091"),
+        (person(number=NUMBER), person(born="19620731", number=NUMBER), "HID-091"),
+        (person(number=NUMBER), person(number=OTHER_NUMBER), "HID-092"),
+        (person(number=NUMBER), person(first="MICHELLE", number=OTHER_NUMBER), "HID-095"),
+        (person(code="1"), person(first="MICHELLE", code="2"), "HID-095"),
+        (person(code="1"), person(code="2"), "HID-093"),
+        (person(code="1"), person(code="1"), ""),
+        (person(code="1"), person(surname="LEFEBVRE", code="2"), "HID-090"),
+        (person(code="1"), person(surname="DURAND", code="2"), ""),
+    ],
+)
+def test_patients_seen_before(a: Patient, b: Patient, rule: str) -> None:
+    assert history.judge(a, b) == rule
+    assert history.judge(b, a) == rule
+
+
+def test_blocking_keys_hide_the_identity() -> None:
+    keys = history.blocking_keys(person(number=NUMBER), b"secret")
+    assert keys & history.blocking_keys(person(surname="Lefevre-Martin"), b"secret")
+    assert not keys & history.blocking_keys(person(), b"another")
+    assert not any("LEFEVRE" in k or NUMBER in k for k in keys)
+
+
+def pair(a: Traits, b: Traits) -> tuple[Level, Level, Verdict]:
+    c = compare(Patient(Source.CDA, Place(), a), Patient(Source.HPRIM, Place(), b))
+    return c.surname, c.first, c.verdict
+
+
+def test_names_in_use_and_at_birth() -> None:
+    married = Traits(birth_surname="DUPONT", used_surname="MARTIN", first_name="ANNE")
+    assert pair(married, Traits(surname="MARTIN", first_name="ANNE"))[2] is Verdict.SAME
+    assert pair(married, Traits(surname="DUPONT", first_name="ANNE"))[2] is Verdict.SAME
+    sister_in_law = Traits(birth_surname="DURAND", used_surname="MARTIN", first_name="ANNE")
+    assert pair(married, sister_in_law)[0] is Level.DISAGREE
+
+
+def test_two_slips_are_another_person() -> None:
+    a = Traits(surname="LEFEVRE", first_name="MICHEL")
+    assert pair(a, Traits(surname="LEFEBVRE", first_name="MICHEL"))[2] is Verdict.CHECK
+    assert pair(a, Traits(surname="LEFEBVRE", first_name="MICHELE"))[2] is Verdict.DIFFERENT
+
+
+def test_near_first_names_of_two_sexes_are_two_people() -> None:
+    a, b = Traits(surname="ROY", first_name="MICHEL", sex="M"), Traits(surname="ROY", first_name="MICHELE", sex="F")
+    assert pair(a, b)[1] is Level.DISAGREE
+
+
+def test_swapped_names_are_to_check() -> None:
+    a, b = Traits(surname="LEFEVRE", first_name="ANDREE"), Traits(surname="ANDREE", first_name="LEFEVRE")
+    assert pair(a, b)[2] is Verdict.CHECK
+    report = xdm_mail(None, attached("a.hpr", v1({2: "ANDREE", 3: "LEFEVRE"})))
+    assert "HID-030" in report.rules
+    assert not report.refused
+
+
+def test_one_number_under_two_authorities_is_no_collision() -> None:
+    a, b = person(number=NUMBER), person(number="")
+    other = Patient(Source.XDM, Place(), b.traits, (InsId(ARC + "9", NUMBER),))
+    assert compare(a, other).number is Level.NOTE
+    assert len(distinct([a, other])) == 1
+
+
+@given(
+    st.lists(
+        st.builds(
+            person,
+            surname=st.sampled_from(["LEFEVRE", "LEFEBVRE", "DURAND", ""]),
+            first=st.sampled_from(["ANDREE", "MARIE", "", "ANDREA"]),
+            born=st.sampled_from(["19610214", "1961", "", "19610215"]),
+            number=st.sampled_from(["", NUMBER, OTHER_NUMBER]),
+        ),
+        max_size=6,
+    )
+)
+def test_comparison_is_symmetric(people: list[Patient]) -> None:
+    for a in people:
+        for b in people:
+            one, other = compare(a, b), compare(b, a)
+            assert one.verdict is other.verdict
+            assert one[:5] == other[:5]
+    assert len(distinct(people)) <= len(people)
