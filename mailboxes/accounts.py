@@ -15,7 +15,7 @@ from typing import Any, Protocol
 from sqlalchemy import Connection, insert, select, text, update
 
 from mailboxes import naming
-from mailboxes.account_tables import account, device, strong_session
+from mailboxes.account_tables import account, device, mailbox, member, strong_session
 from mailboxes.commit import Unit
 from mailboxes.passwords import Passwords, new_totp_secret, personal, strength
 from policies.address import AddressError, parse
@@ -246,6 +246,8 @@ class Accounts:
             end_sessions(unit, found.id)
         if move.state == AccountState.CLOSED:
             _withdraw_devices(unit, found.id, actor)
+        for mailbox_id in _mailboxes_of(unit, found.id):
+            unit.touched(mailbox_id, 0)
         changed(unit)
         unit.emit(_event(actor, step, found.login, move.state, reason))
         return AccountState(move.state)
@@ -285,6 +287,13 @@ def end_sessions(unit: Unit, account_id: int) -> None:
     """End every strong session of a person."""
     live = (strong_session.c.account_id == account_id) & (strong_session.c.ended_at == 0)
     unit.connection.execute(update(strong_session).where(live).values(ended_at=int(unit.now)))
+
+
+def _mailboxes_of(unit: Unit, account_id: int) -> set[int]:
+    """Mailboxes this person owns or is a member of: whoever watches them looks again."""
+    owned = select(mailbox.c.id).where(mailbox.c.owner_id == account_id)
+    shared = select(member.c.mailbox_id).where((member.c.account_id == account_id) & (member.c.until == 0))
+    return {int(row[0]) for query in (owned, shared) for row in unit.connection.execute(query)}
 
 
 def _withdraw_devices(unit: Unit, account_id: int, actor: str) -> None:

@@ -64,7 +64,8 @@ class Sessions:
         subject = subject_of("session", given.login)
         charged, row = committer.run_sync(lambda unit: self._charge(unit, subject, given))
         right = self.passwords.verify("" if row is None else row.password, given.password)
-        outcome = committer.run_sync(lambda unit: self._judge(unit, charged, row, given, right))
+        renewed = self.passwords.hash(given.password) if right and self.passwords.outdated(row.password) else ""
+        outcome = committer.run_sync(lambda unit: self._judge(unit, charged, row, given, right, renewed))
         if isinstance(outcome, Decision):
             raise Refused(outcome)
         return outcome
@@ -76,13 +77,13 @@ class Sessions:
         return charged, row
 
     def _judge(
-        self, unit: Unit, charged: Charged, row: Any, given: Credential, right: bool
+        self, unit: Unit, charged: Charged, row: Any, given: Credential, right: bool, renewed: str
     ) -> tuple[str, StrongSession] | Decision:
         """Judge inside one transaction; a refusal is an outcome, not an error, because its counters must be kept."""
         reason = self._fault(unit, charged, row, given, right)
         if not reason:
             self.attempts.succeeded(unit.connection, charged)
-            return self._begin(unit, row, given)
+            return self._begin(unit, row, given, renewed)
         self.attempts.failed(unit.connection, charged, unit.now)
         detail = {"means": "session", "ip": given.place, "reason": reason, "mailbox": ""}
         unit.emit(Event(Kind.LOGIN_REFUSED, actor=row.login if row is not None else "unknown", detail=detail))
@@ -113,7 +114,7 @@ class Sessions:
         secret = self.vault.unseal(bytes(row.totp), totp_context(row.id)).decode()
         return totp_step(secret, code, unit.now, row.totp_last)
 
-    def _begin(self, unit: Unit, row: Any, given: Credential) -> tuple[str, StrongSession]:
+    def _begin(self, unit: Unit, row: Any, given: Credential, renewed: str) -> tuple[str, StrongSession]:
         token = new_session_token()
         expires = int(unit.now + self.rules.session_lifetime)
         unit.connection.execute(
@@ -127,7 +128,8 @@ class Sessions:
                 "ended_at": 0,
             },
         )
-        unit.connection.execute(update(account).where(account.c.id == row.id).values(last_login_at=int(unit.now)))
+        values = {"last_login_at": int(unit.now), "password": renewed or row.password}
+        unit.connection.execute(update(account).where(account.c.id == row.id).values(values))
         detail = {"means": "session", "ip": given.place, "device": "", "mailbox": ""}
         unit.emit(Event(Kind.LOGIN, actor=row.login, detail=detail))
         return token, StrongSession(row.id, row.login, expires)

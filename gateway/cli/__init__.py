@@ -67,11 +67,13 @@ class Root(TyperGroup):
         return name, None if name is None else command(name), rest
 
     def invoke(self, ctx: Any) -> Any:
-        from gateway.cli.errors import told
-
         try:
             return super().invoke(ctx)
         except Exception as problem:
+            if isinstance(problem, typer.Exit | typer.Abort) or hasattr(problem, "show"):
+                raise  # an end that was asked for, or wrong usage: the framework says it
+            from gateway.cli.errors import told
+
             code = told(problem, ctx.obj.language if ctx.obj else chosen())
             if code is None:
                 raise

@@ -13,7 +13,7 @@ import pytest
 from sqlalchemy import select
 
 from mailboxes import devices, passwords, sessions
-from mailboxes.account_tables import device, login_failure, strong_session
+from mailboxes.account_tables import account, device, login_failure, strong_session
 from mailboxes.accounts import AccountRules, Refused
 from mailboxes.authentication import Authenticator, LoginRefused
 from mailboxes.credentials import Credentials
@@ -453,6 +453,32 @@ def test_codes_cannot_be_guessed_in_parallel(shared_house: House) -> None:
     assert opening(house, PASSWORD, right) == "session.auth_locked"
     house.clock.pass_(900)
     assert opening(house, PASSWORD, code(secret, house)) == "ok"
+
+
+def test_a_hash_made_with_older_parameters_is_renewed(lodged: House) -> None:
+    secret = lodged.secrets("marie.martin", PASSWORD)
+    stronger = passwords.Passwords(memory=16 * 1024, passes=1)
+    newer = sessions.Sessions(lodged.rules, lodged.vault, stronger)
+    given = sessions.Credential("marie.martin", PASSWORD, code(secret, lodged), "host:1000")
+    newer.open(lodged.committer, given)
+    kept = lodged.ask(lambda connection: connection.execute(select(account.c.password)).scalar())
+    assert not stronger.outdated(kept)
+    assert stronger.verify(kept, PASSWORD)
+
+
+async def test_whoever_watches_a_mailbox_looks_again_when_its_person_is_suspended(lodged: House) -> None:
+    touched: list[tuple[int, int]] = []
+
+    class Announcer:
+        def write(self, cursor: Any, here: frozenset[tuple[int, int]]) -> None:
+            touched.extend(here)
+
+        def committed(self, here: frozenset[tuple[int, int]]) -> None:
+            return
+
+    lodged.committer.announcer = Announcer()
+    await lodged.committer.run(lambda unit: lodged.accounts.move(unit, "marie.martin", Step.SUSPEND, "x", ACTOR))
+    assert touched == [(1, 0)]
 
 
 def test_an_unknown_login_costs_one_hash_too(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
