@@ -6,19 +6,19 @@ Failure: database errors propagate to the unit they happened in.
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from mailboxes.sql import InList, Insert, Sql
+from mailboxes.sql import InList, Insert
 from mailboxes.store import Sealed
 
 _BODY = Insert("body", "body_id refs size sha256 blob")
 _CONTENT = Insert("content", "body_id data")
 _SUMMARY = Insert("summary", "body_id data")
-_ADD = Sql("UPDATE body SET refs = refs + ? WHERE body_id = ?")
+_ADD = InList("UPDATE body SET refs = refs + ? WHERE body_id IN (...)")
 _HELD = InList("SELECT body_id, refs, blob FROM body WHERE body_id IN (...) ORDER BY body_id", lock=True)
-_DELETE = tuple(Sql(f"DELETE FROM {table} WHERE body_id = ?") for table in ("body", "content", "summary"))  # noqa: S608
+_DELETE = tuple(InList(f"DELETE FROM {table} WHERE body_id IN (...)") for table in ("body", "content", "summary"))  # noqa: S608
 
 
 def put_bodies(cursor: Any, sealed: Sequence[Sealed]) -> None:
@@ -32,23 +32,31 @@ def put_bodies(cursor: Any, sealed: Sequence[Sealed]) -> None:
 
 def hold(cursor: Any, body_ids: Iterable[int]) -> None:
     """One more reference for each occurrence of a body."""
-    counts = Counter(body_ids)
-    _ADD.many(cursor, [(count, body_id) for body_id, count in sorted(counts.items())])
+    _add(cursor, Counter(body_ids))
+
+
+def _add(cursor: Any, counts: Mapping[int, int]) -> None:
+    """One statement for all bodies that gain or lose the same number; nearly always that is one."""
+    alike: dict[int, list[int]] = defaultdict(list)
+    for body_id in sorted(counts):
+        alike[counts[body_id]].append(body_id)
+    for count, body_ids in alike.items():
+        _ADD.change(cursor, body_ids, count)
 
 
 def release(cursor: Any, counts: Mapping[int, int]) -> list[str]:
     """That many references fewer; rows of bodies nobody needs are deleted. Returns the blobs to delete after commit."""
-    kept: list[tuple[int, int]] = []
+    kept: dict[int, int] = {}
     gone: list[int] = []
     blobs: list[str] = []
     for body_id, refs, blob in _HELD(cursor, sorted(counts)):
         if refs > counts[body_id]:
-            kept.append((-counts[body_id], body_id))
+            kept[body_id] = -counts[body_id]
         else:
             gone.append(body_id)
             if blob:
                 blobs.append(blob)
-    _ADD.many(cursor, kept)
+    _add(cursor, kept)
     for statement in _DELETE:
-        statement.many(cursor, [(body_id,) for body_id in gone])
+        statement.change(cursor, gone)
     return blobs

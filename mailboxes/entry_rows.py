@@ -9,12 +9,13 @@ Failure: what :mod:`mailboxes.folder_rows` raises; ``ValueError`` for a flag ope
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from mailboxes import flags as flagging
 from mailboxes.folder_rows import FolderRow
-from mailboxes.sql import InList, Insert, Sql
+from mailboxes.sql import InList, Insert, Rows, Sql
 from mailboxes.store import Changes, Entry, FlagChange
 
 _FIELDS = "uid, modseq, flags, size, internal_date, save_date, body_id, key, thread_id"
@@ -29,16 +30,18 @@ _SINCE = Sql(
 )
 _VANISHED = Sql("SELECT uid FROM expunged WHERE mailbox_id = ? AND folder_id = ? AND modseq > ? ORDER BY uid")
 _UIDS = Sql("SELECT uid FROM entry WHERE mailbox_id = ? AND folder_id = ? ORDER BY uid")
-_FLAG = Sql("UPDATE entry SET flags = ?, modseq = ? WHERE mailbox_id = ? AND folder_id = ? AND uid = ?")
-_DELETE = Sql("DELETE FROM entry WHERE mailbox_id = ? AND folder_id = ? AND uid = ?")
+_FLAG = InList("UPDATE entry SET flags = ?, modseq = ? WHERE mailbox_id = ? AND folder_id = ? AND uid IN (...)")
+_DELETE = InList("DELETE FROM entry WHERE mailbox_id = ? AND folder_id = ? AND uid IN (...)")
 _DELETE_ALL = tuple(
     Sql(f"DELETE FROM {table} WHERE mailbox_id = ? AND folder_id = ?")  # noqa: S608
     for table in ("entry", "expunged")
 )
 _EXPUNGED = Insert("expunged", "mailbox_id folder_id modseq uid")
-_COUNT = Sql(
-    "UPDATE folder SET uidnext = ?, modseq = ?, messages = messages + ?, unseen = unseen + ?, bytes = bytes + ?"
-    " WHERE mailbox_id = ? AND id = ?"
+_COUNT = Rows(
+    "UPDATE folder SET uidnext = v.column1, modseq = v.column2, messages = messages + v.column3,"
+    " unseen = unseen + v.column4, bytes = bytes + v.column5 FROM (VALUES (...)) AS v"
+    " WHERE folder.mailbox_id = v.column6 AND folder.id = v.column7",
+    width=7,
 )
 
 DENSE = 4
@@ -92,27 +95,35 @@ def read_changes(cursor: Any, folder: FolderRow, since: int) -> Changes:
 
 def add(cursor: Any, folder: FolderRow, messages: Sequence[New]) -> tuple[FolderRow, list[int]]:
     """Give ``messages`` the next UIDs of a locked folder. Returns the folder as it is now and the UIDs."""
-    modseq = folder.modseq + 1
-    uids = list(range(folder.uidnext, folder.uidnext + len(messages)))
-    _INSERT(
-        cursor,
-        [(folder.mailbox_id, folder.id, uid, modseq, *message) for uid, message in zip(uids, messages, strict=True)],
-    )
-    now = folder._replace(
-        uidnext=folder.uidnext + len(messages),
-        modseq=modseq,
-        messages=folder.messages + len(messages),
-        unseen=folder.unseen + unseen(messages),
-        bytes=folder.bytes + sum(message.size for message in messages),
-    )
-    return count(cursor, folder, now), uids
+    now = add_all(cursor, [(folder, messages)])[0]
+    return now, list(range(folder.uidnext, now.uidnext))
+
+
+def add_all(cursor: Any, batch: Sequence[tuple[FolderRow, Sequence[New]]]) -> list[FolderRow]:
+    """The same for several locked folders at once: one statement for the entries, one for the counters."""
+    rows: list[tuple[Any, ...]] = []
+    changes: list[tuple[FolderRow, FolderRow]] = []
+    for folder, messages in batch:
+        now = folder._replace(
+            uidnext=folder.uidnext + len(messages),
+            modseq=folder.modseq + 1,
+            messages=folder.messages + len(messages),
+            unseen=folder.unseen + unseen(messages),
+            bytes=folder.bytes + sum(message.size for message in messages),
+        )
+        place = (folder.mailbox_id, folder.id)
+        rows.extend((*place, folder.uidnext + step, now.modseq, *message) for step, message in enumerate(messages))
+        changes.append((folder, now))
+    _INSERT(cursor, rows)
+    count(cursor, changes)
+    return [now for _, now in changes]
 
 
 def remove(cursor: Any, folder: FolderRow, entries: Sequence[Entry]) -> FolderRow:
     """Erase entries of a locked folder and remember their UIDs. References to bodies are the caller's business."""
     modseq = folder.modseq + 1
     place = (folder.mailbox_id, folder.id)
-    _DELETE.many(cursor, [(*place, one.uid) for one in entries])
+    _DELETE.change(cursor, [one.uid for one in entries], *place)
     _EXPUNGED(cursor, [(*place, modseq, one.uid) for one in entries])
     now = folder._replace(
         modseq=modseq,
@@ -120,7 +131,8 @@ def remove(cursor: Any, folder: FolderRow, entries: Sequence[Entry]) -> FolderRo
         unseen=folder.unseen - unseen(entries),
         bytes=folder.bytes - sum(one.size for one in entries),
     )
-    return count(cursor, folder, now)
+    count(cursor, [(folder, now)])
+    return now
 
 
 def clear(cursor: Any, folder: FolderRow) -> None:
@@ -153,10 +165,19 @@ def set_flags(
             altered.append(one)
         after.append(one)
     if altered:
-        place = (folder.mailbox_id, folder.id)
-        _FLAG.many(cursor, [(one.flags, modseq, *place, one.uid) for one in altered])
-        folder = count(cursor, folder, folder._replace(modseq=modseq, unseen=folder.unseen + came_unseen))
+        for flags, uids in _alike(altered).items():
+            _FLAG.change(cursor, uids, flags, modseq, folder.mailbox_id, folder.id)
+        before, folder = folder, folder._replace(modseq=modseq, unseen=folder.unseen + came_unseen)
+        count(cursor, [(before, folder)])
     return folder, after, refused
+
+
+def _alike(entries: Sequence[Entry]) -> dict[str, list[int]]:
+    """UIDs by the flags they now have: as many statements as there are different sets of flags."""
+    found: dict[str, list[int]] = defaultdict(list)
+    for one in entries:
+        found[one.flags].append(one.uid)
+    return found
 
 
 def unseen(messages: Sequence[New] | Sequence[Entry]) -> int:
@@ -164,16 +185,20 @@ def unseen(messages: Sequence[New] | Sequence[Entry]) -> int:
     return sum(not flagging.has(message.flags, flagging.SEEN) for message in messages)
 
 
-def count(cursor: Any, before: FolderRow, now: FolderRow) -> FolderRow:
-    """Write the counters of a locked folder."""
+def count(cursor: Any, changes: Sequence[tuple[FolderRow, FolderRow]]) -> None:
+    """Write the counters of locked folders, each given as it was and as it is."""
     _COUNT(
         cursor,
-        now.uidnext,
-        now.modseq,
-        now.messages - before.messages,
-        now.unseen - before.unseen,
-        now.bytes - before.bytes,
-        now.mailbox_id,
-        now.id,
+        [
+            (
+                now.uidnext,
+                now.modseq,
+                now.messages - before.messages,
+                now.unseen - before.unseen,
+                now.bytes - before.bytes,
+                now.mailbox_id,
+                now.id,
+            )
+            for before, now in changes
+        ],
     )
-    return now

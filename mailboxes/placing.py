@@ -48,14 +48,17 @@ def deliver(unit: Unit, keyring: Keyring, deliveries: Sequence[Delivery]) -> lis
         if refusal is None and place is not None:
             chosen[(place.mailbox_id, place.id)].append(index)
     rows = {(row.mailbox_id, row.id): row for row in folders.values()}
-    for key, indexes in sorted(chosen.items()):
-        placed = _fill(unit, rows[key], [deliveries[index] for index in indexes], ciphers[key[0]])
-        for index, one in zip(indexes, placed, strict=True):
-            outcomes[index] = one
-    kept = [
-        delivery.sealed.body_id for delivery, one in zip(deliveries, outcomes, strict=True) if isinstance(one, Placed)
+    now = int(unit.now)
+    batch = [
+        (rows[key], [new_entry(deliveries[index], ciphers[key[0]], now) for index in indexes])
+        for key, indexes in sorted(chosen.items())
     ]
-    body_rows.hold(unit.cursor, kept)
+    for (before, _), after, key in zip(batch, entry_rows.add_all(unit.cursor, batch), sorted(chosen), strict=True):
+        unit.touched(*key)
+        for uid, index in enumerate(chosen[key], before.uidnext):
+            outcomes[index] = Placed(*key, uid, after.modseq)
+    placed = zip(deliveries, outcomes, strict=True)
+    body_rows.hold(unit.cursor, [delivery.sealed.body_id for delivery, one in placed if isinstance(one, Placed)])
     return [one if one is not None else NoSuchFolder("no INBOX") for one in outcomes]
 
 
@@ -108,14 +111,6 @@ def _refusal(
             return OverQuota(f"mailbox {mailbox_id} is full")
         room[mailbox_id] -= delivery.sealed.size
     return None
-
-
-def _fill(unit: Unit, folder: FolderRow, deliveries: Sequence[Delivery], cipher: AESGCM) -> list[Placed]:
-    now = int(unit.now)
-    messages = [new_entry(delivery, cipher, now) for delivery in deliveries]
-    after, uids = entry_rows.add(unit.cursor, folder, messages)
-    unit.touched(folder.mailbox_id, folder.id)
-    return [Placed(folder.mailbox_id, folder.id, uid, after.modseq) for uid in uids]
 
 
 def new_entry(delivery: Delivery, cipher: AESGCM, now: int) -> entry_rows.New:

@@ -62,7 +62,8 @@ def _insert(table: str, columns: tuple[str, ...], rows: int) -> Sql:
 class InList:
     """A statement with one ``(...)`` that takes a list of identifiers, after its other parameters.
 
-    Lists are padded to a power of two by repeating an identifier, so that few texts are prepared.
+    Lists are padded to a power of two by repeating an identifier, so that few texts are prepared. One statement for
+    many rows is also one release of the interpreter's lock, for which a busy event loop would make the writer queue.
     """
 
     __slots__ = ("_lock", "_text")
@@ -75,11 +76,40 @@ class InList:
         """All rows for ``ids`` (any number of them, in portions)."""
         rows: list[tuple[Any, ...]] = []
         for part in chunks(ids, IDS_PER_QUERY):
-            size = 1 << (len(part) - 1).bit_length()
-            statement = _listed(self._text, size, self._lock)
-            padded = [*values, *part, *([part[0]] * (size - len(part)))]
-            rows.extend(cursor.execute(statement.text(cursor), padded).fetchall())
+            rows.extend(self._execute(cursor, part, values).fetchall())
         return rows
+
+    def change(self, cursor: Any, ids: Sequence[int], *values: Any) -> None:
+        """Execute for ``ids`` a statement that returns nothing."""
+        for part in chunks(ids, IDS_PER_QUERY):
+            self._execute(cursor, part, values)
+
+    def _execute(self, cursor: Any, part: Sequence[int], values: tuple[Any, ...]) -> Any:
+        size = 1 << (len(part) - 1).bit_length()
+        statement = _listed(self._text, size, self._lock)
+        return cursor.execute(statement.text(cursor), [*values, *part, *([part[0]] * (size - len(part)))])
+
+
+class Rows:
+    """A statement with one ``VALUES (...)`` that takes a table of integers, joined to what it changes."""
+
+    __slots__ = ("_text", "_width")
+
+    def __init__(self, text: str, width: int) -> None:
+        self._text = text
+        self._width = width
+
+    def __call__(self, cursor: Any, rows: Sequence[Sequence[int]]) -> None:
+        for part in chunks(rows, ROWS_PER_INSERT):
+            statement = _tabled(self._text, self._width, len(part))
+            cursor.execute(statement.text(cursor), [value for row in part for value in row])
+
+
+@lru_cache(maxsize=256)
+def _tabled(text: str, width: int, rows: int) -> Sql:
+    # PostgreSQL takes the columns' types from the first row: plain integers of different lengths need the cast.
+    row = "(" + ", ".join(["CAST(? AS BIGINT)"] * width) + ")"
+    return Sql(text.replace("VALUES (...)", "VALUES " + ", ".join([row] * rows)))
 
 
 @lru_cache(maxsize=512)
