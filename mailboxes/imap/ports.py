@@ -77,6 +77,7 @@ class Limits:
     login_time: int = 60
     idle_time: int = 30 * 60
     stuck_time: int = 5 * 60  # a client that does not read its answer
+    sweep_every: float = 5.0
     alive_every: int = 30  # so that a withdrawn mailbox is cut within 60 s (MSS-055)
     connections: int = 20_000
     per_ip: int = 200

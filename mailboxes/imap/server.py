@@ -139,7 +139,7 @@ class ImapServer:
     async def _sweep(self) -> None:
         loop = asyncio.get_running_loop()
         while True:
-            await asyncio.sleep(5)
+            await asyncio.sleep(self.service.limits.sweep_every)
             try:
                 self._end_silent(loop.time())
                 if loop.time() - self._checked >= self.service.limits.alive_every:
@@ -171,6 +171,9 @@ class ImapServer:
                 by_login.setdefault(session.login, []).append(session)
         for login, sessions in by_login.items():
             if await self.service.authenticator.alive(login):
+                standing = await self.service.standings.of(login)
+                for session in sessions:
+                    session.standing = standing
                 continue
             for session in sessions:
                 session.wire.bye(b"[UNAVAILABLE] This mailbox or device was withdrawn; ask your administrator")

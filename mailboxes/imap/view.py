@@ -291,10 +291,8 @@ def news(index: FolderIndex, snapshot: Snapshot, step: Step, may_expunge: bool) 
         return None
     entries = [changed[uid] for uid in sorted(changed)]
     vanished.sort()
-    if at.following is None:
-        after = index.snapshot
-    else:
-        after = _after(snapshot, entries, vanished, highestmodseq, uidnext)
+    latest = at.following is None
+    after = index.snapshot if latest else _after(snapshot, entries, vanished, highestmodseq, uidnext)
     return News(after, at, entries, vanished)
 
 

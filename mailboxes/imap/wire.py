@@ -358,7 +358,6 @@ class Wire(asyncio.Protocol):
             raise ConnectionResetError from error
         if transport is None:
             raise ConnectionResetError
-        self._buffer = b""
         self.transport = transport
         transport.set_write_buffer_limits(high=FLUSH_AT)
         secured(transport)

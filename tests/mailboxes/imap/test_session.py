@@ -1,0 +1,324 @@
+"""The session around the commands: TLS, login, capabilities, compression, limits, and how it ends."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import os
+import ssl
+import zlib
+from pathlib import Path
+
+import pytest
+
+from mailboxes.imap.ports import Limits
+from policies.events import Kind
+from tests.mailboxes.imap.harness import Pki, Running, message, serving
+
+USER = "u1@op-a.mssante.test"
+
+
+def coded(*pieces: str) -> str:
+    return base64.b64encode("\0".join(pieces).encode()).decode()
+
+
+async def closed(client) -> bool:
+    """True once the server has closed the connection."""
+    try:
+        return await asyncio.wait_for(client.reader.read(1 << 16), 10) == b""
+    except (ConnectionError, ssl.SSLError):
+        return True
+
+
+# TLS and login
+
+
+async def test_no_login_in_clear_text(running: Running) -> None:
+    client = await running.client(tls=False)
+    assert b"LOGINDISABLED" in client.greeting
+    assert b"STARTTLS" in client.greeting
+    assert b"AUTH=" not in client.greeting
+    await client.no(f"LOGIN {USER} secret", "PRIVACYREQUIRED")
+    await client.no(f"AUTHENTICATE PLAIN {coded('', USER, 'secret')}", "PRIVACYREQUIRED")
+    await client.starttls()
+    assert b"AUTH=PLAIN" in (await client.ok("CAPABILITY"))[0]
+    await client.bad("STARTTLS")
+    await client.ok(f"LOGIN {USER} secret")
+    await client.close()
+
+
+async def test_what_was_sent_before_the_handshake_is_forgotten(running: Running) -> None:
+    client = await running.client(tls=False)
+    await client.send(b"a STARTTLS\r\nb CAPABILITY\r\n")
+    assert (await client.line()).startswith(b"a OK")
+    await client.writer.start_tls(running.pki.client, server_hostname="localhost")
+    assert (await client.ok("NOOP")) == []
+    await client.close()
+
+
+async def test_plain_with_and_without_initial_response(running: Running) -> None:
+    client = await running.client()
+    await client.ok(f"AUTHENTICATE PLAIN {coded('', USER, 'secret')}")
+    await client.close()
+    client = await running.client()
+    await client.send(b"a AUTHENTICATE PLAIN\r\n")
+    assert await client.line() == b"+ "
+    await client.send(coded(USER, USER, "secret").encode() + b"\r\n")
+    said = await client.finish(b"a")
+    assert said.startswith(b"OK [CAPABILITY ")
+    await client.bad(f"AUTHENTICATE PLAIN {coded('', USER, 'secret')}")
+    await client.close()
+
+
+async def test_failed_logins_read_alike_and_are_counted(running: Running) -> None:
+    client = await running.client()
+    said = {
+        await client.no(f"LOGIN {USER} wrong", "AUTHENTICATIONFAILED"),
+        await client.no("LOGIN nobody@op-a.mssante.test secret", "AUTHENTICATIONFAILED"),
+        await client.no(f"AUTHENTICATE PLAIN {coded('other@x.test', USER, 'secret')}", "AUTHENTICATIONFAILED"),
+    }
+    assert len(said) == 1
+    await client.no("AUTHENTICATE SCRAM-SHA-256", "CANNOT")
+    await client.bad("AUTHENTICATE PLAIN !!!")
+    await client.bad(f"AUTHENTICATE PLAIN {coded('only', 'two')}")
+    await client.send(b"a AUTHENTICATE PLAIN\r\n")
+    await client.line()
+    await client.send(b"*\r\n")
+    assert (await client.finish(b"a")).startswith(b"BAD")
+    await client.no(f"LOGIN {USER} wrong")
+    await client.no(f"LOGIN {USER} wrong")
+    assert (await client.line()).startswith(b"* BYE [LIMIT]")
+    assert await closed(client)
+
+
+async def test_external_needs_a_certificate(running: Running) -> None:
+    client = await running.client(app=True)
+    assert b"AUTH=EXTERNAL" in client.greeting
+    await client.ok("AUTHENTICATE EXTERNAL =")
+    await client.ok("SELECT INBOX")
+    await client.close()
+    client = await running.client(app=True)
+    await client.no(f"AUTHENTICATE EXTERNAL {coded(USER)}", "AUTHENTICATIONFAILED")
+    await client.close()
+    client = await running.client()
+    await client.no("AUTHENTICATE EXTERNAL =", "CANNOT")
+    await client.close()
+
+
+@pytest.mark.parametrize("mechanism", ["OAUTHBEARER", "XOAUTH2"])
+async def test_tokens(running: Running, mechanism: str) -> None:
+    def response(token: str) -> str:
+        lead = f"n,a={USER},\x01" if mechanism == "OAUTHBEARER" else f"user={USER}\x01"
+        return base64.b64encode(f"{lead}auth=Bearer {token}\x01\x01".encode()).decode()
+
+    client = await running.client()
+    await client.send(f"a AUTHENTICATE {mechanism} {response('bad')}\r\n".encode())
+    challenge = await client.line()
+    assert challenge.startswith(b"+ ")
+    assert b"status" in base64.b64decode(challenge[2:])
+    await client.send(b"AQ==\r\n")
+    assert (await client.finish(b"a")).startswith(b"NO [AUTHENTICATIONFAILED]")
+    await client.ok(f"AUTHENTICATE {mechanism} {response('good-token')}")
+    await client.close()
+
+
+async def test_enable(running: Running) -> None:
+    client = await running.client()
+    await client.bad("ENABLE CONDSTORE")
+    await client.ok(f"LOGIN {USER} secret")
+    assert await client.ok("ENABLE CONDSTORE NONSENSE IMAP4rev2") == [b"* ENABLED CONDSTORE IMAP4rev2"]
+    assert await client.ok("ENABLE CONDSTORE") == [b"* ENABLED"]
+    untagged = await client.ok("SELECT INBOX")
+    assert not any(b"RECENT" in line or b"[UNSEEN" in line for line in untagged)
+    assert b'* LIST () "/" INBOX' in untagged
+    await client.bad("ENABLE")
+    await client.close()
+
+
+async def test_capabilities_are_those_of_the_issue(running: Running) -> None:
+    client = await running.login()
+    said = (await client.ok("CAPABILITY"))[0].decode().split()
+    wanted = (
+        "IMAP4rev1 IMAP4rev2 IDLE NAMESPACE ID CHILDREN UNSELECT UIDPLUS MOVE CONDSTORE QRESYNC ENABLE SASL-IR LITERAL+ "
+        "BINARY MULTIAPPEND CATENATE ESEARCH SEARCHRES WITHIN CONTEXT=SEARCH CONTEXT=SORT PARTIAL SORT SORT=DISPLAY ESORT "
+        "THREAD=REFERENCES THREAD=ORDEREDSUBJECT THREAD=REFS LIST-EXTENDED LIST-STATUS LIST-MYRIGHTS SPECIAL-USE "
+        "CREATE-SPECIAL-USE STATUS=SIZE QUOTA ACL COMPRESS=DEFLATE NOTIFY METADATA PREVIEW SAVEDATE OBJECTID REPLACE "
+        "UIDONLY UTF8=ACCEPT APPENDLIMIT=36700160 INPROGRESS"
+    )
+    assert set(wanted.split()) <= set(said)
+    await client.close()
+
+
+async def test_compression(running: Running) -> None:
+    client = await running.login()
+    await client.append(message("Compressible", "x" * 5000))
+    await client.ok("COMPRESS DEFLATE")
+    deflate, inflate = zlib.compressobj(9, zlib.DEFLATED, -15), zlib.decompressobj(-15)
+
+    async def ask(text: bytes) -> bytes:
+        await client.send(deflate.compress(b"x " + text + b"\r\n") + deflate.flush(zlib.Z_SYNC_FLUSH))
+        said = b""
+        while b"\r\nx " not in b"\r\n" + said or not said.endswith(b"\r\n"):
+            said += inflate.decompress(await asyncio.wait_for(client.reader.read(65536), 10))
+        return said
+
+    assert b"* 1 EXISTS" in await ask(b"SELECT INBOX")
+    assert b"x" * 5000 in await ask(b"FETCH 1 BODY[]")
+    assert b"NO [COMPRESSIONACTIVE]" in await ask(b"COMPRESS DEFLATE")
+    assert b"COMPRESS" not in await ask(b"CAPABILITY")
+    await client.send(b"this is not deflate at all, and it is long enough to be noticed\r\n" * 10)
+    while await asyncio.wait_for(client.reader.read(65536), 10):
+        pass  # BYE, deflated, then the end
+    other = await running.login()
+    await other.bad("COMPRESS GZIP")
+    await other.close()
+
+
+# hostile clients
+
+
+async def test_http_is_shown_the_door(running: Running) -> None:
+    client = await running.client()
+    await client.send(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+    assert await closed(client)
+
+
+async def test_long_lines_and_junk_end_the_session(running: Running) -> None:
+    client = await running.client()
+    await client.send(b"a NOOP " + b"x" * 70_000)
+    assert (await client.line()).startswith(b"* BYE [LIMIT]")
+    assert await closed(client)
+    client = await running.client()
+    for _ in range(19):
+        await client.bad("NONSENSE")
+    await client.send(b"z NONSENSE\r\n")
+    assert (await client.line()).startswith(b"z BAD")
+    assert (await client.line()).startswith(b"* BYE [LIMIT]")
+    assert await closed(client)
+
+
+async def test_literals_are_bounded_before_and_after_login(running: Running) -> None:
+    client = await running.client()
+    await client.bad("LOGIN {5000}")
+    await client.send(b"a LOGIN {5000+}\r\n" + b"x" * 5000 + b" {3+}\r\nabc\r\n")
+    assert b"[TOOBIG]" in await client.line()
+    await client.ok("NOOP")
+    await client.ok(f"LOGIN {USER} secret")
+    await client.bad("SELECT {70000}")
+    await client.ok("NOOP")
+    await client.close()
+
+
+async def test_connections_are_counted_by_address_and_account(tmp_path: Path, pki: Pki) -> None:
+    limits = Limits(per_ip=3, per_account=2)
+    async with serving(tmp_path, pki, limits=limits) as running:
+        clients = [await running.login() for _ in range(2)]
+        third = await running.client()
+        await third.no(f"LOGIN {USER} secret", "LIMIT")
+        fourth = await running.client()
+        assert fourth.greeting.startswith(b"* BYE [LIMIT]")
+        assert await closed(fourth)
+        await clients[0].ok("LOGOUT")
+        await clients[0].close()
+        await asyncio.sleep(0.05)
+        await third.ok(f"LOGIN {USER} secret")
+        for client in (clients[1], third):
+            await client.close()
+        await asyncio.sleep(0.05)
+    assert running.service.counted == {}
+
+
+async def test_silent_clients_are_sent_away(tmp_path: Path, pki: Pki) -> None:
+    limits = Limits(login_time=1, idle_time=2, sweep_every=0.1)
+    async with serving(tmp_path, pki, limits=limits) as running:
+        client, other = await running.client(), await running.login()
+        assert (await client.line()).startswith(b"* BYE [UNAVAILABLE] Login")
+        assert await closed(client)
+        assert (await other.line()).startswith(b"* BYE [UNAVAILABLE] Idle")
+        assert await closed(other)
+
+
+async def test_a_withdrawn_mailbox_is_cut(tmp_path: Path, pki: Pki) -> None:
+    limits = Limits(alive_every=0, sweep_every=0.05)
+    async with serving(tmp_path, pki, limits=limits) as running:
+        client = await running.login(select="INBOX")
+        await client.send(b"i IDLE\r\n")
+        await client.line()
+        other = await running.login("u2@op-a.mssante.test")
+        running.people.withdrawn.add(USER)
+        assert (await client.line()).startswith(b"* BYE [UNAVAILABLE] This mailbox or device was withdrawn")
+        assert await closed(client)
+        assert [event.kind for event in running.journal.events if event.kind is Kind.CUT] == [Kind.CUT]
+        again = await running.client()
+        await again.no(f"LOGIN {USER} secret", "UNAVAILABLE")
+        await other.ok("NOOP")
+        await again.close()
+        await other.close()
+
+
+async def test_stopping_says_goodbye(tmp_path: Path, pki: Pki) -> None:
+    async with serving(tmp_path, pki) as running:
+        client = await running.login()
+        await running.server.close(1)
+        assert (await client.line()).startswith(b"* BYE [UNAVAILABLE]")
+        assert await closed(client)
+
+
+async def test_pipelined_commands_are_answered_in_order(running: Running) -> None:
+    client = await running.login()
+    one = message()
+    await client.send(
+        b"a CREATE un\r\nb CREATE deux\r\nc APPEND un {%d+}\r\n%b\r\nd STATUS un (MESSAGES)\r\ne NOOP\r\n"
+        % (len(one), one)
+    )
+    lines = [await client.line() for _ in range(6)]
+    assert [line.split()[0] for line in lines] == [b"a", b"b", b"c", b"*", b"d", b"e"]
+    assert lines[3] == b"* STATUS un (MESSAGES 1)"
+    await client.close()
+
+
+async def test_commands_may_arrive_byte_by_byte(running: Running) -> None:
+    client = await running.login()
+    raw = b"a APPEND INBOX {18+}\r\nSubject: un\r\n\r\nx\r\n\r\nb STATUS INBOX (MESSAGES)\r\n"
+    for place in range(len(raw)):
+        await client.send(raw[place : place + 1])
+        if place % 7 == 0:
+            await asyncio.sleep(0.001)
+    assert (await client.finish(b"a")).startswith(b"OK")
+    assert (await client.finish(b"b")).startswith(b"OK")
+    assert client.untagged == [b"* STATUS INBOX (MESSAGES 1)"]
+    await client.close()
+
+
+async def test_a_client_that_does_not_read_costs_little(running: Running) -> None:
+    client = await running.login()
+    body = base64.b64encode(os.urandom(150_000)).decode()
+    await client.append(message("gros", body))
+    await client.ok("SELECT INBOX")
+    for _ in range(300):
+        client.writer.write(b"x FETCH 1 BODY.PEEK[]\r\n")
+    await asyncio.sleep(0.5)
+    session = next(iter(running.server.connections))
+    assert session.wire.transport is not None
+    assert session.wire.transport.get_write_buffer_size() < 4 << 20
+    other = await running.login()
+    await other.ok("NOOP")
+    client.writer.transport.abort()
+    await other.close()
+
+
+async def test_logout(running: Running) -> None:
+    client = await running.login()
+    untagged = await client.ok("LOGOUT")
+    assert untagged == [b"* BYE Goodbye"]
+    assert await closed(client)
+
+
+@pytest.mark.parametrize(
+    "raw", [b"\r\n", b" NOOP\r\n", b"NOOP\r\n", b"a\r\n", b"+ NOOP\r\n", b"a NOOP x\r\n", b"\x00\xff\r\n"]
+)
+async def test_nonsense_is_answered_bad(running: Running, raw: bytes) -> None:
+    client = await running.client()
+    await client.send(raw)
+    assert b" BAD " in await client.line()
+    await client.close()
