@@ -137,7 +137,7 @@ class Dialogue(Edge):
             await self.refuse("session.syntax")
             return
         self.say(_BYE)
-        await self._send()
+        self.bow_out()
         raise Gone
 
     @syntax("VRFY <address>")

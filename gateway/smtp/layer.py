@@ -60,6 +60,16 @@ class Layer(sslproto.SSLProtocol):
         """The transport the conversation writes to."""
         return self._app_transport
 
+    def farewell(self, octets: bytes) -> None:
+        """Write the last octets and close: both leave in one packet, where asyncio would send two."""
+        together = not self._ssl_writing_paused  # type: ignore[attr-defined]
+        if together:
+            self.pause_writing()
+        self.app_transport().write(octets)
+        self.app_transport().close()
+        if together:
+            self.resume_writing()
+
     def get_buffer(self, n: int) -> memoryview:
         """The buffer all connections share: the selector loop fills it and calls back in the same turn."""
         return self._receive

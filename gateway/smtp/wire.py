@@ -157,6 +157,16 @@ class Wire(SMTP):
         self.loop.call_later(self.limits.linger, self._close)
         self._wake()
 
+    def bow_out(self) -> None:
+        """Send what was said and close: the peer asked for it."""
+        if self._tls_protocol is None or self._gone:
+            self._flush()
+            self._close()
+        else:
+            self._deaf = True
+            self._tls_protocol.farewell(b"".join(self._out))
+            self._out.clear()
+
     def close(self, decision: Decision) -> None:
         """End the session from outside: at once when it waits for a command, else after the answer under way."""
         if self._waiting == "command":
