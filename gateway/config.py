@@ -95,8 +95,6 @@ class _Loading:
     def config(self) -> Config:
         table = self._parse(self._text())
         sections = self._sections(table)
-        if self.faults and "operator" not in sections:
-            raise ConfigError(self.faults)
         config = Config(source=self.path.absolute(), **sections)
         config_check.combinations(config, self.report)
         if self.faults:

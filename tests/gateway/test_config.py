@@ -175,6 +175,16 @@ def test_all_faults_are_told_at_once_in_the_order_of_the_file(folder: Path) -> N
         ('[inbound]\nlisten = ["[::1:25"]\n', "config.not_an_address"),
         ('[inbound]\nlisten = ["::1:25"]\n', "config.not_an_address"),
         ("[operator]\n", "config.not_toml"),
+        ("[zzzzz]\n", "config.unknown_key"),
+        (f"[limits]\nrecipients = {10**16}\n", "config.too_large"),
+        ('[[routes]]\ndomain = "b.test"\nhost = "under_score"\n', "config.not_a_domain"),
+        ('[store]\nurl = "postgresql://"\n', "config.not_a_database"),
+        ('[store]\nurl = "postgresql://u@h/d?password=x"\n', "config.password_in_url"),
+        ("[hprim]\nseverity = 3\n", "config.not_severities"),
+        ("[hprim]\ntypes = 3\n", "config.not_severities"),
+        ('[tokens]\nissuer = "https://idp.test"\nkeys = "rsa.pem"\n', "config.token_incomplete"),
+        ('[tls]\nclient_certificate = "rsa.pem"\nclient_key = "p256.key"\n', "config.key_of_another"),
+        ('[inbound]\nlisten = ["under_score:25"]\n', "config.not_an_address"),
     ],
 )
 def test_values_that_are_nearly_right(folder: Path, text: str, sentence: str) -> None:
@@ -243,6 +253,25 @@ def test_values_are_read_into_what_the_code_needs(folder: Path) -> None:
     assert config.hprim.types["APP"]["HID-042"] == "note"
     assert postmaster(config.operator) == "postmaster@op.mssante.test"
     assert missing(config) == []
+
+
+def test_names_and_thresholds_switched_off(folder: Path) -> None:
+    config = load(
+        written(
+            folder,
+            GOOD
+            + '[inbound]\nlisten = ["localhost:0", "mail.op.mssante.test:0"]\n'
+            + "[unsolicited]\nrefuse = 0\nbroadcast_refuse = 0\n[trust]\nrefuse_age = 0\n"
+            + '[[routes]]\ndomain = "b.test"\nhost = "localhost"\n[[routes]]\ndomain = "c.test"\nhost = "mx.c.test"\n'
+            + '[scan]\nclamd = "127.0.0.1:3310"\n[dns]\nservers = ["::1"]\n'
+            + '[tls]\nclient_certificate = "p256.pem"\nclient_key = "p256.key"\n'
+            + '[store]\nurl = "postgresql://caducee@localhost:5432/caducee"\nblobs = "s3://bucket/mail"\n'
+            + 's3_access_key = "env:A"\ns3_secret_key = "env:B"\n',
+        )
+    )
+    assert [route.host for route in config.routes] == ["localhost", "mx.c.test"]
+    assert (config.scan.clamd, config.dns.servers) == ("127.0.0.1:3310", ("::1",))
+    assert config.store.url.endswith("@localhost:5432/caducee")
 
 
 def test_relative_paths_start_from_the_file_not_from_the_process(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -183,6 +183,19 @@ def test_attributes_change_and_identity_does_not(house: House) -> None:
         ) == ("mailbox.immutable")
 
 
+def test_nothing_changes_in_a_closed_mailbox(house: House) -> None:
+    house.mailbox("labo", BalType.ORG)
+    where = f"labo@{DOMAIN}"
+    house.do(lambda unit: house.register.move(unit, where, Step.CLOSE, "x", ACTOR))
+    for work in (
+        lambda unit: house.register.set_attributes(unit, where, {"rank": 2}, ACTOR),
+        lambda unit: house.register.add_alias(unit, where, f"l@{DOMAIN}", ACTOR),
+        lambda unit: house.register.admit(unit, where, "marie.martin", ["read"], ACTOR),
+        lambda unit: house.register.bind(unit, where, "CN=x", ACTOR),
+    ):
+        assert refused(house, work) == "mailbox.unusable"
+
+
 def test_aliases_are_addresses_of_their_own(house: House) -> None:
     number = house.mailbox("labo", BalType.ORG)
     where, other = f"labo@{DOMAIN}", f"laboratoire@{DOMAIN}"

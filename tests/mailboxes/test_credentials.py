@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -12,7 +13,7 @@ import pyotp
 import pytest
 from sqlalchemy import select
 
-from mailboxes import devices, passwords, sessions
+from mailboxes import credentials, devices, passwords, sessions
 from mailboxes.account_tables import account, device, login_failure, strong_session
 from mailboxes.accounts import AccountRules, Refused
 from mailboxes.authentication import Authenticator, LoginRefused
@@ -39,9 +40,9 @@ def lodged(house: House) -> House:
 
 async def attempt(house: House, login: str, secret: str, ip: str = IP, **more: Any) -> str:
     """``ok``, or the rule of the refusal."""
-    credentials = more.get("credentials", house.credentials)
+    door = more.get("credentials", house.credentials)
     try:
-        await credentials.password(login, secret, ip)
+        await door.password(login, secret, ip)
     except LoginRefused as refused:
         return refused.rule
     return "ok"
@@ -175,6 +176,16 @@ async def test_repeated_logins_are_remembered_for_half_a_minute(lodged: House) -
     logged = lodged.events(Kind.LOGIN)
     assert len(logged) == 3
     assert logged[0].detail == {"device": "device:1", "ip": IP, "mailbox": MARIE, "means": "device"}
+
+
+async def test_what_is_remembered_is_bounded(lodged: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(credentials, "REMEMBERED", 5)
+    made = lodged.device("marie.martin", MARIE)
+    for number in range(12):
+        login = await lodged.credentials.password(MARIE, made.secret, f"192.0.2.{number}")
+        assert await lodged.credentials.alive(replace(login, account=f"{number}")) is False
+    assert len(lodged.credentials._proved) <= 5
+    assert len(lodged.credentials._alive) <= 5
 
 
 async def test_what_is_remembered_holds_no_secret(lodged: House) -> None:
@@ -393,6 +404,13 @@ def test_a_session_wants_password_and_code(shared_house: House) -> None:
     assert opening(house, PASSWORD, code(secret, house)) == "ok"
     reasons = [event.detail["reason"] for event in house.events(Kind.LOGIN_REFUSED)]
     assert reasons == ["code", "password", "unknown"]
+
+
+def test_a_suspended_person_opens_no_session(lodged: House) -> None:
+    secret = lodged.secrets("marie.martin", PASSWORD)
+    lodged.do(lambda unit: lodged.accounts.move(unit, "marie.martin", Step.SUSPEND, "x", ACTOR))
+    assert opening(lodged, PASSWORD, code(secret, lodged)) == "account.session_refused"
+    assert lodged.events(Kind.LOGIN_REFUSED)[0].detail["reason"] == "account"
 
 
 def test_a_code_works_once_and_around_its_half_minute(lodged: House) -> None:
