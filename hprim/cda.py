@@ -14,6 +14,7 @@ from datetime import date
 from hprim import dates, fields, ins, insrules, names
 from hprim.model import Document, Format, Identifier, Patient, Place, Severity, Source, Traits, Words, mask
 from hprim.rules import Findings
+from hprim.shown import shown
 from hprim.xmlsafe import Node, Unreadable, parse
 
 NAMESPACE = "urn:hl7-org:v3"
@@ -35,7 +36,7 @@ def refuse_unreadable(error: Unreadable, name: str, place: Place, findings: Find
     if error.safety:
         findings.add("MSS-091", place, detail=error.words)
     else:
-        findings.add("MSS-114", place, name=mask(name, 60) or Words("joint", "attached"), detail=error.words)
+        findings.add("MSS-114", place, name=shown(name) or Words("joint", "attached"), detail=error.words)
 
 
 def read(

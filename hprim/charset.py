@@ -218,3 +218,9 @@ _MOJIBAKE = re.compile("[ÃÂ][\x80-\xbf€‚ƒ„…†‡ˆ‰Š‹ŒŽ‘’
 def looks_broken(text: str) -> bool:
     """Whether a name shows the marks of a wrong decoding: U+FFFD, ``Ã©``, box drawing, control characters (HID-032)."""
     return bool(_MOJIBAKE.search(text)) or any("\x80" <= c <= "\x9f" for c in text)
+
+
+def broken_excerpt(text: str) -> str:
+    """The first letter and the unreadable characters of a name: enough to see the fault, not to know the patient."""
+    marks = "".join(m[0] for m in _MOJIBAKE.finditer(text[:200])) or "?"
+    return f"{text[:1]}…{marks[:8]}…"

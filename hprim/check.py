@@ -21,6 +21,7 @@ from hprim.mailrules import Envelope
 from hprim.mime import Mail, split_mail
 from hprim.model import Document, Format, Part, Patient, Place, Report, Severity, Source, Words, mask, ordered
 from hprim.rules import DEFAULT, Findings, Profile
+from hprim.shown import shown
 from hprim.subject import read as read_subject
 from hprim.xmlsafe import Unreadable, parse
 
@@ -131,7 +132,7 @@ def _dispatch(kind: Format, part: Part, place: Place, g: _Gathered) -> None:
             g.documents.append(Document(kind, place, name=part.name, size=len(part.data)))
     elif kind is Format.EMPTY:
         if not part.is_body:
-            g.findings.add("HID-003", place, name=part.name or Words("joint", "attached"))
+            g.findings.add("HID-003", place, name=shown(part.name) or Words("joint", "attached"))
     elif kind is Format.ZIP:
         _read_zip(part, place, g)
     else:
@@ -170,7 +171,7 @@ def _read_zip(part: Part, place: Place, g: _Gathered) -> None:
 def _read_text(part: Part, place: Place, g: _Gathered) -> None:
     named = is_hprim_name(part.name)
     if named and len(part.data.strip()) < 12:
-        g.findings.add("HID-003", place, name=part.name)
+        g.findings.add("HID-003", place, name=shown(part.name))
         return
     g.findings.spend_lines(part.data)
     _declared_charset(part, place, g)

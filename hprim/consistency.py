@@ -17,6 +17,7 @@ from hprim.match import Comparison, Verdict, compare, distinct, names_nobody
 from hprim.model import AUTHORITY, Patient, Place, Severity, Source, Words
 from hprim.names import Level
 from hprim.rules import Findings
+from hprim.shown import shown
 
 _CALLED = {
     Source.CDA: Words("le document CDA", "the CDA document"),
@@ -45,7 +46,7 @@ def called(patient: Patient) -> Words:
     """The words for where a reading comes from: ``l'en-tête HPRIM (lettre.hpr)``."""
     base = _CALLED[patient.source]
     where = patient.place.member or patient.place.part
-    short = where.rpartition("/")[2][:60]
+    short = shown(where)
     return Words(f"{base.fr} ({short})", f"{base.en} ({short})") if short else base
 
 
@@ -169,7 +170,7 @@ def _by_source(c: Comparison, a: Patient, b: Patient, findings: Findings, today:
         _pid_ids(a, b, findings)
     elif different and (b.source in FILE_FORMATS or a.source in FILE_FORMATS):
         one = b if b.source in FILE_FORMATS else a
-        findings.add("HID-088", one.place, file=one.place.part or Words("du message", "of the message"))
+        findings.add("HID-088", one.place, file=shown(one.place.part) or Words("du message", "of the message"))
     if b.nir and a.source is not Source.HPRIM:
         _social_number(a, b, findings, today)
 
@@ -221,7 +222,7 @@ def _several_in_one_file(readings: Sequence[Patient], findings: Findings) -> Non
         for part in sorted(parts):
             inside = [p for p in readings if p.source is source and p.place.part == part]
             if len(distinct(inside)) > 1:
-                findings.add("HID-088", Place(part), file=part or Words("du message", "of the message"))
+                findings.add("HID-088", Place(part), file=shown(part) or Words("du message", "of the message"))
 
 
 def restriction_fault(flags: dict[str, str], *, strict: bool) -> Words | None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from datetime import date, timedelta
 
 from hprim import dates, names
-from hprim.charset import looks_broken
+from hprim.charset import broken_excerpt, looks_broken
 from hprim.dates import Form, PartialDate
 from hprim.ins import Fault, Number, NumberClass, fits_birth, is_filler, read_number
 from hprim.model import Place, Severity, Words, mask
@@ -60,7 +60,7 @@ def name_value(
             findings.add(missing, place)
         return ""
     if looks_broken(value):
-        findings.add("HID-032", place, field=_BARE.get(id(field), field), value=mask(value))
+        findings.add("HID-032", place, field=_BARE.get(id(field), field), value=broken_excerpt(value))
     elif names.is_placeholder(value):
         findings.add("HID-029", place, field=field, value=mask(value, 20))
     elif sign := names.unexpected_sign(value):

@@ -21,6 +21,7 @@ from hprim.charset import PUBLIC, Decoded, decode
 from hprim.ins import read_number
 from hprim.model import Document, Format, Identifier, Patient, Place, Problem, Severity, Source, Traits, Words, mask
 from hprim.rules import Findings
+from hprim.shown import shown
 
 MAX_LINES = 200_000
 MAX_MESSAGES = 50
@@ -321,7 +322,7 @@ def _file_problems(text: Text, found: list[Tag], place: Place, findings: Finding
         findings.add("HID-013", place)
     if text.cut:
         detail = Words(f"plus de {MAX_LINES} lignes", f"more than {MAX_LINES} lines")
-        findings.add("MSS-114", place, name=place.part or Words("du corps", "of the body"), detail=detail)
+        findings.add("MSS-114", place, name=shown(place.part) or Words("du corps", "of the body"), detail=detail)
     if text.ends == {"CR"}:
         findings.add("HID-018", place, kind=Words("CR seul", "CR only"))
     elif len(text.ends) > 1:

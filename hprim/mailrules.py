@@ -14,9 +14,10 @@ from datetime import date
 from hprim import ins, subject
 from hprim.consistency import restriction_fault
 from hprim.dates import find_dates
-from hprim.model import Document, Format, Patient, Place, Severity, Words, mask
+from hprim.model import Document, Format, Patient, Place, Severity, Words
 from hprim.names import Level, compare_first, compare_surname, display, found_in, normal
 from hprim.rules import Findings
+from hprim.shown import DOCUMENT_WORDS, shown
 
 SUBJECT = Place(header="Subject")
 TO = Place(header="To")
@@ -152,86 +153,6 @@ _CONFORMANT = re.compile(r"[0-9]{8}_[^_]{1,80}_([^_]{1,60})_([^_.]{1,60})(?:_[^_
 _NAMED = re.compile(
     r"(?<![A-Za-zÀ-ÿ])([A-ZÀ-Ý][A-ZÀ-Ý'-]{2,30})[ _]([A-ZÀ-Ý][a-zà-ÿ]{2,20}(?:-[A-ZÀ-Ý][a-zà-ÿ]{2,20})?)(?![A-Za-zÀ-ÿ])"
 )
-_WORDS = frozenset(
-    [
-        "CRO",
-        "CRH",
-        "IRM",
-        "TDM",
-        "PDF",
-        "CDA",
-        "VSM",
-        "LDL",
-        "SES",
-        "BIO",
-        "LABO",
-        "SCANNER",
-        "ECHO",
-        "RADIO",
-        "BILAN",
-        "COURRIER",
-        "LETTRE",
-        "COMPTE",
-        "RENDU",
-        "RESULTAT",
-        "RESULTATS",
-        "ORDONNANCE",
-        "DOCUMENT",
-        "DOC",
-        "EXAMEN",
-        "EXAMENS",
-        "CERTIFICAT",
-        "SORTIE",
-        "HOSPITALISATION",
-        "CONSULTATION",
-        "SYNTHESE",
-        "SAINT",
-        "HOPITAL",
-        "CLINIQUE",
-        "ECG",
-        "EEG",
-        "EMG",
-        "EFR",
-        "TSH",
-        "NFS",
-        "CRP",
-        "HBA",
-        "PSA",
-        "INR",
-        "ALD",
-        "TEP",
-        "ETT",
-        "MAPA",
-        "HOLTER",
-        "FIBRO",
-        "COLO",
-        "CERFA",
-        "ARRET",
-        "TRAVAIL",
-        "AVIS",
-        "NOTE",
-        "FICHE",
-        "IMAGE",
-        "CABINET",
-        "LABORATOIRE",
-        "SERVICE",
-        "DOCTEUR",
-        "DR",
-        "MME",
-        "MR",
-        "CENTRE",
-        "PHARMACIE",
-        "PLAN",
-        "SOINS",
-        "PROTOCOLE",
-        "FACTURE",
-        "DEVIS",
-        "ANNEXE",
-        "COPIE",
-        "PHOTO",
-    ]
-)
-"""Words of document names that are no surname."""
 
 
 def check_file_name(name: str, head: Patient, place: Place, findings: Findings) -> None:
@@ -248,12 +169,12 @@ def check_file_name(name: str, head: Patient, place: Place, findings: Findings) 
     surname_ok = any(compare_surname(pair[0], n) <= Level.NEAR for n in surnames)
     first_ok = any(compare_first(pair[1], n) <= Level.NEAR for n in firsts)
     if not surname_ok and not (first_ok and not conformant):
-        findings.add("HID-085", place, file=mask(name, 80))
+        findings.add("HID-085", place, file=shown(name))
 
 
 def _loose_pair(name: str) -> tuple[str, str] | None:
     for m in _NAMED.finditer(name):
-        if display(m[1]) not in _WORDS and display(m[2]) not in _WORDS:
+        if display(m[1]) not in DOCUMENT_WORDS and display(m[2]) not in DOCUMENT_WORDS:
             return m[1], m[2]
     return None
 
@@ -310,4 +231,4 @@ def check_pdfs(names: Sequence[str], documents: Sequence[Document], findings: Fi
     cdas = sum(1 for d in documents if d.format is Format.CDA and d.inside)
     for index, name in enumerate(names):
         if index >= cdas or not _CONFORMANT.fullmatch(name):
-            findings.add("MSS-111", Place(name), file=mask(name, 80))
+            findings.add("MSS-111", Place(name), file=shown(name))

@@ -14,6 +14,7 @@ from enum import StrEnum
 from typing import Any, Literal
 
 from hprim.dates import PartialDate
+from hprim.shown import shown
 
 Language = Literal["fr", "en"]
 
@@ -95,13 +96,13 @@ class Place:
         return Place(self.part, line, self.member, self.header)
 
     def said(self, language: Language) -> str:
-        """``ligne 7 de lettre.hpr`` / ``line 7 of lettre.hpr``."""
+        """``ligne 7 de lettre.hpr`` / ``line 7 of lettre.hpr``; a name that may be a patient's is cut."""
         french = language == "fr"
         if self.header:
             return f"en-tête {self.header}" if french else f"header {self.header}"
-        name = self.part or ("le corps du message" if french else "the message body")
+        name = shown(self.part) if self.part else ("le corps du message" if french else "the message body")
         if self.member:
-            name = f"{self.member} ({name})"
+            name = f"{shown(self.member)} ({name})"
         if not self.line:
             return name
         return f"ligne {self.line} de {name}" if french else f"line {self.line} of {name}"

@@ -15,6 +15,7 @@ from hprim.header import split
 from hprim.hl7 import Signs, part
 from hprim.model import Document, Format, Identifier, Patient, Place, Severity, Source, Traits, Words
 from hprim.rules import Findings
+from hprim.shown import shown
 
 MAX_SEGMENTS = 50_000
 MAX_PATIENTS = 50
@@ -66,7 +67,7 @@ def read(data: bytes, place: Place, findings: Findings, today: date, *, name: st
     s = signs(text.lines[start])
     if s is None:
         detail = Words("segment H illisible", "unreadable H segment")
-        findings.add("MSS-114", place, name=name or "HPRIM Santé", detail=detail)
+        findings.add("MSS-114", place, name=shown(name) or "HPRIM Santé", detail=detail)
         return Document(Format.HPRIM_SANTE, place, name=name, size=len(data))
     every = segments(text.lines[start:], s.field, start)
     _structure(every, place, name, findings)
@@ -93,7 +94,9 @@ def _details(head: Segment, s: Signs) -> dict[str, str]:
 def _structure(every: list[Segment], place: Place, name: str, findings: Findings) -> None:
     unknown = next((seg for seg in every if seg.at(0) not in SEGMENTS), None)
     if unknown:
-        findings.add("HID-012", place.at(unknown.line), line=unknown.line, text=unknown.at(0)[:10] or "?")
+        findings.add(
+            "HID-012", place.at(unknown.line), line=unknown.line, text=unknown.at(0) if len(unknown.at(0)) <= 3 else "?"
+        )
     if not any(seg.at(0) == "L" for seg in every):
         findings.add("HID-010", place, tag="L")
 

@@ -16,8 +16,9 @@ from datetime import date
 from hprim import cda, dates, hl7, insrules
 from hprim.cda import refuse_unreadable
 from hprim.ins import SOCIAL_SECURITY
-from hprim.model import Document, Format, Identifier, Patient, Place, Severity, Source, Traits, Words, mask
+from hprim.model import Document, Format, Identifier, Patient, Place, Severity, Source, Traits, Words
 from hprim.rules import Findings
+from hprim.shown import shown
 from hprim.xmlsafe import MAX_BYTES, Node, Unreadable, parse, root_of
 from hprim.zipsafe import Archive, Entry, open_archive
 
@@ -274,7 +275,7 @@ def _read_entry(
     reading = _reading(entry, Place(place.part, member=member), findings)
     contents.readings.append(reading)
     if file is None:
-        fr, en = f"le document {mask(entry.uri)} est absent", f"document {mask(entry.uri)} is missing"
+        fr, en = f"le document {shown(entry.uri)} est absent", f"document {shown(entry.uri)} is missing"
         _incoherent(here, findings, fr, en)
         return
     contents.used.add(file.name)

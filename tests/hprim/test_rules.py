@@ -11,6 +11,7 @@ from hprim.dates import read_compact
 from hprim.history import History
 from hprim.model import Identifier, InsId, Patient, Place, Report, Severity, Source, Traits
 from hprim.rules import APICRYPT, CATALOGUE, Profile
+from hprim.shown import shown
 from tests.hprim.builders import (
     ARC,
     DOC,
@@ -474,15 +475,34 @@ def test_every_rule_speaks_both_languages_and_refusals_say_what_to_do(rule: str)
         assert entry.remedy_en
 
 
+PEOPLE = ("DURAND", "MARTIN", "LEFEVRE", "LEFEBVRE", "BENTEST", "ROSSINI", "Sophie", "YOUSSEF", NUMBER, OTHER_NUMBER)
+
+
 @pytest.mark.parametrize("case", CASES, ids=lambda c: c.rule)
-def test_sentences_are_filled_and_hide_numbers(case: Case) -> None:
+def test_sentences_are_filled_and_name_nobody(case: Case) -> None:
     for problem in case.bad().problems:
         for language in ("fr", "en"):
             sentence = problem.text(language)
             assert "{" not in sentence
-            assert NUMBER not in sentence
-            assert OTHER_NUMBER not in sentence
             assert "\n" not in sentence
+            assert not [name for name in PEOPLE if name in sentence]
+
+
+@pytest.mark.parametrize(
+    ("name", "seen"),
+    [
+        ("IHE_XDM.zip", "IHE_XDM.zip"),
+        ("IHE_XDM/SUBSET01/DOC0001.XML", "DOC0001.XML"),
+        ("CR consultation.pdf", "CR consultation.pdf"),
+        ("lettre.hpr", "lettre.hpr"),
+        ("DUPONT Jean.pdf", "DU….pdf"),
+        ("20251103_CR_DUPONT_Jean.pdf", "20….pdf"),
+        ("2610238999001.hpr", "26….hpr"),
+        ("", ""),
+    ],
+)
+def test_file_names_that_may_be_a_patient_are_cut(name: str, seen: str) -> None:
+    assert shown(name) == seen
 
 
 def test_safety_refusals_cannot_be_lowered() -> None:
