@@ -13,7 +13,7 @@ from mailboxes.imap.announce import say_flags, say_keywords
 from mailboxes.imap.fetch import need_condstore, places_of
 from mailboxes.imap.session import BAD, SELECTED, Refused, Selected, Session, command
 from mailboxes.imap.sets import compact
-from mailboxes.store import Changes, Entry, FlagChange, Folder, NoSuchFolder, Stored
+from mailboxes.store import Entry, FlagChange, Folder, NoSuchFolder, Stored
 from policies.events import Kind
 
 SYSTEM = {flag.lower(): flag for flag in ("\\Answered", "\\Flagged", "\\Deleted", "\\Seen", "\\Draft")}
@@ -110,12 +110,9 @@ def _flags_to_store(session: Session, selected: Selected, args: v.Store) -> list
 
 
 async def _take_in(selected: Selected, stored: Stored) -> None:
-    """Put the outcome in the shared index; without a query when nothing else happened meanwhile."""
-    index = selected.index
-    if stored.highestmodseq == index.snapshot.highestmodseq + 1:
-        index.apply(Changes(stored.highestmodseq, index.snapshot.uidnext, stored.changed, []))
-    elif stored.highestmodseq > index.snapshot.highestmodseq:
-        await index.refresh()
+    """Bring the shared index up to the outcome. Only the store knows what else happened at that MODSEQ."""
+    if stored.highestmodseq > selected.index.snapshot.highestmodseq:
+        await selected.index.refresh()
 
 
 def _stored_text(selected: Selected, stored: Stored, by_uid: bool) -> str:

@@ -237,7 +237,7 @@ class FolderIndex:
 
 def _newer(snapshot: Snapshot, entry: Entry) -> bool:
     known = snapshot.find(entry[0])
-    return known is None or known != entry
+    return known is None or known[1] < entry[1]
 
 
 def _after(
