@@ -105,6 +105,12 @@ def test_passwords_that_are_too_easy(house: House, password: str, rule: str) -> 
     assert refused(house, lambda unit: house.accounts.set_password(unit, "marie.martin", password, ACTOR)) == rule
 
 
+def test_a_good_password_is_acceptable(house: House) -> None:
+    house.person()
+    marie = house.ask(lambda connection: accounts.get(connection, "marie.martin"))
+    assert house.accounts.judge_password(marie, "kT9#vQ2!mW5z").rule.name == "account.acceptable"
+
+
 def test_neither_password_nor_code_is_kept_readable(house: House) -> None:
     house.person()
     secret = house.secrets("marie.martin", "Corneille-7-sonne!")
@@ -194,6 +200,14 @@ def test_nothing_changes_in_a_closed_mailbox(house: House) -> None:
         lambda unit: house.register.bind(unit, where, "CN=x", ACTOR),
     ):
         assert refused(house, work) == "mailbox.unusable"
+
+
+def test_a_mailbox_nobody_has_is_not_found(house: House) -> None:
+    for where in (f"nobody@{DOMAIN}", "not an address", "", "\0"):
+        assert (
+            refused(house, lambda unit, where=where: house.register.move(unit, where, Step.CLOSE, "x", ACTOR))
+            == "mailbox.not_found"
+        )
 
 
 def test_aliases_are_addresses_of_their_own(house: House) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -53,6 +54,12 @@ def test_it_is_the_port_the_doors_ask(house: House) -> None:
     assert isinstance(port, Credentials)
 
 
+def refusal(work: Callable[[], object]) -> str:
+    with pytest.raises(Refused) as caught:
+        work()
+    return caught.value.decision.rule.name
+
+
 # device passwords
 
 
@@ -100,8 +107,7 @@ async def test_a_withdrawn_device_is_out_within_seconds_in_every_process(lodged:
     lodged.clock.pass_(5)
     assert await attempt(lodged, MARIE, made.secret, credentials=elsewhere) == "session.auth_failed"
     assert not await elsewhere.alive(login)
-    with pytest.raises(Refused, match=r"device\.not_found"):
-        lodged.do(lambda unit: devices.revoke(unit, MARIE, made.number, ACTOR))
+    assert refusal(lambda: lodged.do(lambda unit: devices.revoke(unit, MARIE, 1, ACTOR))) == "device.not_found"
 
 
 @pytest.mark.parametrize("step", [Step.SUSPEND, Step.CLOSE])
@@ -434,11 +440,9 @@ def test_a_session_is_short_and_bound_to_its_place(lodged: House) -> None:
         return found
 
     assert current("host:1000").login == "marie.martin"
-    with pytest.raises(Refused, match=r"account\.session_required"):
-        current("host:0")
+    assert refusal(lambda: current("host:0")) == "account.session_required"
     lodged.clock.pass_(1801)
-    with pytest.raises(Refused, match=r"account\.session_required"):
-        current("host:1000")
+    assert refusal(lambda: current("host:1000")) == "account.session_required"
     kept = lodged.ask(lambda connection: connection.execute(select(strong_session)).all())
     assert token not in repr(kept)
 
@@ -517,12 +521,10 @@ def test_devices_want_a_right_and_a_limit() -> None:
     house.person()
     house.person("paul.durand", identity="8ANS0002")
     house.mailbox()
-    with pytest.raises(Refused, match=r"device\.no_right"):
-        house.device("paul.durand", MARIE)
+    assert refusal(lambda: house.device("paul.durand", MARIE)) == "device.no_right"
     house.device("marie.martin", MARIE)
     made = house.device("marie.martin", MARIE)
-    with pytest.raises(Refused, match=r"device\.too_many"):
-        house.device("marie.martin", MARIE)
+    assert refusal(lambda: house.device("marie.martin", MARIE)) == "device.too_many"
     house.do(lambda unit: devices.revoke(unit, MARIE, made.number, ACTOR))
     assert house.device("marie.martin", MARIE).number == 3
     house.close()
