@@ -71,6 +71,9 @@ log = structlog.get_logger("service")
 RECHECK_EVERY = 15.0
 """Seconds between two looks at whether open sessions may go on."""
 
+ROOM_EVERY = 1.0
+"""Seconds an answer about free disk space is good for."""
+
 HEAD_ROOM = 3
 """A message in flight exists up to three times for a moment: as received, as judged, as sealed. The byte budget of the
 doors is the configured one divided by this, so that the process stays within what was configured."""
@@ -103,6 +106,8 @@ class Service:
         self._contexts: list[ssl.SSLContext] = []
         self._storage: Storage | None = None
         self._partners: Partners | None = None
+        self._room_asked = -ROOM_EVERY
+        self._has_room = True
 
     # starting
 
@@ -178,10 +183,11 @@ class Service:
 
     def _room(self) -> Decision | None:
         """A deferral when the disk is nearly full (F07)."""
-        needed = self.config.limits.free_space
-        if needed and shutil.disk_usage(self.config.service.data).free < needed:
-            return decide(rule("store.full"), "free space below limits.free_space")
-        return None
+        needed, now = self.config.limits.free_space, time.monotonic()
+        if now - self._room_asked > ROOM_EVERY:
+            self._room_asked = now
+            self._has_room = not needed or shutil.disk_usage(self.config.service.data).free >= needed
+        return None if self._has_room else decide(rule("store.full"), "free space below limits.free_space")
 
     def _make_courier(self, opened: Storage) -> Courier:
         config = self.config

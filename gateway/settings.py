@@ -117,7 +117,13 @@ class Tls:
     cbc: bool = setting(
         "flag", "Also the two CBC suites that old practice software needs (0xC028, 0xC027, MSS-023).", False
     )
-    tickets: int = setting("number", "TLS 1.3 session tickets given per connection.", 1, low=0, high=4)
+    tickets: int = setting(
+        "number",
+        "TLS 1.3 session tickets given per connection. With client certificates each costs a millisecond.",
+        0,
+        low=0,
+        high=4,
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -17,12 +17,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, select
+from sqlalchemy import Connection, select
 from sqlalchemy import delete as sql_delete
 from sqlalchemy import insert as sql_insert
-from sqlalchemy import update as sql_update
 
 from gateway.record.tables import journal, journal_head, journal_segment
+from mailboxes.engine import raw
+from mailboxes.sql import Insert, Sql
 from policies.events import Event, Kind
 
 GENESIS = hashlib.sha256(b"caducee journal 1").digest()
@@ -66,7 +67,8 @@ class Journal:
         """Chain ``events`` after the head, inside the caller's transaction. ``now`` is seconds since the epoch."""
         if not events:
             return
-        seq, before = _lock_head(connection)
+        cursor = raw(connection).cursor()
+        seq, before = _lock_head(cursor)
         at = int(now * 1_000_000)
         rows = []
         for event in events:
@@ -82,31 +84,22 @@ class Journal:
             )
             before = link(before, seq, row)
             rows.append((seq, *row, before))
-        _insert(connection, rows)
-        connection.execute(_MOVE_HEAD, {"new_seq": seq, "new_hash": before})
+        _INSERT(cursor, rows)
+        _MOVE_HEAD(cursor, seq, before)
 
 
 _READ_HEAD = select(journal_head.c.seq, journal_head.c.hash).where(journal_head.c.id == HEAD)
-_LOCK_HEAD = _READ_HEAD.with_for_update()
+# Run for every transaction of the house, through the driver's own cursor.
+_LOCK_HEAD = Sql("SELECT seq, hash FROM journal_head WHERE id = 1", lock=True)
+_FIRST_HEAD = Sql("INSERT INTO journal_head (id, seq, hash) VALUES (1, ?, ?)")
+_MOVE_HEAD = Sql("UPDATE journal_head SET seq = ?, hash = ? WHERE id = 1")
+_INSERT = Insert("journal", "seq at kind actor message recipient mailbox detail hash")
 
 
-_MOVE_HEAD = (
-    sql_update(journal_head)
-    .where(journal_head.c.id == HEAD)
-    .values(seq=bindparam("new_seq"), hash=bindparam("new_hash"))
-)
-_COLUMNS = [column.name for column in journal.columns]
-_INSERT = sql_insert(journal)
-
-
-def _insert(connection: Connection, rows: list[tuple[Any, ...]]) -> None:
-    connection.execute(_INSERT, [dict(zip(_COLUMNS, row, strict=True)) for row in rows])
-
-
-def _lock_head(connection: Connection) -> tuple[int, bytes]:
-    row = connection.execute(_LOCK_HEAD).one_or_none()
+def _lock_head(cursor: Any) -> tuple[int, bytes]:
+    row = _LOCK_HEAD(cursor).fetchone()
     if row is None:
-        connection.execute(sql_insert(journal_head), {"id": HEAD, "seq": 0, "hash": GENESIS})
+        _FIRST_HEAD(cursor, 0, GENESIS)
         return 0, GENESIS
     return row[0], bytes(row[1])
 
