@@ -24,7 +24,7 @@ from typing import Any, Protocol, TypeVar
 import structlog
 from sqlalchemy import Connection
 
-from mailboxes.engine import Database, Fault, discard, fault_of, free_pages, heal, raw, refusal
+from mailboxes.engine import Database, Fault, cursor_of, discard, fault_of, free_pages, heal, raw, refusal
 from mailboxes.store import StoreError, StoreUnavailable
 from policies.events import Event
 
@@ -330,7 +330,7 @@ class Committer:
         connection = self._trusted()
         unit = Unit(connection, None, self._clock())
         connection.begin()
-        unit.cursor = raw(connection).cursor()
+        unit.cursor = cursor_of(connection)
         calls = _calls(batch)
         for handler, members in calls:
             _call(unit, handler, members, guarded=len(calls) > 1 or len(members) > 1)

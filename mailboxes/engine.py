@@ -85,8 +85,14 @@ def open_database(url: str) -> Database:
 
 
 def raw(connection: Connection) -> Any:
-    """The driver's own connection, for the statements that run thousands of times a second."""
+    """The driver's own connection."""
     return connection.connection.dbapi_connection
+
+
+def cursor_of(connection: Connection) -> Any:
+    """The driver's own cursor, in the same transaction; on PostgreSQL values travel in binary (bytes twice as fast)."""
+    driver = raw(connection)
+    return driver.cursor(binary=True) if isinstance(driver, psycopg.Connection) else driver.cursor()
 
 
 # SQLite

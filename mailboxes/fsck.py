@@ -20,7 +20,7 @@ from sqlalchemy import Connection
 from mailboxes import entry_rows, folder_rows
 from mailboxes.blobs import Found
 from mailboxes.commit import Unit
-from mailboxes.engine import raw
+from mailboxes.engine import cursor_of
 from mailboxes.folder_rows import FolderRow
 from mailboxes.keys import unwrap_key
 from mailboxes.seal import open_summary
@@ -130,7 +130,7 @@ async def check(
     chosen = _Sample(sample or 0, seed)
 
     def read(connection: Connection) -> tuple[dict[int, str], list[FolderRow]]:
-        cursor = raw(connection).cursor()
+        cursor = cursor_of(connection)
         blobs_of = _check_bodies(connection, cursor, holders, report)
         return blobs_of, _check_folders(cursor, report, chosen)
 
@@ -248,7 +248,7 @@ async def _check_blobs(
 
 async def _check_message(store: SqlStore, mailbox_id: int, folder_id: int, entry: Entry, report: Report) -> None:
     def read(connection: Connection) -> tuple[Any, bytes]:
-        row = _DIGEST(raw(connection).cursor(), entry.body_id).fetchone()
+        row = _DIGEST(cursor_of(connection), entry.body_id).fetchone()
         key = unwrap_key(store.keyring.key(connection, mailbox_id), entry.key, mailbox_id, entry.body_id)
         return row, key
 
@@ -317,4 +317,4 @@ def _repair_folders(unit: Unit, report: Report) -> int:
 
 
 def _blobs_in_use(connection: Connection) -> set[str]:
-    return {blob for _, _, blob in _BODIES(raw(connection).cursor()).fetchall() if blob}
+    return {blob for _, _, blob in _BODIES(cursor_of(connection)).fetchall() if blob}

@@ -27,7 +27,7 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from sqlalchemy import Connection, delete, insert, select, update
 
-from mailboxes.engine import raw
+from mailboxes.engine import cursor_of
 from mailboxes.sql import Sql
 from mailboxes.store import Corrupted, MailboxGone
 from mailboxes.tables import mailbox_key, master_check
@@ -199,7 +199,7 @@ class Keyring:
 
     def key(self, connection: Connection, mailbox_id: int) -> AESGCM:
         """The cipher of a mailbox. Raises :class:`MailboxGone` when it has no key."""
-        return self.cached(mailbox_id) or self._fetch(raw(connection).cursor(), mailbox_id)
+        return self.cached(mailbox_id) or self._fetch(cursor_of(connection), mailbox_id)
 
     def cached(self, mailbox_id: int) -> AESGCM | None:
         """The cipher, when it is at hand without asking the database."""

@@ -21,7 +21,7 @@ import structlog
 from sqlalchemy import Connection
 from sqlalchemy.engine import make_url
 
-from mailboxes.engine import Database, discard, raw
+from mailboxes.engine import Database, cursor_of, discard
 from mailboxes.sql import InList, Sql
 
 POLL_SECONDS = 0.2
@@ -147,7 +147,7 @@ class SharedNotices(LocalNotices):
         """All folders of the watched mailboxes."""
         watched = self.watched()
         with self._database.reader.connect() as connection:
-            rows = _FOLDERS(raw(connection).cursor(), watched) if watched else []
+            rows = _FOLDERS(cursor_of(connection), watched) if watched else []
         return frozenset([*((row[0], row[1]) for row in rows), *((mailbox_id, 0) for mailbox_id in watched)])
 
 
@@ -196,7 +196,7 @@ class LogWire:
 
     def open(self) -> None:
         self._connection = self._database.reader.connect()
-        self._cursor = raw(self._connection).cursor()
+        self._cursor = cursor_of(self._connection)
         self._version = self._VERSION(self._cursor).fetchone()[0]
         self._last = self._NEWEST(self._cursor).fetchone()[0]
 

@@ -25,7 +25,7 @@ from mailboxes import flags as flagging
 from mailboxes.blobs import Blobs
 from mailboxes.body_readers import FramedBody, InlineBody
 from mailboxes.commit import Committer, Reading, Unit
-from mailboxes.engine import raw
+from mailboxes.engine import cursor_of
 from mailboxes.folder_rows import FolderRow
 from mailboxes.keys import QUEUE, Keyring, open_value, seal_value, unwrap_key
 from mailboxes.seal import Sealer, open_small, open_summary
@@ -241,7 +241,7 @@ class SqlStore:
             folder = _with_subscription(cursor, folder_rows.by_id(cursor, mailbox_id, folder_id))
             return Snapshot(folder, entry_rows.read_all(cursor, mailbox_id, folder_id))
 
-        return await self.reading.run(lambda connection: read(raw(connection).cursor()))
+        return await self.reading.run(lambda connection: read(cursor_of(connection)))
 
     async def changes(self, mailbox_id: int, folder_id: int, since_modseq: int) -> Changes:
         def read(cursor: Any) -> Changes:
@@ -254,7 +254,7 @@ class SqlStore:
 
     def _summaries(self, mailbox_id: int, entries: Sequence[Entry], connection: Connection) -> list[bytes]:
         cipher = self.keyring.key(connection, mailbox_id)
-        found = dict(_SUMMARIES(raw(connection).cursor(), [entry.body_id for entry in entries]))
+        found = dict(_SUMMARIES(cursor_of(connection), [entry.body_id for entry in entries]))
         return _decrypted(cipher, mailbox_id, entries, found, open_summary)
 
     async def bodies(self, mailbox_id: int, entries: Sequence[Entry]) -> list[bytes]:
@@ -275,7 +275,7 @@ class SqlStore:
     ) -> tuple[list[bytes], dict[int, BodyReader]]:
         """The small messages decrypted, and readers of the large ones."""
         cipher = self.keyring.key(connection, mailbox_id)
-        cursor = raw(connection).cursor()
+        cursor = cursor_of(connection)
         found = dict(_CONTENTS(cursor, [entry.body_id for entry in entries]))
         large = [entry for entry in entries if entry.body_id not in found]
         readers = self._framed(cursor, cipher, mailbox_id, large) if large else {}
@@ -286,7 +286,7 @@ class SqlStore:
         def read(connection: Connection) -> BodyReader:
             cipher = self.keyring.key(connection, mailbox_id)
             data_key = unwrap_key(cipher, entry.key, mailbox_id, entry.body_id)
-            return self._reader(raw(connection).cursor(), data_key, entry.body_id)
+            return self._reader(cursor_of(connection), data_key, entry.body_id)
 
         return await self._guarded(self._trip(1, read))
 
@@ -295,7 +295,7 @@ class SqlStore:
 
         def read(connection: Connection) -> BodyReader:
             data_key = unwrap_key(self.keyring.key(connection, QUEUE), wrapped, QUEUE, body_id)
-            return self._reader(raw(connection).cursor(), data_key, body_id)
+            return self._reader(cursor_of(connection), data_key, body_id)
 
         return await self._guarded(self.reading.run(read))
 
@@ -325,7 +325,7 @@ class SqlStore:
         return readers
 
     async def _read(self, read: Callable[[Any], T]) -> T:
-        return await self._trip(1, lambda connection: read(raw(connection).cursor()))
+        return await self._trip(1, lambda connection: read(cursor_of(connection)))
 
     async def _trip(self, size: int, read: Callable[[Connection], T]) -> T:
         """Short reads asked at the same moment share one trip to a thread; a long one must not hold them up."""
@@ -504,7 +504,7 @@ class SqlStore:
 
     async def metadata(self, mailbox_id: int, folder_id: int) -> Mapping[str, bytes]:
         def read(connection: Connection) -> dict[str, bytes]:
-            rows = _METADATA(raw(connection).cursor(), mailbox_id, folder_id).fetchall()
+            rows = _METADATA(cursor_of(connection), mailbox_id, folder_id).fetchall()
             cipher = self.keyring.key(connection, mailbox_id)
             return {name: open_value(cipher, value, _context(mailbox_id, folder_id, name)) for name, value in rows}
 
