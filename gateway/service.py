@@ -554,18 +554,18 @@ def smtp_limits(config: Config, own: SmtpDoor) -> Limits:
         connections=own.connections,
         connections_per_ip=own.connections_per_ip,
         connections_per_account=getattr(own, "connections_per_account", own.connections),
-        messages_per_ip=_hourly(limits.messages_per_ip),
-        messages_per_account=_hourly(limits.messages_per_account),
-        recipients_per_account=_hourly(limits.recipients_per_account),
+        connections_rate_per_ip=Rate(limits.connections_per_minute, max(10, limits.connections_per_minute)),
+        refused_recipients=limits.unknown_recipients,
+        messages_per_ip=Rate.hourly(limits.messages_per_ip),
+        messages_per_account=Rate.hourly(limits.messages_per_account),
+        recipients_per_account=Rate.hourly(limits.recipients_per_account),
+        login_failures_per_ip=Rate.hourly(config.accounts.failures_per_ip),
+        session_timeout=own.session_timeout,
         command_timeout=own.idle_timeout,
         content_timeout=own.data_timeout,
         content_rate=own.minimum_rate,
         drain=config.service.grace,
     )
-
-
-def _hourly(count: int) -> Rate:
-    return Rate(count / 60, max(1, count // 6)) if count else Rate()
 
 
 def imap_limits(config: Config) -> ImapLimits:

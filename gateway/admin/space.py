@@ -211,7 +211,14 @@ class Space:
             ("limits", "messages_per_account"): 0,
             ("limits", "recipients_per_account"): 0,
             ("limits", "connections_per_minute"): 0,
+            # Whoever tries the space out does it from one address and often with one mailbox.
+            ("accounts", "failures_per_ip"): 100_000,
         }
+        for door in DOORS:
+            values[door, "connections"] = 20_000
+            values[door, "connections_per_ip"] = 20_000
+            if door != "inbound":
+                values[door, "connections_per_account"] = 10_000
         for door in DOORS:
             values[door, "listen"] = [f"{LOOPBACK}:{site.ports[door]}"]
         if site.operator.name in self.databases:
