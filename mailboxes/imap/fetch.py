@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from typing import Any, NamedTuple
 
 from mailboxes.anatomy import Summary, decode_part, section, select
@@ -20,12 +20,12 @@ from mailboxes.imap.content import SMALL, batches, part_type
 from mailboxes.imap.names import string
 from mailboxes.imap.session import BAD, SELECTED, Refused, Selected, Session, command
 from mailboxes.imap.sets import compact
-from mailboxes.store import Entry, FlagChange, MissingBody
+from mailboxes.store import BodyReader, Corrupted, Entry, FlagChange, MissingBody, StoreUnavailable
 from policies.events import Kind
 
 AT_ONCE = 200  # messages answered without leaving data_received
 AT_ONCE_BYTES = 1 << 20
-STREAMED = 1 << 20  # bytes of a large message read and written at once
+STREAMED = 1 << 19  # bytes of a large message read and written at once
 KNOWN_ENCODINGS = frozenset((b"", b"7bit", b"8bit", b"binary", b"base64", b"quoted-printable"))
 
 Column = Iterable[Any]
@@ -307,37 +307,60 @@ class Renderer:
         session, entry = self.session, chosen.entries[0]
         reader = await session.service.store.open_body(session.mailbox_id, entry)
         number = b"%d UIDFETCH" % entry[0] if session.uidonly else b"%d FETCH" % (chosen.places[0] + 1)
-        lead = b"* " + number + b" ("
-        for item in self.items:
-            if item.kind not in _FROM_BODY:
-                piece, column = self._column(item, chosen.entries, (summary,), ())
-                session.put(lead + piece % tuple(column))
-            elif item.kind == "SECTION" and not item.section.fields:
-                session.put(lead + item.label + b" ")
-                await self._stream(reader, section_span(summary, item.section), item.partial)
-            else:
-                session.put(lead + item.label + b" " + await self._transformed(reader, summary, item))
-            lead = b" "
-        session.put(b")\r\n")
+        said = b"* " + number + b" ("
+        begun = False
+        try:
+            for place, item in enumerate(self.items):
+                said += b" " if place else b""
+                if item.kind not in _FROM_BODY:
+                    piece, column = self._column(item, chosen.entries, (summary,), ())
+                    said += piece % tuple(column)
+                elif item.kind == "SECTION" and not item.section.fields:
+                    said += item.label + b" "
+                    async for data in self._stream(reader, section_span(summary, item.section), item.partial):
+                        session.put(said + data)
+                        said, begun = b"", True
+                        await session.out.drain()
+                else:
+                    said += item.label + b" " + await self._transformed(reader, summary, item)
+        except (Corrupted, MissingBody, StoreUnavailable):
+            if not begun:
+                raise
+            # Part of a literal has left: the only honest end is the end of the connection (F14).
+            session.out.abort()
+            raise ConnectionResetError from None
+        session.put(said + b")\r\n")
 
-    async def _stream(self, reader: Any, span: tuple[int, int] | None, partial: tuple[int, int] | None) -> None:
+    async def _stream(
+        self, reader: BodyReader, span: tuple[int, int] | None, partial: tuple[int, int] | None
+    ) -> AsyncIterator[bytes]:
+        """A section as sent, piece by piece; the next one is read and decrypted while the last leaves."""
         if span is None:
-            self.session.put(b"NIL")
+            yield b"NIL"
             return
         start, end = span
         if partial is not None:
             start = min(start + partial[0], end)
             end = end if partial[1] < 0 else min(start + partial[1], end)
-        self.session.put(b"{%d}\r\n" % (end - start))
-        while start < end:
-            piece = await reader.read(start, min(STREAMED, end - start))
-            if not piece:
-                raise MissingBody
-            start += len(piece)
-            self.session.put(piece)
-            await self.session.out.drain()
+        lead = b"{%d}\r\n" % (end - start)
+        spans = [(at, min(STREAMED, end - at)) for at in range(start, end, STREAMED)]
+        if not spans:
+            yield lead
+            return
+        ahead = asyncio.ensure_future(reader.read(*spans[0]))
+        try:
+            for place, (_, length) in enumerate(spans):
+                piece = await ahead
+                if len(piece) != length:
+                    raise MissingBody
+                if place + 1 < len(spans):
+                    ahead = asyncio.ensure_future(reader.read(*spans[place + 1]))
+                yield lead + piece
+                lead = b""
+        finally:
+            ahead.cancel()
 
-    async def _transformed(self, reader: Any, summary: Summary, item: v.Item) -> bytes:
+    async def _transformed(self, reader: BodyReader, summary: Summary, item: v.Item) -> bytes:
         """A section that is selected from or decoded, of a large message."""
         if item.kind == "SECTION":
             span = section_span(summary, item.section)
