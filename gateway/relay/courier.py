@@ -17,7 +17,7 @@ from collections.abc import Callable, Coroutine, Iterable
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import groupby
-from typing import Any
+from typing import Any, NamedTuple
 
 import structlog
 from sqlalchemy import Connection
@@ -44,6 +44,7 @@ from policies.retry import Lane, Schedule
 
 log = structlog.get_logger(__name__)
 
+EXPRESS_EACH = 20  # new rows of one destination taken at once, whatever waits in its lane
 RECIPIENTS = 100  # of one message in one SMTP transaction (RFC 5321 4.5.3.1.8)
 
 
@@ -78,6 +79,14 @@ class _Lane:
     failing: bool = False
 
 
+class _Lease(NamedTuple):
+    """A row in hand: ``end`` is monotonic, ``offset`` what separated wall and monotonic time when it was taken."""
+
+    fence: int
+    end: float
+    offset: float
+
+
 class Courier:
     """One courier. ``name`` is unlike any other courier's, of this or another run; ``token`` gives 128 random bits.
 
@@ -110,19 +119,28 @@ class Courier:
         self._token = token
         self._settings = settings or Settings()
         self._lanes: dict[str, _Lane] = {}
-        self._leases: dict[int, tuple[int, float]] = {}  # row -> fence, monotonic end of lease
+        self._leases: dict[int, _Lease] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._woken = asyncio.Event()
         self._stopping = False
         self._offset = clock.wall() - clock.monotonic()
         self._chores_at = 0.0
+        self._tell_at = 0.0
         self._telling = False
         self._newest = 0
+        self._new_mail = False
+        self._look_at = 0.0
         self._sessions = asyncio.Semaphore(self._settings.sessions)
 
     def wake(self) -> None:
-        """New mail was committed, or there is room again. Call on the event loop (``Unit.after_commit`` does)."""
+        """New mail was committed. Call on the event loop (``Unit.after_commit`` does)."""
+        self._new_mail = True
         self._woken.set()
+
+    def _made_room(self) -> None:
+        """Work was done: look for more once there is room for a fair share of it, not for each row."""
+        if len(self._leases) <= self._settings.window * 3 // 4:
+            self._woken.set()
 
     # the loop
 
@@ -155,7 +173,7 @@ class Courier:
         for task in list(self._tasks):
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        rows = [(row_id, fence) for row_id, (fence, _) in self._leases.items()]
+        rows = [(row_id, lease.fence) for row_id, lease in self._leases.items()]
         try:
             await self._committer.run(lambda unit: queue.give_back(unit, self._name, rows))
         except StoreError as error:
@@ -202,48 +220,66 @@ class Courier:
         await self._committer.run(queue.beat)
         while await self._committer.run(self._overdue) == queue.CHUNK:
             pass
-        while await self._committer.run(tracking.deadlines) == tracking.CHUNK:
+        while await self._committer.run(self._unanswered) == tracking.CHUNK:
             pass
         await self._transport.sweep()
         self._chores_at = self._clock.monotonic() + self._settings.chores
 
     def _overdue(self, unit: Unit) -> int:
-        done = queue.deadlines(unit, self._bodies)
+        done = queue.deadlines(unit, self._bodies, self._trusted_now())
         for message, recipient in done.delayed:
             tracking.note(unit, message, recipient, State.DELAYED)
         for message, recipient in done.expired:
             tracking.note(unit, message, recipient, State.FAILED)
         return done.rows
 
+    def _unanswered(self, unit: Unit) -> int:
+        return tracking.deadlines(unit, self._trusted_now())
+
+    def _trusted_now(self) -> float:
+        """Wall time as of the last jump we know of: what ages are judged by, never the wall itself (F16)."""
+        return self._offset + self._clock.monotonic()
+
     # taking
 
     async def _take(self) -> float:
-        await self._take_fresh()
-        while (free := self._settings.window - len(self._leases)) > 0 and not self._stopping:
+        """Lease what is due, new mail first, until nothing is or the window is full."""
+        window = self._settings.window
+        while not self._stopping:
+            await self._take_fresh()
+            if len(self._leases) > window * 3 // 4:
+                break
             room, now = self._rooms(), self._clock.wall()
             if not await self._reading.run(partial(_anything_due, now=now, room=room)):
                 break
-            lease, otherwise = self._settings.lease, self._settings.per_destination
-            taken, next_due = await self._committer.run(
-                partial(queue.take, owner=self._name, lease=lease, limit=free, room=queue.room_of(room, otherwise))
+            work = partial(
+                queue.take,
+                owner=self._name,
+                lease=self._settings.lease,
+                limit=window - len(self._leases),
+                room=queue.room_of(room, self._settings.per_destination),
             )
+            taken, next_due = await self._committer.run(work)
             if not taken:
                 return max(0.0, next_due - now)
             self._dispatch(taken)
         return self._settings.poll
 
     async def _take_fresh(self) -> None:
-        """New mail first, in places kept for it."""
+        """New mail first, in places kept for it: when we are told of it, and once per poll for other processes'."""
+        now = asyncio.get_running_loop().time()
         free = min(self._settings.window + self._settings.express - len(self._leases), self._settings.express)
-        if free <= 0 or await self._reading.run(queue.newest) <= self._newest:
+        if free <= 0 or not (self._new_mail or now >= self._look_at):
             return
-        room = queue.room_of(self._rooms(), self._settings.per_destination)
+        self._new_mail, self._look_at = False, now + self._settings.poll
+        if await self._reading.run(queue.newest) <= self._newest:
+            return
         work = partial(
             queue.take_fresh,
             owner=self._name,
             lease=self._settings.lease,
             limit=free,
-            room=room,
+            room=lambda domain: EXPRESS_EACH,
             after=self._newest,
         )
         taken, self._newest = await self._committer.run(work)
@@ -253,12 +289,14 @@ class Courier:
         return {domain: self._room(lane) for domain, lane in self._lanes.items()}
 
     def _room(self, lane: _Lane) -> int:
-        return 0 if lane.failing else max(0, self._settings.per_destination - lane.rows)
+        """How many rows more a lane takes: none before it is half empty, so that rows are taken many at a time."""
+        room = self._settings.per_destination - lane.rows
+        return 0 if lane.failing or room * 2 < self._settings.per_destination else room
 
     def _dispatch(self, taken: list[Taken], *, first: bool = False) -> None:
         end = self._clock.monotonic() + self._settings.lease
         for row in taken:
-            self._leases[row.id] = (row.fence, end)
+            self._leases[row.id] = _Lease(row.fence, end, self._offset)
         for domain, rows in groupby(taken, key=lambda row: row.domain):
             lane = self._lanes.setdefault(domain, _Lane(self._settings.lane.narrow))
             for parcel in _parcels(rows):
@@ -294,7 +332,7 @@ class Courier:
                 self._fill(domain, lane)
             elif not lane.running and lane.limit <= self._settings.lane.narrow:
                 self._lanes.pop(domain, None)
-            self.wake()
+            self._made_room()
 
     async def _one(self, domain: str, lane: _Lane, rows: tuple[Taken, ...]) -> None:
         try:
@@ -339,13 +377,14 @@ class Courier:
 
     def _still_ours(self, rows: Iterable[Taken]) -> bool:
         now = self._clock.monotonic()
-        return all(row.id in self._leases and self._leases[row.id][1] > now for row in rows)
+        return all(row.id in self._leases and self._leases[row.id].end > now for row in rows)
 
     # settling
 
     async def _settle(self, domain: str, lane: _Lane, rows: tuple[Taken, ...], attempt: Attempt) -> None:
         by_id = {result.id: result for result in attempt.results}
-        settlements = [Settlement(row, by_id[row.id]) for row in rows]
+        now = self._clock.monotonic()
+        settlements = [Settlement(row, by_id[row.id], self._leases[row.id].offset + now) for row in rows]
         broken, revived = attempt.broken, lane.failing and attempt.broken is None
         refused = await self._committer.run(
             lambda unit: self._outcome(unit, domain, settlements, broken, revived=revived)
@@ -390,16 +429,16 @@ class Courier:
             await asyncio.sleep(self._settings.lease / 3)
             if not self._leases:
                 continue
-            rows = [(row_id, fence) for row_id, (fence, _) in self._leases.items()]
+            rows = [(row_id, lease.fence) for row_id, lease in self._leases.items()]
             began = self._clock.monotonic()
             try:
                 kept = await self._committer.run(partial(self._extend, rows=rows))
             except StoreError:
                 continue  # what cannot be extended lapses, and still_ours says so
-            for row_id, fence in rows:
-                if row_id not in self._leases:
-                    continue
-                self._leases[row_id] = (fence, began + self._settings.lease if row_id in kept else 0.0)
+            for row_id, _ in rows:
+                if row_id in self._leases:
+                    end = began + self._settings.lease if row_id in kept else 0.0
+                    self._leases[row_id] = self._leases[row_id]._replace(end=end)
 
     def _extend(self, unit: Unit, rows: list[tuple[int, int]]) -> set[int]:
         return queue.extend(unit, self._name, rows, self._settings.lease)
@@ -408,8 +447,10 @@ class Courier:
 
     async def _tell(self) -> None:
         """Send notices owed, in the background, one round at a time."""
-        if self._telling:
+        now = asyncio.get_running_loop().time()
+        if self._telling or now < self._tell_at:
             return
+        self._tell_at = now + self._settings.poll / 4
         due = await self._reading.run(outbox.next_due)
         if due is not None and due <= self._clock.wall():
             self._telling = True

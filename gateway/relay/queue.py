@@ -16,6 +16,8 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from sqlalchemy import (
+    Case,
+    Column,
     Connection,
     ScalarSelect,
     and_,
@@ -31,7 +33,7 @@ from sqlalchemy import (
 
 from gateway.relay import outbox
 from gateway.relay.parcel import Bodies, Result
-from gateway.relay.tables import NEVER, clock, destination, queue
+from gateway.relay.tables import NEVER, clock, destination, followed, queue
 from mailboxes.commit import Unit
 from mailboxes.sql import Insert
 from policies.catalogue import rule
@@ -46,6 +48,7 @@ PROBE = 1  # rows taken from a destination that failed: enough to see whether it
 CHUNK = 500
 JUMP_WINDOW = 600.0  # two couriers that see a like jump within this time saw the same one
 JUMP_LIKENESS = 60.0
+LATER = 60.0  # a row at its end but in a courier's hands is looked at again
 AWAY = 3600.0  # a longer absence of every courier does not age what waits
 
 
@@ -85,10 +88,15 @@ class Taken(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Settlement:
-    """What is to become of a leased row."""
+    """What is to become of a leased row.
+
+    ``now`` is the time its age is judged by, on the scale of the clock when the row was taken: a clock that jumped in
+    between ages nothing (F16). 0 is the transaction's own time.
+    """
 
     row: Taken
     result: Result
+    now: float = 0.0
 
 
 def enqueue(unit: Unit, rows: Sequence[Queued], schedule: Schedule) -> None:
@@ -338,7 +346,7 @@ def settle(
     notices = outbox.Draft(bodies)
     gone: Counter[int] = Counter()
     for settlement in settlements:
-        row, result = settlement.row, _final(settlement, unit.now, schedule)
+        row, result = settlement.row, _final(settlement, settlement.now or unit.now, schedule)
         if result.decision.verdict is Verdict.DEFER and result.decision.rule.name != "relay.expired":
             at = (retry_at or {}).get(row.domain) or unit.now + schedule.wait(row.attempts + 1, chance())
             ok = _defer(unit, owner, row, result, at)
@@ -486,12 +494,11 @@ class Overdue(NamedTuple):
     expired: list[tuple[str, str]]
 
 
-def deadlines(unit: Unit, bodies: Bodies, limit: int = CHUNK) -> Overdue:
-    """Warn senders of delayed recipients, fail those at the end of their life.
+def deadlines(unit: Unit, bodies: Bodies, now: float, limit: int = CHUNK) -> Overdue:
+    """Warn senders of delayed recipients, fail those at the end of their life, as of ``now``.
 
-    Rows leased at this moment are left to their courier, which knows better.
+    The caller gives the time, from a clock that did not jump: the transaction's own may have, a moment ago. Rows leased at this moment are left to their courier, which knows better.
     """
-    now = unit.now
     rows = unit.connection.execute(_OVERDUE, {"instant": now, "share": limit}).all()
     notices, gone, done = outbox.Draft(bodies), Counter[int](), Overdue(len(rows), [], [])
     for row in rows:
@@ -500,7 +507,7 @@ def deadlines(unit: Unit, bodies: Bodies, limit: int = CHUNK) -> Overdue:
             unit.connection.execute(_WARNED, {"row": row.id})
             notices.add("delayed", taken, _standing(unit, row))
             done.delayed.append((row.message, row.recipient.lower()))
-        elif row.owner == "" or row.due_at <= now:
+        elif row.owner == "" or row.due_at <= unit.now:
             unit.connection.execute(delete(queue).where(queue.c.id == row.id))
             result = _instead(_standing(unit, row), decide(rule("relay.expired"), row.rule))
             unit.emit(departure(taken, result))
@@ -508,7 +515,7 @@ def deadlines(unit: Unit, bodies: Bodies, limit: int = CHUNK) -> Overdue:
             done.expired.append((row.message, row.recipient.lower()))
             gone[row.body_id] += 1
         else:
-            unit.connection.execute(update(queue).where(queue.c.id == row.id).values(deadline_at=row.due_at + 1))
+            unit.connection.execute(update(queue).where(queue.c.id == row.id).values(deadline_at=now + LATER))
     notices.commit(unit)
     _release(unit, bodies, gone)
     return done
@@ -581,16 +588,34 @@ def _clock_row(unit: Unit) -> Any:
 
 
 def shift(unit: Unit, seconds: float, *, life_only: bool = False) -> None:
-    """Move the queue's times with a clock that jumped, or its ends of life past a time when no courier ran (F16)."""
-    values: dict[str, Any] = {"expires_at": queue.c.expires_at + seconds}
+    """Move the queue's times with a clock that jumped, or its ends of life past a time when no courier ran (F16).
+
+    After a jump forward, what was written since it already has the new time and is left alone.
+    """
     if life_only:
-        values["deadline_at"] = case((queue.c.warned == 1, queue.c.deadline_at + seconds), else_=queue.c.deadline_at)
-    else:
-        values["deadline_at"] = queue.c.deadline_at + seconds
-        values["accepted_at"] = queue.c.accepted_at + seconds
-        values["due_at"] = case((queue.c.due_at >= NEVER / 2, queue.c.due_at), else_=queue.c.due_at + seconds)
-        unit.connection.execute(update(destination).values(retry_at=destination.c.retry_at + seconds))
-    unit.connection.execute(update(queue).values(values))
+        later = case((queue.c.warned == 1, queue.c.deadline_at + seconds), else_=queue.c.deadline_at)
+        unit.connection.execute(update(queue).values(expires_at=queue.c.expires_at + seconds, deadline_at=later))
+        return
+    recent = unit.now - seconds / 2 if seconds > 0 else NEVER
+    old = queue.c.accepted_at < recent
+    unit.connection.execute(update(queue).values(due_at=_moved(queue.c.due_at, recent, seconds)))
+    unit.connection.execute(update(destination).values(retry_at=_moved(destination.c.retry_at, recent, seconds)))
+    unit.connection.execute(
+        update(queue)
+        .where(old)
+        .values(
+            accepted_at=queue.c.accepted_at + seconds,
+            expires_at=queue.c.expires_at + seconds,
+            deadline_at=queue.c.deadline_at + seconds,
+        )
+    )
+    waits = and_(followed.c.deadline_at < NEVER, followed.c.sent_at < recent)
+    unit.connection.execute(update(followed).where(waits).values(deadline_at=followed.c.deadline_at + seconds))
+
+
+def _moved(column: Column[float], recent: float, seconds: float) -> Case[float]:
+    """A due time moved with the clock, unless it is on hold or written since; a try too early harms nothing."""
+    return case((column < min(recent, NEVER / 2), column + seconds), else_=column)
 
 
 def room_of(limits: Mapping[str, int], otherwise: int) -> Callable[[str], int]:

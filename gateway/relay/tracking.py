@@ -216,9 +216,9 @@ class _NoBodies:
         raise AssertionError("a negative notice opens no body")
 
 
-def deadlines(unit: Unit, limit: int = CHUNK) -> int:
-    """Recipients whose confirmation did not come in time become late, and their senders are told. Returns how many."""
-    query = select(followed).where(followed.c.deadline_at <= unit.now).order_by(followed.c.deadline_at).limit(limit)
+def deadlines(unit: Unit, now: float, limit: int = CHUNK) -> int:
+    """Recipients whose confirmation did not come by ``now`` become late, and their senders are told. Returns how many."""
+    query = select(followed).where(followed.c.deadline_at <= now).order_by(followed.c.deadline_at).limit(limit)
     rows = unit.connection.execute(query.with_for_update(skip_locked=True)).all()
     notices = outbox.Draft(_NoBodies())
     for row in rows:

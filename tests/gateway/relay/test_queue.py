@@ -212,7 +212,7 @@ async def test_time_without_a_courier_does_not_age_what_waits(house: House) -> N
     await house.send()
     house.time.pass_(6 * DAY)
     await house.committer.run(queue.begin)
-    done = await house.committer.run(lambda unit: queue.deadlines(unit, house.bodies))
+    done = await house.committer.run(lambda unit: queue.deadlines(unit, house.bodies, unit.now))
     assert done.expired == []
     assert len(await take(house)) == 1
 
@@ -346,7 +346,7 @@ class _Gate(Script):
     async def send(self, parcel):  # type: ignore[no-untyped-def]
         self.sent.append(parcel)
         await self._opened.wait()
-        return accepted(parcel)
+        return self.answer(parcel)
 
 
 # what the operator does
@@ -449,3 +449,31 @@ async def test_new_mail_does_not_queue_behind_a_backlog(house: House) -> None:
         [],
         seen,
     )
+
+
+async def test_a_jump_during_an_attempt_ages_nothing(house: House) -> None:
+    """F16: the outcome is judged by the time at which the attempt began plus what really passed."""
+    gate = _Gate()
+    gate.answer = answering("relay.partner_deferred", "451 4.3.2 not now")
+    courier = house.courier(gate, chores=1e9)
+    with running(courier):
+        message = await house.send()
+        await until(lambda: gate.sent)
+        house.time.jump(5 * DAY + 60)
+        gate.open()
+        await until(lambda: not courier._leases)
+    assert "message.expired" not in await house.words(message)
+    assert await house.waiting() == 1
+
+
+async def test_what_was_written_after_the_jump_is_not_moved_with_it(house: House) -> None:
+    await house.send()
+    house.time.jump(5 * DAY)
+    await house.send(("dan@op-c.mssante.test",))
+    house.time.pass_(2)
+    assert await house.committer.run(lambda unit: queue.steady(unit, 5 * DAY))
+    rows = sorted(await take(house), key=lambda row: row.id)
+    assert len(rows) == 2
+    for row in rows:
+        assert row.expires_at - house.time.wall() == pytest.approx(house.schedule.life, abs=5)
+        assert row.accepted_at == pytest.approx(house.time.wall(), abs=5)

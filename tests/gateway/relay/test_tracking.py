@@ -73,7 +73,7 @@ async def test_a_deadline_gives_one_negative_notice_and_a_late_receipt_still_cou
         await until(lambda: intake.notices)
         assert await state(house, message) is State.LATE
         house.time.pass_(90_000)
-        assert await house.committer.run(lambda unit: tracking.deadlines(unit)) == 0
+        assert await house.committer.run(lambda unit: tracking.deadlines(unit, unit.now)) == 0
     assert len(intake.notices) == 1
     to, content = intake.notices[0]
     assert to == "alice@op-a.mssante.test"
@@ -87,8 +87,8 @@ async def test_delivered_but_not_read_is_told_and_stays_delivered(house: House) 
     message = await house.send(also=followed)
     await house.committer.run(lambda unit: tracking.note(unit, message, BOB, State.DELIVERED))
     house.time.pass_(90_000)
-    assert await house.committer.run(lambda unit: tracking.deadlines(unit)) == 1
-    assert await house.committer.run(lambda unit: tracking.deadlines(unit)) == 0
+    assert await house.committer.run(lambda unit: tracking.deadlines(unit, unit.now)) == 1
+    assert await house.committer.run(lambda unit: tracking.deadlines(unit, unit.now)) == 0
     assert await state(house, message) is State.DELIVERED
 
 
@@ -96,7 +96,7 @@ async def test_who_asked_for_delivery_only_is_answered_by_it(house: House) -> No
     message = await house.send(also=lambda unit, made: followed(unit, made, frozenset({"delivery"})))
     await house.committer.run(lambda unit: tracking.note(unit, message, BOB, State.DELIVERED))
     house.time.pass_(90_000)
-    assert await house.committer.run(lambda unit: tracking.deadlines(unit)) == 0
+    assert await house.committer.run(lambda unit: tracking.deadlines(unit, unit.now)) == 0
 
 
 async def test_nobody_speaks_for_what_is_not_theirs(house: House) -> None:

@@ -1,0 +1,275 @@
+"""The queue under a backlog: 100 000 recipients to 200 destinations, 5 of them dead (reliability figures 2 and 3, F10, F32).
+
+    python bench/queue_backlog.py [--rows 100000] [--url sqlite:///...|postgresql+psycopg://...]
+
+Partners are real TLS servers on loopback in a process of their own; two of the dead destinations refuse the connection,
+three accept it and say nothing. Figures, one line of JSON at the end:
+    idle_ms      median and 95th percentile from commit to the partner's 250, empty queue
+    enqueue_s    writing the backlog
+    start_s      a new courier process: from start to ready
+    resume_s     from start to the first message handed over, with the whole backlog waiting
+    waiting_ms   the same as idle_ms while the backlog of the dead destinations waits
+    draining_ms  the same while the backlog of the living destinations leaves at full speed
+    drain_per_s  messages per second of that backlog
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import multiprocessing
+import os
+import secrets
+import socket
+import statistics
+import sys
+import tempfile
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+import structlog
+
+from gateway.relay import queue
+from gateway.relay.courier import Courier, Settings
+from gateway.relay.guard import TrustGuard
+from gateway.relay.partners import Partners
+from gateway.relay.queue import Queued
+from gateway.smtp import tls
+from gateway.smtp.chain import PathReader, read_certificates
+from gateway.smtp.outbound import Patience
+from gateway.smtp.resolver import FixedNames, Routed, Target
+from mailboxes import body_rows
+from policies.retry import Schedule
+from policies.trust import TrustSettings, trust_list
+from policies.values import DsnRequest
+from tests.gateway.relay.courier_process import RealTime
+from tests.gateway.relay.house import HOUSE, Intake, open_house
+from tests.gateway.relay.peer import Peer
+from tests.gateway.relay.space import HOST, Revocations, Space
+
+CONTENT = b"From: <a@op-a.mssante.test>\r\nSubject: x\r\n\r\n" + (b"x" * 76 + b"\r\n") * 25
+
+
+def domains(count: int, dead: int) -> tuple[list[str], list[str]]:
+    names = [f"d{number:03d}.mssante.test" for number in range(count)]
+    return names[dead:], names[:dead]
+
+
+def serve(folder: str, ports: multiprocessing.Queue, done: multiprocessing.Queue) -> None:
+    """The living partners: one server for all of them, in a process of its own."""
+
+    async def main() -> None:
+        facts = json.loads((Path(folder) / "facts.json").read_text())
+        card = tls.Identity(Path(facts["server"]), Path(facts["server_key"]))
+        context = tls.server_context([card], ask_certificate=True, anchors=[Path(facts["ca"])])
+
+        class Counting(Peer):
+            async def _data(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
+                await self._say(writer, b"354 go\r\n")
+                message = await reader.readuntil(b"\r\n.\r\n")
+                if message.startswith(b"X-Probe: "):
+                    done.put((message.partition(b"\r\n")[0][9:].decode(), time.time()))
+                else:
+                    self.plain += 1
+                    if self.plain in (1, 1000) or self.plain % 5000 == 0:
+                        done.put((self.plain, time.time()))
+                return await self._say(writer, b"250 2.0.0 ok\r\n")
+
+        peer = Counting(context)
+        peer.plain = 0
+        server = await asyncio.start_server(peer.serve, "127.0.0.1", 0, limit=2**20, backlog=1000)
+        ports.put(server.sockets[0].getsockname()[1])
+        await asyncio.sleep(10**6)
+
+    asyncio.run(main())
+
+
+def carry(url: str, folder: str, port: int, mute: int, names: tuple[list[str], list[str]], ready: multiprocessing.Queue) -> None:
+    """One courier process."""
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(50))
+    facts = json.loads((Path(folder) / "facts.json").read_text())
+    living, dead = names
+
+    async def main() -> None:
+        clock = RealTime()
+        house = open_house(url, clock)
+        context = tls.client_context(tls.Identity(Path(facts["certificate"]), Path(facts["key"])))
+        reader = PathReader(read_certificates(Path(facts["ca"])), (), Revocations())
+        listed = trust_list([(domain, facts["subject"]) for domain in living + dead], datetime.now(UTC), datetime.now(UTC))
+        guard = TrustGuard(
+            lambda: listed, TrustSettings, lambda: context, lambda: reader, lambda: datetime.now(UTC)
+        )
+        routes = {domain: Target(HOST, ("127.0.0.1",), port) for domain in living}
+        routes |= {domain: Target(HOST, ("127.0.0.1",), 1 if at < 2 else mute) for at, domain in enumerate(dead)}
+        resolver = Routed(FixedNames(), routes, (), time.monotonic, lambda hosts: None)
+        partners = Partners(resolver, guard, "mail.op-a.mssante.test", time.monotonic, Patience(greeting=10))
+        courier = Courier(
+            f"bench-{secrets.token_hex(4)}", house.committer, house.reading, house.bodies, partners, Intake(), HOUSE,
+            clock, secrets.SystemRandom().random, lambda: secrets.token_hex(16), Settings(),
+        )
+        received, sending = ready_pair(house, courier)
+        ready.put("ready")
+        runner = asyncio.create_task(courier.run())
+        await probes(received, sending, ready)
+        await courier.stop(1)
+        await runner
+
+    def ready_pair(house, courier):
+        async def send(mark: str, domain: str) -> float:
+            content = f"X-Probe: {mark}\r\n".encode() + CONTENT
+            sealed = await house.sealer.seal(content, b"")
+            row = Queued(mark, sealed.body_id, house.sealer.wrap(sealed, 0), sealed.size, "a@op-a.mssante.test", f"u@{domain}", domain, DsnRequest(frozenset({"NEVER"})))
+
+            def accept(unit):
+                house.store.put_body(unit, [sealed])
+                body_rows.hold(unit.cursor, [sealed.body_id])
+                queue.enqueue(unit, [row], Schedule())
+                unit.after_commit(courier.wake)
+
+            await house.committer.run(accept)
+            return time.time()
+
+        return house, send
+
+    async def probes(house, send, ready) -> None:
+        """Obey: (marks, pause) on standard orders; None ends."""
+        loop = asyncio.get_running_loop()
+        while (order := await loop.run_in_executor(None, orders.get)) is not None:
+            for number in range(order[1]):
+                mark = f"{order[0]}{number}"
+                at = await send(mark, living[(number * 37) % len(living)])
+                ready.put((mark, at))
+                await asyncio.sleep(order[2])
+
+    asyncio.run(main())
+
+
+orders: multiprocessing.Queue
+
+
+def latencies(name: str, count: int, pause: float, ready: multiprocessing.Queue, done: multiprocessing.Queue, seen: list) -> list[float]:
+    """Send ``count`` probes and match commit with arrival; milliseconds, sorted."""
+    orders.put((name, count, pause))
+    begun = dict(ready.get(timeout=120) for _ in range(count))
+    ended: dict[str, float] = {}
+    limit = time.time() + 300
+    while len(ended) < count and time.time() < limit:
+        what, at = done.get(timeout=300)
+        if isinstance(what, str):
+            if what.startswith(name):
+                ended[what] = at
+        else:
+            seen.append((what, at))
+    return sorted((ended[mark] - begun[mark]) * 1000 for mark in ended)
+
+
+def figures(values: list[float]) -> dict[str, float]:
+    return {"median": round(statistics.median(values), 1), "p95": round(values[int(len(values) * 0.95)], 1), "n": len(values)}
+
+
+async def fill(url: str, rows: int, names: list[str], message: str) -> None:
+    """One body, many recipients: the rows are what is measured, in transactions of 5 000."""
+    house = open_house(url, RealTime())
+    sealed = await house.sealer.seal(CONTENT, b"")
+    wrapped = house.sealer.wrap(sealed, 0)
+    for start in range(0, rows, 5000):
+        part = [
+            Queued(f"{message}{start + at}", sealed.body_id, wrapped, sealed.size, "a@op-a.mssante.test", f"u{start + at}@{domain}", domain, DsnRequest(frozenset({"NEVER"})))
+            for at in range(min(5000, rows - start))
+            for domain in [names[(start + at) % len(names)]]
+        ]
+
+        def accept(unit, part=part, first=start == 0):
+            if first:
+                house.store.put_body(unit, [sealed])
+            body_rows.hold(unit.cursor, [sealed.body_id] * len(part))
+            queue.enqueue(unit, part, Schedule())
+
+        await house.committer.run(accept)
+    await house.committer.close()
+    await house.reading.close()
+
+
+def main() -> None:
+    global orders
+    asked = argparse.ArgumentParser()
+    asked.add_argument("--rows", type=int, default=100_000)
+    asked.add_argument("--destinations", type=int, default=200)
+    asked.add_argument("--dead", type=int, default=5)
+    asked.add_argument("--url", default="")
+    asked.add_argument("--probes", type=int, default=100)
+    options = asked.parse_args()
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(50))
+    folder = tempfile.mkdtemp(prefix="queue-bench-")
+    url = options.url or f"sqlite:///{folder}/queue.db"
+    space = Space.build(Path(folder) / "pki")
+    ours, theirs = space.pki.operators["op-a"], space.pki.operators["op-b"]
+    facts = {
+        "certificate": str(ours.client.certificate), "key": str(ours.client.key), "ca": str(space.pki.ca),
+        "server": str(theirs.server_curve.certificate), "server_key": str(theirs.server_curve.key), "subject": theirs.subject,
+    }
+    (Path(folder) / "facts.json").write_text(json.dumps(facts))
+    mute = socket.create_server(("127.0.0.1", 0), backlog=200)
+    context = multiprocessing.get_context("fork")
+    ports, done, ready, orders = context.Queue(), context.Queue(), context.Queue(), context.Queue()
+    server = context.Process(target=serve, args=(folder, ports, done), daemon=True)
+    server.start()
+    port, names = ports.get(timeout=30), domains(options.destinations, options.dead)
+    living, dead = names
+    result: dict[str, object] = {"rows": options.rows, "database": url.split(":")[0], "cores": os.cpu_count()}
+
+    def start() -> multiprocessing.Process:
+        made = context.Process(target=carry, args=(url, folder, port, mute.getsockname()[1], names, ready), daemon=True)
+        made.start()
+        assert ready.get(timeout=60) == "ready"
+        return made
+
+    def stop(process: multiprocessing.Process) -> None:
+        process.kill()
+        process.join()
+        while not orders.empty():
+            orders.get()
+
+    # 1. an idle queue
+    courier = start()
+    latencies("warm", 30, 0.01, ready, done, [])
+    result["idle_ms"] = figures(latencies("idle", options.probes, 0.05, ready, done, []))
+    stop(courier)
+
+    # 2. the dead destinations' backlog waits: half of all rows
+    began = time.time()
+    asyncio.run(fill(url, options.rows // 2, dead, "D"))
+    result["enqueue_s"] = round(time.time() - began, 1)
+    courier = start()
+    latencies("warmtwo", 30, 0.01, ready, done, [])
+    time.sleep(12)  # the dead are found out
+    result["waiting_ms"] = figures(latencies("waiting", options.probes, 0.05, ready, done, []))
+    stop(courier)
+
+    # 3. everything at once: restart with the whole backlog
+    asyncio.run(fill(url, options.rows - options.rows // 2, living, "L"))
+    began = time.time()
+    courier = start()
+    result["start_s"] = round(time.time() - began, 2)
+    seen: list[tuple[int, float]] = []
+    what, at = done.get(timeout=120)
+    seen.append((what, at))
+    result["resume_s"] = round(at - began, 2)
+    result["draining_ms"] = figures(latencies("draining", min(50, options.probes), 0.1, ready, done, seen))
+    limit = time.time() + 900
+    while seen[-1][0] < options.rows // 2 * 0.9 and time.time() < limit:
+        found = done.get(timeout=300)
+        if not isinstance(found[0], str):
+            seen.append(found)
+    result["drain_per_s"] = round((seen[-1][0] - seen[0][0]) / (seen[-1][1] - seen[0][1]))
+    stop(courier)
+    server.kill()
+    print(json.dumps(result))
+
+
+if __name__ == "__main__":
+    main()
