@@ -8,14 +8,13 @@ Source: HID-050 to HID-069, HID-097; ANS "Structuration minimale des documents d
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from datetime import date
 
 from hprim import dates, fields, ins, insrules, names
 from hprim.model import Document, Format, Identifier, Patient, Place, Severity, Source, Traits, Words, mask
 from hprim.rules import Findings
 from hprim.shown import shown
-from hprim.xmlsafe import Node, Unreadable, parse
+from hprim.xmlsafe import Node, Unreadable, parse, root_of
 
 NAMESPACE = "urn:hl7-org:v3"
 _BODY = frozenset({"component"})
@@ -23,12 +22,26 @@ _FORBIDDEN = frozenset({"raceCode", "religiousAffiliationCode", "ethnicGroupCode
 _LONGEST = 100
 
 
-@dataclass(frozen=True, slots=True)
-class Header:
-    """The parsed root with its body left out, and the document made of it."""
+def is_cda(data: bytes) -> bool:
+    """Whether ``data`` opens like a CDA, alone or inside the style sheet that shows it ("autoprésentable")."""
+    root = root_of(data)
+    if root == (NAMESPACE, _ROOT):
+        return True
+    return root is not None and root[1] in ("stylesheet", "transform") and bool(_NESTED.search(data))
 
-    root: Node
-    document: Document
+
+_ROOT = "ClinicalDocument"
+_NESTED = re.compile(rb"<(?:[A-Za-z_][A-Za-z0-9_.-]{0,40}:)?ClinicalDocument[\s>]")
+
+
+def documents_in(root: Node) -> list[Node]:
+    """The ``ClinicalDocument`` elements: the root, or those inside a style sheet; :class:`Unreadable` if there is none."""
+    if root.name == _ROOT:
+        return [root]
+    found = [n for n in root.walk() if n.name == _ROOT and n.space == NAMESPACE][:10]
+    if not found:
+        raise Unreadable("aucun document CDA dans ce fichier", "no CDA document in this file", safety=False)
+    return found
 
 
 def refuse_unreadable(error: Unreadable, name: str, place: Place, findings: Findings) -> None:
@@ -52,11 +65,12 @@ def read(
     """The document in ``data``. ``announced``: the mail says ``X-MSS-INS: O``. ``inside``: the archive that holds it."""
     try:
         findings.spend_markup(data)
-        root = parse(data, skip=_BODY)
+        roots = documents_in(parse(data, skip=_BODY))
     except Unreadable as error:
         refuse_unreadable(error, name or place.member or place.part, place, findings)
         return Document(Format.CDA, place, name=name, size=len(data), inside=inside)
-    patients = _patients(root, place, findings, today, announced)
+    root = roots[0]
+    patients = _patients(roots, place, findings, today, announced)
     return _document(root, place, findings, patients, name, len(data), inside)
 
 
@@ -134,11 +148,11 @@ def _template_year(root: Node) -> str:
     return max(years, default="")
 
 
-def _patients(root: Node, place: Place, findings: Findings, today: date, announced: bool) -> tuple[Patient, ...]:
-    roles = root.all("recordTarget", "patientRole")
-    if len(root.all("recordTarget")) != 1 or len(roles) != 1:
+def _patients(roots: list[Node], place: Place, findings: Findings, today: date, announced: bool) -> tuple[Patient, ...]:
+    roles = [role for root in roots for role in root.all("recordTarget", "patientRole")]
+    if len(roots[0].all("recordTarget")) != 1 or len(roles) != 1:
         findings.add("HID-060", place)
-    year = _template_year(root)
+    year = _template_year(roots[0])
     return tuple(_patient(role, place, findings, today, announced, year) for role in roles[:10])
 
 
@@ -173,10 +187,14 @@ def _check_addresses(addresses: tuple[str, ...], found: tuple[object, ...], plac
     numbers = {getattr(i, "matricule", "") for i in found}
     for address in addresses:
         matricule = ins.address_matricule(address)
-        if matricule and numbers and matricule not in numbers:
+        if not matricule or not numbers or matricule in numbers:
+            continue
+        if ins.is_matricule(matricule):
             a = Words("l'identifiant du document", "the document's identifier")
             b = Words("l'adresse patient du même document", "the patient address of the same document")
             findings.add("HID-074", place, Severity.REFUSE, a=a, b=b)
+        else:
+            findings.add("MSS-098", place, Severity.WARN)
 
 
 def _traits(person: Node, place: Place, findings: Findings, today: date, has_ins: bool, year: str) -> Traits:

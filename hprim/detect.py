@@ -52,7 +52,7 @@ def _markup(head: bytes, media_type: str) -> Format | None:
         return Format.XML if lower.startswith((b"<?xml", b"<!doctype")) else None
     if root[1].lower() == "html":
         return Format.HTML
-    if root == (cda.NAMESPACE, "ClinicalDocument"):
+    if cda.is_cda(head):
         return Format.CDA
     return Format.HPRIM_XML if root[0].rstrip("/") == hxml.NAMESPACE else Format.XML
 

@@ -68,12 +68,15 @@ def cx(text: str, s: Signs = Signs()) -> Identifier:
 
 
 def names(field: str, s: Signs) -> tuple[str, str, str, str, str]:
-    """(birth surname, surname in use, first name, first name in use, list) from the repetitions of PID-5 (XPN)."""
+    """(birth surname, surname in use, first name, first name in use, list) from the repetitions of PID-5 (XPN).
+
+    Type D is the French name in use; older style sheets write S for it.
+    """
     birth = used = first = used_first = listed = ""
     for repetition in field.split(s.repetition)[:10]:
         surname = part(part(repetition, 0, s.component), 0, s.sub)
         given, further = part(repetition, 1, s.component), part(repetition, 2, s.component)
-        if part(repetition, 6, s.component) == "D":
+        if part(repetition, 6, s.component) in ("D", "S"):
             used, used_first = used or surname, used_first or given
         else:
             birth, first = birth or surname, first or given

@@ -17,7 +17,8 @@ NIR_OID = ARC + "8"
 NIA_OID = ARC + "9"
 TEST_OID = ARC + "10"
 DEMO_OID = ARC + "11"
-INS_C_OID = ARC + "2"
+INS_C_OIDS = frozenset({ARC + "2", ARC + "6"})
+"""The calculated INS, production and test: obsolete since 2021."""
 PRODUCTION = frozenset({NIR_OID, NIA_OID})
 REHEARSAL = frozenset({TEST_OID, DEMO_OID})
 INS_OIDS = PRODUCTION | REHEARSAL

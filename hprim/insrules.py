@@ -55,7 +55,7 @@ def check_identifiers(ids: Iterable[Identifier], traits: Traits, place: Place, f
         if one.root in ins.INS_OIDS or one.root in findings.profile.extra_oids:
             _check_ins(one, place, findings)
             numbers.setdefault(one.root, set()).add(ins.clean(one.extension))
-        elif one.root == ins.INS_C_OID:
+        elif one.root in ins.INS_C_OIDS:
             findings.add("HID-056", place)
         elif one.root not in ins.SOCIAL_SECURITY and _pretends(one, traits):
             findings.add("HID-051", place, oid=one.root[:64])

@@ -190,7 +190,7 @@ def _results(text: header.Text, page: _Page, language: Language) -> None:
 def cda_view(data: bytes, today: date, *, language: Language = "fr") -> View:
     """A CDA document: patient, author, and the narrative of each section (or what kind of file it wraps)."""
     try:
-        root = parse(data)
+        root = cda.documents_in(parse(data))[0]
     except Unreadable as error:
         said = Words("Document illisible", "Unreadable document").said(language)
         return View(said, (Block(Kind.PARAGRAPH, error.words.said(language)),))

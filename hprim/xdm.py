@@ -19,7 +19,7 @@ from hprim.ins import SOCIAL_SECURITY
 from hprim.model import Document, Format, Identifier, Patient, Place, Severity, Source, Traits, Words
 from hprim.rules import Findings
 from hprim.shown import shown
-from hprim.xmlsafe import MAX_BYTES, Node, Unreadable, parse, root_of
+from hprim.xmlsafe import MAX_BYTES, Node, Unreadable, parse
 from hprim.zipsafe import Archive, Entry, open_archive
 
 EXTRINSIC = "urn:uuid:7edca82f-054d-47f2-a032-9b2a5b5186c1"
@@ -128,11 +128,7 @@ def _looks_xml(archive: Archive, entry: Entry) -> bool:
 
 def _has_cda(archive: Archive) -> bool:
     candidates = [e for e in archive.entries if e.name.lower().endswith(".xml") and _looks_xml(archive, e)][:20]
-    return any(_is_cda(archive.peek(e, 8_192)) for e in candidates)
-
-
-def _is_cda(data: bytes) -> bool:
-    return root_of(data) == (cda.NAMESPACE, "ClinicalDocument")
+    return any(cda.is_cda(archive.peek(e, 65_536)) for e in candidates)
 
 
 def _read_all(
@@ -323,7 +319,7 @@ def _xml_document(
     data: bytes, file: Entry, entry: DocumentEntry, place: Place, findings: Findings, today: date, announced: bool
 ) -> Document:
     here = Place(place.part, member=file.name)
-    if not _is_cda(data):
+    if not cda.is_cda(data):
         if file.name.lower().endswith((".xsl", ".xslt")):
             return Document(Format.XML, here, name=file.name, size=len(data), inside=place.part)
         try:
@@ -380,7 +376,7 @@ def _read_forgotten(
 ) -> None:
     """CDA documents that no metadata names: the recipient may never see them, or see another patient's."""
     for file in archive.entries:
-        if file.name in contents.used or not _looks_xml(archive, file) or not _is_cda(archive.peek(file, 8_192)):
+        if file.name in contents.used or not _looks_xml(archive, file) or not cda.is_cda(archive.peek(file, 65_536)):
             continue
         here = Place(place.part, member=file.name)
         if warn:

@@ -90,8 +90,8 @@ class Node:
 class _Tree:
     """The parser's target: builds nodes, counts everything, raises :class:`Unreadable` past a limit."""
 
-    def __init__(self, skip: frozenset[str], skip_depth: int) -> None:
-        self.skip, self.skip_depth = skip, skip_depth
+    def __init__(self, skip: frozenset[str], under: str) -> None:
+        self.skip, self.under = skip, under
         self.stack: list[Node | None] = []
         self.root: Node | None = None
         self.elements = self.kept = self.attributes = self.all_text = 0
@@ -105,7 +105,8 @@ class _Tree:
         if self.elements > MAX_ELEMENTS or len(self.stack) >= MAX_DEPTH:
             raise Unreadable("XML trop profond ou trop d'éléments", "XML too deep or too many elements")
         space, _, name = tag.rpartition("}")
-        if self.hidden or (len(self.stack) == self.skip_depth and name in self.skip):
+        parent = self.stack[-1] if self.stack else None
+        if self.hidden or (name in self.skip and parent is not None and parent.name == self.under):
             self.hidden += 1
             self.stack.append(None)
             return
@@ -190,11 +191,11 @@ def _check_size(data: bytes) -> None:
         raise Unreadable("jeu de caractères XML non accepté", "XML charset not accepted")
 
 
-def parse(data: bytes, *, skip: frozenset[str] = frozenset(), skip_depth: int = 1) -> Node:
-    """The root of ``data``. Elements named in ``skip`` at depth ``skip_depth`` are checked but not kept."""
+def parse(data: bytes, *, skip: frozenset[str] = frozenset(), under: str = "ClinicalDocument") -> Node:
+    """The root of ``data``. Children of ``under`` named in ``skip`` are checked but not kept."""
     data = trimmed(data)
     _check_size(data)
-    target: Any = _Tree(skip, skip_depth)
+    target: Any = _Tree(skip, under)
     parser = etree.XMLParser(target=target, **_OPTIONS)
     root = _feed(parser, data)
     if not isinstance(root, Node):

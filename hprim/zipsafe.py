@@ -73,7 +73,7 @@ class Archive:
 
     def peek(self, entry: Entry, count: int = 8) -> bytes:
         """The first ``count`` bytes (at most)."""
-        packed = self.data[entry.start : entry.start + min(entry.packed, 1_024)]
+        packed = self.data[entry.start : entry.start + min(entry.packed, max(1_024, count))]
         if entry.method == 0:
             return packed[:count]
         try:

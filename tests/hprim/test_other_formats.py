@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hprim import hl7, sante, xdm
+from hprim import hl7, render, sante, xdm
 from hprim.detect import detect
 from hprim.model import Format, Identifier, Place
 from hprim.rules import DEFAULT, Findings, Profile
@@ -171,6 +173,46 @@ def test_metadata_of_other_spellings() -> None:
 @pytest.mark.parametrize("name", ["IHE_XDM.zip", "IHE_XDM.ZIP", "ihe-xdm.zip", "dossier/IHE_XDM_2.zip", "Ihe_Xdm.Zip"])
 def test_archive_names(name: str) -> None:
     assert xdm.is_named_xdm(name)
+
+
+def self_showing(document: bytes) -> bytes:
+    """The document inside the style sheet that shows it, every element prefixed."""
+    bare = document.decode().partition("?>")[2].replace(' xmlns="urn:hl7-org:v3"', "")
+    inner = re.sub(r"<(/?)([A-Za-z])", r"<\1c:\2", bare)
+    return (
+        '<?xml version="1.0" encoding="UTF-8"?><!-- c --><?xml-stylesheet type="text/xsl" href="#"?>'
+        '<xsl:stylesheet version="1.0" xmlns:xsl="http://www.w3.org/1999/XSL/Transform" xmlns:data="urn:x" xmlns:c="urn:hl7-org:v3">'
+        f'<data:Contenu>{inner}</data:Contenu><xsl:template match="/"/></xsl:stylesheet>'
+    ).encode()
+
+
+def test_a_document_that_shows_itself_is_a_cda() -> None:
+    data = self_showing(cda())
+    assert detect(data) is Format.CDA
+    assert file(data, "a.xml").problems == ()
+    report = xdm_mail(builders.rezip(builders.xdm(), {builders.DOC: data}, rehash=True))
+    assert report.problems == ()
+    assert report.qualified_ins
+    wrong = self_showing(cda(surname="DURAND"))
+    assert "HID-070" in xdm_mail(builders.rezip(builders.xdm(), {builders.DOC: wrong}, rehash=True)).rules
+    assert "Rien de notable" in render.cda_view(data, TODAY).text()
+
+
+def test_two_documents_in_one_style_sheet_are_refused() -> None:
+    two = self_showing(cda()).replace(b"</data:Contenu>", b"")
+    second = self_showing(cda(surname="DURAND", first="PAUL")).partition(b"<data:Contenu>")[2]
+    assert {"HID-060", "HID-080"} <= {
+        p.rule for p in file(two.partition(b"<xsl:template")[0] + second, "a.xml").refused
+    }
+
+
+def test_patient_address_inside_the_document() -> None:
+    def rules(local: str) -> frozenset[str]:
+        return file(cda(telecom=f'<telecom value="mailto:{local}@patient.mssante.fr"/>'), "a.xml").rules
+
+    assert rules(NUMBER) == frozenset()
+    assert rules(builders.OTHER_NUMBER) == {"HID-074"}
+    assert rules("2" + NUMBER) == {"MSS-098"}
 
 
 def test_unreferenced_document_is_read_and_said() -> None:
