@@ -53,6 +53,13 @@ class Server:
     def stop(self, mode: str = "fast") -> None:
         self.control("-m", mode, "stop")
 
+    def send(self, number: int) -> None:
+        """Signal the server and all its processes (SIGSTOP, SIGCONT)."""
+        leader = int((self.directory / "data" / "postmaster.pid").read_text().split("\n")[0])
+        children = Path(f"/proc/{leader}/task/{leader}/children").read_text().split()
+        for process in (leader, *map(int, children)):
+            os.kill(process, number)
+
     def url(self) -> str:
         self._databases += 1
         name = f"t{os.getpid()}_{self._databases}"

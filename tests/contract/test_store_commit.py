@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import signal
 import sqlite3
 import threading
 import time
@@ -398,6 +399,35 @@ async def test_a_server_that_stops_and_comes_back(postgres_server) -> None:
         await loop.run_in_executor(None, postgres_server.start)
     assert await committer.run(put("back")) == "back"
     assert await names(reading) == ["back", "before"]
+    await reading.close()
+    await committer.close()
+    database.dispose()
+
+
+@pytest.mark.postgres
+async def test_a_server_that_falls_silent(postgres_server) -> None:
+    """F12: callers are told within their patience, nobody piles up, and all goes on when it wakes."""
+    database = open_database(postgres_server.url())
+    database.create_tables()
+    committer = Committer(database, journal=Recorder(), clock=time.time, patience=0.3)
+    reading = Reading(database, threads=2, patience=0.3)
+    await committer.run(put("before"))
+    assert await names(reading) == ["before"]
+    postgres_server.send(signal.SIGSTOP)
+    try:
+        asked = [committer.run(put(f"silent{number}")) for number in range(4)]
+        outcomes = await asyncio.gather(*asked, *(names(reading) for _ in range(4)), return_exceptions=True)
+        assert {type(one) for one in outcomes} == {StoreUnavailable}
+        with pytest.raises(StoreUnavailable):
+            await committer.run(put("behind"))
+    finally:
+        postgres_server.send(signal.SIGCONT)
+    await asyncio.sleep(0.5)
+    assert await committer.run(put("after")) == "after"
+    # What was already with the server may have been committed (the answer was lost); what waited behind it was not.
+    found = set(await names(reading))
+    assert {"before", "after"} <= found
+    assert "behind" not in found
     await reading.close()
     await committer.close()
     database.dispose()
