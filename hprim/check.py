@@ -29,6 +29,7 @@ __all__ = ["Part", "check_file", "check_message"]
 
 MAX_TEXT = 8 << 20
 """Longer text is read up to here: an HPRIM file is a few kilobytes."""
+MAX_HL7 = 32 << 20
 MAX_PARTS = 500
 
 
@@ -148,8 +149,7 @@ def _read_document(kind: Format, part: Part, place: Place, g: _Gathered) -> Docu
         g.findings.spend_lines(part.data)
         return sante.read(part.data[:MAX_TEXT], place, g.findings, g.today, name=part.name, declared=part.charset)
     if kind is Format.HL7:
-        g.findings.add("HID-017", place, format="HL7 v2")
-        return hl7.read(part.data[:MAX_TEXT], place, g.findings, g.today, name=part.name, declared=part.charset)
+        return _read_hl7(part, place, g)
     if kind is Format.APICRYPT:
         g.encrypted = True
         g.findings.add("HID-009", place)
@@ -157,6 +157,18 @@ def _read_document(kind: Format, part: Part, place: Place, g: _Gathered) -> Docu
         g.findings.spend_markup(part.data)
         parse(part.data)
     return Document(kind, place, name=part.name, size=len(part.data))
+
+
+def _read_hl7(part: Part, place: Place, g: _Gathered) -> Document:
+    """The message and the CDA documents it carries."""
+    g.findings.add("HID-017", place, format="HL7 v2")
+    g.findings.spend_lines(part.data)
+    data = part.data[:MAX_HL7]
+    for inner in hl7.embedded(data):
+        if cda.is_cda(inner):
+            here = Place(place.part, member="OBX")
+            g.documents.append(cda.read(inner, here, g.findings, g.today, name=part.name, announced=g.announced))
+    return hl7.read(data, place, g.findings, g.today, name=part.name, declared=part.charset)
 
 
 def _read_zip(part: Part, place: Place, g: _Gathered) -> None:

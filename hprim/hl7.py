@@ -6,6 +6,9 @@ needs. Failure: bytes without ``MSH`` give no patient. Source: HID-086, HID-087;
 
 from __future__ import annotations
 
+import binascii
+import contextlib
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
@@ -113,14 +116,38 @@ def _at(segment: Sequence[str], index: int) -> str:
 
 def read(data: bytes, place: Place, findings: Findings, today: date, *, name: str = "", declared: str = "") -> Document:
     """The patients and restriction flags of one HL7 v2 message (or batch)."""
-    text = decode(data, declared).text.replace("\r\n", "\r").replace("\n", "\r")
-    segments = text.split("\r", MAX_SEGMENTS)[:MAX_SEGMENTS]
-    s = next((signs(line) for line in segments if line[:3] in ("MSH", "FHS", "BHS")), Signs())
+    segments, s = _segments(decode(data, declared).text)
     pids = [(i, line.split(s.field)) for i, line in enumerate(segments) if line.startswith("PID" + s.field)]
     patients = tuple(_patient(p, s, place.at(i + 1), findings, today) for i, p in pids[:MAX_PIDS])
     flags = restrictions(segments, s)
     details = {"restrictions": ",".join(f"{k}={v}" for k, v in sorted(flags.items()))} if flags else {}
     return Document(Format.HL7, place, name=name, size=len(data), patients=patients, details=details)
+
+
+def _segments(text: str) -> tuple[list[str], Signs]:
+    lines = text.replace("\r\n", "\r").replace("\n", "\r").split("\r", MAX_SEGMENTS)[:MAX_SEGMENTS]
+    return lines, next((signs(line.lstrip("\x0b")) for line in lines[:5] if line.lstrip("\x0b")[:3] in _HEADS), Signs())
+
+
+_HEADS = ("MSH", "FHS", "BHS")
+_BASE64 = re.compile(r"[A-Za-z0-9+/=\s]*", re.ASCII)
+
+
+def embedded(data: bytes, limit: int = 5) -> list[bytes]:
+    """The documents that OBX segments of type ED carry in base64 (MDM and ORU of the French profile), at most ``limit``."""
+    segments, s = _segments(decode(data).text)
+    found: list[bytes] = []
+    for line in segments:
+        obx = line.split(s.field, 6) if line.startswith("OBX" + s.field) else []
+        if _at(obx, 2) != "ED" or part(_at(obx, 5), 3, s.component).upper() != "BASE64":
+            continue
+        content = part(_at(obx, 5), 4, s.component).replace(f"{s.escape}.br{s.escape}", "")
+        if _BASE64.fullmatch(content):
+            with contextlib.suppress(binascii.Error):
+                found.append(binascii.a2b_base64(content))
+        if len(found) >= limit:
+            break
+    return found
 
 
 def _patient(pid: Sequence[str], s: Signs, place: Place, findings: Findings, today: date) -> Patient:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import re
 
 import pytest
@@ -148,6 +149,20 @@ def test_pid_of_the_published_shape() -> None:
 )
 def test_cx(text: str, root: str, extension: str) -> None:
     assert hl7.cx(text) == Identifier(root, extension)
+
+
+def carrying(document: bytes, **options: object) -> bytes:
+    inner = base64.b64encode(document).decode()
+    return pid(obx=[f"OBX|1|ED|34133-9^x^LN||^TEXT^XML^Base64^{inner}||||||F"], **options)  # type: ignore[arg-type]
+
+
+def test_a_document_inside_an_hl7_message_is_read_and_compared() -> None:
+    fine = file(carrying(cda()))
+    assert [d.format for d in fine.documents] == [Format.CDA, Format.HL7]
+    assert fine.rules == {"HID-017"}
+    assert "HID-086" in {p.rule for p in file(carrying(cda(ids=((ARC + "8", NUMBER),)))).refused}
+    assert "HID-070" in {p.rule for p in file(carrying(cda(surname="DURAND"))).refused}
+    assert hl7.embedded(b"MSH|^~\\&|\rOBX|1|ED|x||^TEXT^XML^Base64^!!!") == []
 
 
 def test_two_pids_of_two_people() -> None:
