@@ -33,6 +33,8 @@ from gateway.config import ConfigError, changes, load
 from gateway.config_units import Listen
 from gateway.content_gate import ContentGate
 from gateway.intake import Intake, IntakeSettings
+from gateway.medical.reader import DocumentReader
+from gateway.medical.wiring import document_reader, medical_settings
 from gateway.notice_entry import NoticeEntry
 from gateway.record import journal
 from gateway.relay.bodies import StoreBodies
@@ -106,6 +108,7 @@ class Service:
         self._contexts: list[ssl.SSLContext] = []
         self._storage: Storage | None = None
         self._partners: Partners | None = None
+        self._documents: DocumentReader | None = None
         self._room_asked = -ROOM_EVERY
         self._has_room = True
 
@@ -131,6 +134,7 @@ class Service:
         self._budget = Budget(max(config.limits.bytes_in_flight // HEAD_ROOM, config.limits.message_size))
         self._scanner = scanner(config)
         self._courier = self._make_courier(opened)
+        self._documents = document_reader(config, opened, self._boxes)
         self._intake = self._make_intake(opened)
         self._entry.intake = self._intake
         if "inbound" in self.roles:
@@ -178,6 +182,7 @@ class Service:
             acceptor=Acceptor(opened.store, schedule(self.config), self._courier.wake),
             clock=opened.clock,
             pool=opened.pool,
+            medical=self._documents,
             room=self._room,
         )
 
@@ -382,6 +387,8 @@ class Service:
         self.config = config
         self._space.reload(config)
         self._intake.settings = intake_settings(config, self._space)
+        if self._documents is not None:
+            self._documents.settings = medical_settings(config)
         self._reload_certificates()
         self._apply_limits(config)
         await self._space.open()
@@ -414,6 +421,8 @@ class Service:
         for task in self._tasks:
             with suppress(asyncio.CancelledError):
                 await task
+        if self._documents is not None:
+            await self._documents.close()
         if self._storage is not None:
             with suppress(Exception):
                 await self._record(Event(Kind.STOPPED, detail={"roles": list(self.roles)}))
@@ -535,7 +544,13 @@ def intake_settings(config: Config, space: TrustSpace) -> IntakeSettings:
     return IntakeSettings(
         hostname=config.operator.hostname,
         trust=space.settings,
-        recipient=RecipientSettings(suspended_refuses=config.accounts.suspended_reply == "refuse"),
+        recipient=RecipientSettings(
+            suspended_refuses=config.accounts.suspended_reply == "refuse",
+            full_refuses=config.accounts.full_reply == "refuse",
+            patient_domains=frozenset(limits.patient_domains),
+            patient_size=limits.patient_size,
+            domain_sizes=limits.domain_sizes,
+        ),
         content=ContentSettings(size=limits.message_size, hops=limits.hops),
         limits=AnatomyLimits(header=limits.header_size, depth=limits.mime_depth, parts=limits.mime_parts),
     )

@@ -510,6 +510,49 @@ class Hprim:
     types: Mapping[str, Mapping[str, Severity]] = setting(
         "severities_by", "The same for one type of sending mailbox: `[hprim.types.APP]`.", {}
     )
+    directions: Mapping[str, Mapping[str, Severity]] = setting(
+        "severities_by", "The same for one way in: `[hprim.directions.submission]` or `inbound` (partners).", {}
+    )
+    partners: Mapping[str, Mapping[str, Severity]] = setting(
+        "severities_by", 'The same for what one partner domain sends: `[hprim.partners."mssante.exemple.org"]`.', {}
+    )
+    header_domains: tuple[str, ...] = setting(
+        "domains",
+        "Recipient domains, with all below them, whose mail needs an HPRIM header (TOU-B01).",
+        ("apicrypt.org",),
+    )
+    header_types: tuple[str, ...] = setting(
+        "names", "Types of sending mailboxes (PER, ORG, APP, CAB) whose mail always needs one.", ()
+    )
+    restrictions: Literal["allow-ps-only", "strict"] = setting(
+        "choice",
+        "Restriction flags of documents (MSS-113): the three published combinations only (strict), or also\n"
+        "documents for professionals with nothing hidden, the most ordinary case.",
+        "allow-ps-only",
+        choices=("allow-ps-only", "strict"),
+    )
+    several_patients: bool = setting(
+        "flag", "Let one HPRIM file hold several patients, each with a whole header (batches of laboratories).", False
+    )
+    qualified_nia: bool = setting("flag", "Count a waiting number (NIA) as a qualified INS.", False)
+    notices: bool = setting(
+        "flag", "Tell our users about warnings, in one message to their own INBOX; otherwise the journal only.", True
+    )
+    remark_attached: bool = setting(
+        "flag", "Remark when the information is attached instead of being in the text (TOU-B02).", True
+    )
+    readers: int = setting("number", "Processes that read medical documents.", 2, low=1, high=64, reload=False)
+    reader_memory: int = setting(
+        "size", "Memory one of them may take for one message.", 256 * MiB, low=64 * MiB, high=16 * GiB, reload=False
+    )
+    reader_time: float = setting(
+        "duration",
+        "Processor time one message may take; beyond it the sender is asked to try again.",
+        5.0,
+        low=1,
+        high=60,
+        reload=False,
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

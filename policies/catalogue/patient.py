@@ -1,7 +1,152 @@
-"""Rules about: patient."""
+"""Rules about the patient a message speaks of: identity, documents, patients' own mailboxes, opposition.
+
+Parameters: ``finding`` is a rule of the medical reader (HID-, MSS-), ``place``, ``sentence`` and ``advice`` what it says about it;
+none of them ever holds a name, a date or a number of a patient, since replies end in logs (MSS-146).
+"""
 
 from __future__ import annotations
 
-from policies.decision import Rule
+from policies.decision import Rule, Verdict
 
-RULES: tuple[Rule, ...] = ()
+_MARK_FR = "Écrivez X-MSS-MES: FIN, en majuscules, ou retirez cet en-tête."
+_MARK_EN = "Write X-MSS-MES: FIN, in capitals, or remove this header."
+
+RULES: tuple[Rule, ...] = (
+    Rule(
+        "patient.refused",
+        Verdict.REFUSE,
+        550,
+        "5.6.0",
+        "[{finding}] {place} : {sentence}.",
+        "[{finding}] {place}: {sentence}.",
+        ("MSS-099", "MSS-113", "HID-070", "HID-071", "HID-072", "HID-074", "HID-080"),
+        "{advice}",
+        "{advice}",
+    ),
+    Rule(
+        "patient.header_required",
+        Verdict.REFUSE,
+        550,
+        "5.6.0",
+        "[HID-001] Ce destinataire demande un en-tête HPRIM : nom, prénom et date de naissance du patient au moins.",
+        "[HID-001] This recipient asks for an HPRIM header: at least the patient's surname, first name and birth date.",
+        ("TOU-B01", "HID-001"),
+        "Placez les 12 lignes de l’en-tête au début du texte du message, puis renvoyez-le.",
+        "Put the 12 header lines at the top of the message text, then send it again.",
+    ),
+    Rule(
+        "patient.warned",
+        Verdict.NOTE,
+        250,
+        "2.6.0",
+        "[{finding}] {place} : {sentence}.",
+        "[{finding}] {place}: {sentence}.",
+        ("HID-081", "HID-077", "MSS-093", "MSS-110", "MSS-111"),
+        "{advice}",
+        "{advice}",
+    ),
+    Rule(
+        "patient.noted",
+        Verdict.ACCEPT,
+        250,
+        "2.6.0",
+        "[{finding}] {place} : {sentence}.",
+        "[{finding}] {place}: {sentence}.",
+        ("HID-082", "HID-083", "MSS-096"),
+    ),
+    Rule(
+        "patient.accepted",
+        Verdict.ACCEPT,
+        250,
+        "2.6.0",
+        "Contenu médical contrôlé.",
+        "Medical content checked.",
+        ("MSS-114",),
+    ),
+    Rule(
+        "patient.information_attached",
+        Verdict.NOTE,
+        250,
+        "2.6.0",
+        "L’information médicale est en pièce jointe : le destinataire la lit mieux dans le texte du message.",
+        "The medical information is attached: the recipient reads it better in the text of the message.",
+        ("TOU-B02",),
+        "La prochaine fois, placez le compte rendu dans le texte, sous l’en-tête HPRIM.",
+        "Next time, put the report in the text, below the HPRIM header.",
+    ),
+    Rule(
+        "patient.opposed",
+        Verdict.REFUSE,
+        550,
+        "5.7.1",
+        "Le patient de ce message s’est opposé à l’échange de ses données par ce service.",
+        "The patient of this message objected to the exchange of his data through this service.",
+        ("TOU-A10", "TOU-F08", "MSS-100"),
+        "Remettez le document au patient en main propre ou par courrier postal.",
+        "Hand the document to the patient or send it by post.",
+    ),
+    Rule(
+        "patient.not_qualified",
+        Verdict.REFUSE,
+        550,
+        "5.6.0",
+        "Écrire à un patient avec une pièce jointe demande un document qui porte son INS qualifiée.",
+        "Writing to a patient with an attachment takes a document that holds his qualified INS.",
+        ("MSS-098", "MSS-099"),
+        "Joignez l’archive IHE_XDM du document, faite par votre logiciel à partir de l’identité qualifiée.",
+        "Attach the document's IHE_XDM archive, made by your software from the qualified identity.",
+    ),
+    Rule(
+        "patient.closing_mark",
+        Verdict.REFUSE,
+        550,
+        "5.6.0",
+        "L’en-tête X-MSS-MES ne peut valoir que FIN.",
+        "The header X-MSS-MES can only be FIN.",
+        ("MSS-097",),
+        _MARK_FR,
+        _MARK_EN,
+    ),
+    Rule(
+        "patient.conversation_unknown",
+        Verdict.REFUSE,
+        550,
+        "5.7.1",
+        "Un patient peut répondre à un professionnel, mais pas lui écrire le premier.",
+        "A patient may answer a professional, but not write to him first.",
+        ("MSS-101",),
+        "Répondez à un message reçu de ce professionnel, ou appelez-le.",
+        "Answer a message received from this professional, or call him.",
+    ),
+    Rule(
+        "patient.conversation_closed",
+        Verdict.REFUSE,
+        550,
+        "5.7.1",
+        "Le professionnel a clos cet échange : il ne lit plus les réponses.",
+        "The professional closed this exchange: answers are no longer read.",
+        ("MSS-102",),
+        "Pour une nouvelle question, appelez le cabinet ou le service.",
+        "For a new question, call the practice or the service.",
+    ),
+    Rule(
+        "patient.reader_stopped",
+        Verdict.DEFER,
+        451,
+        "4.3.0",
+        "Le contrôle du document joint n’a pas abouti : le message sera essayé de nouveau.",
+        "The check of the attached document did not end: the message will be tried again.",
+        ("MSS-091",),
+    ),
+    Rule(
+        "patient.quarantined",
+        Verdict.REFUSE,
+        554,
+        "5.6.0",
+        "Le document joint a fait échouer le contrôle plusieurs fois : le message n’est pas transmis.",
+        "The attached document made the check fail several times: the message is not forwarded.",
+        ("MSS-091",),
+        "Produisez de nouveau le document depuis le logiciel ; s’il est refusé encore, prévenez votre opérateur.",
+        "Make the document again with your software; if it is refused again, tell your operator.",
+    ),
+)

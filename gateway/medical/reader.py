@@ -1,0 +1,330 @@
+"""Implements :class:`gateway.intake.MedicalReader`: read apart, judge by policy, give back decisions, headers and what to store.
+
+Order: a quick look (most mail ends there), the patient's own conversation, the reading process, the opposition register, the
+policy. Warnings become one notice in the sender's INBOX, in the same transaction as his message.
+Promise: no exception for a bad message; a reading process that dies is a deferral, the third time a refusal (F09); nothing that
+names a patient is in a decision. Failure: :class:`mailboxes.store.StoreError` when the register cannot be read, which the door
+answers with 451.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+from concurrent.futures import Executor
+from dataclasses import dataclass, field, replace
+from datetime import UTC, date, datetime
+from typing import Protocol
+
+import structlog
+
+from gateway.intake import Mailboxes, Medical
+from gateway.medical import notice
+from gateway.medical.parts import attachments, leaves, worth_reading
+from gateway.medical.pool import Reader, ReaderDied
+from gateway.medical.question import PartBytes, Question, ReaderOptions, Reading
+from gateway.medical.registers import NO_REGISTERS, Registers
+from gateway.relay.notices import House
+from gateway.smtp.transaction import Transaction
+from mailboxes.anatomy import Anatomy, dissect, pack
+from mailboxes.commit import Unit
+from mailboxes.seal import Sealer
+from mailboxes.store import Delivery, Placed, Sealed, StoreError
+from policies import patient
+from policies.decision import Decision
+from policies.events import Event, Kind
+from policies.patient import Finding, PatientFacts, PatientSettings, Said
+from policies.values import Address, Door
+
+OFF_LOOP = 256 * 1024
+PATIENT_DOMAIN = "patient.mssante.fr"
+_POISONED = 1000
+_NIL = Finding(
+    "MSS-096",
+    "N",
+    Said("en-tête X-MSS-NIL", "header X-MSS-NIL"),
+    Said("En-tête X-MSS-NIL absent", "Header X-MSS-NIL is missing"),
+)
+
+log = structlog.get_logger("medical")
+
+
+class Placing(Protocol):
+    """The part of the store a notice needs."""
+
+    def put_body(self, unit: Unit, sealed: Sequence[Sealed]) -> None: ...
+    def deliver(self, unit: Unit, deliveries: Sequence[Delivery]) -> list[Placed | StoreError]: ...
+    def release_body(self, unit: Unit, body_id: int, count: int = 1) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class MedicalSettings:
+    """Values of the configuration; replaced as a whole at reload."""
+
+    house: House
+    policy: PatientSettings = patient.DEFAULT
+    options: ReaderOptions = field(default_factory=ReaderOptions)
+    notices: bool = True
+
+
+class DocumentReader:
+    """``token`` gives 128 random bits in printable characters."""
+
+    def __init__(
+        self,
+        *,
+        settings: MedicalSettings,
+        readers: Reader,
+        mailboxes: Mailboxes,
+        sealer: Sealer,
+        store: Placing,
+        clock: Callable[[], float],
+        token: Callable[[], str],
+        pool: Executor,
+        registers: Registers = NO_REGISTERS,
+    ) -> None:
+        self.settings = settings
+        self._readers = readers
+        self._mailboxes = mailboxes
+        self._sealer = sealer
+        self._store = store
+        self._clock = clock
+        self._token = token
+        self._pool = pool
+        self._registers = registers
+        self._poison: OrderedDict[bytes, int] = OrderedDict()
+
+    async def read(self, transaction: Transaction, anatomy: Anatomy, raw: bytes) -> Medical:
+        """Implements :meth:`gateway.intake.MedicalReader.read`."""
+        peer = transaction.peer
+        if peer.door is Door.INTERNAL:
+            return Medical()
+        sender = transaction.sender
+        if sender is not None and peer.door is Door.INBOUND and sender.domain in self._patients:
+            refused = await self._answer(transaction, anatomy)
+            if refused is not None:
+                return Medical((refused,))
+        recipients = tuple(recipient.address for recipient in transaction.recipients)
+        kind = await self._sender_type(transaction)
+        asked = patient.header_required(recipients, kind, self.settings.policy) and not _is_report(anatomy)
+        to_patients = patient.to_patients(recipients, self.settings.policy)
+        if not (asked or to_patients or worth_reading(anatomy, raw)):
+            return self._unread(transaction, anatomy, kind)
+        return await self._read(transaction, anatomy, raw, recipients, to_patients, kind, asked=asked)
+
+    async def close(self) -> None:
+        await self._readers.close()
+
+    @property
+    def _patients(self) -> frozenset[str]:
+        return self.settings.policy.patient_domains
+
+    async def _sender_type(self, transaction: Transaction) -> str:
+        """Asked only when the configuration distinguishes types."""
+        policy, login = self.settings.policy, transaction.peer.login
+        if login is None or not (policy.types or policy.header_types):
+            return ""
+        found = await self._mailboxes.find(login.address.key)
+        return found.type.value if found else ""
+
+    def _unread(self, transaction: Transaction, anatomy: Anatomy, kind: str) -> Medical:
+        """Nothing medical: only the number of the sending program is looked for (MSS-096)."""
+        if transaction.peer.door is not Door.SUBMISSION or b"x-mss-nil" in anatomy.values:
+            return Medical()
+        facts = self._facts(transaction, (), kind, (_NIL,))
+        return Medical(patient.judge(facts, self.settings.policy))
+
+    def _facts(
+        self, transaction: Transaction, recipients: tuple[Address, ...], kind: str, findings: tuple[Finding, ...]
+    ) -> PatientFacts:
+        return PatientFacts(
+            door=transaction.peer.door,
+            findings=findings,
+            recipients=recipients or tuple(recipient.address for recipient in transaction.recipients),
+            sender_domain=transaction.sender.domain if transaction.sender else "",
+            sender_type=kind,
+        )
+
+    # reading
+
+    async def _read(
+        self,
+        transaction: Transaction,
+        anatomy: Anatomy,
+        raw: bytes,
+        recipients: tuple[Address, ...],
+        to_patients: tuple[Address, ...],
+        kind: str,
+        *,
+        asked: bool,
+    ) -> Medical:
+        question = await self._question(anatomy, raw, recipients, asked=asked)
+        try:
+            reading = await self._readers.read(question)
+        except ReaderDied as death:
+            return Medical((self._poisoned(raw, anatomy, str(death)),))
+        reading = _completed(reading, anatomy)
+        facts = replace(
+            self._facts(transaction, recipients, kind, self._findings(reading, transaction)),
+            has_header=reading.has_header,
+            has_cda=reading.has_cda,
+            attachments=attachments(question.parts),
+            body_length=reading.body_length,
+            qualified=reading.qualified,
+            opposed=await self._opposed(reading, recipients, to_patients),
+            closing=anatomy.mss.get("MES", ""),
+        )
+        decisions = patient.judge(facts, self.settings.policy)
+        return await self._medical(transaction, anatomy, reading, decisions, to_patients)
+
+    async def _question(
+        self, anatomy: Anatomy, raw: bytes, recipients: tuple[Address, ...], *, asked: bool
+    ) -> Question:
+        def work() -> tuple[PartBytes, ...]:
+            return tuple(leaves(anatomy, raw))
+
+        if len(raw) > OFF_LOOP:
+            parts = await asyncio.get_running_loop().run_in_executor(self._pool, work)
+        else:
+            parts = work()
+        return Question(
+            parts=parts,
+            subject=anatomy.subject,
+            recipients=tuple(self._reader_address(address) for address in recipients),
+            headers={f"X-MSS-{name}": value for name, value in anatomy.mss.items()},
+            options=replace(self.settings.options, header_required=asked),
+            today=self._today(),
+        )
+
+    def _reader_address(self, address: Address) -> str:
+        """A test service has patients' domains of its own; the reader knows the one of the field."""
+        return f"{address.local}@{PATIENT_DOMAIN}" if address.domain in self._patients else str(address)
+
+    def _today(self) -> date:
+        return datetime.fromtimestamp(self._clock(), UTC).date()
+
+    def _findings(self, reading: Reading, transaction: Transaction) -> tuple[Finding, ...]:
+        """Partners give the number of the sending program to their own operator, not to us."""
+        if transaction.peer.door is Door.SUBMISSION:
+            return reading.findings
+        return tuple(found for found in reading.findings if found.name != "MSS-096")
+
+    def _poisoned(self, raw: bytes, anatomy: Anatomy, why: str) -> Decision:
+        """Count the deaths of readers on one and the same content."""
+        digest = hashlib.sha256(memoryview(raw)[anatomy.header_end :]).digest()
+        count = self._poison[digest] = self._poison.pop(digest, 0) + 1
+        while len(self._poison) > _POISONED:
+            self._poison.popitem(last=False)
+        decision = patient.judge_poison(count)
+        log.error("medical_reader_died", cause=why, times=count, outcome=decision.rule.name)
+        return decision
+
+    async def _opposed(
+        self, reading: Reading, recipients: tuple[Address, ...], to_patients: tuple[Address, ...]
+    ) -> bool:
+        """TOU-A10: the number of the document, or of the patient written to, is in the register."""
+        numbers = {number for _, number in reading.ins} or set(reading.numbers)
+        scopes = {"patient"} if to_patients else set()
+        if len(recipients) > len(to_patients):
+            scopes.add("professionals")
+        numbers |= {address.local for address in to_patients}
+        return bool(numbers) and await self._registers.opposed(frozenset(numbers), frozenset(scopes))
+
+    # patients' answers
+
+    async def _answer(self, transaction: Transaction, anatomy: Anatomy) -> Decision | None:
+        assert transaction.sender is not None
+        about = tuple(dict.fromkeys((*anatomy.in_reply_to, *reversed(anatomy.references))))
+        known, closed = await self._registers.conversation(transaction.sender.local, about)
+        decision = patient.judge_answer(known=known, closed=closed)
+        return None if decision.accepted else decision
+
+    # what goes with the message
+
+    async def _medical(
+        self,
+        transaction: Transaction,
+        anatomy: Anatomy,
+        reading: Reading,
+        decisions: tuple[Decision, ...],
+        to_patients: tuple[Address, ...],
+    ) -> Medical:
+        if any(not decision.accepted for decision in decisions):
+            return Medical(decisions)
+        also: list[Callable[[Unit], None]] = []
+        if to_patients and transaction.peer.door is Door.SUBMISSION and anatomy.message_id:
+            closing = patient.is_closing(anatomy.mss.get("MES", ""), anatomy.subject)
+            locals_ = tuple(address.local for address in to_patients)
+            also.append(self._registers.remember(locals_, anatomy.message_id, anatomy.references, closing=closing))
+        warned = patient.warnings(decisions)
+        if warned and self.settings.notices and transaction.peer.login is not None:
+            also.append(await self._notice(transaction, anatomy, reading, warned))
+        return Medical(decisions, _fields(reading, anatomy), tuple(also))
+
+    async def _notice(
+        self, transaction: Transaction, anatomy: Anatomy, reading: Reading, warned: tuple[Decision, ...]
+    ) -> Callable[[Unit], None]:
+        login = transaction.peer.login
+        assert login is not None
+        about, to = anatomy.message_id, str(login.address)
+        content = notice.build(_remarks(warned, reading), self.settings.house, to, about, self._clock(), self._token())
+        sealed = await self._sealer.seal(content, pack(dissect(content)))
+        delivery = Delivery(sealed, login.mailbox_id, int(self._clock()))
+        store = self._store
+
+        def place(unit: Unit) -> None:
+            store.put_body(unit, [sealed])
+            (outcome,) = store.deliver(unit, [delivery])
+            if isinstance(outcome, StoreError):  # full or gone: the message matters, the notice does not
+                store.release_body(unit, sealed.body_id, 0)
+                return
+            detail = {"notice": "remarks", "about": about, "status": "delivered"}
+            unit.emit(Event(Kind.NOTICE, mailbox=login.mailbox_id, detail=detail))
+
+        return place
+
+
+def _is_report(anatomy: Anatomy) -> bool:
+    return anatomy.parts[0].full_type == "multipart/report"
+
+
+def _completed(reading: Reading, anatomy: Anatomy) -> Reading:
+    """A missing X-MSS-INS is written by us: nothing to reproach the sender with."""
+    if "INS" in anatomy.mss or not reading.codes:
+        return reading
+    findings = tuple(replace(found, severity="N") if found.name == "HID-059" else found for found in reading.findings)
+    return replace(reading, findings=findings)
+
+
+def _fields(reading: Reading, anatomy: Anatomy) -> dict[str, str]:
+    """MSS-093, MSS-095: what the archive holds, where the message does not say it or says it wrongly."""
+    if not reading.codes:
+        return {}
+    due = {"CODECDA": ",".join(reading.codes), "INS": "O" if reading.qualified else "N"}
+    said = anatomy.mss
+    return {f"X-MSS-{name}": value for name, value in due.items() if said.get(name, "").strip() != value}
+
+
+def _remarks(warned: tuple[Decision, ...], reading: Reading) -> list[notice.Remark]:
+    """The warnings in full words: the sender may read what he wrote."""
+    full = {
+        (found.name, found.place.fr, found.sentence.fr.rstrip(". ")): words
+        for found, words in zip(reading.findings, reading.told, strict=True)
+    }
+    remarks = []
+    for decision in warned:
+        given = decision.parameters
+        words = full.get((given.get("finding", ""), given.get("place_fr", ""), given.get("sentence_fr", "")))
+        advice = (decision.remedy("fr"), decision.remedy("en"))
+        if words is None:
+            remarks.append(
+                notice.Remark(f"{decision.sentence('fr')} {advice[0]}", f"{decision.sentence('en')} {advice[1]}")
+            )
+            continue
+        place, sentence = words
+        name = given["finding"]
+        french = f"[{name}] {place.fr.replace(' de le ', ' du ')} : {sentence.fr} {advice[0]}".strip()
+        remarks.append(notice.Remark(french, f"[{name}] {place.en}: {sentence.en} {advice[1]}".strip()))
+    return remarks

@@ -1,0 +1,222 @@
+"""What is remembered about patients: oppositions (TOU-A10, TOU-F08) and the conversations they may answer in (MSS-101, MSS-102).
+
+Numbers and addresses are only kept as keyed digests. Promise: an entry is in force for the next message of every process; no
+number is ever written or logged. Failure: :class:`mailboxes.store.StoreError` when the database does not answer;
+``ValueError`` for a number that is no matricule.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import secrets
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, NamedTuple, Protocol
+
+from sqlalchemy import Connection, delete, insert, select, update
+
+from gateway.medical.tables import conversation, opposition, register_key
+from mailboxes.commit import Reading, Unit
+from mailboxes.keys import MasterKey
+from policies.events import Event, Kind
+
+SCOPES = ("patient", "professionals")
+_CONTEXT = b"patient register"
+_MOST = 50
+_ALLOWED = frozenset("0123456789AB")
+
+
+class Registers(Protocol):
+    """What the reader of documents asks."""
+
+    async def opposed(self, numbers: frozenset[str], scopes: frozenset[str]) -> bool:
+        """Did a patient with one of these numbers object to exchanges of one of these kinds?"""
+        ...
+
+    async def conversation(self, patient: str, about: Sequence[str]) -> tuple[bool, bool]:
+        """Whether one of these messages was sent to this patient, and whether that exchange is closed."""
+        ...
+
+    def remember(
+        self, patients: Sequence[str], message: str, references: Sequence[str], *, closing: bool
+    ) -> Callable[[Unit], None]:
+        """Work for the transaction that accepts a message to patients."""
+        ...
+
+
+class NoRegisters:
+    """Remembers nothing: nobody objects, and patients may write. For services without patients, and for tests."""
+
+    async def opposed(self, numbers: frozenset[str], scopes: frozenset[str]) -> bool:
+        return False
+
+    async def conversation(self, patient: str, about: Sequence[str]) -> tuple[bool, bool]:
+        return True, False
+
+    def remember(
+        self, patients: Sequence[str], message: str, references: Sequence[str], *, closing: bool
+    ) -> Callable[[Unit], None]:
+        return lambda unit: None
+
+
+NO_REGISTERS = NoRegisters()
+
+
+def normal_number(number: str) -> str:
+    """The first thirteen characters of a matricule or social security number, the key and blanks left out.
+
+    ``ValueError`` when it is not one: thirteen or fifteen characters, digits, A or B only in the department.
+    """
+    bare = "".join(sign for sign in number.upper() if sign not in " .-\u00a0\u202f\t")
+    if len(bare) not in (13, 15) or not _ALLOWED.issuperset(bare):
+        raise ValueError("not a matricule")
+    letters = [at for at, sign in enumerate(bare) if sign in "AB"]
+    if letters not in ([], [6]):
+        raise ValueError("not a matricule")
+    return bare[:13]
+
+
+class Objection(NamedTuple):
+    """One line of the register as an administrator sees it: a mark of the digest, never the number."""
+
+    mark: str
+    scope: str
+    reference: str
+    actor: str
+    since: int
+
+
+class PatientRegisters:
+    """On the operator's own database. ``key`` is read once, and made at the first entry."""
+
+    def __init__(self, reading: Reading, master: MasterKey) -> None:
+        self._reading = reading
+        self._master = master
+        self._key: bytes | None = None
+
+    # asked by the reader
+
+    async def opposed(self, numbers: frozenset[str], scopes: frozenset[str]) -> bool:
+        found = [bare for bare in map(_normal_or_none, numbers) if bare]
+        return bool(found) and await self._reading.run(lambda connection: self._opposed(connection, found, scopes))
+
+    def _opposed(self, connection: Connection, numbers: Iterable[str], scopes: Iterable[str]) -> bool:
+        key = self._known_key(connection)
+        if key is None:
+            return False
+        digests = [_number_digest(key, number) for number in numbers]
+        query = select(opposition.c.scope).where(opposition.c.digest.in_(digests), opposition.c.scope.in_(list(scopes)))
+        return connection.execute(query.limit(1)).first() is not None
+
+    async def conversation(self, patient: str, about: Sequence[str]) -> tuple[bool, bool]:
+        return await self._reading.run(lambda connection: self._conversation(connection, patient, about[:_MOST]))
+
+    def _conversation(self, connection: Connection, patient: str, about: Sequence[str]) -> tuple[bool, bool]:
+        """The nearest of our messages decides: ``about`` starts with the one that is answered."""
+        key = self._known_key(connection)
+        if key is None or not about:
+            return False, False
+        digests = [_conversation_digest(key, patient, message) for message in about]
+        query = select(conversation.c.digest, conversation.c.closed).where(conversation.c.digest.in_(digests))
+        found = {bytes(row.digest): bool(row.closed) for row in connection.execute(query)}
+        nearest = next((digest for digest in digests if digest in found), None)
+        return (False, False) if nearest is None else (True, found[nearest])
+
+    def remember(
+        self, patients: Sequence[str], message: str, references: Sequence[str], *, closing: bool
+    ) -> Callable[[Unit], None]:
+        def work(unit: Unit) -> None:
+            key = self._key_for_writing(unit)
+            for patient in patients:
+                _remember(unit, key, patient, message, references[-_MOST:], closing=closing)
+
+        return work
+
+    # asked by administrators
+
+    def object_to(self, unit: Unit, number: str, scopes: Sequence[str], reference: str, actor: str) -> bool:
+        """Record an opposition; False when every scope was recorded already. ``ValueError`` for a faulty number."""
+        key = self._key_for_writing(unit)
+        digest = _number_digest(key, normal_number(number))
+        held = set(unit.connection.execute(select(opposition.c.scope).where(opposition.c.digest == digest)).scalars())
+        new = [scope for scope in scopes if scope not in held]
+        for scope in new:
+            row = {
+                "digest": digest,
+                "scope": scope,
+                "reference": reference[:64],
+                "actor": actor,
+                "since": int(unit.now),
+            }
+            unit.connection.execute(insert(opposition), row)
+        _record(unit, "opposition recorded", digest, new, actor)
+        return bool(new)
+
+    def withdraw(self, unit: Unit, number: str, scopes: Sequence[str], actor: str) -> bool:
+        """Take an opposition back; False when there was none."""
+        key = self._key_for_writing(unit)
+        digest = _number_digest(key, normal_number(number))
+        gone = unit.connection.execute(
+            delete(opposition).where(opposition.c.digest == digest, opposition.c.scope.in_(list(scopes)))
+        ).rowcount
+        if gone:
+            _record(unit, "opposition withdrawn", digest, scopes, actor)
+        return bool(gone)
+
+    def listed(self, connection: Connection) -> list[Objection]:
+        """Every line, oldest first."""
+        rows = connection.execute(select(opposition).order_by(opposition.c.since, opposition.c.digest))
+        return [Objection(_mark(bytes(r.digest)), r.scope, r.reference, r.actor, r.since) for r in rows]
+
+    # the key
+
+    def _known_key(self, connection: Connection) -> bytes | None:
+        if self._key is None:
+            wrapped = connection.execute(select(register_key.c.wrapped).where(register_key.c.id == 1)).scalar()
+            if wrapped is not None:
+                self._key = self._master.unwrap(bytes(wrapped), _CONTEXT)
+        return self._key
+
+    def _key_for_writing(self, unit: Unit) -> bytes:
+        found = self._known_key(unit.connection)
+        if found is not None:
+            return found
+        key = secrets.token_bytes(32)
+        unit.connection.execute(insert(register_key), {"id": 1, "wrapped": self._master.wrap(key, _CONTEXT)})
+        return key  # kept in memory only once it is durable: the next reading finds it
+
+
+def _remember(unit: Unit, key: bytes, patient: str, message: str, references: Sequence[str], *, closing: bool) -> None:
+    digest = _conversation_digest(key, patient, message)
+    known = unit.connection.execute(select(conversation.c.closed).where(conversation.c.digest == digest)).first()
+    if known is None:
+        row = {"digest": digest, "closed": int(closing), "at": int(unit.now)}
+        unit.connection.execute(insert(conversation), row)
+    if closing:
+        before = [_conversation_digest(key, patient, one) for one in references] + [digest]
+        unit.connection.execute(update(conversation).where(conversation.c.digest.in_(before)).values(closed=1))
+
+
+def _record(unit: Unit, what: str, digest: bytes, scopes: Sequence[str], actor: str) -> None:
+    detail: dict[str, Any] = {"what": what, "target": f"{_mark(digest)} {' '.join(scopes)}".strip()}
+    unit.emit(Event(Kind.RULE, actor=actor, detail=detail))
+
+
+def _mark(digest: bytes) -> str:
+    return digest[:6].hex()
+
+
+def _normal_or_none(number: str) -> str:
+    try:
+        return normal_number(number)
+    except ValueError:
+        return ""
+
+
+def _number_digest(key: bytes, number: str) -> bytes:
+    return hmac.digest(key, b"number " + number.encode("ascii"), hashlib.sha256)
+
+
+def _conversation_digest(key: bytes, patient: str, message: str) -> bytes:
+    text = f"conversation {patient.upper()} {message.strip('<>')}"
+    return hmac.digest(key, text.encode("utf-8", "replace"), hashlib.sha256)
