@@ -12,24 +12,28 @@ from __future__ import annotations
 import hashlib
 import ipaddress
 from dataclasses import dataclass
+from typing import Any
 
-from sqlalchemy import Connection, delete, select, text, update
-
-from mailboxes.account_tables import login_failure
+from mailboxes.sql import Sql
 from policies.access import evaluated_before_lock
 
 HOUR = 3600
 KEPT = 24 * HOUR
 ANYONE = "ip"
 
-_CHARGE = text(
-    "INSERT INTO login_failure (subject, ip, count, first_at, locked_until) VALUES (:subject, :ip, 1, :now, 0)"
+# values: subject, ip, now, hour_ago, now, hour_ago, now
+_CHARGE = Sql(
+    "INSERT INTO login_failure (subject, ip, count, first_at, locked_until) VALUES (?, ?, 1, ?, 0)"
     " ON CONFLICT (subject, ip) DO UPDATE SET"
-    " count = CASE WHEN login_failure.first_at <= :hour_ago THEN 1"
-    "  WHEN login_failure.locked_until > :now THEN login_failure.count ELSE login_failure.count + 1 END,"
-    " first_at = CASE WHEN login_failure.first_at <= :hour_ago THEN :now ELSE login_failure.first_at END"
+    " count = CASE WHEN login_failure.first_at <= ? THEN 1"
+    "  WHEN login_failure.locked_until > ? THEN login_failure.count ELSE login_failure.count + 1 END,"
+    " first_at = CASE WHEN login_failure.first_at <= ? THEN ? ELSE login_failure.first_at END"
     " RETURNING count, locked_until"
 )
+_LOCK = Sql("UPDATE login_failure SET locked_until = ? WHERE subject = ? AND ip = ?")
+_LOCKED_UNTIL = Sql("SELECT locked_until FROM login_failure WHERE subject = ? AND ip = ?")
+_FORGET = Sql("DELETE FROM login_failure WHERE subject = ? AND ip = ?")
+_FORGET_OLD = Sql("DELETE FROM login_failure WHERE first_at < ? AND locked_until < ?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +66,7 @@ def network(ip: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Attempts:
-    """The counters of one operator. ``lock`` in seconds."""
+    """The counters of one operator. ``lock`` in seconds; ``cursor`` is the one of a write transaction."""
 
     per_hour: int = 10
     per_ip: int = 100
@@ -72,36 +76,35 @@ class Attempts:
     def threshold(self) -> int:
         return evaluated_before_lock(self.per_hour, self.lock)
 
-    def charge(self, connection: Connection, subject: str, ip: str, now: float) -> Charged:
+    def charge(self, cursor: Any, subject: str, ip: str, now: float) -> Charged:
         """Count one attempt, or learn that it is locked. The row stays ours until the transaction ends."""
         place = network(ip)
-        values = {"subject": subject, "ip": place, "now": int(now), "hour_ago": int(now) - HOUR}
-        count, locked_until = connection.execute(_CHARGE, values).one()
+        count, locked_until = _charge(cursor, subject, place, int(now))
         if locked_until <= now and count >= self.threshold:
-            self._lock(connection, subject, place, now)
-        query = select(login_failure.c.locked_until).where(
-            (login_failure.c.subject == ANYONE) & (login_failure.c.ip == place)
-        )
-        spray = connection.execute(query).scalar() or 0
-        locked = max(locked_until, spray)
+            self._lock(cursor, subject, place, now)
+        spray = _LOCKED_UNTIL(cursor, ANYONE, place).fetchone()
+        locked = max(locked_until, spray[0] if spray is not None else 0)
         return Charged(subject, place, count, locked if locked > now else 0.0)
 
-    def failed(self, connection: Connection, charged: Charged, now: float) -> None:
+    def failed(self, cursor: Any, charged: Charged, now: float) -> None:
         """The attempt was wrong: counted against the address too. One that met a lock was not judged."""
         if charged.locked_until:
             return
-        values = {"subject": ANYONE, "ip": charged.ip, "now": int(now), "hour_ago": int(now) - HOUR}
-        count, _ = connection.execute(_CHARGE, values).one()
+        count, _ = _charge(cursor, ANYONE, charged.ip, int(now))
         if count >= self.per_ip:
-            self._lock(connection, ANYONE, charged.ip, now)
-        old = (login_failure.c.first_at < int(now) - KEPT) & (login_failure.c.locked_until < int(now))
-        connection.execute(delete(login_failure).where(old))
+            self._lock(cursor, ANYONE, charged.ip, now)
+        _FORGET_OLD(cursor, int(now) - KEPT, int(now))
 
-    def succeeded(self, connection: Connection, charged: Charged) -> None:
+    def succeeded(self, cursor: Any, charged: Charged) -> None:
         """The attempt was right: its counter is forgotten."""
-        here = (login_failure.c.subject == charged.subject) & (login_failure.c.ip == charged.ip)
-        connection.execute(delete(login_failure).where(here))
+        _FORGET(cursor, charged.subject, charged.ip)
 
-    def _lock(self, connection: Connection, subject: str, ip: str, now: float) -> None:
-        here = (login_failure.c.subject == subject) & (login_failure.c.ip == ip)
-        connection.execute(update(login_failure).where(here).values(locked_until=int(now + self.lock)))
+    def _lock(self, cursor: Any, subject: str, ip: str, now: float) -> None:
+        _LOCK(cursor, int(now + self.lock), subject, ip)
+
+
+def _charge(cursor: Any, subject: str, ip: str, now: int) -> tuple[int, int]:
+    """One more for this counter, unless it is locked: the count, and the end of a lock that stood before."""
+    hour_ago = now - HOUR
+    row = _CHARGE(cursor, subject, ip, now, hour_ago, now, hour_ago, now).fetchall()[0]
+    return int(row[0]), int(row[1])

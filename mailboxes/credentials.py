@@ -18,25 +18,26 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
-from sqlalchemy import Connection, select, update
+from sqlalchemy import Connection, select
 
-from mailboxes import register
-from mailboxes.account_tables import account, address, certificate_binding, device, mailbox, member
+from mailboxes import login_rows, register
+from mailboxes.account_tables import account, certificate_binding, device
 from mailboxes.accounts import AccountRules
 from mailboxes.attempts import Attempts, Charged, network, subject_of
 from mailboxes.authentication import LoginRefused
 from mailboxes.commit import Committer, Reading, Unit
+from mailboxes.login_rows import Door
 from mailboxes.lookup import Watch
 from mailboxes.passwords import device_digest
 from mailboxes.store import StoreError
 from mailboxes.tokens import Claims, NoTokens, TokenRefused, TokensUnavailable, TokenVerifier
-from policies.access import READ, SEND_AS, Presented, judge_login
+from policies.access import READ, SEND_AS, Presented, judge_login, owner_rights
 from policies.decision import Decision
 from policies.dn import BadName
 from policies.dn import key as dn_key
 from policies.events import Event, Kind
 from policies.lifecycle import AccountState
-from policies.values import Address, BalState, BalType, CertificateFacts, Login
+from policies.values import BalState, CertificateFacts, Login
 
 REMEMBERED = 20_000
 LONGEST_LOGIN = 320
@@ -49,7 +50,7 @@ class _Found:
     """Facts about a mailbox, and about who is at its door."""
 
     facts: Presented
-    mailbox: register.Mailbox | None = None
+    mailbox: Door | None = None
     account_id: int = 0
     actor: str = "unknown"
     credential: str = ""
@@ -91,8 +92,8 @@ class Credentials:
         """A device password (MSS-076). Raises :class:`LoginRefused`."""
         name, secret = login[:LONGEST_LOGIN], secret[:LONGEST_SECRET]
 
-        def look(connection: Connection) -> _Found:
-            return _by_device(connection, name, device_digest(secret), ip)
+        def look(cursor: Any) -> _Found:
+            return _by_device(cursor, name, device_digest(secret), ip)
 
         return await self._login("device", name, secret, ip, look)
 
@@ -102,8 +103,8 @@ class Credentials:
         if certificate.chain_problem:
             raise LoginRefused("session.auth_failed", certificate.chain_problem)
 
-        def look(connection: Connection) -> _Found:
-            return _by_certificate(connection, name, certificate)
+        def look(cursor: Any) -> _Found:
+            return _by_certificate(cursor, name, certificate)
 
         return await self._login("certificate", name, certificate.fingerprint, ip, look)
 
@@ -112,8 +113,8 @@ class Credentials:
         name = login[:LONGEST_LOGIN]
         claims = await self._claims(token, name, ip)
 
-        def look(connection: Connection) -> _Found:
-            return _by_token(connection, name, claims)
+        def look(cursor: Any) -> _Found:
+            return _by_token(cursor, name, claims)
 
         return await self._login("token", name, token, ip, look)
 
@@ -149,11 +150,11 @@ class Credentials:
         raise LoginRefused("session.auth_failed", reason)
 
     def _refuse_token(self, unit: Unit, found: _Found, login: str, ip: str, reason: str) -> None:
-        charged = self._attempts.charge(unit.connection, subject_of("token", login), ip, unit.now)
-        self._attempts.failed(unit.connection, charged, unit.now)
+        charged = self._attempts.charge(unit.cursor, subject_of("token", login), ip, unit.now)
+        self._attempts.failed(unit.cursor, charged, unit.now)
         unit.emit(_refusal(found, "token", ip, reason))
 
-    async def _login(self, means: str, name: str, secret: str, ip: str, look: Callable[[Connection], _Found]) -> Login:
+    async def _login(self, means: str, name: str, secret: str, ip: str, look: Callable[[Any], _Found]) -> Login:
         memory = self._memory(means, name, secret, ip)
         known = await self._remembered(memory)
         if known is not None:
@@ -190,25 +191,23 @@ class Credentials:
         until, login = self._proved.get(memory, (0.0, None))
         return login if until > self._clock() else None
 
-    def _judge(
-        self, unit: Unit, means: str, name: str, ip: str, look: Callable[[Connection], _Found]
-    ) -> Login | Decision:
+    def _judge(self, unit: Unit, means: str, name: str, ip: str, look: Callable[[Any], _Found]) -> Login | Decision:
         """Inside the transaction. A refusal is an outcome, not an error: its counters and its event must be kept."""
-        charged = self._attempts.charge(unit.connection, subject_of(means, name), ip, unit.now)
-        found = look(unit.connection)
+        charged = self._attempts.charge(unit.cursor, subject_of(means, name), ip, unit.now)
+        found = look(unit.cursor)
         facts = replace(found.facts, means=means, locked_until=charged.locked_until)
         decision = judge_login(facts, unit.now)
         if not decision.accepted:
             self._refuse(unit, found, charged, ip, decision)
             return decision
-        self._attempts.succeeded(unit.connection, charged)
+        self._attempts.succeeded(unit.cursor, charged)
         return self._grant(unit, found, means, ip)
 
     def _refuse(self, unit: Unit, found: _Found, charged: Charged, ip: str, decision: Decision) -> None:
         if found.facts.proved:
-            self._attempts.succeeded(unit.connection, charged)  # the right secret of a suspended mailbox is no guess
+            self._attempts.succeeded(unit.cursor, charged)  # the right secret of a suspended mailbox is no guess
         else:
-            self._attempts.failed(unit.connection, charged, unit.now)
+            self._attempts.failed(unit.cursor, charged, unit.now)
         unit.emit(_refusal(found, found.facts.means, ip, decision.detail))
 
     def _grant(self, unit: Unit, found: _Found, means: str, ip: str) -> Login:
@@ -218,7 +217,7 @@ class Credentials:
             mailbox_id=found.mailbox.id,
             address=found.mailbox.address,
             means=means,
-            send_as=_send_as(unit.connection, found.mailbox.id, found.account_id, found.facts.rights),
+            send_as=_send_as(unit.cursor, found),
             credential=found.credential,
         )
         _note_use(unit, found, ip)
@@ -237,23 +236,17 @@ def _refusal(found: _Found, means: str, ip: str, reason: str) -> Event:
 # looking for who is at the door
 
 
-def _by_device(connection: Connection, name: str, digest: bytes, ip: str) -> _Found:
-    """Two statements, whether the mailbox exists or not."""
-    found = register.find(connection, name)
-    mailbox_id = found.id if found is not None else 0
-    query = (
-        select(device, account.c.login, account.c.state)
-        .join(account, account.c.id == device.c.account_id)
-        .where((device.c.mailbox_id == mailbox_id) & (device.c.digest == digest))
-    )
-    row = connection.execute(query).one_or_none()
-    given = _rights(connection, found, row.account_id if row is not None else 0)
+def _by_device(cursor: Any, name: str, digest: bytes, ip: str) -> _Found:
+    """Three statements, whether the mailbox exists or not."""
+    found = login_rows.door(cursor, register.key_of(name))
+    row = login_rows.device(cursor, found.id if found is not None else 0, digest)
+    given = _rights(cursor, found, row.account_id if row is not None else 0)
     if found is None or row is None:
         return _Found(Presented("device", known=found is not None), found)
     facts = Presented(
         "device",
         known=True,
-        proved=hmac.compare_digest(bytes(row.digest), digest),
+        proved=hmac.compare_digest(row.digest, digest),
         withdrawn=row.revoked_at != 0,
         expires=row.expires_at,
         account=AccountState(row.state),
@@ -265,52 +258,46 @@ def _by_device(connection: Connection, name: str, digest: bytes, ip: str) -> _Fo
     return _Found(facts, found, row.account_id, row.login, f"device:{row.number}", digest)
 
 
-def _rights(connection: Connection, found: register.Mailbox | None, account_id: int) -> frozenset[str]:
-    """Rights, asked of the database even when the answer is known to be none, for equal time."""
-    nobody = register.Mailbox(
-        0, Address("", ""), BalType.PER, 0, "", "", "", "", "", False, False, 0, BalState.DELETED, 0, "", "", 0, 0
-    )
-    return register.rights(connection, found or nobody, account_id)
+def _rights(cursor: Any, found: Door | None, account_id: int) -> frozenset[str]:
+    """What a person may do here; asked of the database even when the answer is known, for equal time."""
+    shared = login_rows.rights(cursor, found.id if found is not None else 0, account_id)
+    if found is not None and account_id and found.owner_id == account_id:
+        return owner_rights()
+    return shared
 
 
-def _by_certificate(connection: Connection, name: str, certificate: CertificateFacts) -> _Found:
+def _by_certificate(cursor: Any, name: str, certificate: CertificateFacts) -> _Found:
     """The binding by fingerprint or by name; with no login, the one mailbox this certificate is bound to."""
-    values = _bindings(certificate)
-    query = select(certificate_binding).where(certificate_binding.c.value.in_(values))
-    rows = list(connection.execute(query.where(certificate_binding.c.revoked_at == 0).limit(100)))
-    found = register.find(connection, name) if name else _only(connection, {row.mailbox_id for row in rows})
-    bound = [row for row in rows if found is not None and row.mailbox_id == found.id]
-    if found is None or not bound:
+    bound = login_rows.bindings(cursor, _bindings(certificate))
+    ids = {mailbox_id for mailbox_id, _ in bound}
+    if name:
+        found = login_rows.door(cursor, register.key_of(name))
+    else:
+        found = login_rows.door_by_id(cursor, ids.pop()) if len(ids) == 1 else None
+    values = [value for mailbox_id, value in bound if found is not None and mailbox_id == found.id]
+    if found is None or not values:
         return _Found(Presented("certificate", known=found is not None), found, actor=certificate.subject)
     facts = Presented(
         "certificate", known=True, proved=True, mailbox=found.state, type=found.type, rights=frozenset({READ, SEND_AS})
     )
-    return _Found(facts, found, 0, certificate.subject, f"certificate:{bound[0].value}")
+    return _Found(facts, found, 0, certificate.subject, f"certificate:{values[0]}")
 
 
-def _bindings(certificate: CertificateFacts) -> list[str]:
-    values = [f"sha256:{certificate.fingerprint.lower()}"]
+def _bindings(certificate: CertificateFacts) -> tuple[str, str]:
+    """How this certificate may be bound. A name nobody can read binds nothing; the fingerprint still may."""
+    fingerprint = f"sha256:{certificate.fingerprint.lower()}"
     try:
-        values.append("dn:" + dn_key(certificate.subject))
+        return fingerprint, "dn:" + dn_key(certificate.subject)
     except BadName:
-        pass  # a name nobody can read binds nothing; the fingerprint still may
-    return values
+        return fingerprint, fingerprint
 
 
-def _only(connection: Connection, mailbox_ids: set[int]) -> register.Mailbox | None:
-    if len(mailbox_ids) != 1:
-        return None
-    row = connection.execute(select(mailbox.c.local, mailbox.c.domain).where(mailbox.c.id.in_(mailbox_ids))).one()
-    return register.find(connection, f"{row.local}@{row.domain}")
-
-
-def _by_token(connection: Connection, name: str, claims: Claims) -> _Found:
+def _by_token(cursor: Any, name: str, claims: Claims) -> _Found:
     """The person a token names, and the mailbox asked for (their own when none is)."""
-    query = select(account).where((account.c.identity == claims.identity) & (account.c.identity != ""))
-    person = connection.execute(query).one_or_none()
+    person = login_rows.person(cursor, claims.identity)
     account_id = person.id if person is not None else 0
-    found = register.find(connection, name) if name else _own(connection, account_id)
-    given = _rights(connection, found, account_id)
+    found = login_rows.door(cursor, register.key_of(name)) if name else login_rows.own_door(cursor, account_id)
+    given = _rights(cursor, found, account_id)
     if found is None or person is None:
         return _Found(Presented("token", known=found is not None, proved=False), found)
     facts = Presented(
@@ -318,50 +305,31 @@ def _by_token(connection: Connection, name: str, claims: Claims) -> _Found:
         known=True,
         proved=True,
         expires=claims.expires,
-        account=AccountState(person.state),
+        account=person.state,
         mailbox=found.state,
         type=found.type,
         rights=given,
     )
-    return _Found(facts, found, person.id, person.login, f"token:{person.identity}")
+    return _Found(facts, found, person.id, person.login, f"token:{claims.identity}")
 
 
-def _own(connection: Connection, account_id: int) -> register.Mailbox | None:
-    query = select(mailbox.c.id).where((mailbox.c.owner_id == account_id) & (mailbox.c.owner_id != 0)).limit(2)
-    return _only(connection, {row.id for row in connection.execute(query)})
-
-
-def _send_as(connection: Connection, mailbox_id: int, account_id: int, given: frozenset[str]) -> frozenset[str]:
+def _send_as(cursor: Any, found: _Found) -> frozenset[str]:
     """Addresses this login may write from: the mailbox's own and aliases, and those of active mailboxes whose members may
     send as them (MSS-074)."""
-    ids = {mailbox_id} if SEND_AS in given else set()
-    if account_id:
-        groups = select(member.c.mailbox_id, member.c.rights).where(
-            (member.c.account_id == account_id) & (member.c.until == 0)
-        )
-        ids |= {row.mailbox_id for row in connection.execute(groups) if SEND_AS in row.rights.split()}
-    query = (
-        select(address.c.key)
-        .join(mailbox, mailbox.c.id == address.c.mailbox_id)
-        .where(address.c.mailbox_id.in_(ids) & (address.c.ended_at == 0) & (mailbox.c.state == BalState.ACTIVE))
-    )
-    return frozenset(row.key for row in connection.execute(query))
+    assert found.mailbox is not None
+    own = found.mailbox.id if SEND_AS in found.facts.rights else 0
+    return login_rows.send_as(cursor, own, found.account_id)
 
 
 def _note_use(unit: Unit, found: _Found, ip: str) -> None:
-    """Activity is a login (MSS-057): dates on the mailbox, the person, the device or the certificate."""
+    """Dates on the mailbox, the person, and what they came in by."""
     assert found.mailbox is not None
-    now, execute = int(unit.now), unit.connection.execute
-    execute(update(mailbox).where(mailbox.c.id == found.mailbox.id).values(last_login_at=now))
-    if found.account_id:
-        execute(update(account).where(account.c.id == found.account_id).values(last_login_at=now))
+    now, mailbox_id = int(unit.now), found.mailbox.id
+    login_rows.used(unit.cursor, now, mailbox_id, found.account_id)
     if found.digest:
-        here = (device.c.mailbox_id == found.mailbox.id) & (device.c.digest == found.digest)
-        execute(update(device).where(here).values(last_used_at=now, last_ip=ip[:45]))
+        login_rows.device_used(unit.cursor, now, ip, mailbox_id, found.digest)
     if found.credential.startswith("certificate:"):
-        value = found.credential.removeprefix("certificate:")
-        bound = (certificate_binding.c.mailbox_id == found.mailbox.id) & (certificate_binding.c.value == value)
-        execute(update(certificate_binding).where(bound).values(last_used_at=now))
+        login_rows.binding_used(unit.cursor, now, mailbox_id, found.credential.removeprefix("certificate:"))
 
 
 def _in_force_until(connection: Connection, login: Login) -> float:

@@ -71,7 +71,7 @@ class Sessions:
         return outcome
 
     def _charge(self, unit: Unit, subject: str, given: Credential) -> tuple[Charged, Any]:
-        charged = self.attempts.charge(unit.connection, subject, given.place, unit.now)
+        charged = self.attempts.charge(unit.cursor, subject, given.place, unit.now)
         named = account.c.login == login_key(given.login)
         row = unit.connection.execute(select(account).where(named)).one_or_none()
         return charged, row
@@ -82,9 +82,9 @@ class Sessions:
         """Judge inside one transaction; a refusal is an outcome, not an error, because its counters must be kept."""
         reason = self._fault(unit, charged, row, given, right)
         if not reason:
-            self.attempts.succeeded(unit.connection, charged)
+            self.attempts.succeeded(unit.cursor, charged)
             return self._begin(unit, row, given, renewed)
-        self.attempts.failed(unit.connection, charged, unit.now)
+        self.attempts.failed(unit.cursor, charged, unit.now)
         detail = {"means": "session", "ip": given.place, "reason": reason, "mailbox": ""}
         unit.emit(Event(Kind.LOGIN_REFUSED, actor=row.login if row is not None else "unknown", detail=detail))
         name = "session.auth_locked" if reason == "locked" else "account.session_refused"
