@@ -123,6 +123,8 @@ class Courier:
         self._tasks: set[asyncio.Task[None]] = set()
         self._woken = asyncio.Event()
         self._stopping = False
+        self._ended = asyncio.Event()
+        self._ended.set()
         self._offset = clock.wall() - clock.monotonic()
         self._chores_at = 0.0
         self._tell_at = 0.0
@@ -146,6 +148,7 @@ class Courier:
 
     async def run(self) -> None:
         """Work until :meth:`stop` is called."""
+        self._ended.clear()
         await self._patiently(self._begin)
         keeper = asyncio.create_task(self._keep_leases())
         try:
@@ -156,9 +159,13 @@ class Courier:
                 except StoreError as error:
                     log.warning("queue_store_unavailable", error=type(error).__name__)
                     pause = self._settings.poll
+                except Exception as error:
+                    log.exception("courier_turn_failed", error=type(error).__name__)
+                    pause = self._settings.poll
                 await self._sleep(pause)
         finally:
             keeper.cancel()
+            self._ended.set()
 
     async def _begin(self) -> None:
         await self._committer.run(queue.begin)
@@ -168,8 +175,9 @@ class Courier:
         """Take nothing more, let what is being said end within ``grace`` seconds, give the rest back."""
         self._stopping = True
         self.wake()
-        if self._tasks:
-            await asyncio.wait(self._tasks, timeout=grace)
+        ended = asyncio.ensure_future(self._ended.wait())  # what the loop is just taking is given back too
+        await asyncio.wait([ended, *self._tasks], timeout=grace)
+        ended.cancel()
         for task in list(self._tasks):
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
