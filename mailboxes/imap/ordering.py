@@ -5,15 +5,19 @@ Promise: nothing recurses, whatever references say; loops in them are broken; ti
 
 from __future__ import annotations
 
-import re
+import unicodedata
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from mailboxes.anatomy import Summary, decode_words
 from mailboxes.imap.content import fold
+from mailboxes.imap.envelopes import FROM, TO, addresses
 from mailboxes.imap.search import Message
 
-_STRING = re.compile(rb'"((?:[^"\\]|\\.)*)"|\{([0-9]+)\}\r\n|NIL|[()]')
+
+def rank(text: str) -> str:
+    """Text as SORT compares it: in capitals (RFC 5256 2, RFC 5051), so that ``_`` comes after letters."""
+    return text.upper() if text.isascii() else unicodedata.normalize("NFC", text).upper()
 
 
 def sent(message: Message) -> int:
@@ -22,26 +26,26 @@ def sent(message: Message) -> int:
     return date[0] if date is not None else message.entry[4]
 
 
-def _display(field: int) -> Callable[[Message], bytes]:
-    def key(message: Message) -> bytes:
-        name, mailbox, host = first_address(message.summary.envelope, field)
+def _display(field: int) -> Callable[[Message], str]:
+    def key(message: Message) -> str:
+        name, mailbox, host = next(iter(addresses(message.summary.envelope, field, 1)), (b"", b"", b""))
         if name:
-            return fold(decode_words(name))
-        return fold((mailbox + b"@" + host if host else mailbox).decode("utf-8", "replace"))
+            return rank(decode_words(name))
+        return rank((mailbox + b"@" + host if host else mailbox).decode("utf-8", "replace"))
 
     return key
 
 
 _KEYS: dict[str, Callable[[Message], Any]] = {
     "ARRIVAL": lambda message: message.entry[4],
-    "CC": lambda message: fold(message.summary.first_cc),
+    "CC": lambda message: rank(message.summary.first_cc),
     "DATE": sent,
-    "FROM": lambda message: fold(message.summary.first_from),
+    "FROM": lambda message: rank(message.summary.first_from),
     "SIZE": lambda message: message.entry[3],
-    "SUBJECT": lambda message: fold(message.summary.base_subject.text),
-    "TO": lambda message: fold(message.summary.first_to),
-    "DISPLAYFROM": _display(2),
-    "DISPLAYTO": _display(5),
+    "SUBJECT": lambda message: rank(message.summary.base_subject.text),
+    "TO": lambda message: rank(message.summary.first_to),
+    "DISPLAYFROM": _display(FROM),
+    "DISPLAYTO": _display(TO),
 }
 
 
@@ -51,48 +55,6 @@ def sorted_by(messages: list[Message], criteria: Sequence[tuple[str, bool]]) -> 
     for name, reverse in reversed(criteria):
         found.sort(key=_KEYS[name], reverse=reverse)
     return found
-
-
-def first_address(envelope: bytes, field: int) -> tuple[bytes, bytes, bytes]:
-    """Name, mailbox and host of the first address in a field of a rendered ENVELOPE (2 is From, 5 is To)."""
-    depth, place, seen = 0, 0, -1
-    values: list[bytes] = []
-    at = 0
-    while at < len(envelope):
-        found = _STRING.search(envelope, at)
-        if found is None:
-            break
-        at = found.end()
-        token = found[0]
-        if token == b"(":
-            depth += 1
-            continue
-        if token == b")":
-            depth -= 1
-            place += depth == 1
-            if depth == 2 and values:
-                break
-            continue
-        value, at = _value(envelope, found)
-        if depth == 1:
-            place += 1
-        elif depth == 3 and place == field:
-            seen += 1
-            values.append(value)
-            if seen == 3:
-                break
-    if len(values) < 4:
-        return b"", b"", b""
-    return values[0], values[2], values[3]
-
-
-def _value(envelope: bytes, found: re.Match[bytes]) -> tuple[bytes, int]:
-    if found[2] is not None:
-        end = found.end() + int(found[2])
-        return envelope[found.end() : end], end
-    if found[1] is not None:
-        return re.sub(rb"\\(.)", rb"\1", found[1], flags=re.DOTALL), found.end()
-    return b"", found.end()
 
 
 # --------------------------------------------------------------------------- THREAD

@@ -8,6 +8,7 @@ event loop is given back between batches. Failure: ``NO [BADCHARSET]`` for a cha
 from __future__ import annotations
 
 import asyncio
+import re
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from typing import NamedTuple
@@ -31,6 +32,8 @@ from mailboxes.words import unfold
 
 INDEX, SUMMARY, CONTENT, TEXT = 0, 1, 2, 3
 _DAY = 86400
+DEEPEST_COMMENT = 10
+_COMMENT = re.compile(r"\([^()]*+\)")
 _CODECS = {
     b"": "utf-8",
     b"us-ascii": "utf-8",
@@ -144,11 +147,26 @@ _SYSTEM = {
     "FLAGGED": "\\Flagged",
     "SEEN": "\\Seen",
 }
+
+
+def _with_addresses(text: str) -> str:
+    """An address field as written; where comments cut its addresses (RFC 5322 3.2.2), also without them."""
+    if "(" not in text:
+        return text
+    bare = text
+    for _ in range(DEEPEST_COMMENT):
+        shorter = _COMMENT.sub("", bare)
+        if shorter == bare:
+            break
+        bare = shorter
+    return text + "\n" + bare.replace(" ", "")
+
+
 _TEXTS: dict[str, Callable[[Summary], str]] = {
-    "FROM": lambda summary: summary.sender,
-    "TO": lambda summary: summary.to,
-    "CC": lambda summary: summary.cc,
-    "BCC": lambda summary: summary.bcc,
+    "FROM": lambda summary: _with_addresses(summary.sender),
+    "TO": lambda summary: _with_addresses(summary.to),
+    "CC": lambda summary: _with_addresses(summary.cc),
+    "BCC": lambda summary: _with_addresses(summary.bcc),
     "SUBJECT": lambda summary: summary.subject,
 }
 

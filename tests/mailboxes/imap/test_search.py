@@ -158,9 +158,9 @@ async def test_saved_results(running: Running) -> None:
 
 async def test_sort(running: Running) -> None:
     mails = [
-        message("Re: beta", "a" * 30, Date="Mon, 02 Mar 2026 10:00:00 +0100", From='"Zoe" <a@x.test>'),
-        message("alpha", "b" * 20, Date="Mon, 02 Mar 2026 08:00:00 +0100", From="m@x.test"),
-        message("Beta", "c" * 10, Date="Mon, 02 Mar 2026 09:00:00 +0100", From='"Albert" <z@x.test>'),
+        message("Re: beta", "a" * 300, Date="Mon, 02 Mar 2026 10:00:00 +0100", From='"Zoe" <a@x.test>'),
+        message("alpha", "b" * 200, Date="Mon, 02 Mar 2026 08:00:00 +0100", From="m@x.test"),
+        message("Beta", "c" * 100, Date="Mon, 02 Mar 2026 09:00:00 +0100", From='"Albert" <z@x.test>'),
     ]
     client = await with_mail(running, *mails)
     assert await found(client, "SORT (SUBJECT) UTF-8 ALL") == [2, 1, 3]
@@ -256,4 +256,42 @@ async def test_live_contexts(running: Running) -> None:
     for _ in range(15):
         await client.ok("SEARCH RETURN (UPDATE) SEEN")
     await client.no("SEARCH RETURN (UPDATE) SEEN", "NOUPDATE")
+    await client.close()
+
+
+async def test_subjects_sort_in_capitals(running: Running) -> None:
+    subjects = ["a", "C", "b", "_", "[x] Fwd: [y] Re: fw: b (fWd)  (fwd)", "b (a)", "Re: [FWD: c]", "[xyz]", ""]
+    mails = [message(subject, str(number) * number) for number, subject in enumerate(subjects, 1)]
+    client = await with_mail(running, *mails)
+    assert await found(client, "SORT (SUBJECT) UTF-8 ALL") == [9, 1, 3, 5, 6, 2, 7, 8, 4]
+    assert await found(client, "SORT (REVERSE SUBJECT) UTF-8 ALL") == [4, 8, 2, 7, 6, 3, 5, 1, 9]
+    await client.close()
+
+
+async def test_addresses_are_found_as_they_are_meant(running: Running) -> None:
+    mails = [
+        message(From="<user-from (comment)@ (comment) domain.test>"),
+        message(From="user-from@domain.test (Nom Reel)"),
+        message(From="autre@domain.test", To="groupe: a@domain.test, b@domain.test;, seul@domain.test"),
+    ]
+    client = await with_mail(running, *mails)
+    assert await found(client, "SEARCH FROM user-from@domain.test") == [1, 2]
+    assert await found(client, "SEARCH FROM reel") == [2]
+    assert await found(client, "SEARCH TO groupe") == [3]
+    assert await found(client, "SEARCH TO seul@") == [3]
+    await client.close()
+
+
+async def test_references_fill_the_place_of_an_erased_parent(running: Running) -> None:
+    mails = [
+        linked(1, "a", minute=1),
+        linked(2, "b", "1", minute=2),
+        linked(3, "c", "4", "2", minute=3),
+        linked(4, "d", "1", minute=4),
+    ]
+    client = await with_mail(running, *mails)
+    assert await threads(client, "REFERENCES") == b"(1 (2 3)(4))"
+    await client.ok("STORE 2 +FLAGS.SILENT (\\Deleted)")
+    await client.ok("EXPUNGE")
+    assert await threads(client, "REFERENCES") == b"(1 3 2)"
     await client.close()
