@@ -15,7 +15,7 @@ import hashlib
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any, Protocol
 
 import structlog
@@ -23,6 +23,7 @@ import structlog
 from gateway import facts, received
 from gateway.acceptance import Acceptance, Acceptor
 from gateway.identifiers import message_identifier
+from gateway.partner_judgement import PartnerJudgement
 from gateway.record.explain import noted
 from gateway.relay.queue import Queued
 from gateway.scan import Scanner, ScanUnavailable
@@ -33,7 +34,7 @@ from mailboxes.seal import Sealer
 from mailboxes.store import Delivery, OverQuota, Sealed, StoreError, StoreFull
 from policies import content as content_policy
 from policies import recipient as recipient_policy
-from policies import redirection, sender, trust
+from policies import redirection, sender
 from policies.catalogue import rule
 from policies.content import ContentSettings
 from policies.decision import Decision, Verdict, decide, gravest
@@ -115,6 +116,7 @@ class Intake:
     ) -> None:
         self.settings = settings
         self._trusted = trusted
+        self._partners = PartnerJudgement(trusted, lambda: self.settings.trust, clock)
         self._mailboxes = mailboxes
         self._scanner = scanner
         self._sealer = sealer
@@ -132,7 +134,7 @@ class Intake:
         """A partner's certificate, or a login: may this peer speak?"""
         if peer.door is not Door.INBOUND:
             return decide(rule("session.accepted"))
-        decision = trust.judge_peer(peer.certificate, self._trusted(), self._now(), self.settings.trust)
+        decision = self._partners.peer(peer.certificate)
         if not decision.accepted:
             await self._record(_peer_refused(peer, decision))
         return decision
@@ -148,8 +150,7 @@ class Intake:
 
     async def _judge_sender(self, peer: Peer, address: Address | None) -> Decision:
         if peer.door is Door.INBOUND:
-            domain = address.domain if address else None
-            return trust.judge_inbound(peer.certificate, domain, self._trusted(), self._now(), self.settings.trust)
+            return self._partners.inbound(peer.certificate, address.domain if address else None)
         if peer.login is None:
             return decide(rule("session.auth_required"))
         mailbox = await self._mailboxes.find(peer.login.address.key)
@@ -320,7 +321,7 @@ class Intake:
         return self._committer.grouped(_emit, event)
 
     def _now(self) -> datetime:
-        return datetime.fromtimestamp(self._clock(), UTC)
+        return self._partners.now()
 
 
 def _emit(unit: Unit, events: list[Event]) -> list[None]:

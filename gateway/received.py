@@ -6,11 +6,14 @@ Promise: every line ends with CRLF, holds printable ASCII only, and no value of 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from functools import lru_cache
 
 from policies.values import Address, Door, Peer
 
+_UNPRINTABLE = re.compile(r"[^!-~]|[()<>;]")
 _DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 
@@ -38,9 +41,14 @@ def fields(values: Mapping[str, str]) -> bytes:
 
 def date(now: float) -> str:
     """RFC 5322 date in UTC, without the locale."""
+    return _date(int(now))
+
+
+@lru_cache(maxsize=8)
+def _date(now: int) -> str:
     at = datetime.fromtimestamp(now, UTC)
     return f"{_DAYS[at.weekday()]}, {at.day} {_MONTHS[at.month - 1]} {at.year} {at:%H:%M:%S} +0000"
 
 
 def _plain(value: str) -> str:
-    return "".join(character for character in value[:900] if 32 < ord(character) < 127 and character not in "()<>;")
+    return _UNPRINTABLE.sub("", value[:900])
