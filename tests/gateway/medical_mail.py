@@ -15,7 +15,7 @@ def mail(
     subject: str = "Essai",
     text: str = "Bonjour, voici.\n",
     files: Sequence[tuple[str, bytes]] = (),
-    headers: Mapping[str, str] = {},  # noqa: B006 - never changed
+    headers: Mapping[str, str] = {},
     number: int = 1,
 ) -> bytearray:
     """A whole message with CRLF; ``files`` are attached as octets."""
