@@ -15,18 +15,20 @@ import asyncio
 import math
 import threading
 from collections import deque
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable
 from concurrent.futures import Future as ThreadFuture
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from typing import Any, Protocol, TypeVar
+from typing import Any, TypeVar
 
 import structlog
 from sqlalchemy import Connection
 
 from mailboxes.engine import Database, Fault, cursor_of, discard, fault_of, free_pages, heal, raw, refusal
-from mailboxes.store import StoreError, StoreUnavailable
-from policies.events import Event
+from mailboxes.reading import PATIENCE_SECONDS, Reading, expire
+from mailboxes.store import StoreUnavailable
+from mailboxes.unit import Announcer, Journal, NoJournal, Unit
+
+__all__ = ["Announcer", "Committer", "Journal", "NoJournal", "Reading", "Unit"]
 
 T = TypeVar("T")
 I = TypeVar("I")  # noqa: E741 - an item and what it becomes
@@ -35,74 +37,8 @@ O = TypeVar("O")  # noqa: E741
 MAX_BATCH = 64
 MAX_WAITING = 4096
 MAX_RETRIES = 5
-PATIENCE_SECONDS = 30.0
-"""How long a caller waits for a database that has fallen silent (F12)."""
-MAX_READS_WAITING = 2048
 
 log = structlog.get_logger(__name__)
-
-
-class Journal(Protocol):
-    """Where events are recorded: called once per transaction, last, because it takes the lock on the chain's head."""
-
-    def append(self, connection: Connection, events: Sequence[Event], now: float) -> None: ...
-
-
-class Announcer(Protocol):
-    """Tells watchers what changed: ``write`` inside the transaction, ``committed`` after it, on the event loop."""
-
-    def write(self, cursor: Any, touched: frozenset[tuple[int, int]]) -> None: ...
-    def committed(self, touched: frozenset[tuple[int, int]]) -> None: ...
-
-
-class NoJournal:
-    """Records nothing: for tests of what does not concern evidence."""
-
-    def append(self, connection: Connection, events: Sequence[Event], now: float) -> None:
-        return
-
-
-class Unit:
-    """One write transaction, as the work in it sees it.
-
-    ``connection`` is SQLAlchemy's, ``cursor`` the driver's own for hot statements; both are in the same transaction.
-    ``now`` is one instant for the whole transaction, in seconds since the epoch.
-    """
-
-    __slots__ = ("_touched", "callbacks", "connection", "cursor", "events", "now")
-
-    def __init__(self, connection: Connection, cursor: Any, now: float) -> None:
-        self.connection = connection
-        self.cursor = cursor
-        self.now = now
-        self.events: list[Event] = []
-        self.callbacks: list[Callable[[], None]] = []
-        self._touched: list[tuple[int, int]] = []
-
-    def emit(self, *events: Event) -> None:
-        """Record ``events`` in the journal when this transaction commits."""
-        self.events.extend(events)
-
-    def after_commit(self, callback: Callable[[], None]) -> None:
-        """Call ``callback`` on the event loop once this transaction is durable; never if it is not."""
-        self.callbacks.append(callback)
-
-    def touched(self, mailbox_id: int, folder_id: int) -> None:
-        """Wake whoever watches this folder (0: the folder tree) after the commit."""
-        self._touched.append((mailbox_id, folder_id))
-
-    def mark(self) -> tuple[int, int, int]:
-        """How far this unit has come; :meth:`back_to` forgets what was said since."""
-        return len(self.events), len(self.callbacks), len(self._touched)
-
-    def back_to(self, mark: tuple[int, int, int]) -> None:
-        del self.events[mark[0] :]
-        del self.callbacks[mark[1] :]
-        del self._touched[mark[2] :]
-
-    @property
-    def all_touched(self) -> frozenset[tuple[int, int]]:
-        return frozenset(self._touched)
 
 
 @dataclass(slots=True, eq=False)
@@ -132,11 +68,6 @@ class _Waiting:
             self.future.set_exception(self.outcome)
         else:
             self.future.set_result(self.outcome)
-
-
-def _give_up(future: asyncio.Future[Any]) -> None:
-    if not future.done():
-        future.set_exception(StoreUnavailable("the database does not answer"))
 
 
 def _one(unit: Unit, items: list[Callable[[Unit], Any]]) -> list[Any]:
@@ -222,7 +153,7 @@ class Committer:
         loop = asyncio.get_running_loop()
         async with self._slots:
             future: asyncio.Future[Any] = loop.create_future()
-            alarm = loop.call_later(self._patience, _give_up, future)
+            alarm = loop.call_later(self._patience, expire, future)
             self._put(_Waiting(handler, item, future, loop, single, alarm))
             return await future
 
@@ -414,166 +345,3 @@ def _call_safely(callback: Callable[[], None]) -> None:
         callback()
     except Exception as error:  # noqa: BLE001 - the change is durable; a listener cannot undo it
         log.error("after_commit_failed", error=type(error).__name__)
-
-
-class Reading:
-    """A few threads with a read connection each. ``run`` gives the work one instant of the database to read.
-
-    What :meth:`grouped` is asked during one turn of the event loop shares one trip to a thread and one instant.
-    """
-
-    def __init__(
-        self,
-        engine: Database,
-        threads: int = 4,
-        *,
-        max_waiting: int = MAX_READS_WAITING,
-        patience: float = PATIENCE_SECONDS,
-    ) -> None:
-        self.database = engine
-        self._pool = ThreadPoolExecutor(threads if engine.shared else 1, thread_name_prefix="reading")
-        self._local = threading.local()
-        self._opened: list[Connection] = []
-        self._max_waiting = max_waiting
-        self._patience = patience
-        self._waiting = 0
-        self._groups: dict[Callable[..., Any], list[tuple[Any, asyncio.Future[Any]]]] = {}
-
-    async def run(self, work: Callable[[Connection], T]) -> T:
-        """The result of ``work``, which must not write and may be called twice if the connection was lost."""
-        result: T = await self._ask(_read_one, work)
-        return result
-
-    async def grouped(self, handler: Callable[[Connection, I], O], item: I) -> O:
-        """``handler(connection, item)``, together with whatever else is asked of ``handler`` at the same moment."""
-        result: O = await self._ask(handler, item)
-        return result
-
-    async def _ask(self, handler: Callable[[Connection, Any], Any], item: Any) -> Any:
-        if self._waiting >= self._max_waiting:
-            raise StoreUnavailable("too many reads wait for the database")
-        loop = asyncio.get_running_loop()
-        future: asyncio.Future[Any] = loop.create_future()
-        alarm = loop.call_later(self._patience, _give_up, future)
-        self._waiting += 1
-        try:
-            if handler is _read_one:
-                self._send(loop, handler, [(item, future)])
-            elif handler in self._groups:
-                self._groups[handler].append((item, future))
-            else:
-                self._groups[handler] = [(item, future)]
-                loop.call_soon(self._flush, loop, handler)
-            return await future
-        finally:
-            self._waiting -= 1
-            alarm.cancel()
-
-    def _flush(self, loop: asyncio.AbstractEventLoop, handler: Callable[[Connection, Any], Any]) -> None:
-        self._send(loop, handler, self._groups.pop(handler))
-
-    def _send(
-        self,
-        loop: asyncio.AbstractEventLoop,
-        handler: Callable[[Connection, Any], Any],
-        group: list[tuple[Any, asyncio.Future[Any]]],
-    ) -> None:
-        try:
-            self._pool.submit(self._serve, loop, handler, group)
-        except RuntimeError:
-            for _, future in group:
-                future.set_exception(StoreUnavailable("the store is closed"))
-
-    def _serve(
-        self,
-        loop: asyncio.AbstractEventLoop,
-        handler: Callable[[Connection, Any], Any],
-        group: list[tuple[Any, asyncio.Future[Any]]],
-    ) -> None:
-        live = [pair for pair in group if not pair[1].done()]
-        outcomes: list[tuple[bool, Any]]
-        try:
-            outcomes = self.run_here(lambda connection: [_outcome(handler, connection, item) for item, _ in live])
-        except Exception as error:  # noqa: BLE001 - every caller must hear of it
-            outcomes = [(False, error)] * len(live)
-        try:
-            loop.call_soon_threadsafe(_settle_all, [future for _, future in live], outcomes)
-        except RuntimeError:  # the loop was closed: nobody waits any more
-            log.warning("reads_without_loop", count=len(live))
-
-    def run_sync(self, work: Callable[[Connection], T]) -> T:
-        """Same as :meth:`run` without an event loop."""
-        return self._pool.submit(self.run_here, work).result()
-
-    def run_here(self, work: Callable[[Connection], T]) -> T:
-        """Same, in the calling thread."""
-        try:
-            return self._once(work)
-        except StoreError:
-            raise
-        except Exception as error:
-            if refusal(error) is None:
-                raise
-        try:
-            return self._once(work)
-        except StoreError:
-            raise
-        except Exception as error:
-            said = refusal(error)
-            raise said or error from error
-
-    def _once(self, work: Callable[[Connection], T]) -> T:
-        with self.database.turn():
-            connection = self._connected()
-            try:
-                with connection.begin() as transaction:
-                    result = work(connection)
-                    transaction.rollback()
-                return result
-            except Exception as error:
-                if fault_of(error) is not Fault.OWN:
-                    self._local.connection = None
-                    discard(self.database, connection)
-                raise
-
-    def _connected(self) -> Connection:
-        connection: Connection | None = getattr(self._local, "connection", None)
-        if connection is None:
-            connection = self.database.reader.connect()
-            self._local.connection = connection
-            self._opened.append(connection)
-        return connection
-
-    async def close(self) -> None:
-        await asyncio.get_running_loop().run_in_executor(None, self.close_sync)
-
-    def close_sync(self) -> None:
-        """Wait for the reads under way, close the connections."""
-        self._pool.shutdown(wait=True)
-        for connection in self._opened:
-            if not connection.closed:
-                connection.close()
-
-
-def _read_one(connection: Connection, work: Callable[[Connection], Any]) -> Any:
-    return work(connection)
-
-
-def _outcome(handler: Callable[[Connection, Any], Any], connection: Connection, item: Any) -> tuple[bool, Any]:
-    """One caller's own error is its own; a failing database fails the whole trip."""
-    try:
-        return True, handler(connection, item)
-    except Exception as error:
-        if fault_of(error) is not Fault.OWN:
-            raise
-        return False, error
-
-
-def _settle_all(futures: list[asyncio.Future[Any]], outcomes: list[tuple[bool, Any]]) -> None:
-    for future, (good, outcome) in zip(futures, outcomes, strict=True):
-        if future.done():
-            continue
-        if good:
-            future.set_result(outcome)
-        else:
-            future.set_exception(outcome)

@@ -1,71 +1,50 @@
 """The store on SQLite or PostgreSQL: the one implementation of :class:`mailboxes.store.MailStore`.
 
 Its asynchronous methods serve IMAP and transfer; its plain methods (``deliver``, ``put_body``, ``hold_body``...) take a
-:class:`mailboxes.commit.Unit` and run inside the gateway's own transaction, so that accepting a message is delivering it.
+:class:`mailboxes.unit.Unit` and run inside the gateway's own transaction, so that accepting a message is delivering it.
 Promise and failure: those of :mod:`mailboxes.store`. A body that is missing or fails its tag is also recorded as a
 ``service.store_fault`` event (F13, F14).
 """
 
 from __future__ import annotations
 
-import asyncio
 from collections import Counter
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
-from functools import partial
-from typing import Any, TypeVar
+from typing import Any
 
-import structlog
-from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from sqlalchemy import Connection
 
-from mailboxes import body_rows, entry_rows, folder_rows, placing, provision
+from mailboxes import body_rows, entry_rows, folder_rows, placing
 from mailboxes import flags as flagging
 from mailboxes.blobs import Blobs
-from mailboxes.body_readers import FramedBody, InlineBody
 from mailboxes.commit import Committer, Reading, Unit
 from mailboxes.engine import cursor_of
 from mailboxes.folder_rows import FolderRow
-from mailboxes.keys import QUEUE, Keyring, open_value, seal_value, unwrap_key
-from mailboxes.seal import Sealer, open_small, open_summary
-from mailboxes.sql import InList, Sql
+from mailboxes.holding import Holding
+from mailboxes.keys import Keyring, open_value, seal_value
+from mailboxes.retrieving import Retrieving
+from mailboxes.seal import Sealer
+from mailboxes.sql import Sql
 from mailboxes.store import (
     Appended,
-    BodyReader,
     Changes,
     Copied,
-    Corrupted,
     Delivery,
     Entry,
     FlagChange,
     Folder,
-    MissingBody,
     NewMessage,
     Notices,
-    Placed,
     Quota,
-    Sealed,
     Snapshot,
     Stored,
     StoreError,
     StoreUnavailable,
 )
-from policies.events import Event, Kind
+from policies.events import Event
 
-T = TypeVar("T")
-
-SHORT_READ = 32
-"""Entries."""
-
-log = structlog.get_logger(__name__)
-
-_SUMMARIES = InList("SELECT body_id, data FROM summary WHERE body_id IN (...)")
-_CONTENTS = InList("SELECT body_id, data FROM content WHERE body_id IN (...)")
-_BLOBS = InList("SELECT body_id, blob FROM body WHERE body_id IN (...)")
-_BODY = Sql(
-    "SELECT b.size, b.blob, c.data FROM body b LEFT JOIN content c ON c.body_id = b.body_id WHERE b.body_id = ?"
-)
 _METADATA = Sql("SELECT name, value FROM folder_metadata WHERE mailbox_id = ? AND folder_id = ?")
 _METADATA_DELETE = Sql("DELETE FROM folder_metadata WHERE mailbox_id = ? AND folder_id = ? AND name = ?")
 _METADATA_SET = Sql("INSERT INTO folder_metadata (mailbox_id, folder_id, name, value) VALUES (?, ?, ?, ?)")
@@ -82,8 +61,8 @@ class _Append:
     replaced: tuple[int, int] | None = None  # folder and UID
 
 
-class SqlStore:
-    """Everything about folders and messages. ``pool`` does the decryption that is too heavy for the event loop."""
+class SqlStore(Holding, Retrieving):
+    """Everything about folders and messages."""
 
     def __init__(
         self,
@@ -95,77 +74,10 @@ class SqlStore:
         notices: Notices,
         pool: Executor,
     ) -> None:
-        self.committer = committer
-        self.reading = reading
-        self.keyring = keyring
-        self.blobs = blobs
+        Holding.__init__(self, keyring, blobs)
+        Retrieving.__init__(self, committer, reading, keyring, blobs, pool)
         self.sealer = sealer
         self.notices = notices
-        self._pool = pool
-        self._deleting: set[asyncio.Task[None]] = set()
-
-    # in the gateway's own transaction
-
-    def put_body(self, unit: Unit, sealed: Sequence[Sealed]) -> None:
-        """Insert bodies; :meth:`deliver` and :meth:`hold_body` of the same transaction give them references."""
-        body_rows.put_bodies(unit.cursor, sealed)
-
-    def deliver(self, unit: Unit, deliveries: Sequence[Delivery]) -> list[Placed | StoreError]:
-        """Place sealed messages in mailboxes; one outcome each. See :mod:`mailboxes.placing`."""
-        return placing.deliver(unit, self.keyring, deliveries)
-
-    def hold_body(self, unit: Unit, sealed: Sealed, count: int = 1) -> None:
-        """``count`` references more, one per queue row."""
-        body_rows.hold(unit.cursor, [sealed.body_id] * count)
-
-    def release_body(self, unit: Unit, body_id: int, count: int = 1) -> None:
-        """``count`` references fewer (0: delete it if nothing needs it); at none the body goes."""
-        self.drop(unit, {body_id: count})
-
-    def provision(self, unit: Unit, mailbox_id: int, quota: int) -> None:
-        """Key and default folders of a new mailbox; ``quota`` in bytes, 0 = none."""
-        provision.provision(unit, self.keyring, mailbox_id, quota)
-
-    def set_quota(self, unit: Unit, mailbox_id: int, quota: int) -> None:
-        provision.set_quota(unit, mailbox_id, quota)
-
-    def destroy_key(self, unit: Unit, mailbox_id: int) -> bool:
-        """Crypto-erasure of a mailbox: every copy of its messages becomes unreadable."""
-        return provision.destroy_key(unit, self.keyring, mailbox_id)
-
-    def erase(self, unit: Unit, mailbox_id: int) -> None:
-        """Remove what is left of a mailbox after :meth:`destroy_key`."""
-        self._delete_blobs(unit, provision.erase(unit, mailbox_id))
-
-    def drop(self, unit: Unit, counts: Mapping[int, int]) -> None:
-        """That many references fewer for each body; those nobody needs go, their blobs after the commit."""
-        self._delete_blobs(unit, body_rows.release(unit.cursor, counts))
-
-    def _delete_blobs(self, unit: Unit, references: Sequence[str]) -> None:
-        if references:
-            unit.after_commit(partial(self._start_deleting, tuple(references)))
-
-    def _start_deleting(self, references: tuple[str, ...]) -> None:
-        try:
-            loop = asyncio.get_running_loop()
-        except RuntimeError:  # a command line without an event loop
-            asyncio.run(self._delete(references))
-            return
-        task = loop.create_task(self._delete(references))
-        self._deleting.add(task)
-        task.add_done_callback(self._deleting.discard)
-
-    async def _delete(self, references: tuple[str, ...]) -> None:
-        for reference in references:
-            try:
-                await self.blobs.delete(reference)
-            except StoreError as error:
-                # The row is gone; what is left is an orphan for fsck.
-                log.warning("blob_not_deleted", reference=reference, error=type(error).__name__)
-
-    async def settle(self) -> None:
-        """Wait for blobs being deleted; before closing."""
-        await asyncio.gather(*self._deleting, return_exceptions=True)
 
     # folders
 
@@ -249,101 +161,6 @@ class SqlStore:
 
         return await self._read(read)
 
-    async def summaries(self, mailbox_id: int, entries: Sequence[Entry]) -> list[bytes]:
-        return await self._guarded(self._trip(len(entries), partial(self._summaries, mailbox_id, entries)))
-
-    def _summaries(self, mailbox_id: int, entries: Sequence[Entry], connection: Connection) -> list[bytes]:
-        cipher = self.keyring.key(connection, mailbox_id)
-        found = dict(_SUMMARIES(cursor_of(connection), [entry.body_id for entry in entries]))
-        return _decrypted(cipher, mailbox_id, entries, found, open_summary)
-
-    async def bodies(self, mailbox_id: int, entries: Sequence[Entry]) -> list[bytes]:
-        return await self._guarded(self._bodies(mailbox_id, entries))
-
-    async def _bodies(self, mailbox_id: int, entries: Sequence[Entry]) -> list[bytes]:
-        plain, readers = await self._trip(len(entries), partial(self._contents, mailbox_id, entries))
-        if not readers:
-            return plain
-        small = iter(plain)
-        return [
-            await readers[entry.body_id].read(0, entry.size) if entry.body_id in readers else next(small)
-            for entry in entries
-        ]
-
-    def _contents(
-        self, mailbox_id: int, entries: Sequence[Entry], connection: Connection
-    ) -> tuple[list[bytes], dict[int, BodyReader]]:
-        """The small messages decrypted, and readers of the large ones."""
-        cipher = self.keyring.key(connection, mailbox_id)
-        cursor = cursor_of(connection)
-        found = dict(_CONTENTS(cursor, [entry.body_id for entry in entries]))
-        large = [entry for entry in entries if entry.body_id not in found]
-        readers = self._framed(cursor, cipher, mailbox_id, large) if large else {}
-        small = [entry for entry in entries if entry.body_id in found] if large else entries
-        return _decrypted(cipher, mailbox_id, small, found, open_small), readers
-
-    async def open_body(self, mailbox_id: int, entry: Entry) -> BodyReader:
-        def read(connection: Connection) -> BodyReader:
-            cipher = self.keyring.key(connection, mailbox_id)
-            data_key = unwrap_key(cipher, entry.key, mailbox_id, entry.body_id)
-            return self._reader(cursor_of(connection), data_key, entry.body_id)
-
-        return await self._guarded(self._trip(1, read))
-
-    async def open_queued(self, body_id: int, wrapped: bytes) -> BodyReader:
-        """A message waiting to leave; ``wrapped`` is its key under the queue's (:meth:`Sealer.wrap` with mailbox 0)."""
-
-        def read(connection: Connection) -> BodyReader:
-            data_key = unwrap_key(self.keyring.key(connection, QUEUE), wrapped, QUEUE, body_id)
-            return self._reader(cursor_of(connection), data_key, body_id)
-
-        return await self._guarded(self.reading.run(read))
-
-    async def reader(self, data_key: bytes, body_id: int) -> BodyReader:
-        """A body by its own key."""
-        return await self._read(lambda cursor: self._reader(cursor, data_key, body_id))
-
-    def _reader(self, cursor: Any, data_key: bytes, body_id: int) -> BodyReader:
-        row = _BODY(cursor, body_id).fetchone()
-        if row is None or (not row[1] and row[2] is None):
-            raise MissingBody(f"{body_id:x}")
-        size, blob, data = row
-        if data is not None:
-            return InlineBody(open_small(data_key, body_id, data))
-        return FramedBody(self.blobs, self._pool, blob, data_key, body_id, size)
-
-    def _framed(self, cursor: Any, cipher: AESGCM, mailbox_id: int, entries: Sequence[Entry]) -> dict[int, BodyReader]:
-        blobs = dict(_BLOBS(cursor, [entry.body_id for entry in entries]))
-        readers: dict[int, BodyReader] = {}
-        for entry in entries:
-            if not blobs.get(entry.body_id):
-                raise MissingBody(f"{entry.body_id:x}")
-            data_key = unwrap_key(cipher, entry.key, mailbox_id, entry.body_id)
-            readers[entry.body_id] = FramedBody(
-                self.blobs, self._pool, blobs[entry.body_id], data_key, entry.body_id, entry.size
-            )
-        return readers
-
-    async def _read(self, read: Callable[[Any], T]) -> T:
-        return await self._trip(1, lambda connection: read(cursor_of(connection)))
-
-    async def _trip(self, size: int, read: Callable[[Connection], T]) -> T:
-        """Short reads asked at the same moment share one trip to a thread; a long one must not hold them up."""
-        if size > SHORT_READ:
-            return await self.reading.run(read)
-        result: T = await self.reading.grouped(_call, read)
-        return result
-
-    async def _guarded(self, reading: Awaitable[T]) -> T:
-        """Record a damaged body before telling of it."""
-        try:
-            return await reading
-        except (Corrupted, MissingBody) as error:
-            what = "corrupted" if isinstance(error, Corrupted) else "missing"
-            log.error("body_damaged", what=what, reference=str(error))
-            await self.record([Event(Kind.STORE_FAULT, detail={"what": what, "reference": str(error)})])
-            raise
-
     # changing
 
     async def append(
@@ -386,7 +203,7 @@ class SqlStore:
         return tuple(deliveries)
 
     async def _unseal(self, deliveries: Sequence[Delivery]) -> None:
-        await self._delete(tuple(one.sealed.blob for one in deliveries if one.sealed.blob))
+        await self.delete_blobs(tuple(one.sealed.blob for one in deliveries if one.sealed.blob))
 
     async def _append(self, item: _Append) -> tuple[int, list[Appended]]:
         try:
@@ -524,40 +341,9 @@ class SqlStore:
 
         await self.committer.run(work)
 
-    async def record(self, trace: Sequence[Event]) -> None:
-        if trace:
-            await self.committer.grouped(_record, tuple(trace))
-
-
-def _call(connection: Connection, read: Callable[[Connection], T]) -> T:
-    return read(connection)
-
-
-def _record(unit: Unit, traces: list[tuple[Event, ...]]) -> list[None]:
-    for trace in traces:
-        unit.emit(*trace)
-    return [None] * len(traces)
-
 
 def _with_subscription(cursor: Any, row: FolderRow) -> Folder:
     return row.folder(subscribed=row.name in folder_rows.subscriptions(cursor, row.mailbox_id))
-
-
-def _decrypted(
-    cipher: AESGCM,
-    mailbox_id: int,
-    entries: Sequence[Entry],
-    found: Mapping[int, bytes],
-    open_one: Callable[[bytes, int, bytes], bytes],
-) -> list[bytes]:
-    plain = []
-    for entry in entries:
-        body_id = entry.body_id
-        data = found.get(body_id)
-        if data is None:
-            raise MissingBody(f"{body_id:x}")
-        plain.append(open_one(unwrap_key(cipher, entry.key, mailbox_id, body_id), body_id, data))
-    return plain
 
 
 def _copy(unit: Unit, destination: FolderRow, entries: Sequence[Entry], now: int) -> tuple[Copied, FolderRow]:
