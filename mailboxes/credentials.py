@@ -4,17 +4,18 @@ A login is one write transaction: charge the attempt, read the facts, judge (:fu
 What was proved is remembered in memory for half a minute under a keyed hash, so a mail program that opens a connection per
 message costs the database nothing; such repeats are one LOGIN event. A withdrawal of device, account, member, certificate or
 mailbox empties that memory in every process within :data:`mailboxes.lookup.TTL` seconds.
-Promise: an unknown mailbox and a wrong secret take the same statements and give the same words (F61); no secret or token is
+Promise: an unknown mailbox and a wrong secret take the same statements, the same words and the same time (F61); no secret or token is
 kept or logged. Failure: :class:`LoginRefused`; with the database away its rule is ``session.auth_unavailable``.
 """
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import hmac
 import math
 import secrets
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -42,6 +43,8 @@ from policies.values import BalState, CertificateFacts, Login
 REMEMBERED = 20_000
 LONGEST_LOGIN = 320
 LONGEST_SECRET = 1024
+QUANTUM = 0.05
+"""A refusal is said at a multiple of this many seconds after the question: what was looked up does not show in it (F61)."""
 _DOORS_SHUT = "session.auth_unavailable"
 
 
@@ -72,12 +75,14 @@ class Credentials:
         wall: Callable[[], float],
         tokens: TokenVerifier | None = None,
         watch: Watch | None = None,
+        pause: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
         self._committer = committer
         self._reading = reading
         self._rules = rules
         self._clock = clock
         self._wall = wall
+        self._pause = pause
         self._tokens = tokens or NoTokens()
         self._watch = watch or Watch(reading, clock)
         self._attempts = Attempts(rules.failures, rules.failures_per_ip, rules.lock)
@@ -159,8 +164,10 @@ class Credentials:
         known = await self._remembered(memory)
         if known is not None:
             return known
+        started = self._clock()
         outcome: Login | Decision = await self._run(lambda unit: self._judge(unit, means, name, ip, look))
         if isinstance(outcome, Decision):
+            await self._pause(QUANTUM - (self._clock() - started) % QUANTUM)
             raise LoginRefused(outcome.rule.name, outcome.detail)
         if self._rules.login_cache:
             if len(self._proved) >= REMEMBERED:

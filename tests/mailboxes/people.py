@@ -43,11 +43,22 @@ class Clock:
 
 
 @dataclass
+class Pauses:
+    """Remembers how long each refusal would have waited, and does not wait."""
+
+    taken: list[float] = field(default_factory=list)
+
+    async def pause(self, seconds: float) -> None:
+        self.taken.append(seconds)
+
+
+@dataclass
 class House:
     url: str = "sqlite://"
     rules: AccountRules = field(default_factory=lambda: AccountRules(domains=(DOMAIN,), test_mode=True))
     clock: Clock = field(default_factory=Clock)
     tokens: TokenVerifier | None = None
+    pauses: Pauses = field(default_factory=Pauses)
 
     def __post_init__(self) -> None:
         self.database = open_database(self.url)
@@ -66,7 +77,9 @@ class House:
 
     def authenticator(self) -> Credentials:
         """Another process's one: its own memory, the same database."""
-        return Credentials(self.committer, self.reading, self.rules, self.clock, self.clock, self.tokens)
+        return Credentials(
+            self.committer, self.reading, self.rules, self.clock, self.clock, self.tokens, pause=self.pauses.pause
+        )
 
     def do(self, work: Any) -> Any:
         return self.committer.run_sync(work)

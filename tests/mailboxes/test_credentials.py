@@ -221,6 +221,16 @@ async def test_every_failure_has_the_same_words_and_the_same_statements(lodged: 
     assert len(counts[0]) >= 8
 
 
+async def test_a_refusal_is_said_at_a_fixed_beat(lodged: House) -> None:
+    for _ in range(3):
+        await attempt(lodged, MARIE, "wrong")
+        lodged.clock.pass_(0.013)
+    assert lodged.pauses.taken == [credentials.QUANTUM] * 3
+    made = lodged.device("marie.martin", MARIE)
+    assert await attempt(lodged, MARIE, made.secret, OTHER_IP) == "ok"
+    assert len(lodged.pauses.taken) == 3
+
+
 async def test_what_is_typed_as_a_login_is_not_kept_when_it_is_nobody(lodged: House) -> None:
     await attempt(lodged, "hunter2-typed-in-the-wrong-field", "x")
     kept = lodged.ask(lambda connection: connection.execute(select(login_failure)).all())
