@@ -7,6 +7,7 @@ Failure: what the store raises (:class:`mailboxes.store.Corrupted`, ``MissingBod
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from collections.abc import Callable, Sequence
 from typing import Generic, TypeVar
@@ -152,26 +153,49 @@ def fold(text: str) -> bytes:
 
 
 _SEPARATOR = b"\n\0"
+_FOLDED = re.compile(rb"\r?\n(?=[ \t])")
+_TYPE = re.compile(rb"^content-type[ \t]*+:([^\n]*+(?:\n[ \t][^\n]*+)*+)", re.IGNORECASE | re.MULTILINE)
+_ENCODING = re.compile(
+    rb"^content-transfer-encoding[ \t]*+:[ \t\r\n]*+([A-Za-z0-9-]{0,40}+)", re.IGNORECASE | re.MULTILINE
+)
+# Charsets in which bytes below 128 are ASCII: text in them that has no other byte needs no decoding.
+_ASCII_LIKE = ("", "us-ascii", "utf-8", "iso-8859-", "windows-")
 
 
 def search_text(content: bytes, summary: Summary) -> bytes:
     """Folded header, a separator, then the folded text parts: what TEXT and BODY look in."""
-    header = fold(decode_words(content[: summary.header_end]))
-    pieces = [header, _SEPARATOR]
+    pieces = [_folded_header(content[: summary.header_end]), _SEPARATOR]
     parts = summary.parts
     parents = {part[3] for place, part in enumerate(parts) if place}
     for place, (start, body, end, _, flags) in enumerate(parts):
-        if place and start < body:
-            pieces.append(fold(decode_words(content[start:body])))
-            pieces.append(b"\n")
+        header = content[start:body]
+        if place and header:
+            pieces += (_folded_header(header), b"\n")
         if place in parents or flags:
             continue
-        main, charset, encoding = part_type(content[start:body])
+        main, charset, encoding = part_type(header)
         if main in (b"text", b"", b"message"):
             raw = decode_part(content[body:end], encoding, SEARCHED)
-            pieces.append(fold(decode_text(raw, charset)))
-            pieces.append(b"\n")
+            pieces += (_folded_text(raw, charset), b"\n")
     return b"".join(pieces)
+
+
+def _folded_header(header: bytes) -> bytes:
+    """A header block unfolded, decoded where it is encoded, without case."""
+    plain = _FOLDED.sub(b"", header)
+    if b"=?" not in plain and plain.isascii():
+        return plain.lower()
+    lines = [
+        line.lower() if b"=?" not in line and line.isascii() else fold(decode_words(line))
+        for line in plain.split(b"\n")
+    ]
+    return b"\n".join(lines)
+
+
+def _folded_text(raw: bytes, charset: str) -> bytes:
+    if raw.isascii() and (not charset or charset.lower().startswith(_ASCII_LIKE[1:])):
+        return raw.lower()
+    return fold(decode_text(raw, charset))
 
 
 def field_value(header: bytes, name: bytes) -> bytes:
@@ -183,12 +207,17 @@ def field_value(header: bytes, name: bytes) -> bytes:
 
 
 def part_type(header: bytes) -> tuple[bytes, str, bytes]:
-    """Main type, charset and transfer encoding a part's header declares; all lower case, empty when missing."""
-    kind = field_value(header, b"content-type")
-    encoding = field_value(header, b"content-transfer-encoding").lower()
+    """Main type, charset and transfer encoding a part's header declares; types in lower case, empty when missing."""
+    found = _ENCODING.search(header)
+    encoding = found[1].lower() if found else b""
+    kind = _TYPE.search(header)
     if not kind:
         return b"", "", encoding
-    media = read_media(kind, 64)
+    value = unfold(kind[1])
+    main = value.partition(b"/")[0].strip().lower()
+    if main not in (b"text", b"message", b"multipart") and main.isalpha():
+        return main, "", encoding
+    media = read_media(value, 64)
     charset = (media.get(b"charset") or b"").decode("ascii", "replace")
     return media.main.lower(), charset, encoding
 
