@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import base64
 import binascii
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 from gateway.received import date
@@ -159,14 +158,16 @@ def _human(notice: Owed, language: Language, now: float) -> str:
     opening = decide(rule(ACTIONS[notice.action][1]), hours=hours)
     lines = [opening.sentence(language), opening.remedy(language), ""]
     for entry in notice.entries:
-        lines += _human_entry(entry, language)
+        lines += _human_entry(entry, language, opened=entry.rule == opening.rule.name)
     reference = "Référence" if language == "fr" else "Reference"
     return "\n".join([*lines, f"{reference} : {notice.message}", ""])
 
 
-def _human_entry(entry: Entry, language: Language) -> list[str]:
-    sentence, remedy = entry.sentence(language)
-    lines = [f"  {entry.recipient}", f"    {sentence}"]
+def _human_entry(entry: Entry, language: Language, *, opened: bool) -> list[str]:
+    sentence, remedy = ("", "") if opened else entry.sentence(language)
+    lines = [f"  {entry.recipient}"]
+    if sentence:
+        lines.append(f"    {sentence}")
     if remedy:
         lines.append(f"    {remedy}")
     code, label = field_error(entry.status, language)
@@ -200,7 +201,7 @@ def _entry_fields(notice: Owed, entry: Entry) -> list[tuple[str, str]]:
     fields.append(("Last-Attempt-Date", date(entry.at)))
     if notice.action == "delayed" and entry.until < NEVER / 2:
         fields.append(("Will-Retry-Until", date(entry.until)))
-    if entry.rule:
+    if entry.rule and not entry.rule.startswith("notice."):
         fields.append(("X-Caducee-Rule", entry.rule))
     return fields
 
@@ -242,8 +243,3 @@ def xtext(value: str) -> str:
             out.append(value[at])
             at += 1
     return "".join(out)
-
-
-def concerned(entries: Sequence[Entry]) -> list[str]:
-    """The recipients a notice speaks of."""
-    return [entry.recipient for entry in entries]
