@@ -64,7 +64,7 @@ def check(readings: Sequence[Patient], findings: Findings, today: date) -> list[
     if not batch:
         _headers(ranked, findings)
     head = ranked[0]
-    for other in ranked[1:60] if not batch else []:
+    for other in ranked[1:2_000] if not batch else []:
         _pair(_partner(head, other, ranked), other, findings, today)
     people = distinct(ranked)
     if len(people) > 1 and not batch:

@@ -41,7 +41,8 @@ def to_text(markup: str) -> str:
     pieces: list[str] = []
     at = 0
     source = markup[:MAX_TEXT]
-    pre = "<pre" in source[:4_096].lower()
+    lower = source.lower() if source.isascii() else source
+    pre = "<pre" in lower[:4_096]
     while found := _TAG.search(source, at):
         pieces.append(_words(source[at : found.start()], pre))
         at = found.end()
@@ -51,7 +52,7 @@ def to_text(markup: str) -> str:
             continue
         name = (found[2] or "").lower()
         if name in _DROPPED and not found[1]:
-            at = _after(source, name, at)
+            at = _after(lower, name, at)
         elif name in _BREAKS and (found[1] or name in _OPENING):
             _break(pieces, hard=name == "br")
     pieces.append(_words(source[at:], pre))
@@ -64,9 +65,9 @@ def _break(pieces: list[str], *, hard: bool) -> None:
         pieces.append("\n")
 
 
-def _after(source: str, name: str, at: int) -> int:
-    closing = source.lower().find(f"</{name}", at) if len(source) < 200_000 else source.find(f"</{name}", at)
-    return len(source) if closing < 0 else closing
+def _after(lower: str, name: str, at: int) -> int:
+    closing = lower.find(f"</{name}", at)
+    return len(lower) if closing < 0 else closing
 
 
 _BLANK = re.compile(r"[ \t\r\n\f]+")

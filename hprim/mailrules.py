@@ -157,7 +157,7 @@ _NAMED = re.compile(
 
 def check_file_name(name: str, head: Patient, place: Place, findings: Findings) -> None:
     """A file name that carries another name (ECO.2.1.6 form, or ``NOM Prénom``) or another birth date (HID-085)."""
-    traits = head.traits
+    traits, name = head.traits, name[:300]
     surnames = [n for n in (traits.birth_surname, traits.surname, traits.used_surname) if n]
     firsts = [n for n in (traits.first_name, traits.used_first_name, traits.first_names) if n]
     if not surnames or any(found_in(n, name.replace("_", " ")) for n in surnames):

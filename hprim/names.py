@@ -66,16 +66,29 @@ _SPECIAL = str.maketrans(
     | dict.fromkeys("\u2010\u2011\u2012\u2013\u2014\u2015\u2212", "-")
 )
 _NOT_KEPT = re.compile(r"[^A-Z' -]+")
-_NOT_LETTER = re.compile(r"[^A-Z]+")
 _LENGTH = 400
+
+
+def _folded(text: str) -> str:
+    """Upper case without accents, ligatures apart; every other character as it is."""
+    if text.isascii():
+        return text[:_LENGTH].translate(_SPECIAL).upper()
+    folded = unicodedata.normalize("NFKC", text[:_LENGTH]).translate(_SPECIAL)
+    folded = unicodedata.normalize("NFD", folded).upper()
+    return "".join(c for c in folded if not unicodedata.combining(c))
 
 
 def display(text: str) -> str:
     """N1: upper case without accents, ``A-Z ' -`` and single spaces. ``D'HERICOURT-LOEUILLET``."""
-    folded = unicodedata.normalize("NFKC", text[:_LENGTH]).translate(_SPECIAL)
-    folded = unicodedata.normalize("NFD", folded).upper()
-    plain = "".join(c for c in folded if not unicodedata.combining(c))
-    return " ".join(_NOT_KEPT.sub(" ", plain).split())
+    return " ".join(_NOT_KEPT.sub(" ", _folded(text)).split())
+
+
+_LETTERS = re.compile(r"[^\W\d_]+")
+
+
+def _words_of(text: str) -> list[str]:
+    """N2: the words. Letters of another script are kept: a name that cannot be read as French is still a name."""
+    return _LETTERS.findall(_folded(text))
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +103,7 @@ class Name:
 @lru_cache(maxsize=65_536)
 def normal(text: str) -> Name:
     """The comparable form of ``text``; leading civilities are dropped when a name follows."""
-    tokens = _NOT_LETTER.sub(" ", display(text)).split()
+    tokens = _words_of(text)
     while len(tokens) > 1 and tokens[0] in CIVILITIES:
         tokens.pop(0)
     return Name("".join(tokens), tuple(tokens), frozenset(tokens))
@@ -98,13 +111,13 @@ def normal(text: str) -> Name:
 
 def has_civility(text: str) -> bool:
     """Whether a civility opens the text and a name follows it."""
-    tokens = _NOT_LETTER.sub(" ", display(text)).split()
+    tokens = _words_of(text)
     return len(tokens) > 1 and tokens[0] in CIVILITIES
 
 
 def is_placeholder(text: str) -> bool:
     """``.``, ``X``, ``INCONNU``...: something typed so that the field is not empty (HID-029)."""
-    words = " ".join(_NOT_LETTER.sub(" ", display(text)).split())
+    words = " ".join(_words_of(text))
     if not words:
         return bool(text.strip()) and not any(c.isalpha() for c in text[:_LENGTH])
     return words in PLACEHOLDERS
@@ -245,4 +258,4 @@ def found_in(name: str, text: str) -> bool:
 
 @lru_cache(maxsize=1_024)
 def _tokens(text: str) -> tuple[str, ...]:
-    return tuple(_NOT_LETTER.sub(" ", display(text)).split())
+    return tuple(_words_of(text))

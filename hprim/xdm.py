@@ -32,6 +32,7 @@ TYPE_CODE = "urn:uuid:f0306f51-975f-434e-a61c-c59651d33983"
 CONFIDENTIALITY = "urn:uuid:f4f85eac-e6cb-4883-b524-f2705394840f"
 MAX_METADATA = 4 << 20
 MAX_SUBSETS = 20
+MAX_DESCRIBED = 200
 _FLAG_NAMES = {"INVISIBLE_REPRESENTANTS_LEGAUX": "INVISIBLE_REP_LEGAUX"}
 
 
@@ -178,7 +179,9 @@ def _read_subset(
     if not entries:
         _incoherent(here, findings, "METADATA.XML ne décrit aucun document", "METADATA.XML describes no document")
     _submission_set(root, entries, here, findings)
-    for entry in entries[:100]:
+    if len(entries) > MAX_DESCRIBED:
+        raise Unreadable("METADATA.XML décrit trop de documents", "METADATA.XML describes too many documents")
+    for entry in entries:
         _read_entry(archive, metadata, entry, place, findings, today, contents, announced)
 
 

@@ -95,7 +95,16 @@ def test_comparison_is_symmetric_and_reflexive(a: str, b: str) -> None:
 def test_normal_form_is_stable_and_plain(text: str) -> None:
     once = display(text)
     assert display(once) == once
-    assert set(normal(text).glued) <= set("ABCDEFGHIJKLMNOPQRSTUVWXYZ")
+    assert set(once) <= set("ABCDEFGHIJKLMNOPQRSTUVWXYZ' -")
+    assert not normal(text).glued or normal(text).glued.isalpha()
+
+
+def test_names_of_other_scripts_are_names() -> None:
+    assert compare_surname("محمد", "DUPONT") is Level.DISAGREE
+    assert compare_surname("محمد", "محمد") is Level.AGREE
+    assert compare_surname("MARTINов", "MARTIN") is not Level.AGREE
+    assert compare_surname("МАRTIN", "MARTIN") is not Level.AGREE
+    assert compare_surname("LEF\u200bEVRE", "LEFEVRE") is Level.AGREE
 
 
 def test_civilities_fillers_and_signs() -> None:
