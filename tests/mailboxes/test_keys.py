@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import delete, select, update
 
-from mailboxes.engine import Database, open_database
+from mailboxes.engine import Database, heal, open_database
 from mailboxes.keys import (
     CACHED_KEYS,
     FORGET_SECONDS,
@@ -157,6 +157,21 @@ def test_a_mailbox_has_one_key_for_life(database: Database) -> None:
         assert not ring.destroy(connection, 7)
         with pytest.raises(MailboxGone):
             ring.key(connection, 7)
+
+
+def test_a_destroyed_key_leaves_no_bytes_in_the_file(tmp_path: Path) -> None:
+    database = open_database(f"sqlite:///{tmp_path}/x.db")
+    database.create_tables()
+    ring = keyring()
+    with database.writer.begin() as connection:
+        ring.open(connection, 0)
+        for mailbox_id in range(1, 30):
+            ring.create(connection, mailbox_id, 0)
+        wrapped = connection.execute(select(mailbox_key.c.wrapped).where(mailbox_key.c.mailbox_id == 7)).scalar_one()
+    with database.writer.begin() as connection:
+        ring.destroy(connection, 7)
+    heal(database, None).close()  # empties the log into the file
+    assert (tmp_path / "x.db").read_bytes().count(wrapped) == 0
 
 
 def test_a_key_destroyed_elsewhere_is_forgotten_within_a_minute(database: Database) -> None:
