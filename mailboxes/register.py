@@ -12,14 +12,26 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import insert, select, update
 
 from mailboxes import accounts, naming
-from mailboxes.account_tables import account, address, certificate_binding, device, mailbox, member
+from mailboxes.account_tables import address, certificate_binding, device, mailbox, member
 from mailboxes.accounts import AccountRules, Refused, Vault, changed, refuse, require
 from mailboxes.commit import Unit
+from mailboxes.register_rows import (
+    Mailbox,
+    Membership,
+    addresses,
+    certificates,
+    find,
+    get,
+    key_of,
+    listed,
+    members,
+    rights,
+)
 from policies import dn
-from policies.access import Opening, judge_attributes, judge_member, judge_opening, owner_rights
+from policies.access import Opening, judge_attributes, judge_member, judge_opening
 from policies.address import AddressError, parse
 from policies.events import Event, Kind
 from policies.lifecycle import AccountState, Step, move_mailbox
@@ -42,112 +54,6 @@ class NewMailbox:
     structure: str = ""
     quota: int | None = None
     attributes: Mapping[str, Any] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True)
-class Mailbox:
-    """A mailbox as the register knows it; nothing of its content."""
-
-    id: int
-    address: Address
-    type: BalType
-    owner_id: int
-    structure: str
-    description: str
-    service: str
-    responsible: str
-    phone: str
-    red_list: bool
-    paperless: bool
-    rank: int
-    state: BalState
-    state_at: int
-    state_by: str
-    state_reason: str
-    created_at: int
-    last_login_at: int
-
-
-@dataclass(frozen=True, slots=True)
-class Membership:
-    login: str
-    rights: tuple[str, ...]
-    since: int
-    until: int
-    given_by: str
-
-
-def _mailbox(row: Any) -> Mailbox:
-    names = [item for item in Mailbox.__slots__ if item not in ("address", "type", "state")]
-    values = {name: getattr(row, name) for name in names}
-    return Mailbox(address=Address(row.local, row.domain), type=BalType(row.type), state=BalState(row.state), **values)
-
-
-def find(connection: Connection, written: str) -> Mailbox | None:
-    """The mailbox that has, or had as its own, this address; aliases count while they last."""
-    live = (address.c.key == key_of(written)) & (address.c.ended_at == 0)
-    query = select(mailbox).join(address, address.c.mailbox_id == mailbox.c.id).where(live)
-    row = connection.execute(query).one_or_none()
-    return None if row is None else _mailbox(row)
-
-
-def get(connection: Connection, written: str) -> Mailbox:
-    """The same; raises :class:`Refused` when there is none."""
-    found = find(connection, written)
-    if found is None:
-        raise refuse("mailbox.not_found", address=written[:254])
-    return found
-
-
-def listed(connection: Connection, limit: int = 100_000) -> list[Mailbox]:
-    """All mailboxes, deleted ones included, by domain and address."""
-    query = select(mailbox).order_by(mailbox.c.domain, mailbox.c.local).limit(limit)
-    return [_mailbox(row) for row in connection.execute(query)]
-
-
-def key_of(written: str) -> str:
-    """The key of an address; empty, which is nobody's, for what is no address (it may hold anything)."""
-    try:
-        return parse(written).key
-    except AddressError:
-        return ""
-
-
-def addresses(connection: Connection, mailbox_id: int) -> list[tuple[str, bool]]:
-    """Keys of the addresses in force, the mailbox's own first; True for an alias."""
-    live = (address.c.mailbox_id == mailbox_id) & (address.c.ended_at == 0)
-    query = select(address.c.key, address.c.alias).where(live).order_by(address.c.alias, address.c.key)
-    return [(row.key, bool(row.alias)) for row in connection.execute(query)]
-
-
-def members(connection: Connection, mailbox_id: int) -> list[Membership]:
-    """Every membership, ended ones included, oldest first."""
-    query = (
-        select(member, account.c.login)
-        .join(account, account.c.id == member.c.account_id)
-        .where(member.c.mailbox_id == mailbox_id)
-        .order_by(member.c.since, account.c.login)
-    )
-    return [
-        Membership(row.login, tuple(row.rights.split()), row.since, row.until, row.given_by)
-        for row in connection.execute(query)
-    ]
-
-
-def rights(connection: Connection, found: Mailbox, account_id: int) -> frozenset[str]:
-    """What a person may do with a mailbox today."""
-    if account_id and found.owner_id == account_id:
-        return owner_rights()
-    here = (member.c.mailbox_id == found.id) & (member.c.account_id == account_id) & (member.c.until == 0)
-    row = connection.execute(select(member.c.rights).where(here)).one_or_none()
-    return frozenset() if row is None else frozenset(row.rights.split())
-
-
-def certificates(connection: Connection, mailbox_id: int) -> list[str]:
-    """The certificates in force, as the administrator gave them."""
-    live = (certificate_binding.c.mailbox_id == mailbox_id) & (certificate_binding.c.revoked_at == 0)
-    query = select(certificate_binding.c.shown).where(live).order_by(certificate_binding.c.created_at)
-    return [row.shown for row in connection.execute(query)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -443,6 +349,7 @@ __all__ = [
     "certificates",
     "find",
     "get",
+    "key_of",
     "listed",
     "members",
     "rights",
