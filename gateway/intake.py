@@ -28,19 +28,22 @@ from gateway.record.explain import noted
 from gateway.relay.queue import Queued
 from gateway.scan import Scanner, ScanUnavailable
 from gateway.smtp.transaction import Answer, Recipient, Transaction
+from gateway.volumes import Volumes, likeness
 from mailboxes.anatomy import Anatomy, Limits, dissect, pack
 from mailboxes.commit import Committer, Unit
 from mailboxes.seal import Sealer
 from mailboxes.store import Delivery, OverQuota, Sealed, StoreError, StoreFull
+from policies import certificate as certificates
 from policies import content as content_policy
 from policies import recipient as recipient_policy
-from policies import redirection, sender
+from policies import redirection, sender, unsolicited
 from policies.catalogue import rule
 from policies.content import ContentSettings
 from policies.decision import Decision, Verdict, decide, gravest
 from policies.events import Event, Kind
 from policies.recipient import RecipientSettings
 from policies.trust import TrustList, TrustSettings
+from policies.unsolicited import VolumeSettings
 from policies.values import Address, Door, MailboxFacts, Peer
 
 OFF_LOOP = 512 * 1024
@@ -88,6 +91,7 @@ class IntakeSettings:
     trust: TrustSettings
     recipient: RecipientSettings = recipient_policy.DEFAULT
     content: ContentSettings = content_policy.DEFAULT
+    volume: VolumeSettings = unsolicited.DEFAULT
     limits: Limits = field(default_factory=Limits)
 
 
@@ -113,6 +117,7 @@ class Intake:
         medical: MedicalReader | None = None,
         followers: Followers = lambda transaction, anatomy, message, now: (),
         room: Callable[[], Decision | None] = lambda: None,
+        volumes: Volumes | None = None,
     ) -> None:
         self.settings = settings
         self._trusted = trusted
@@ -127,17 +132,26 @@ class Intake:
         self._medical = medical or NoMedicalReader()
         self._followers = followers
         self._room = room
+        self._volumes = volumes or Volumes(clock)
 
     # the doors' questions, in the order of the protocol
 
     async def session(self, peer: Peer) -> Decision:
         """A partner's certificate, or a login: may this peer speak?"""
         if peer.door is not Door.INBOUND:
-            return decide(rule("session.accepted"))
+            return self._judge_login(peer)
         decision = self._partners.peer(peer.certificate)
         if not decision.accepted:
             await self._record(_peer_refused(peer, decision))
         return decision
+
+    def _judge_login(self, peer: Peer) -> Decision:
+        """A login rests on its own proof; one by certificate on that certificate, as it is known now (MSS-073)."""
+        if peer.login is None or peer.login.means != "certificate":
+            return decide(rule("session.accepted"))
+        settings = self.settings.trust.certificate
+        decision = certificates.judge(peer.certificate, certificates.Role.CLIENT, self._now(), settings)
+        return decide(rule("session.accepted")) if decision.accepted else decision
 
     async def sender(self, peer: Peer, sender: Address | None, size: int) -> Decision:
         """MAIL FROM."""
@@ -181,6 +195,7 @@ class Intake:
         content.clear()
         anatomy = await self._off_loop(len(raw), dissect, raw, self.settings.limits)
         judged = self._judge_content(transaction, anatomy, raw)
+        forget = self._judge_volume(transaction, anatomy, raw, judged)
         medical = Medical()
         if all(decision.accepted for _, _, decision in judged):
             judged.extend(await self._scan(raw))
@@ -190,8 +205,26 @@ class Intake:
         judged.extend(await self._recipients_again(transaction, anatomy.size))
         worst = gravest([decision for _, _, decision in judged])
         if not worst.accepted:
+            forget()
             return await self._refuse(transaction, identifier, judged, worst)
-        return await self._accept(transaction, identifier, anatomy, raw, judged, medical, now)
+        answer = await self._accept(transaction, identifier, anatomy, raw, judged, medical, now)
+        if not answer.decision.accepted:
+            forget()
+        return answer
+
+    def _judge_volume(
+        self, transaction: Transaction, anatomy: Anatomy, raw: bytes, judged: Judged
+    ) -> Callable[[], None]:
+        """Count what our own users send (TOU-A06); what undoes it when this message is not accepted after all."""
+        login, settings = transaction.peer.login, self.settings.volume
+        if transaction.peer.door is not Door.SUBMISSION or login is None or not settings.counts:
+            return _nothing
+        addresses = [recipient.address for recipient in transaction.recipients]
+        counted = self._volumes.count(login.address.key, likeness(anatomy.parts, raw), addresses)
+        decision = unsolicited.judge(Door.SUBMISSION, transaction.sender, counted.recipients, counted.before, settings)
+        if not decision.accepted:
+            judged.append(("volume", "", decision))
+        return counted.undo
 
     async def _off_loop(self, size: int, work: Callable[..., Any], *arguments: Any) -> Any:
         if size <= OFF_LOOP:
@@ -322,6 +355,10 @@ class Intake:
 
     def _now(self) -> datetime:
         return self._partners.now()
+
+
+def _nothing() -> None:
+    """No attempt was counted."""
 
 
 def _emit(unit: Unit, events: list[Event]) -> list[None]:

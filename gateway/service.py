@@ -26,8 +26,9 @@ from typing import Any
 
 import structlog
 
-from gateway import people
+from gateway import people, policy_settings
 from gateway.acceptance import Acceptor
+from gateway.certificate_logins import CertificateLogins
 from gateway.compose import Storage, storage
 from gateway.config import ConfigError, changes, load
 from gateway.config_units import Listen
@@ -64,8 +65,6 @@ from policies.catalogue import rule
 from policies.content import ContentSettings
 from policies.decision import Decision, decide
 from policies.events import Event, Kind
-from policies.recipient import RecipientSettings
-from policies.retry import Lane, Schedule
 from policies.values import CertificateFacts, Door
 
 log = structlog.get_logger("service")
@@ -129,7 +128,13 @@ class Service:
         opened.notices.start()
         self._space = TrustSpace(config, opened.committer, opened.clock, self._trust_changed)
         await self._space.open()
-        self._authenticator = people.authenticator(opened)
+        self._authenticator = CertificateLogins(
+            people.authenticator(opened),
+            lambda: self._space.reader,
+            lambda: self._space.settings.certificate,
+            self._now,
+            self._record_soon,
+        )
         self._boxes = people.mailboxes(opened)
         self._budget = Budget(max(config.limits.bytes_in_flight // HEAD_ROOM, config.limits.message_size))
         self._scanner = scanner(config)
@@ -179,7 +184,7 @@ class Service:
             scanner=self._scanner,
             sealer=opened.sealer,
             committer=opened.committer,
-            acceptor=Acceptor(opened.store, schedule(self.config), self._courier.wake),
+            acceptor=Acceptor(opened.store, policy_settings.schedule(self.config), self._courier.wake),
             clock=opened.clock,
             pool=opened.pool,
             medical=self._documents,
@@ -464,17 +469,11 @@ def scanner(config: Config) -> Scanner:
     return Clamd(config.scan.clamd, timeout=config.scan.timeout)
 
 
-def schedule(config: Config) -> Schedule:
-    own = config.queue
-    warn = own.warn_after or own.lifetime / 2
-    return Schedule(first=own.first_retry, cap=own.longest_retry, warn=warn, life=own.lifetime)
-
-
 def courier_settings(config: Config) -> CourierSettings:
     own = config.queue
     return CourierSettings(
-        schedule=schedule(config),
-        lane=Lane(wide=own.per_destination),
+        schedule=policy_settings.schedule(config),
+        lane=policy_settings.lane(config),
         sessions=own.connections,
         lease=own.lease,
     )
@@ -544,14 +543,9 @@ def intake_settings(config: Config, space: TrustSpace) -> IntakeSettings:
     return IntakeSettings(
         hostname=config.operator.hostname,
         trust=space.settings,
-        recipient=RecipientSettings(
-            suspended_refuses=config.accounts.suspended_reply == "refuse",
-            full_refuses=config.accounts.full_reply == "refuse",
-            patient_domains=frozenset(limits.patient_domains),
-            patient_size=limits.patient_size,
-            domain_sizes=limits.domain_sizes,
-        ),
-        content=ContentSettings(size=limits.message_size, hops=limits.hops),
+        recipient=policy_settings.recipient(config),
+        content=policy_settings.content(config),
+        volume=policy_settings.volume(config),
         limits=AnatomyLimits(header=limits.header_size, depth=limits.mime_depth, parts=limits.mime_parts),
     )
 

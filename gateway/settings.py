@@ -141,6 +141,11 @@ class Trust:
     list_anchors: tuple[Path, ...] = setting(
         "files", "Authorities of the list's https server and of its XML signature; empty: the anchors above.", ()
     )
+    list_signers: tuple[str, ...] = setting(
+        "names",
+        "Names (RFC 4514) that may sign the list; empty: any certificate of those authorities that is not for TLS.",
+        (),
+    )
     list_checksum: str = setting("source", "File or https URL of the list's SHA-256, when a mirror is used.", "")
     signature_required: bool = setting("flag", "Refuse a list without a valid XML signature.", False)
     list_size: int = setting("size", "Largest list read.", 64 * MiB, low=1 * KiB, high=1 * GiB)

@@ -10,11 +10,12 @@ from __future__ import annotations
 
 import asyncio
 import fcntl
-from collections.abc import Callable
+import secrets
+from collections.abc import Callable, Coroutine
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 import structlog
 from cryptography import x509
@@ -22,18 +23,25 @@ from cryptography import x509
 from directory.trustlist_fetch import Fetch, WebFetch, refresh
 from directory.trustlist_history import History, ListSettings, ageing
 from directory.trustlist_versions import FileVersions
+from gateway import policy_settings
+from gateway.expiry_watch import ExpiryWatch, own_certificates
 from gateway.settings import Config
-from gateway.smtp.chain import PathReader
+from gateway.smtp.chain import PathReader, RevocationStatus
+from gateway.smtp.ocsp import Combined, Responders
 from gateway.smtp.revocation import FolderCache, RevocationLists
 from mailboxes.commit import Committer
-from policies.certificate import CertificateSettings, WhenUnknown
 from policies.events import Event
-from policies.trust import Freshness, TrustList, TrustSettings
+from policies.trust import Freshness, TrustList
 
 log = structlog.get_logger("trust")
 
 LOOK_EVERY = 5.0
 """Seconds between two looks at what other processes accepted."""
+
+EXPIRY_EVERY = 3600.0
+"""Seconds between two looks at how long our own certificates last."""
+
+NONCE = 16
 
 
 def certificates(paths: tuple[Path, ...]) -> list[x509.Certificate]:
@@ -52,18 +60,6 @@ def anchors(config: Config) -> tuple[Path, ...]:
     return config.trust.test_anchors if config.operator.test_mode else config.trust.anchors
 
 
-def trust_settings(config: Config) -> TrustSettings:
-    """The judgement's values."""
-    own = config.trust
-    return TrustSettings(
-        own_domains=frozenset(config.operator.domains),
-        warn_after=timedelta(seconds=own.warn_age),
-        alarm_after=timedelta(seconds=own.alarm_age),
-        refuse_after=timedelta(seconds=own.refuse_age) if own.refuse_age else None,
-        certificate=CertificateSettings(revocation_unknown=WhenUnknown(own.revocation_unknown)),
-    )
-
-
 class TrustSpace:
     """What :mod:`gateway.service` asks about the space. Make it once per process; :meth:`reload` follows the settings."""
 
@@ -76,18 +72,21 @@ class TrustSpace:
         self._folder = config.service.data / "trust"
         self._seen: TrustList | None = None
         self._freshness: Freshness | None = None
+        self._expiry = ExpiryWatch(self._folder)
+        self._asking: set[asyncio.Task[Any]] = set()
         self.reload(config)
 
     def reload(self, config: Config) -> None:
         """Take up new settings."""
         own = config.trust
         self._config = config
-        self.settings = trust_settings(config)
+        self.settings = policy_settings.trust(config)
         self._history = History(
             FileVersions(self._folder),
             ListSettings(
                 anchors=tuple(certificates(own.list_anchors or anchors(config))),
                 require_signature=own.signature_required,
+                signers=own.list_signers,
                 shrink_limit=own.shrink_limit,
                 versions_kept=own.versions_kept,
                 maximum_size=own.list_size,
@@ -98,11 +97,32 @@ class TrustSpace:
         self._revocations = RevocationLists(
             own.crls,
             authorities,
-            WebFetch(anchors(config)),
+            WebFetch(anchors(config), plain=True),
             FolderCache(self._folder / "crl"),
             grace=timedelta(seconds=own.crl_grace),
         )
-        self.reader = PathReader(certificates(anchors(config)), certificates(own.intermediates), self._revocations)
+        self.reader = PathReader(certificates(anchors(config)), certificates(own.intermediates), self._status(config))
+
+    def _status(self, config: Config) -> RevocationStatus:
+        """Who is asked about revocation: the lists, and responders behind them when so configured."""
+        if not config.trust.ocsp:
+            return self._revocations
+        responders = Responders(WebFetch(anchors(config), plain=True), lambda: secrets.token_bytes(NONCE))
+        return Combined(self._revocations, responders, self._ask_later if self._committer is not None else None)
+
+    def _ask_later(self, asking: Coroutine[None, None, None]) -> None:
+        task = asyncio.get_running_loop().create_task(asking)
+        self._asking.add(task)
+        task.add_done_callback(self._asking.discard)
+
+    def revocation_lists(self) -> RevocationLists:
+        """What is held, for the doctor."""
+        return self._revocations
+
+    @property
+    def history(self) -> History:
+        """Versions of the list, for the command line and the doctor."""
+        return self._history
 
     def trusted(self) -> TrustList | None:
         """The list in force, at most :data:`LOOK_EVERY` seconds old."""
@@ -153,6 +173,12 @@ class TrustSpace:
         for event in events:
             log.warning("list_age", state=str(event.detail["what"]))
 
+    async def look_at_own(self) -> None:
+        """Tell when a certificate of ours runs out."""
+        with _alone(self._folder / "expiry.lock") as mine:
+            if mine:
+                await self._record(self._expiry.look(own_certificates(self._config), self.now))
+
     async def _record(self, events: tuple[Event, ...]) -> None:
         if events and self._committer is not None:
             await self._committer.run(lambda unit: unit.emit(*events))
@@ -162,10 +188,14 @@ class TrustSpace:
         loop = asyncio.get_running_loop()
         list_due = loop.time() + self._config.trust.refresh
         crl_due = loop.time() + self._config.trust.crl_refresh
+        expiry_due = loop.time()
         while True:
             await asyncio.sleep(LOOK_EVERY)
             try:
                 self.look()
+                if loop.time() >= expiry_due:
+                    expiry_due = loop.time() + EXPIRY_EVERY
+                    await self.look_at_own()
                 await self.age()
                 await self._record(await self._revocations.refresh_changed(self.now))
                 if loop.time() >= list_due:

@@ -38,6 +38,11 @@ class VolumeSettings:
     broadcast_refuse: int = 50
     exempt: frozenset[str] = frozenset()
 
+    @property
+    def counts(self) -> bool:
+        """Whether any threshold is on: else there is nothing to count."""
+        return bool(self.slow_down or self.refuse or self.broadcast_slow_down or self.broadcast_refuse)
+
 
 DEFAULT = VolumeSettings()
 

@@ -211,6 +211,10 @@ class Space:
             ("limits", "messages_per_account"): 0,
             ("limits", "recipients_per_account"): 0,
             ("limits", "connections_per_minute"): 0,
+            ("unsolicited", "slow_down"): 0,
+            ("unsolicited", "refuse"): 0,
+            ("unsolicited", "broadcast_slow_down"): 0,
+            ("unsolicited", "broadcast_refuse"): 0,
             # Whoever tries the space out does it from one address and often with one mailbox.
             ("accounts", "failures_per_ip"): 100_000,
         }

@@ -23,7 +23,7 @@ from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import dsa, ec, ed448, ed25519, rsa
-from cryptography.hazmat.primitives.serialization import pkcs7
+from cryptography.hazmat.primitives.serialization import Encoding, pkcs7
 from cryptography.x509.oid import ExtendedKeyUsageOID, ObjectIdentifier
 from OpenSSL import crypto
 
@@ -123,6 +123,11 @@ class PathReader:
             return None
         path = self._known_or_read(chain, now).path
         return path[1] if len(path) > 1 else None
+
+    def chain(self, fingerprint: str) -> tuple[bytes, ...]:
+        """The path (DER) of a certificate judged lately, by its SHA-256 in hexadecimal; empty when none is remembered."""
+        known = self._known.get(bytes.fromhex(fingerprint))
+        return tuple(one.public_bytes(Encoding.DER) for one in known.path) if known is not None else ()
 
     def _known_or_read(self, chain: Sequence[bytes], now: datetime) -> _Read:
         digest = hashlib.sha256(chain[0]).digest()
