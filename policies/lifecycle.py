@@ -50,6 +50,22 @@ MAILBOX_STEPS: Mapping[BalState, Mapping[Step, BalState]] = {
 }
 
 
+class Activity(StrEnum):
+    """How near a mailbox is to being closed for want of use (MSS-056)."""
+
+    USED = "used"
+    WARN = "warn"  # its owner is to be warned, and may object
+    CLOSE = "close"
+
+
+def activity(last_login: float, opened: float, now: float, limit: float, notice: float) -> Activity:
+    """Judge by logins alone, not by mail that arrives (MSS-057). Seconds; ``notice`` comes before ``limit``."""
+    idle = now - max(last_login, opened)
+    if idle >= limit:
+        return Activity.CLOSE
+    return Activity.WARN if idle >= limit - notice else Activity.USED
+
+
 @dataclass(frozen=True, slots=True)
 class Move:
     """The answer: ``state`` is the new state when the decision accepts, else the old one."""

@@ -17,8 +17,8 @@ from gateway.cli.output import Json, Reason, when
 from gateway.config_units import Unreadable, read_size, write_size
 from mailboxes import lookup, register
 from mailboxes.register import Mailbox, NewMailbox
-from policies.lifecycle import Step
-from policies.values import BalType
+from policies.lifecycle import Activity, Step, activity
+from policies.values import BalState, BalType
 
 app = typer.Typer(no_args_is_help=True, help=tr("Les boîtes.", "Mailboxes."))
 member = typer.Typer(no_args_is_help=True, help=tr("Les membres d’une boîte.", "Members of a mailbox."))
@@ -135,22 +135,54 @@ def set_(
 
 
 @app.command("list", help=tr("Lister les boîtes.", "List the mailboxes."))
-def list_(ctx: typer.Context, as_json: Json = False) -> None:
+def list_(
+    ctx: typer.Context,
+    idle: Annotated[
+        bool,
+        typer.Option(
+            "--idle",
+            help=tr(
+                "Seulement celles dont personne ne se sert : prévenir (warn) ou fermer (close).",
+                "Only those nobody uses: to warn about, or to close.",
+            ),
+        ),
+    ] = False,
+    as_json: Json = False,
+) -> None:
     with opened(ctx) as desk:
         found: list[Mailbox] = desk.ask(register.listed)
+        judged = [(item, _activity(desk, item)) for item in found]
+    if idle:
+        judged = [(item, activity) for item, activity in judged if activity is not Activity.USED]
     if as_json:
-        output.as_json([_data(item) for item in found])
+        output.as_json([{**_data(item), "activity": activity} for item, activity in judged])
         return
-    columns = tr("adresse|type|état|liste rouge|dernière connexion", "address|type|state|red list|last login").split(
-        "|"
-    )
+    columns = tr(
+        "adresse|type|état|liste rouge|dernière connexion|usage", "address|type|state|red list|last login|use"
+    ).split("|")
     output.table(
         columns,
         [
-            (item.address, item.type, item.state, tr("oui", "yes") if item.red_list else "", when(item.last_login_at))
-            for item in found
+            (
+                item.address,
+                item.type,
+                item.state,
+                tr("oui", "yes") if item.red_list else "",
+                when(item.last_login_at),
+                use,
+            )
+            for item, use in judged
         ],
     )
+
+
+def _activity(desk: Desk, found: Mailbox) -> Activity:
+    """Closed mailboxes are past that question."""
+    if found.state in (BalState.CLOSED, BalState.DELETED):
+        return Activity.USED
+    own = desk.storage.config.accounts
+    now = desk.storage.clock()
+    return activity(found.last_login_at, found.created_at, now, own.inactivity, own.inactivity_notice)
 
 
 @app.command(help=tr("Montrer une boîte, jamais son contenu.", "Show a mailbox, never its content."))
@@ -197,12 +229,19 @@ def _show(desk: Desk, address: str, as_json: bool) -> None:
         found.phone,
         tr("oui", "yes") if found.red_list else "",
         write_size(facts.quota) if facts.quota else "",
-        f"{facts.used / 1024:.0f} KiB",
+        _used(facts, desk.storage.config.accounts.quota_warning),
         when(found.last_login_at),
         ", ".join(f"{item.login} ({' '.join(item.rights)})" for item in members if not item.until),
         ", ".join(bound),
     ]
     output.facts(zip(names, values, strict=True))
+
+
+def _used(facts: Any, warning: float) -> str:
+    """How much is used, and whether that is worth a warning (MSS-065)."""
+    share = facts.used / facts.quota if facts.quota else 0.0
+    text = f"{facts.used / 1024:.0f} KiB" + (f" ({share:.0%})" if facts.quota else "")
+    return f"{text} {tr('bientôt pleine', 'nearly full')}" if share >= warning and facts.quota else text
 
 
 def _read(connection: Any, address: str) -> tuple[Any, ...]:

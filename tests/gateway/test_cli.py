@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 from string import Formatter
 from typing import Any
@@ -273,6 +274,17 @@ def test_the_life_of_a_mailbox(marie: Terminal) -> None:
     assert [item["state"] for item in marie.json("mailbox", "list")] == ["deleted"]
 
 
+def test_mailboxes_nobody_uses_are_listed(marie: Terminal) -> None:
+    assert marie.json("mailbox", "list", "--idle") == []
+    path = marie.folder / "config.toml"
+    path.write_text(CONFIG + 'inactivity = "10d"\ninactivity_notice = "240h"\n')
+    assert "inactivity_notice" in marie.refused("mailbox", "list", code=2)
+    path.write_text(CONFIG + 'inactivity = "1s"\ninactivity_notice = "0"\n')
+    time.sleep(1.1)
+    assert [item["activity"] for item in marie.json("mailbox", "list", "--idle")] == ["close"]
+    assert "close" in marie.ok("mailbox", "list")
+
+
 def test_members_aliases_and_certificates(marie: Terminal, tmp_path: Path) -> None:
     from tests.gateway import pems
 
@@ -338,3 +350,19 @@ def test_unknown_sentences_and_parameters_are_faults_of_ours() -> None:
 
 def test_a_hostile_text_does_not_drive_the_terminal() -> None:
     assert visible("a\x1b[2Jb\r\n\u202ec") == "a�[2Jb���c"
+
+
+@pytest.mark.parametrize(
+    ("used", "quota", "shown"),
+    [
+        (1024, 0, "1 KiB"),
+        (1024, 4096, "1 KiB (25%)"),
+        (4096, 4096, "4 KiB (100%) nearly full"),
+    ],
+)
+def test_a_mailbox_nearly_full_says_so(used: int, quota: int, shown: str) -> None:
+    from gateway.cli.mailbox import _used
+    from policies.values import Address, BalState, BalType, MailboxFacts
+
+    facts = MailboxFacts(1, Address("a", "op.test"), BalType.ORG, BalState.ACTIVE, quota, used)
+    assert _used(facts, 0.8).replace("bientôt pleine", "nearly full") == shown

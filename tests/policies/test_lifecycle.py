@@ -6,7 +6,7 @@ from itertools import product
 
 import pytest
 
-from policies.lifecycle import AccountState, Step, move_account, move_mailbox
+from policies.lifecycle import AccountState, Activity, Step, activity, move_account, move_mailbox
 from policies.values import BalState
 
 MAILBOX = {
@@ -58,3 +58,22 @@ def test_an_impossible_step_names_the_possible_ones_in_both_languages() -> None:
     decision = move_mailbox(BalState.ACTIVE, Step.DELETE, "x").decision
     assert "suspend, close" in decision.remedy("fr")
     assert "suspend, close" in decision.remedy("en")
+
+
+DAY = 86400.0
+
+
+@pytest.mark.parametrize(
+    ("last_login", "opened", "now", "answer"),
+    [
+        (0, 0, 334 * DAY, Activity.USED),
+        (0, 0, 335 * DAY, Activity.WARN),
+        (0, 0, 365 * DAY, Activity.CLOSE),
+        (300 * DAY, 0, 400 * DAY, Activity.USED),
+        (0, 300 * DAY, 400 * DAY, Activity.USED),
+        (300 * DAY, 0, 640 * DAY, Activity.WARN),
+        (500 * DAY, 0, 400 * DAY, Activity.USED),  # the clock went back
+    ],
+)
+def test_only_logins_keep_a_mailbox_alive(last_login: float, opened: float, now: float, answer: Activity) -> None:
+    assert activity(last_login, opened, now, 365 * DAY, 30 * DAY) is answer
