@@ -28,7 +28,7 @@ _PROFILES: dict[str, dict[str, Level]] = {
     "strict": _STRICT,
     "observe": {"R!": "refuse", "R": "note", "W": "note", "N": "note"},
 }
-_SHOWN = 3
+_SHOWN = 8
 BODY_SAYS_SOMETHING = 200
 """Characters of text from which the body is taken to hold the information itself (TOU-B02)."""
 CLOSING = "FIN"

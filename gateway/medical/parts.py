@@ -23,7 +23,10 @@ PDF_HEAD = 4096
 """Of a PDF only its nature is read."""
 
 _BIG = LOOK * 2
-_DATE_LINE = re.compile(rb"[\n>][ \t]{0,8}[0-9]{1,2}[/. -]?[0-9]{1,2}[/. -]?[0-9]{2,4}[ \t]{0,8}[\r\n<]")
+_TAIL = 2048
+# What a search starts with must be one fixed octet: an alternative there makes it ten times slower.
+_DATE_LINE = re.compile(rb"\n[ \t0-9][0-9./ \t-]{5,24}\r?\n")
+_DATE_IN_PAGE = re.compile(rb">[\s0-9][0-9./\s-]{5,24}<")
 _NUMBER = re.compile(r"[1-478][0-9 .\-\u00a0]{12,}")
 _OPENINGS = (b"H|", b"MSH|", b"<?xml", b"<ClinicalDocument", b"\xef\xbb\xbf<")
 _XDM = "xdm/1.0"
@@ -62,13 +65,19 @@ def _medical_text(part: Part, raw: bytes) -> bool:
     start, stop = part.body_start, part.body_end
     if part.encoding == b"base64":
         text = decode_part(raw[start : min(stop, start + _BIG)], b"base64", LOOK)
-        end = decode_part(raw[max(start, stop - 512) : stop], b"base64")
-        # cut at any place, the tail may be shifted: a longer text is read whole rather than guessed at
-        tagged = b"****" in text or b"****" in end or stop - start > _BIG
+        tagged = b"****" in text or b"****" in _base64_end(raw[max(start, stop - _TAIL) : stop])
     else:
         text = decode_part(raw[start : min(stop, start + _BIG)], part.encoding, LOOK)
-        tagged = raw.find(b"****", start, stop) >= 0
-    return tagged or text.startswith(_OPENINGS) or _DATE_LINE.search(text) is not None
+        # one star is found ten times faster than four
+        tagged = raw.find(b"*", start, stop) >= 0 and raw.find(b"****", start, stop) >= 0
+    date = _DATE_IN_PAGE if part.media.sub.lower() == b"html" else _DATE_LINE
+    return tagged or text.startswith(_OPENINGS) or date.search(text) is not None
+
+
+def _base64_end(tail: bytes) -> bytes:
+    """The last octets of a base64 text, where end tags stand: groups of four count from the end."""
+    bare = tail.translate(None, b" \t\r\n")
+    return decode_part(bare[len(bare) % 4 :], b"base64")
 
 
 def _is_attached(part: Part) -> bool:

@@ -95,6 +95,7 @@ class DocumentReader:
         self._pool = pool
         self._registers = registers
         self._poison: OrderedDict[bytes, int] = OrderedDict()
+        self._without_number: dict[str, tuple[PatientSettings, Medical]] = {}
 
     async def read(self, transaction: Transaction, anatomy: Anatomy, raw: bytes) -> Medical:
         """Implements :meth:`gateway.intake.MedicalReader.read`."""
@@ -133,8 +134,14 @@ class DocumentReader:
         """Nothing medical: only the number of the sending program is looked for (MSS-096)."""
         if transaction.peer.door is not Door.SUBMISSION or b"x-mss-nil" in anatomy.values:
             return Medical()
-        facts = self._facts(transaction, (), kind, (_NIL,))
-        return Medical(patient.judge(facts, self.settings.policy))
+        policy = self.settings.policy
+        if policy.domains or policy.partners:
+            return Medical(patient.judge(self._facts(transaction, (), kind, (_NIL,)), policy))
+        kept = self._without_number.get(kind)
+        if kept is None or kept[0] is not policy:
+            kept = policy, Medical(patient.judge(self._facts(transaction, (), kind, (_NIL,)), policy))
+            self._without_number[kind] = kept
+        return kept[1]
 
     def _facts(
         self, transaction: Transaction, recipients: tuple[Address, ...], kind: str, findings: tuple[Finding, ...]
