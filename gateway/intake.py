@@ -22,6 +22,7 @@ import structlog
 
 from gateway import facts, received
 from gateway.acceptance import Acceptance, Acceptor
+from gateway.arrival import Arrival, Consequences, Followers, nothing
 from gateway.identifiers import message_identifier
 from gateway.partner_judgement import PartnerJudgement
 from gateway.record.explain import noted
@@ -96,7 +97,6 @@ class IntakeSettings:
 
 
 Judged = list[tuple[str, str, Decision]]  # stage, recipient, decision
-Followers = Callable[[Transaction, Anatomy, str, float], tuple[Callable[[Unit], None], ...]]
 
 
 class Intake:
@@ -115,7 +115,7 @@ class Intake:
         clock: Callable[[], float],
         pool: Executor,
         medical: MedicalReader | None = None,
-        followers: Followers = lambda transaction, anatomy, message, now: (),
+        followers: Followers = nothing,
         room: Callable[[], Decision | None] = lambda: None,
         volumes: Volumes | None = None,
     ) -> None:
@@ -298,12 +298,16 @@ class Intake:
             sealed = await self._sealer.seal(head + raw, pack(anatomy, len(head)))
         except (StoreError, OSError) as problem:
             return Answer(_store_decision(problem), identifier)
-        also = (*medical.also, *self._followers(transaction, anatomy, identifier, now))
-        acceptance = await self._acceptance(transaction, identifier, anatomy, sealed, judged, also, now)
+        entailed = Consequences()
         try:
+            local = await self._local(transaction)
+            arrival = Arrival(transaction, identifier, anatomy, raw, head, sealed, local)
+            entailed = await self._followers(arrival)
+            acceptance = self._acceptance(arrival, judged, medical, entailed, now)
             await self._committer.grouped(self._acceptor.accept, acceptance)
-        except StoreError as problem:
-            await self._sealer.discard(sealed)
+        except (StoreError, OSError) as problem:
+            for one in (sealed, *entailed.sealed):
+                await self._sealer.discard(one)
             return Answer(_store_decision(problem), identifier)
         return Answer(decide(rule(_ACCEPTED), identifier=identifier), identifier)
 
@@ -312,30 +316,35 @@ class Intake:
         added = received.fields(medical.fields) if medical.fields else b""
         return received.return_path(transaction.sender) + stamp + added
 
-    async def _acceptance(
-        self,
-        transaction: Transaction,
-        identifier: str,
-        anatomy: Anatomy,
-        sealed: Sealed,
-        judged: Judged,
-        also: Sequence[Callable[[Unit], None]],
-        now: float,
-    ) -> Acceptance:
-        deliveries: list[tuple[str, Delivery]] = []
-        queued: list[Queued] = []
-        thread = thread_of(anatomy)
-        for recipient in unique(transaction.recipients):
+    async def _local(self, transaction: Transaction) -> dict[str, MailboxFacts]:
+        """The recipients that are mailboxes of ours, by address key."""
+        found = {}
+        for recipient in transaction.recipients:
             address = recipient.address
-            mailbox = None
             if address.domain in self.settings.trust.own_domains:
                 mailbox = await self._mailboxes.find(address.key)
-            if mailbox is not None:
-                deliveries.append((address.key, Delivery(sealed, mailbox.id, int(now), thread_id=thread)))
-            else:
-                queued.append(self._queued(transaction, identifier, sealed, recipient))
-        event = _accepted(transaction, identifier, sealed, judged)
-        return Acceptance(identifier, sealed, tuple(deliveries), tuple(queued), event, tuple(also))
+                if mailbox is not None:
+                    found[address.key] = mailbox
+        return found
+
+    def _acceptance(
+        self, arrival: Arrival, judged: Judged, medical: Medical, entailed: Consequences, now: float
+    ) -> Acceptance:
+        transaction, sealed, local = arrival.transaction, arrival.sealed, arrival.local
+        kept = [(key, mailbox.id) for key, mailbox in local.items() if key not in entailed.withheld]
+        thread, at, flags = thread_of(arrival.anatomy), int(now), entailed.flags
+        deliveries = [
+            (key, Delivery(sealed, number, at, flags=flags.get(key, ""), thread_id=thread))
+            for key, number in (*kept, *entailed.extra)
+        ]
+        queued = [
+            self._queued(transaction, arrival.message, sealed, recipient)
+            for recipient in unique(transaction.recipients)
+            if recipient.address.key not in local
+        ]
+        event = _accepted(transaction, arrival.message, sealed, judged)
+        also = (*medical.also, *entailed.also)
+        return Acceptance(arrival.message, sealed, tuple(deliveries), tuple(queued), event, also)
 
     def _queued(self, transaction: Transaction, identifier: str, sealed: Sealed, recipient: Recipient) -> Queued:
         return Queued(

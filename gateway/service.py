@@ -33,6 +33,7 @@ from gateway.compose import Storage, storage
 from gateway.config import ConfigError, changes, load
 from gateway.config_units import Listen
 from gateway.content_gate import ContentGate
+from gateway.following import Following
 from gateway.intake import Intake, IntakeSettings
 from gateway.medical.reader import DocumentReader
 from gateway.medical.wiring import document_reader, medical_settings
@@ -44,6 +45,7 @@ from gateway.relay.courier import Settings as CourierSettings
 from gateway.relay.guard import TrustGuard
 from gateway.relay.notices import House
 from gateway.relay.partners import Partners
+from gateway.relay.reception import Reception
 from gateway.scan import Clamd, NoScanner, Scanner
 from gateway.settings import Config, SmtpDoor
 from gateway.smtp import tls
@@ -188,8 +190,18 @@ class Service:
             clock=opened.clock,
             pool=opened.pool,
             medical=self._documents,
+            followers=self._make_following(opened),
             room=self._room,
         )
+
+    def _make_following(self, opened: Storage) -> Following:
+        self._following = Following(self._reception(opened), opened.sealer)
+        return self._following
+
+    def _reception(self, opened: Storage) -> Reception:
+        own = self.config
+        bodies = StoreBodies(opened.store)
+        return Reception(bodies, own.operator.hostname, self._space.trusted, own.queue.confirm_within)
 
     def _room(self) -> Decision | None:
         """A deferral when the disk is nearly full (F07)."""
@@ -392,6 +404,7 @@ class Service:
         self.config = config
         self._space.reload(config)
         self._intake.settings = intake_settings(config, self._space)
+        self._following.reception = replace(self._following.reception, deadline=config.queue.confirm_within)
         if self._documents is not None:
             self._documents.settings = medical_settings(config)
         self._reload_certificates()

@@ -357,6 +357,12 @@ class Queue:
     warn_after: float = setting(
         "duration", "Age at which the sender is told that it is late. 0: never.", 4 * HOUR, low=0
     )
+    confirm_within: float = setting(
+        "duration",
+        "Time a confirmation asked for (delivery, reading) may take before the sender is told of none.",
+        3 * DAY,
+        low=1,
+    )
     unknown_domain: float = setting(
         "duration", "How long a listed domain may be missing from the DNS before mail to it fails.", 4 * HOUR, low=0
     )

@@ -10,7 +10,7 @@ Failure: none for a bad message; database errors belong to the transaction.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from gateway.relay import outbox, receipts, tracking
@@ -105,6 +105,9 @@ class Reception:
 
     def _believe(self, peer: Peer, anatomy: Anatomy, raw: bytes, mailboxes: Sequence[int]) -> Work | None:
         found = receipts.read(anatomy, raw) if mailboxes else ()
+        if peer.login is not None:  # a colleague does not read for another
+            own = {peer.login.address.key, *peer.login.send_as}
+            found = tuple(one for one in found if one.recipient in own or one.also in own)
         if not found:
             return None
         bearer = self._bearer(peer)
@@ -148,8 +151,9 @@ class Reception:
             draft = outbox.Draft(self.bodies)
             for recipient in asked:
                 decision = decide(rule("notice.delivered"))
+                dsn = replace(recipient.dsn, ret=transaction.ret, envid=transaction.envid)
                 arrived = Arrived(
-                    message, kept.body_id, kept.wrapped, sender, str(recipient.address), recipient.dsn, unit.now, NEVER
+                    message, kept.body_id, kept.wrapped, sender, str(recipient.address), dsn, unit.now, NEVER
                 )
                 draft.add("delivered", arrived, Result(0, decision, "2.1.5", "", self.hostname))
             draft.commit(unit)

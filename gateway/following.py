@@ -1,0 +1,68 @@
+"""What the acceptance of a message sets going: tracking, receipts believed, success confirmed, users' rules executed.
+
+:class:`Following` is the intake's ``followers``. It looks at a message once, cheaply, and asks
+:class:`gateway.relay.reception.Reception` and the users' rules only when there is something for them: mail from a partner
+that asks for nothing, to mailboxes without rules, passes through a few comparisons.
+Promise: whatever follows is committed with the message or not at all. Failure: errors of the store are the acceptance's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+
+from gateway.arrival import NOTHING, Arrival, Consequences, Work
+from gateway.relay.reception import Kept, Reception
+from mailboxes.anatomy import Anatomy
+from mailboxes.seal import Sealer
+from policies.values import MailboxFacts
+
+Rules = Callable[[Arrival], Awaitable[Consequences]]
+
+
+class Following:
+    """``ruled`` tells at once whether a mailbox has rules in force; ``rules`` executes them."""
+
+    def __init__(
+        self,
+        reception: Reception,
+        sealer: Sealer,
+        ruled: Callable[[MailboxFacts], bool] = lambda mailbox: False,
+        rules: Rules | None = None,
+    ) -> None:
+        self.reception = reception
+        self._sealer = sealer
+        self._ruled = ruled
+        self._rules = rules
+
+    async def __call__(self, arrival: Arrival) -> Consequences:
+        """What follows from this message."""
+        entailed = NOTHING
+        if self._rules is not None and any(map(self._ruled, arrival.local.values())):
+            entailed = await self._rules(arrival)
+        if _asks(arrival) or (arrival.local and may_be_receipt(arrival.anatomy)):
+            return entailed._replace(also=(*self._received(arrival), *entailed.also))
+        return entailed
+
+    def _received(self, arrival: Arrival) -> tuple[Work, ...]:
+        sealed = arrival.sealed
+        kept = Kept(sealed.body_id, self._sealer.wrap(sealed, 0))
+        local = [(key, mailbox.id) for key, mailbox in arrival.local.items()]
+        return self.reception.followers(arrival.transaction, arrival.anatomy, arrival.raw, arrival.message, kept, local)
+
+
+def _asks(arrival: Arrival) -> bool:
+    """One of our users writes, or somebody wants to know of success."""
+    transaction = arrival.transaction
+    if transaction.peer.login is not None:
+        return True
+    return any("SUCCESS" in recipient.dsn.notify for recipient in transaction.recipients)
+
+
+def may_be_receipt(anatomy: Anatomy) -> bool:
+    """Could :func:`gateway.relay.receipts.read` find anything? Never says no to what it would read."""
+    values = anatomy.values
+    if b"in-reply-to" in values or b"references" in values:
+        subject = values.get(b"subject")
+        if subject and (b"[" in subject[0] or b"=?" in subject[0]):
+            return True
+    return any(part.kind == b"message" for part in anatomy.parts)
