@@ -9,12 +9,14 @@ both drivers into the few kinds the rest of the store tells apart.
 
 from __future__ import annotations
 
+import os
 import sqlite3
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import Enum
+from pathlib import Path
 from typing import Any
 
 import psycopg
@@ -99,6 +101,7 @@ def cursor_of(connection: Connection) -> Any:
 
 
 def _open_sqlite(url: str) -> Database:
+    _create_private(Path(str(make_url(url).database)))
     options: dict[str, Any] = {
         "poolclass": NullPool,
         "connect_args": {
@@ -115,6 +118,12 @@ def _open_sqlite(url: str) -> Database:
     event.listen(reader, "connect", _prepare_reader)
     event.listen(reader, "begin", _begin)
     return Database(url, writer, reader)
+
+
+def _create_private(path: Path) -> None:
+    """A new database is for its owner only; the log and its index inherit the mode."""
+    if path.parent.is_dir():
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
 
 
 def _open_sqlite_memory() -> Database:
@@ -191,7 +200,8 @@ def _open_postgresql(url: str) -> Database:
         },
     }
     writer = create_engine(parsed, isolation_level="READ COMMITTED", **options)
-    reader = create_engine(parsed, isolation_level="REPEATABLE READ", **options)
+    read_only = {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
+    reader = create_engine(parsed, execution_options=read_only, **options)
     event.listen(writer, "connect", _synchronous)
     return Database(parsed.render_as_string(hide_password=False), writer, reader)
 

@@ -36,6 +36,7 @@ Holders = Callable[[Connection], Mapping[int, int]]
 
 _FOLDERS = Sql(f"SELECT {folder_rows.COLUMNS} FROM folder ORDER BY mailbox_id, id")  # noqa: S608
 _BODIES = Sql("SELECT body_id, refs, blob FROM body")
+_LARGE = Sql("SELECT blob FROM body WHERE blob <> ''")
 _ENTRIES_PER_BODY = Sql("SELECT body_id, COUNT(*) FROM entry GROUP BY body_id")
 _WITHOUT_BODY = Sql(
     "SELECT e.mailbox_id, e.folder_id, e.uid FROM entry e LEFT JOIN body b ON b.body_id = e.body_id"
@@ -284,11 +285,19 @@ async def repair(store: SqlStore, report: Report, *, holders: Sequence[Holders] 
     """Answer what is :attr:`Report.repairable`, looking again inside the writing transaction."""
     bodies = await store.committer.run(lambda unit: _repair_refs(store, unit, report, holders))
     folders = await store.committer.run(lambda unit: _repair_folders(unit, report))
-    needed = await store.reading.run(lambda connection: _blobs_in_use(connection))
+    needed = await store.reading.run(_blobs_in_use)
     gone = [reference for reference in report.orphan_blobs if reference not in needed]
-    for reference in gone:
-        await store.blobs.delete(reference)
+    await store.delete_blobs(gone)
     return Repaired(len(gone), bodies, folders)
+
+
+async def sweep(store: SqlStore, *, now: float, grace: float = GRACE_SECONDS) -> int:
+    """The daily part of the above: delete old blobs without a row, half-written ones included. Returns how many."""
+    old = [found.reference async for found in store.blobs.stored() if found.modified < now - grace]
+    needed = await store.reading.run(_blobs_in_use)
+    gone = [reference for reference in old if reference not in needed]
+    await store.delete_blobs(gone)
+    return len(gone)
 
 
 def _repair_refs(store: SqlStore, unit: Unit, report: Report, holders: Sequence[Holders]) -> int:
@@ -317,4 +326,4 @@ def _repair_folders(unit: Unit, report: Report) -> int:
 
 
 def _blobs_in_use(connection: Connection) -> set[str]:
-    return {blob for _, _, blob in _BODIES(cursor_of(connection)).fetchall() if blob}
+    return {row[0] for row in _LARGE(cursor_of(connection)).fetchall()}

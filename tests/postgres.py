@@ -9,7 +9,7 @@ import socket
 import subprocess
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import psycopg
@@ -58,7 +58,8 @@ class Server:
         leader = int((self.directory / "data" / "postmaster.pid").read_text().split("\n")[0])
         children = Path(f"/proc/{leader}/task/{leader}/children").read_text().split()
         for process in (leader, *map(int, children)):
-            os.kill(process, number)
+            with suppress(ProcessLookupError):  # a connection that ended meanwhile
+                os.kill(process, number)
 
     def url(self) -> str:
         self._databases += 1

@@ -291,6 +291,18 @@ async def test_reads_asked_together_share_a_trip_and_fail_alone(reading: Reading
     assert await reading.grouped(read, 5) == 50
 
 
+async def test_a_reader_cannot_write(shared_url: str) -> None:
+    database = open_database(shared_url)
+    database.create_tables()
+    reading = Reading(database)
+    with pytest.raises(Exception, match=r"read-?only|OperationalError"):
+        await reading.run(
+            lambda connection: connection.exec_driver_sql("INSERT INTO subscription (mailbox_id, name) VALUES (1, 'x')")
+        )
+    await reading.close()
+    database.dispose()
+
+
 async def test_a_reader_sees_one_instant(shared_url: str) -> None:
     database = open_database(shared_url)
     database.create_tables()

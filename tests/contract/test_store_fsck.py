@@ -96,6 +96,18 @@ async def test_a_blob_without_a_row_is_collected_once_it_is_old(store: SqlStore,
     assert len(files(tmp_path)) == 2
 
 
+async def test_the_daily_sweep_deletes_only_what_is_old_and_unneeded(store: Any, tmp_path: Path) -> None:
+    sealed = await store.sealer.seal(LARGE, b"never committed")
+    [path] = [path for path in files(tmp_path) if path.name == sealed.blob]
+    half = store.blobs._path("0123.part")
+    half.parent.mkdir(exist_ok=True)
+    half.write_bytes(b"half")
+    assert await fsck.sweep(store, now=path.stat().st_mtime) == 0
+    assert await fsck.sweep(store, now=NOW) == 2
+    assert len(files(tmp_path)) == 2
+    assert (await check(store)).healthy
+
+
 async def test_a_blob_whose_row_came_meanwhile_is_kept(store: SqlStore) -> None:
     sealed = await store.sealer.seal(LARGE, b"late")
     report = await check(store)

@@ -36,6 +36,16 @@ def test_the_writer_syncs_at_each_commit(tmp_path: Path, pragma: str, value: obj
     assert database.shared
 
 
+def test_a_new_database_is_private(tmp_path: Path) -> None:
+    database = open_database(f"sqlite:///{tmp_path}/x.db")
+    database.create_tables()
+    with database.writer.connect() as connection:
+        connection.exec_driver_sql("INSERT INTO subscription VALUES (1, 'x')")
+        connection.commit()
+        modes = {path.name: path.stat().st_mode & 0o777 for path in tmp_path.iterdir()}
+    assert modes == {"x.db": 0o600, "x.db-wal": 0o600, "x.db-shm": 0o600}
+
+
 def test_a_reader_cannot_write(tmp_path: Path) -> None:
     database = open_database(f"sqlite:///{tmp_path}/x.db")
     database.create_tables()
