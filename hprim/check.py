@@ -8,7 +8,7 @@ all could be made of a file.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date
 
 from hprim import cda, consistency, header, history, hl7, html, hxml, mailrules, sante, xdm
@@ -30,6 +30,8 @@ __all__ = ["Part", "check_file", "check_message"]
 MAX_TEXT = 8 << 20
 """Longer text is read up to here: an HPRIM file is a few kilobytes."""
 MAX_HL7 = 32 << 20
+MAX_BODY_LINES = 6_000
+"""Lines of a text that are searched for another patient's name."""
 MAX_PARTS = 500
 
 
@@ -200,7 +202,7 @@ def _declared_charset(part: Part, place: Place, g: _Gathered) -> None:
 
 def _keep_text(text: header.Text, part: Part, place: Place, g: _Gathered, *, sure: bool) -> bool:
     found = header.read(text, place, g.findings, g.today, sure=sure, size=len(part.data), declared=part.charset)
-    g.texts.append((text, place))
+    g.texts.append((replace(text, lines=text.lines[:MAX_BODY_LINES]), place))
     if found is None:
         if not part.is_body:
             g.documents.append(Document(Format.TEXT, place, name=part.name, size=len(part.data)))
@@ -217,7 +219,11 @@ def _read_html(g: _Gathered) -> None:
     """Read the HTML parts only when no text part has a header: they usually repeat it."""
     if g.header_found:
         return
-    for part, place in g.html[:10]:
+    room = 2 * html.MAX_TEXT
+    for part, place in g.html:
+        room -= min(len(part.data), html.MAX_TEXT)
+        if room < 0:
+            break
         text = html.to_text(decode(part.data[: html.MAX_TEXT], part.charset).text)
         lines = header.split(text.encode("utf-8", "replace"), "utf-8")
         if _keep_text(lines, part, place, g, sure=False):

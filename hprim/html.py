@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from html import unescape
 
-MAX_TEXT = 4 << 20
+MAX_TEXT = 1 << 20
 _TAG = re.compile(r"<(/?)([A-Za-z][A-Za-z0-9]{0,20})[^<>]{0,2000}>|<!--|<[!?][^<>]{0,2000}>")
 _BREAKS = frozenset(
     [

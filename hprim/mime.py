@@ -70,15 +70,16 @@ def _raw(block: bytes) -> str:
         return block.decode("cp1252", "replace")
 
 
-def _cut(data: bytes, walk: _Walk) -> tuple[dict[str, str], bytes]:
+def _cut(data: memoryview, walk: _Walk) -> tuple[dict[str, str], memoryview]:
     """(headers, body) of one entity; a header block that never ends is said to ``walk``."""
-    if data[:2] == b"\r\n" or data[:1] == b"\n":
-        return {}, data[2:] if data[:2] == b"\r\n" else data[1:]
+    start = bytes(data[:2])
+    if start == b"\r\n" or start[:1] == b"\n":
+        return {}, data[2:] if start == b"\r\n" else data[1:]
     found = _BLANK_LINE.search(data, 0, MAX_HEADER)
     if found is None:
         walk.cut = walk.cut or len(data) > MAX_HEADER
-        return headers_of(data[:MAX_HEADER]), b""
-    return headers_of(data[: found.start()]), data[found.end() :]
+        return headers_of(bytes(data[:MAX_HEADER])), data[len(data) :]
+    return headers_of(bytes(data[: found.start()])), data[found.end() :]
 
 
 _WORD = re.compile(r"=\?([A-Za-z0-9_.:-]{1,40})(?:\*[A-Za-z-]{0,20})?\?([BbQq])\?([^?\s]{0,1000})\?=")
@@ -110,7 +111,7 @@ def _word_bytes(kind: str, text: str) -> bytes:
     return binascii.a2b_qp(raw.replace(b"_", b" "))
 
 
-def _base64(raw: bytes) -> bytes:
+def _base64(raw: bytes | memoryview) -> bytes:
     try:
         return binascii.a2b_base64(raw)
     except binascii.Error:
@@ -155,12 +156,12 @@ def _extended(pieces: list[tuple[int, str, bool]]) -> str:
     return decode(raw, charset).text
 
 
-def _body(data: bytes, encoding: str) -> bytes:
+def _body(data: memoryview, encoding: str) -> bytes:
     if encoding == "base64":
         return _base64(data)
     if encoding == "quoted-printable":
         return binascii.a2b_qp(data)
-    return data
+    return bytes(data)
 
 
 def _name(disposition: dict[str, str], kind: dict[str, str]) -> str:
@@ -169,10 +170,10 @@ def _name(disposition: dict[str, str], kind: dict[str, str]) -> str:
     return clean.replace("\\", "/").rpartition("/")[2][:200]
 
 
-def _children(body: bytes, boundary: str) -> list[bytes]:
+def _children(body: memoryview, boundary: str) -> list[memoryview]:
     mark = re.escape(boundary.encode("utf-8", "replace"))
     cuts = [(m.start(), m.end(), bool(m[1])) for m in _marks(body, mark)]
-    children: list[bytes] = []
+    children: list[memoryview] = []
     for index, (_, end, last) in enumerate(cuts):
         if last:
             break
@@ -183,7 +184,7 @@ def _children(body: bytes, boundary: str) -> list[bytes]:
     return children
 
 
-def _marks(body: bytes, mark: bytes) -> list[re.Match[bytes]]:
+def _marks(body: memoryview, mark: bytes) -> list[re.Match[bytes]]:
     pattern = re.compile(rb"(?:\A|\r\n|\n|\r)--" + mark + rb"(--)?[ \t]{0,100}(?:\r\n|\n|\r|\Z)")
     found: list[re.Match[bytes]] = []
     at = 0
@@ -196,8 +197,8 @@ def _marks(body: bytes, mark: bytes) -> list[re.Match[bytes]]:
 def split_mail(data: bytes) -> Mail:
     """The leaves of a message and the headers a check needs."""
     walk = _Walk()
-    headers, body = _cut(data, walk)
-    stack: list[tuple[dict[str, str], bytes, int, bool]] = [(headers, body, 0, False)]
+    headers, body = _cut(memoryview(data), walk)
+    stack: list[tuple[dict[str, str], memoryview, int, bool]] = [(headers, body, 0, False)]
     while stack:
         fields, content, depth, attached = stack.pop()
         if len(walk.parts) >= MAX_PARTS or depth > MAX_DEPTH:
@@ -209,8 +210,8 @@ def split_mail(data: bytes) -> Mail:
 
 
 def _step(
-    fields: dict[str, str], content: bytes, depth: int, attached: bool, walk: _Walk
-) -> list[tuple[dict[str, str], bytes, int, bool]]:
+    fields: dict[str, str], content: memoryview, depth: int, attached: bool, walk: _Walk
+) -> list[tuple[dict[str, str], memoryview, int, bool]]:
     """Keep a leaf, or give the entities below a multipart or an attached message."""
     raw = fields.get("content-type", "text/plain")
     media = raw.partition(";")[0].strip().lower() or "text/plain"
@@ -218,9 +219,10 @@ def _step(
     if media.startswith("multipart/") and kind.get("boundary"):
         return [(*_cut(child, walk), depth + 1, attached) for child in _children(content, kind["boundary"])]
     encoding = fields.get("content-transfer-encoding", "").strip().lower()
-    decoded = _body(content, encoding)
     if media == "message/rfc822":
-        return [(*_cut(decoded, walk), depth + 1, True)]
+        inner = memoryview(_body(content, encoding)) if encoding in ("base64", "quoted-printable") else content
+        return [(*_cut(inner, walk), depth + 1, True)]
+    decoded = _body(content, encoding)
     raw_disposition = fields.get("content-disposition", "")
     name = _name(parameters(raw_disposition), kind)
     is_attachment = raw_disposition.strip().lower().startswith("attachment") or bool(name) or attached

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import base64
 import io
 import os
 import struct
-import subprocess
-import sys
 import zipfile
 import zlib
 from collections.abc import Callable
@@ -221,66 +218,6 @@ def test_a_thousand_small_hostile_parts_share_one_budget() -> None:
 
 def test_more_parts_than_allowed_is_said() -> None:
     assert "MSS-091" in {p.rule for p in mail(*[body("x")] * 501).refused}
-
-
-PROBE = """
-import resource, sys, time
-from datetime import date
-from hprim.check import check_file
-data = open(sys.argv[1], "rb").read()
-check_file(b"x", today=date(2026, 11, 23))
-before, start = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, time.process_time()
-report = check_file(data, sys.argv[2], today=date(2026, 11, 23))
-after = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-print(time.process_time() - start, (after - before) / 1024, report.worst)
-"""
-
-HEAVY = {
-    "bomb": bomb,
-    "false-size": false_size_bomb,
-    "100-MB-xml": lambda: b"<a>" + b"x" * (100 * MIB) + b"</a>",
-    "39-MB-cda": lambda: cda(extra="<x>" + "A" * (38 * MIB) + "</x>"),
-    "wide": lambda: b"<a>" + b"<b c='d'>e</b>" * 180_000 + b"</a>",
-    "wide-cda": lambda: cda(extra="<b c='d'>e</b>" * 39_000),
-    "laughs": lambda: XML["laughs"],
-    "xdm-of-wide": lambda: zipped(
-        {META: member(xdm(), META), **{f"IHE_XDM/SUBSET01/D{i}.XML": wide_cda() for i in range(60)}}
-    ),
-    "newlines": lambda: b"\n" * (40 * MIB),
-    "megabyte-lines": lambda: text(["A" * MIB] * 40),
-    "one-line": lambda: b"A" * (40 * MIB),
-    "accents": lambda: b"\xe9\x82" * (10 * MIB),
-    "mail": lambda: eml_of(os.urandom(20 * MIB)),
-    "mail-zip": lambda: eml_of(xdm(cda(extra="<x>" + base64.b64encode(os.urandom(8 * MIB)).decode() + "</x>"))),
-    "parts": many_parts,
-}
-
-
-def wide_cda() -> bytes:
-    return cda(extra="<b c='d'>e</b>" * 20_000)
-
-
-def eml_of(data: bytes) -> bytes:
-    head = b'From: a@b.fr\r\nTo: c@d.fr\r\nSubject: x\r\nContent-Type: multipart/mixed; boundary="b"\r\n\r\n--b\r\n'
-    inner = b'Content-Type: application/zip; name="IHE_XDM.zip"\r\nContent-Transfer-Encoding: base64\r\n\r\n'
-    return head + inner + base64.encodebytes(data) + b"\r\n--b--\r\n"
-
-
-@pytest.mark.parametrize("name", HEAVY)
-def test_cost_is_bounded(name: str, tmp_path: object) -> None:
-    """Under 2 s of CPU and 64 MiB above the input, measured in a process of its own (generous here: a shared machine)."""
-    path = f"{tmp_path}/{name}"
-    with open(path, "wb") as out:
-        out.write(HEAVY[name]())
-    kind = {"mail": "m.eml", "mail-zip": "m.eml", "bomb": "IHE_XDM.zip", "xdm-of-wide": "IHE_XDM.zip"}.get(
-        name, "a.xml"
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", PROBE, path, kind], capture_output=True, text=True, check=True, timeout=60
-    )
-    cpu, memory, _ = done.stdout.split()
-    assert float(cpu) < 2.0
-    assert float(memory) < 64
 
 
 def test_archives_are_read_without_touching_the_disk(tmp_path: object, monkeypatch: pytest.MonkeyPatch) -> None:
