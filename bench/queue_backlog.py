@@ -47,7 +47,7 @@ from policies.retry import Schedule
 from policies.trust import TrustSettings, trust_list
 from policies.values import DsnRequest
 from tests.gateway.relay.courier_process import RealTime
-from tests.gateway.relay.house import HOUSE, Intake, open_house
+from tests.gateway.relay.house import HOUSE, Intake, Postgres, open_house
 from tests.gateway.relay.peer import Peer
 from tests.gateway.relay.space import HOST, Revocations, Space
 
@@ -88,7 +88,9 @@ def serve(folder: str, ports: multiprocessing.Queue, done: multiprocessing.Queue
     asyncio.run(main())
 
 
-def carry(url: str, folder: str, port: int, mute: int, names: tuple[list[str], list[str]], ready: multiprocessing.Queue) -> None:
+def carry(
+    url: str, folder: str, port: int, mute: int, names: tuple[list[str], list[str]], ready: multiprocessing.Queue
+) -> None:
     """One courier process."""
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(50))
     facts = json.loads((Path(folder) / "facts.json").read_text())
@@ -99,17 +101,26 @@ def carry(url: str, folder: str, port: int, mute: int, names: tuple[list[str], l
         house = open_house(url, clock)
         context = tls.client_context(tls.Identity(Path(facts["certificate"]), Path(facts["key"])))
         reader = PathReader(read_certificates(Path(facts["ca"])), (), Revocations())
-        listed = trust_list([(domain, facts["subject"]) for domain in living + dead], datetime.now(UTC), datetime.now(UTC))
-        guard = TrustGuard(
-            lambda: listed, TrustSettings, lambda: context, lambda: reader, lambda: datetime.now(UTC)
+        listed = trust_list(
+            [(domain, facts["subject"]) for domain in living + dead], datetime.now(UTC), datetime.now(UTC)
         )
+        guard = TrustGuard(lambda: listed, TrustSettings, lambda: context, lambda: reader, lambda: datetime.now(UTC))
         routes = {domain: Target(HOST, ("127.0.0.1",), port) for domain in living}
         routes |= {domain: Target(HOST, ("127.0.0.1",), 1 if at < 2 else mute) for at, domain in enumerate(dead)}
         resolver = Routed(FixedNames(), routes, (), time.monotonic, lambda hosts: None)
         partners = Partners(resolver, guard, "mail.op-a.mssante.test", time.monotonic, Patience(greeting=10))
         courier = Courier(
-            f"bench-{secrets.token_hex(4)}", house.committer, house.reading, house.bodies, partners, Intake(), HOUSE,
-            clock, secrets.SystemRandom().random, lambda: secrets.token_hex(16), Settings(),
+            f"bench-{secrets.token_hex(4)}",
+            house.committer,
+            house.reading,
+            house.bodies,
+            partners,
+            Intake(),
+            HOUSE,
+            clock,
+            secrets.SystemRandom().random,
+            lambda: secrets.token_hex(16),
+            Settings(),
         )
         received, sending = ready_pair(house, courier)
         ready.put("ready")
@@ -122,7 +133,16 @@ def carry(url: str, folder: str, port: int, mute: int, names: tuple[list[str], l
         async def send(mark: str, domain: str) -> float:
             content = f"X-Probe: {mark}\r\n".encode() + CONTENT
             sealed = await house.sealer.seal(content, b"")
-            row = Queued(mark, sealed.body_id, house.sealer.wrap(sealed, 0), sealed.size, "a@op-a.mssante.test", f"u@{domain}", domain, DsnRequest(frozenset({"NEVER"})))
+            row = Queued(
+                mark,
+                sealed.body_id,
+                house.sealer.wrap(sealed, 0),
+                sealed.size,
+                "a@op-a.mssante.test",
+                f"u@{domain}",
+                domain,
+                DsnRequest(frozenset({"NEVER"})),
+            )
 
             def accept(unit):
                 house.store.put_body(unit, [sealed])
@@ -151,7 +171,9 @@ def carry(url: str, folder: str, port: int, mute: int, names: tuple[list[str], l
 orders: multiprocessing.Queue
 
 
-def latencies(name: str, count: int, pause: float, ready: multiprocessing.Queue, done: multiprocessing.Queue, seen: list) -> list[float]:
+def latencies(
+    name: str, count: int, pause: float, ready: multiprocessing.Queue, done: multiprocessing.Queue, seen: list
+) -> list[float]:
     """Send ``count`` probes and match commit with arrival; milliseconds, sorted."""
     orders.put((name, count, pause))
     begun = dict(ready.get(timeout=120) for _ in range(count))
@@ -168,7 +190,11 @@ def latencies(name: str, count: int, pause: float, ready: multiprocessing.Queue,
 
 
 def figures(values: list[float]) -> dict[str, float]:
-    return {"median": round(statistics.median(values), 1), "p95": round(values[int(len(values) * 0.95)], 1), "n": len(values)}
+    return {
+        "median": round(statistics.median(values), 1),
+        "p95": round(values[int(len(values) * 0.95)], 1),
+        "n": len(values),
+    }
 
 
 async def fill(url: str, rows: int, names: list[str], message: str) -> None:
@@ -178,7 +204,16 @@ async def fill(url: str, rows: int, names: list[str], message: str) -> None:
     wrapped = house.sealer.wrap(sealed, 0)
     for start in range(0, rows, 5000):
         part = [
-            Queued(f"{message}{start + at}", sealed.body_id, wrapped, sealed.size, "a@op-a.mssante.test", f"u{start + at}@{domain}", domain, DsnRequest(frozenset({"NEVER"})))
+            Queued(
+                f"{message}{start + at}",
+                sealed.body_id,
+                wrapped,
+                sealed.size,
+                "a@op-a.mssante.test",
+                f"u{start + at}@{domain}",
+                domain,
+                DsnRequest(frozenset({"NEVER"})),
+            )
             for at in range(min(5000, rows - start))
             for domain in [names[(start + at) % len(names)]]
         ]
@@ -201,16 +236,22 @@ def main() -> None:
     asked.add_argument("--destinations", type=int, default=200)
     asked.add_argument("--dead", type=int, default=5)
     asked.add_argument("--url", default="")
+    asked.add_argument("--postgres", action="store_true", help="on a PostgreSQL server of its own")
     asked.add_argument("--probes", type=int, default=100)
     options = asked.parse_args()
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(50))
     folder = tempfile.mkdtemp(prefix="queue-bench-")
-    url = options.url or f"sqlite:///{folder}/queue.db"
+    postgres = Postgres() if options.postgres else None
+    url = postgres.database() if postgres else options.url or f"sqlite:///{folder}/queue.db"
     space = Space.build(Path(folder) / "pki")
     ours, theirs = space.pki.operators["op-a"], space.pki.operators["op-b"]
     facts = {
-        "certificate": str(ours.client.certificate), "key": str(ours.client.key), "ca": str(space.pki.ca),
-        "server": str(theirs.server_curve.certificate), "server_key": str(theirs.server_curve.key), "subject": theirs.subject,
+        "certificate": str(ours.client.certificate),
+        "key": str(ours.client.key),
+        "ca": str(space.pki.ca),
+        "server": str(theirs.server_curve.certificate),
+        "server_key": str(theirs.server_curve.key),
+        "subject": theirs.subject,
     }
     (Path(folder) / "facts.json").write_text(json.dumps(facts))
     mute = socket.create_server(("127.0.0.1", 0), backlog=200)
@@ -268,6 +309,8 @@ def main() -> None:
     result["drain_per_s"] = round((seen[-1][0] - seen[0][0]) / (seen[-1][1] - seen[0][1]))
     stop(courier)
     server.kill()
+    if postgres:
+        postgres.stop()
     print(json.dumps(result))
 
 

@@ -104,7 +104,7 @@ async def test_a_receipt_is_believed_only_from_who_may_speak(lite: House, peer: 
 
 async def test_success_asked_for_a_mailbox_of_ours_is_told_by_us(lite: House) -> None:
     """MSS-042: the "accusé de réception" is a DSN that says the message is in the mailbox."""
-    asked = Recipient(CARL, DsnRequest(frozenset({"SUCCESS"}), "rfc822;carl@op-a.mssante.test", envid="E7"))
+    asked = Recipient(CARL, DsnRequest(frozenset({"SUCCESS"}), "rfc822;carl@op-a.mssante.test"))
     transaction = Transaction(partner(SUBJECT), BOB, (asked,), envid="E7")
     await accept(lite, transaction, ASKING, [(CARL.key, 9)])
     intake = Intake()
