@@ -22,7 +22,9 @@ _NONE: Mapping[str, str] = MappingProxyType({})
 
 
 class Arrival(NamedTuple):
-    """``head`` is the header block we add before the received bytes ``raw``; ``local`` maps recipient keys to mailboxes."""
+    """``raw`` is what was received behind our trace, and what ``anatomy`` speaks of; ``head`` are the fields added before
+    it when it was stored. ``local`` maps recipient keys to mailboxes.
+    """
 
     transaction: Transaction
     message: str

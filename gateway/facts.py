@@ -41,18 +41,17 @@ def originators(anatomy: Anatomy) -> Originators:
     )
 
 
-def content(anatomy: Anatomy, own_host: str, infection: str = "") -> ContentFacts:
-    """What the one walk found. ``own_host`` counts the traces we left ourselves."""
+def content(anatomy: Anatomy, own_host: str, own: int = 0) -> ContentFacts:
+    """What the one walk found. ``own_host`` finds our own traces; ``own`` of them are of this very passage."""
     stamp = b"by " + own_host.encode("ascii")
     return ContentFacts(
         size=anatomy.size,
         problems=tuple(sorted(anatomy.problems & REFUSED)),
-        received=anatomy.received,
-        own_traces=sum(1 for value in anatomy.values.get(b"received", ()) if stamp in value),
+        received=anatomy.received - own,
+        own_traces=sum(1 for value in anatomy.values.get(b"received", ()) if stamp in value) - own,
         auto_submitted=anatomy.auto_submitted,
         content_types=tuple(part.full_type for part in anatomy.parts),
         attachment_names=anatomy.file_names,
-        infection=infection,
     )
 
 

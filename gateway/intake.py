@@ -28,7 +28,7 @@ from gateway.partner_judgement import PartnerJudgement
 from gateway.record.explain import noted
 from gateway.relay.queue import Queued
 from gateway.scan import Scanner, ScanUnavailable
-from gateway.smtp.transaction import Answer, Recipient, Transaction
+from gateway.smtp.transaction import Answer, Content, Recipient, Transaction
 from gateway.volumes import Volumes, likeness
 from mailboxes.anatomy import Anatomy, Limits, dissect, pack
 from mailboxes.commit import Committer, Unit
@@ -187,12 +187,12 @@ class Intake:
 
     # the message itself
 
-    async def message(self, transaction: Transaction, content: bytearray) -> Answer:
+    async def message(self, transaction: Transaction, content: Content) -> Answer:
         """Judge, seal, commit, answer."""
         now = self._clock()
         identifier = message_identifier(now)
-        raw = bytes(content)
-        content.clear()
+        # Judged and stored as one piece with our trace in front: a large message is copied once, here.
+        raw = joined(self._trace(transaction, identifier, now), content)
         anatomy = await self._off_loop(len(raw), dissect, raw, self.settings.limits)
         judged = self._judge_content(transaction, anatomy, raw)
         forget = self._judge_volume(transaction, anatomy, raw, judged)
@@ -235,7 +235,7 @@ class Intake:
     def _judge_content(self, transaction: Transaction, anatomy: Anatomy, raw: bytes) -> Judged:
         """Everything that needs no more than the one walk."""
         settings = self.settings
-        held = facts.content(anatomy, settings.hostname)
+        held = facts.content(anatomy, settings.hostname, own=1)
         judged: Judged = [("content", "", content_policy.judge(held, settings.content))]
         if transaction.peer.door is Door.INTERNAL:
             return judged
@@ -293,9 +293,9 @@ class Intake:
         medical: Medical,
         now: float,
     ) -> Answer:
-        head = self._head(transaction, identifier, medical, now)
+        head = received.fields(medical.fields) if medical.fields else b""
         try:
-            sealed = await self._sealer.seal(head + raw, pack(anatomy, len(head)))
+            sealed = await self._sealer.seal(head + raw if head else raw, pack(anatomy, len(head)))
         except (StoreError, OSError) as problem:
             return Answer(_store_decision(problem), identifier)
         entailed = Consequences()
@@ -311,10 +311,9 @@ class Intake:
             return Answer(_store_decision(problem), identifier)
         return Answer(decide(rule(_ACCEPTED), identifier=identifier), identifier)
 
-    def _head(self, transaction: Transaction, identifier: str, medical: Medical, now: float) -> bytes:
+    def _trace(self, transaction: Transaction, identifier: str, now: float) -> bytes:
         stamp = received.received(transaction.peer, self.settings.hostname, identifier, now)
-        added = received.fields(medical.fields) if medical.fields else b""
-        return received.return_path(transaction.sender) + stamp + added
+        return received.return_path(transaction.sender) + stamp
 
     async def _local(self, transaction: Transaction) -> dict[str, MailboxFacts]:
         """The recipients that are mailboxes of ours, by address key."""
@@ -373,6 +372,16 @@ def _nothing() -> None:
 def _emit(unit: Unit, events: list[Event]) -> list[None]:
     unit.emit(*events)
     return [None] * len(events)
+
+
+def joined(head: bytes, content: Content) -> bytes:
+    """``head`` and the content in one piece; a list of pieces is emptied as soon as it was copied."""
+    if not isinstance(content, list):
+        return head + content
+    content.insert(0, head)
+    whole = b"".join(content)
+    content.clear()
+    return whole
 
 
 def unique(recipients: Iterable[Recipient]) -> list[Recipient]:

@@ -255,12 +255,12 @@ class Dialogue(Edge):
             if reader.fault is not None:
                 await self._refuse_content(reader)
                 return
-            await self._hand_over(envelope, reader.content)
+            await self._hand_over(envelope, reader.blocks)
         finally:
-            reader.content = bytearray()
+            reader.forget()
             self.forget(reserved)
 
-    async def _hand_over(self, envelope: DoorEnvelope, content: bytearray) -> None:
+    async def _hand_over(self, envelope: DoorEnvelope, content: list[bytes]) -> None:
         transaction = Transaction(
             self.peer,
             envelope.sender,

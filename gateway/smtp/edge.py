@@ -80,7 +80,7 @@ class Edge(Wire):
             self._wake()
             return
         if not self._has_room:
-            self._count(min(len(reader.content), FREE))
+            self._count(min(reader.kept, FREE))
 
     def _count(self, held: int) -> None:
         """Tell the budget how much of a message without reservation we hold; ask for room when that is too much."""

@@ -14,6 +14,9 @@ from typing import Protocol
 from policies.decision import Decision
 from policies.values import Address, DsnRequest, Peer
 
+Content = bytes | bytearray | list[bytes]
+"""A message in one piece, or in the pieces it arrived in."""
+
 
 @dataclass(frozen=True, slots=True)
 class Recipient:
@@ -58,6 +61,9 @@ class Intake(Protocol):
         """RCPT TO."""
         ...
 
-    async def message(self, transaction: Transaction, content: bytearray) -> Answer:
-        """The whole message after the final dot, dots already unstuffed. Returns once durable."""
+    async def message(self, transaction: Transaction, content: Content) -> Answer:
+        """The whole message after the final dot, dots already unstuffed, line ends checked. Returns once durable.
+
+        A list of pieces is emptied, so that the message is not held twice.
+        """
         ...

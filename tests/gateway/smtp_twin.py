@@ -19,7 +19,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 from gateway.smtp.budget import Budget
 from gateway.smtp.edge import Doorway
 from gateway.smtp.limits import Gate, Limits
-from gateway.smtp.transaction import Answer, Transaction
+from gateway.smtp.transaction import Answer, Content, Transaction
 from mailboxes.authentication import LoginRefused
 from policies.catalogue import rule
 from policies.decision import Decision, decide
@@ -58,13 +58,13 @@ class MemoryIntake:
         self._maybe_break("recipient")
         return self.refused_recipients.get(recipient.key, ACCEPT)
 
-    async def message(self, transaction: Transaction, content: bytearray) -> Answer:
+    async def message(self, transaction: Transaction, content: Content) -> Answer:
         self._maybe_break("message")
-        assert type(content) is bytearray
+        assert isinstance(content, list)  # in the pieces it arrived in
         if self.gate is not None:
             await self.gate.wait()
         if self.verdict.accepted:
-            self.kept.append((transaction, bytes(content) if self.keep_content else b""))
+            self.kept.append((transaction, b"".join(content) if self.keep_content else b""))
         return Answer(self.verdict, f"m{len(self.kept)}" if self.verdict.accepted else "")
 
     def _maybe_break(self, method: str) -> None:

@@ -15,7 +15,7 @@ import pytest
 from gateway.smtp.budget import Budget
 from gateway.smtp.limits import Limits
 from gateway.smtp.server import serve_inbound
-from gateway.smtp.transaction import Answer, Transaction
+from gateway.smtp.transaction import Answer, Content, Transaction
 from tests.gateway.smtp_twin import ACCEPT, HOSTNAME, MemoryIntake, Pki, doorway, make_pki
 
 MIB = 1024 * 1024
@@ -28,9 +28,9 @@ MESSAGE = b"Subject: x\r\n\r\n" + LINE * (25 * MIB // len(LINE)) + b".\r\n"
 class Weigher(MemoryIntake):
     """Keeps only the sizes, and takes its time as a disk would."""
 
-    async def message(self, transaction: Transaction, content: bytearray) -> Answer:
+    async def message(self, transaction: Transaction, content: Content) -> Answer:
         await asyncio.sleep(0.05)
-        return Answer(ACCEPT, str(len(content)))
+        return Answer(ACCEPT, str(sum(len(piece) for piece in content)))
 
 
 def _serve(pki: Pki, sock: socket.socket, ready: Connection) -> None:
