@@ -3,7 +3,7 @@
 Everything is a function of a write transaction (:class:`mailboxes.commit.Unit`) or of a read connection, so callers
 choose when it becomes durable: ``await committer.run(lambda unit: accounts.open(unit, ...))``.
 Promise: one person, one account (TOU-D02); each change is recorded with its actor in the same transaction and is in force
-in every process within seconds (:func:`changed`). Failure: :class:`Refused` carries the decision; nothing was changed.
+in every process within seconds (:func:`withdrawn`). Failure: :class:`Refused` carries the decision; nothing was changed.
 """
 
 from __future__ import annotations
@@ -117,8 +117,11 @@ _VERSION = text(
 )
 
 
-def changed(unit: Unit, mailbox_id: int = 0) -> None:
-    """Tell every process that who may do what has changed; sessions on ``mailbox_id`` are woken."""
+def withdrawn(unit: Unit, mailbox_id: int = 0) -> None:
+    """Someone may do less than before: every process forgets what it remembers of logins, and asks again for those open.
+
+    Only withdrawals count: what is newly allowed is asked of the database anyway. Watchers of ``mailbox_id`` are woken.
+    """
     unit.connection.execute(_VERSION)
     if mailbox_id:
         unit.touched(mailbox_id, 0)
@@ -205,7 +208,6 @@ class Accounts:
             "last_login_at": 0,
         }
         key = unit.connection.execute(insert(account), row).inserted_primary_key
-        changed(unit)
         unit.emit(_event(actor, "opened", new.login, state, new.verified))
         return int(key[0]) if key else 0
 
@@ -248,7 +250,7 @@ class Accounts:
             _withdraw_devices(unit, found.id, actor)
         for mailbox_id in _mailboxes_of(unit, found.id):
             unit.touched(mailbox_id, 0)
-        changed(unit)
+        withdrawn(unit)
         unit.emit(_event(actor, step, found.login, move.state, reason))
         return AccountState(move.state)
 
@@ -259,7 +261,6 @@ class Accounts:
         values = {"password": hashed or self.passwords.hash(password)}
         unit.connection.execute(update(account).where(account.c.id == found.id).values(values))
         end_sessions(unit, found.id)
-        changed(unit)
         unit.emit(_event(actor, "password", found.login, found.state, ""))
 
     def judge_password(self, person: Account, password: str) -> Decision:
@@ -278,7 +279,6 @@ class Accounts:
         sealed = self.vault.seal(secret.encode(), totp_context(found.id))
         unit.connection.execute(update(account).where(account.c.id == found.id).values(totp=sealed, totp_last=0))
         end_sessions(unit, found.id)
-        changed(unit)
         unit.emit(_event(actor, "code", found.login, found.state, ""))
         return secret
 

@@ -116,10 +116,12 @@ class Credentials:
                 end = await self._reading.run(lambda connection: in_force_until(connection, login))
         except StoreError:
             return True
+        if end <= self._wall():
+            return False
         if len(self._alive) >= REMEMBERED:
             self._alive.clear()
         self._alive[login] = (version, end)
-        return end > self._wall()
+        return True
 
     # one login
 

@@ -13,7 +13,7 @@ from sqlalchemy import Connection, func, insert, select, update
 
 from mailboxes import accounts, register
 from mailboxes.account_tables import account, device, mailbox
-from mailboxes.accounts import AccountRules, changed, refuse, require
+from mailboxes.accounts import AccountRules, refuse, require, withdrawn
 from mailboxes.commit import Unit
 from mailboxes.passwords import device_digest, new_device_secret
 from mailboxes.sessions import StrongSession
@@ -81,8 +81,20 @@ def revoke(unit: Unit, written: str, number: int, actor: str) -> None:
     if row is None:
         raise refuse("device.not_found")
     unit.connection.execute(update(device).where(here).values(revoked_at=max(int(unit.now), 1), revoked_by=actor))
-    changed(unit, found.id)
+    withdrawn(unit, found.id)
     unit.emit(_event(actor, found.id, "revoked", number, row.name))
+
+
+def revoke_all(unit: Unit, login: str, actor: str) -> int:
+    """Withdraw every device of a person, on all mailboxes: a phone was lost, a secret leaked (TOU-D08). How many."""
+    person = accounts.get(unit.connection, login)
+    query = select(device.c.mailbox_id, device.c.number, mailbox.c.local, mailbox.c.domain).where(
+        (device.c.account_id == person.id) & (device.c.revoked_at == 0) & (mailbox.c.id == device.c.mailbox_id)
+    )
+    found = unit.connection.execute(query).all()
+    for row in found:
+        revoke(unit, f"{row.local}@{row.domain}", row.number, actor)
+    return len(found)
 
 
 def listed(connection: Connection, *, written: str = "", login: str = "") -> list[Device]:

@@ -11,12 +11,12 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection
 
 from mailboxes import login_rows, register_rows
-from mailboxes.account_tables import account, certificate_binding, device
 from mailboxes.attempts import network
 from mailboxes.commit import Unit
+from mailboxes.engine import raw
 from mailboxes.login_rows import Door
 from mailboxes.tokens import Claims
 from policies.access import READ, SEND_AS, Presented, owner_rights
@@ -136,26 +136,16 @@ def note_use(unit: Unit, found: Found, ip: str) -> None:
 
 def in_force_until(connection: Connection, login: Login) -> float:
     """Until when what this login rests on holds, in epoch seconds: 0 when it no longer does."""
-    found = register_rows.find(connection, str(login.address))
-    if found is None or found.id != login.mailbox_id or found.state is not BalState.ACTIVE:
+    cursor = raw(connection).cursor()
+    found = login_rows.door_by_id(cursor, login.mailbox_id)
+    if found is None or found.state is not BalState.ACTIVE:
         return 0.0
     kind, _, value = login.credential.partition(":")
     if kind == "certificate":
-        bound = (certificate_binding.c.mailbox_id == found.id) & (certificate_binding.c.value == value)
-        revoked = connection.execute(select(certificate_binding.c.revoked_at).where(bound)).scalar()
-        return math.inf if revoked == 0 else 0.0
-    query = select(account.c.id, account.c.state).where(account.c.login == login.account)
-    person = connection.execute(query).one_or_none()
-    if person is None or person.state != AccountState.ACTIVE:
+        return math.inf if login_rows.bound(cursor, found.id, value) else 0.0
+    person = login_rows.person_by_login(cursor, login.account)
+    if person is None or person.state is not AccountState.ACTIVE:
         return 0.0
-    if READ not in register_rows.rights(connection, found, person.id):
+    if READ not in _rights(cursor, found, person.id):
         return 0.0
-    return _device_until(connection, found.id, value) if kind == "device" else math.inf
-
-
-def _device_until(connection: Connection, mailbox_id: int, number: str) -> float:
-    here = (device.c.mailbox_id == mailbox_id) & (device.c.number == int(number))
-    row = connection.execute(select(device.c.revoked_at, device.c.expires_at).where(here)).one_or_none()
-    if row is None or row.revoked_at:
-        return 0.0
-    return float(row.expires_at) or math.inf
+    return login_rows.device_until(cursor, found.id, int(value)) if kind == "device" else math.inf

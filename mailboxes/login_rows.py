@@ -6,6 +6,7 @@ propagate.
 
 from __future__ import annotations
 
+import math
 from typing import Any, NamedTuple
 
 from mailboxes.sql import Sql
@@ -26,6 +27,9 @@ _BINDING = Sql(
     "SELECT mailbox_id, value FROM certificate_binding WHERE value IN (?, ?) AND revoked_at = 0 ORDER BY mailbox_id LIMIT 100"
 )
 _PERSON = Sql("SELECT id, login, state FROM account WHERE identity = ? AND identity <> ''")
+_PERSON_BY_LOGIN = Sql("SELECT id, login, state FROM account WHERE login = ?")
+_BOUND = Sql("SELECT revoked_at FROM certificate_binding WHERE mailbox_id = ? AND value = ?")
+_DEVICE_UNTIL = Sql("SELECT revoked_at, expires_at FROM device WHERE mailbox_id = ? AND number = ?")
 _RIGHTS = Sql("SELECT rights FROM member WHERE mailbox_id = ? AND account_id = ? AND until = 0")
 _SEND_AS = Sql(
     "SELECT a.key FROM address a JOIN mailbox m ON m.id = a.mailbox_id WHERE m.state = 'active' AND a.ended_at = 0"
@@ -98,6 +102,25 @@ def bindings(cursor: Any, values: tuple[str, str]) -> list[tuple[int, str]]:
 def person(cursor: Any, identity: str) -> Person | None:
     row = _PERSON(cursor, identity).fetchone()
     return None if row is None else Person(row[0], row[1], AccountState(row[2]))
+
+
+def person_by_login(cursor: Any, login: str) -> Person | None:
+    row = _PERSON_BY_LOGIN(cursor, login).fetchone()
+    return None if row is None else Person(row[0], row[1], AccountState(row[2]))
+
+
+def bound(cursor: Any, mailbox_id: int, value: str) -> bool:
+    """A certificate is still bound."""
+    row = _BOUND(cursor, mailbox_id, value).fetchone()
+    return row is not None and row[0] == 0
+
+
+def device_until(cursor: Any, mailbox_id: int, number: int) -> float:
+    """Until when a device holds, in epoch seconds: 0 when it was withdrawn, infinity when it has no end."""
+    row = _DEVICE_UNTIL(cursor, mailbox_id, number).fetchone()
+    if row is None or row[0]:
+        return 0.0
+    return float(row[1]) or math.inf
 
 
 def rights(cursor: Any, mailbox_id: int, account_id: int) -> frozenset[str]:

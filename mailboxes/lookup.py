@@ -7,6 +7,7 @@ the change. Failure: :class:`mailboxes.store.StoreUnavailable` when the database
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from typing import Any
 
@@ -82,7 +83,7 @@ class Mailboxes:
 
 
 class Watch:
-    """The number that grows whenever who may do what changes (:func:`mailboxes.accounts.changed`)."""
+    """The number that grows whenever someone may do less than before (:func:`mailboxes.accounts.withdrawn`)."""
 
     def __init__(self, reading: Reading, clock: Callable[[], float], *, every: float = TTL) -> None:
         self._reading = reading
@@ -90,13 +91,16 @@ class Watch:
         self._every = every
         self._asked = float("-inf")
         self._version = 0
+        self._asking = asyncio.Lock()
 
     async def version(self) -> int:
         """The number, at most :data:`TTL` seconds old."""
-        now = self._clock()
-        if now - self._asked >= self._every:
-            self._version = await self._reading.run(version)
-            self._asked = now
+        if self._clock() - self._asked >= self._every:
+            async with self._asking:  # a thousand sessions ask at once: one of them goes
+                now = self._clock()
+                if now - self._asked >= self._every:
+                    self._version = await self._reading.run(version)
+                    self._asked = now
         return self._version
 
 

@@ -16,7 +16,7 @@ from sqlalchemy import insert, select, update
 
 from mailboxes import accounts, naming
 from mailboxes.account_tables import address, certificate_binding, device, mailbox, member
-from mailboxes.accounts import AccountRules, Refused, Vault, changed, refuse, require
+from mailboxes.accounts import AccountRules, Refused, Vault, refuse, require, withdrawn
 from mailboxes.commit import Unit
 from mailboxes.register_rows import (
     Mailbox,
@@ -85,7 +85,7 @@ class Register:
         mailbox_id = self._insert(unit, new, given, owner.id if owner else 0, actor)
         self._give(unit, given, mailbox_id, alias=False)
         self.vault.provision(unit, mailbox_id, self.rules.quota if new.quota is None else new.quota)
-        changed(unit, mailbox_id)
+        unit.touched(mailbox_id, 0)
         unit.emit(_event(actor, mailbox_id, "opened", new.type, BalState.ACTIVE, "", given.key))
         return mailbox_id
 
@@ -144,14 +144,14 @@ class Register:
         if attributes:
             unit.connection.execute(update(mailbox).where(mailbox.c.id == found.id).values(cleaned(attributes)))
         what = "attributes " + " ".join(sorted(attributes))
-        changed(unit, found.id)
+        unit.touched(found.id, 0)
         unit.emit(_event(actor, found.id, what, found.type, found.state, "", found.address.key))
 
     def set_quota(self, unit: Unit, written: str, quota: int, actor: str) -> None:
         """Bytes the mailbox may hold; 0 is no limit."""
         found = get(unit.connection, written)
         self.vault.set_quota(unit, found.id, quota)
-        changed(unit, found.id)
+        unit.touched(found.id, 0)
         unit.emit(_event(actor, found.id, f"quota {quota}", found.type, found.state, "", found.address.key))
 
     def move(self, unit: Unit, written: str, step: Step, reason: str, actor: str) -> BalState:
@@ -164,7 +164,7 @@ class Register:
         if move.state == BalState.DELETED:
             self._end_all(unit, found.id, actor)
             self.vault.destroy(unit, found.id)
-        changed(unit, found.id)
+        withdrawn(unit, found.id)
         unit.emit(_event(actor, found.id, step, found.type, move.state, reason, found.address.key))
         return BalState(move.state)
 
@@ -189,7 +189,7 @@ class Register:
         if given.domain not in self.rules.domains:
             raise refuse("mailbox.domain_not_ours", domain=given.domain)
         self._give(unit, given, found.id, alias=True)
-        changed(unit, found.id)
+        unit.touched(found.id, 0)
         unit.emit(_event(actor, found.id, "alias added", found.type, found.state, "", given.key))
 
     def end_alias(self, unit: Unit, alias: str, actor: str) -> None:
@@ -198,7 +198,7 @@ class Register:
         if key_of(alias) == found.address.key:
             raise refuse("mailbox.immutable", attribute="address")
         unit.connection.execute(update(address).where(address.c.key == key_of(alias)).values(ended_at=int(unit.now)))
-        changed(unit, found.id)
+        withdrawn(unit, found.id)
         unit.emit(_event(actor, found.id, "alias ended", found.type, found.state, "", key_of(alias)))
 
     # members
@@ -224,7 +224,7 @@ class Register:
             "consent": consent,
         }
         unit.connection.execute(insert(member), row)
-        changed(unit, found.id)
+        withdrawn(unit, found.id)
         unit.emit(_member_event(actor, found.id, "admitted", person.login, wanted))
 
     def _since(self, unit: Unit, mailbox_id: int, account_id: int) -> int:
@@ -248,7 +248,7 @@ class Register:
             raise refuse("member.not_found", login=person.login, address=str(found.address))
         mine = (device.c.mailbox_id == found.id) & (device.c.account_id == person.id) & (device.c.revoked_at == 0)
         unit.connection.execute(update(device).where(mine).values(revoked_at=int(unit.now), revoked_by=actor))
-        changed(unit, found.id)
+        withdrawn(unit, found.id)
         unit.emit(_member_event(actor, found.id, "dismissed", person.login, ""))
 
     # certificates of APP mailboxes
@@ -268,7 +268,7 @@ class Register:
             unit.connection.execute(update(certificate_binding).where(here).values(revoked_at=0))
         else:
             self._insert_binding(unit, found.id, value, certificate)
-        changed(unit, found.id)
+        unit.touched(found.id, 0)
         unit.emit(_event(actor, found.id, "certificate bound", found.type, found.state, "", found.address.key))
 
     def _insert_binding(self, unit: Unit, mailbox_id: int, value: str, shown: str) -> None:
@@ -295,7 +295,7 @@ class Register:
         )
         if not ended.rowcount:
             raise refuse("certificate.not_found")
-        changed(unit, found.id)
+        withdrawn(unit, found.id)
         unit.emit(_event(actor, found.id, "certificate withdrawn", found.type, found.state, "", found.address.key))
 
 

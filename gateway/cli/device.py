@@ -90,3 +90,15 @@ def revoke(ctx: typer.Context, address: Where, number: Annotated[int, typer.Argu
     with opened(ctx) as desk:
         desk.do(lambda unit: devices.revoke(unit, address, number, actor()))
         output.line(desk.console.say("cli.device_revoked", address=address, number=number))
+
+
+@app.command(
+    "revoke-all",
+    help=tr(
+        "Retirer tous les appareils d’une personne (perte, fuite).", "Withdraw every device of a person (loss, leak)."
+    ),
+)
+def revoke_all(ctx: typer.Context, login: Annotated[str, typer.Argument(metavar="LOGIN")]) -> None:
+    with opened(ctx) as desk:
+        count: int = desk.do(lambda unit: devices.revoke_all(unit, login, actor()))
+        output.line(desk.console.say("cli.devices_revoked", login=login, count=count))

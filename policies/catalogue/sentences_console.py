@@ -482,6 +482,7 @@ CLI: Mapping[str, Sentence] = {
         "Appareil {number} de {address} ; mot de passe montré cette seule fois :",
         "Device {number} of {address}; password shown this once:",
     ),
+    "cli.devices_revoked": _s("Appareils de {login} retirés : {count}.", "Devices of {login} withdrawn: {count}."),
     "cli.device_revoked": _s("Appareil {number} de {address} retiré.", "Device {number} of {address} withdrawn."),
 }
 

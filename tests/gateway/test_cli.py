@@ -215,6 +215,10 @@ def test_from_a_person_to_a_device(marie: Terminal) -> None:
     assert made["password"] not in marie.ok("device", "list")
     marie.ok("device", "revoke", MARIE, "1")
     assert "no longer" in marie.refused("device", "revoke", MARIE, "1")
+    marie.ok("device", "create", MARIE, "--name", "a")
+    marie.ok("device", "create", MARIE, "--name", "b")
+    assert "2" in marie.ok("device", "revoke-all", "marie.martin")
+    assert all(item["revoked_at"] for item in marie.json("device", "list", "--login", "marie.martin"))
     marie.ok("account", "session", "--end")
     assert "strong session" in marie.refused("device", "create", MARIE, "--name", "x")
 

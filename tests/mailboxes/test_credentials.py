@@ -221,6 +221,39 @@ async def test_every_failure_has_the_same_words_and_the_same_statements(lodged: 
     assert len(counts[0]) >= 8
 
 
+async def test_only_withdrawals_make_every_process_ask_again(lodged: House) -> None:
+    from mailboxes.lookup import version
+
+    before = lodged.ask(version)
+    lodged.mailbox("labo", BalType.ORG)
+    lodged.device("marie.martin", MARIE)
+    lodged.secrets("marie.martin")
+    lodged.do(lambda unit: lodged.register.add_alias(unit, LABO, f"l@{DOMAIN}", ACTOR))
+    lodged.do(lambda unit: lodged.register.set_attributes(unit, LABO, {"rank": 1}, ACTOR))
+    assert lodged.ask(version) == before
+    lodged.do(lambda unit: devices.revoke(unit, MARIE, 1, ACTOR))
+    lodged.do(lambda unit: lodged.register.end_alias(unit, f"l@{DOMAIN}", ACTOR))
+    assert lodged.ask(version) == before + 2
+
+
+async def test_a_thousand_sessions_ask_once(lodged: House) -> None:
+    made = lodged.device("marie.martin", MARIE)
+    login = await lodged.credentials.password(MARIE, made.secret, IP)
+    assert await lodged.credentials.alive(login)
+    lodged.clock.pass_(5)
+    asked = 0
+    run = lodged.reading.run
+
+    async def counted(work: Any) -> Any:
+        nonlocal asked
+        asked += 1
+        return await run(work)
+
+    lodged.reading.run = counted  # type: ignore[method-assign]
+    assert all(await asyncio.gather(*(lodged.credentials.alive(login) for _ in range(1000))))
+    assert asked == 1
+
+
 async def test_a_refusal_is_said_at_a_fixed_beat(lodged: House) -> None:
     for _ in range(3):
         await attempt(lodged, MARIE, "wrong")
