@@ -1,6 +1,6 @@
 """A process that appends numbered messages and says which are durable: the subject of the fault tests.
 
-``python -m tests.mailboxes.store_writer DIRECTORY START COUNT`` prints ``OK n`` after append number n returned, ``NO n``
+``python -m tests.mailboxes.store_writer DIRECTORY START COUNT [URL]`` prints ``OK n`` after append number n returned, ``NO n``
 after it was refused. Small and large messages alternate, so that rows and blobs are both written.
 """
 
@@ -44,12 +44,13 @@ async def write(store: SqlStore, first: int, count: int) -> None:
             say(f"OK {number}")
 
 
-async def main(directory: Path, first: int, count: int) -> None:
+async def main(directory: Path, first: int, count: int, database: str) -> None:
     with ThreadPoolExecutor(1) as pool:
         blobs = FileBlobs(directory / "blobs", pool)
-        async with stores.opened(url(directory), blobs=blobs) as store:
+        async with stores.opened(database, blobs=blobs) as store:
             await write(store, first, count)
 
 
 if __name__ == "__main__":
-    asyncio.run(main(Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3])))
+    place = Path(sys.argv[1])
+    asyncio.run(main(place, int(sys.argv[2]), int(sys.argv[3]), sys.argv[4] if len(sys.argv) > 4 else url(place)))
