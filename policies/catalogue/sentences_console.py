@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from policies.catalogue.sentences_medical import TEXTS
 from policies.decision import CatalogueError, Language
 
 
@@ -405,6 +406,48 @@ CONFIG: Mapping[str, Sentence] = {
     ),
     "cli.bad_address": _s("adresse illisible : {address} ({problem})", "unreadable address: {address} ({problem})"),
     "cli.bad_certificate": _s("certificat illisible : {file} ({reason})", "unreadable certificate: {file} ({reason})"),
+    "cli.list_refused": _s(
+        "cette liste blanche est refusée : {reason} ({detail})",
+        "this white list is refused: {reason} ({detail})",
+        "La liste en vigueur reste en vigueur ; demandez au gestionnaire une liste valable.",
+        "The list in force stays in force; ask the authority for a good one.",
+    ),
+    "cli.no_list": _s(
+        "aucune liste blanche n’est en vigueur",
+        "no white list is in force",
+        "caducee trust refresh va la chercher ; trust.list dit où.",
+        "caducee trust refresh fetches it; trust.list says where.",
+    ),
+    "cli.no_such_list": _s(
+        "aucune version {version} n’est gardée",
+        "no version {version} is kept",
+        "caducee trust history les montre.",
+        "caducee trust history shows them.",
+    ),
+    "cli.no_list_before": _s("aucune version plus ancienne n’est gardée", "no older version is kept"),
+    "cli.no_list_source": _s(
+        "aucune source de liste blanche", "no source of the white list", "Donnez trust.list.", "Give trust.list."
+    ),
+    "cli.list_busy": _s(
+        "un autre processus est en train d’écrire la liste",
+        "another process is writing the list",
+        "Réessayez.",
+        "Try again.",
+    ),
+    "cli.rows_or_list": _s(
+        "donnez soit un fichier de lignes (--rows), soit une liste de départ (--from)",
+        "give either a file of rows (--rows) or a list to start from (--from)",
+    ),
+    "cli.bad_rows": _s(
+        "ligne {line} impubliable : {reason}",
+        "row {line} cannot be published: {reason}",
+        "Une ligne est un domaine, un espace, le nom du certificat (CN=…,OU=…,O=…,ST=…,C=FR).",
+        "A row is a domain, a space, the certificate’s name (CN=…,OU=…,O=…,ST=…,C=FR).",
+    ),
+    "cli.cannot_publish": _s(
+        "la liste n’a pas pu être publiée : {reason}", "the list could not be published: {reason}"
+    ),
+    "cli.cannot_read": _s("{path} ne peut pas être lu : {reason}", "{path} cannot be read: {reason}"),
     "cli.unknown_role": _s("rôle inconnu : {role}", "unknown role: {role}", "Rôles : {roles}.", "Roles: {roles}."),
     "serve.no_master_key": _s(
         "aucune clé maîtresse",
@@ -486,7 +529,9 @@ CLI: Mapping[str, Sentence] = {
     "cli.device_revoked": _s("Appareil {number} de {address} retiré.", "Device {number} of {address} withdrawn."),
 }
 
-SENTENCES: dict[str, Sentence] = {**CONFIG, **HELP, **CLI}
+MEDICAL: Mapping[str, Sentence] = {name: Sentence(*texts) for name, texts in TEXTS.items()}
+
+SENTENCES: dict[str, Sentence] = {**CONFIG, **HELP, **CLI, **MEDICAL}
 
 
 def say(name: str, language: Language, /, **parameters: object) -> str:
