@@ -124,6 +124,10 @@ class History:
         """From version ``a`` to version ``b``, by name. Raises KeyError, Refused."""
         return difference(self._read(a).trust, self._read(b).trust)
 
+    def read(self, data: bytes, now: datetime) -> LoadedList:
+        """Any list, read and verified by these settings, and kept nowhere. Raises Refused."""
+        return self._load(data, now)
+
     def _load(self, data: bytes, now: datetime) -> LoadedList:
         return trustlist.load(
             data,

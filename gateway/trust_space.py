@@ -21,7 +21,7 @@ import structlog
 from cryptography import x509
 
 from directory.trustlist_fetch import Fetch, WebFetch, refresh
-from directory.trustlist_history import History, ListSettings, ageing
+from directory.trustlist_history import History, ListSettings, Outcome, ageing
 from directory.trustlist_versions import FileVersions
 from gateway import policy_settings
 from gateway.expiry_watch import ExpiryWatch, own_certificates
@@ -150,14 +150,14 @@ class TrustSpace:
         await self._record(await self._revocations.refresh(self.now))
         await self.refresh()
 
-    async def refresh(self) -> None:
-        """Fetch once, unless another process is at it, and record what came of it."""
+    async def refresh(self) -> Outcome | None:
+        """Fetch once and record what came of it; None without a source, or while another process is at it."""
         source = self._config.trust.list
         if not source:
-            return
+            return None
         with _alone(self._folder / "lock") as mine:
             if not mine:
-                return
+                return None
             limit = self._config.trust.list_size
             checksum = self._config.trust.list_checksum
             outcome = await refresh(self._history, self._fetch, source, now=self.now, checksum=checksum, limit=limit)
@@ -165,6 +165,17 @@ class TrustSpace:
         if outcome.word in ("refused", "held"):
             log.warning("list_not_taken", outcome=outcome.word, reason=outcome.reason)
         self.look()
+        return outcome
+
+    async def confirm(self, by: str) -> Outcome | None:
+        """Let the list that waits pass; None while another process writes. Every process follows at its next look."""
+        with _alone(self._folder / "lock") as mine:
+            if not mine:
+                return None
+            outcome = self._history.confirm_held(now=self.now, by=by)
+        await self._record(outcome.events)
+        self.look()
+        return outcome
 
     async def age(self) -> None:
         """The staleness clock: an event when the list grows old (MSS-013)."""
