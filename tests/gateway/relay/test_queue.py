@@ -447,7 +447,7 @@ async def test_new_mail_does_not_queue_behind_a_backlog(house: House) -> None:
     await house.committer.run(lambda unit: queue.spare(unit, "op-b.mssante.test", bad, "", house.schedule, 0.0))
     assert await house.committer.run(lambda unit: queue.take_fresh(unit, "one", 30.0, 10, lambda domain: 10, seen)) == (
         [],
-        seen,
+        seen + 1,
     )
 
 
