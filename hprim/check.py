@@ -219,7 +219,7 @@ def _read_html(g: _Gathered) -> None:
     """Read the HTML parts only when no text part has a header: they usually repeat it."""
     if g.header_found:
         return
-    room = 2 * html.MAX_TEXT
+    room = html.MAX_TEXT
     for part, place in g.html:
         room -= min(len(part.data), html.MAX_TEXT)
         if room < 0:

@@ -990,7 +990,7 @@ APICRYPT = Profile(name="apicrypt", require_header=True, channel="apicrypt")
 """Mail to Apicrypt users: the header is compulsory and the subject travels in clear."""
 
 _LIMIT = 500
-MAX_MARKUP = 700_000
+MAX_MARKUP = 450_000
 MAX_LINES = 600_000
 
 
