@@ -38,12 +38,16 @@ _FORGET_OLD = Sql("DELETE FROM login_failure WHERE first_at < ? AND locked_until
 
 @dataclass(frozen=True, slots=True)
 class Charged:
-    """An attempt that was counted; ``locked_until`` is in epoch seconds, 0 when it may be judged freely."""
+    """An attempt that was counted; ``locked_until`` is in epoch seconds, 0 when it may be judged freely.
+
+    ``first_lock``: the lock met is the first of its hour on this subject, not one that followed another.
+    """
 
     subject: str
     ip: str
     count: int
     locked_until: float
+    first_lock: bool = False
 
 
 def subject_of(means: str, name: str) -> str:
@@ -84,7 +88,8 @@ class Attempts:
             self._lock(cursor, subject, place, now)
         spray = _LOCKED_UNTIL(cursor, ANYONE, place).fetchone()
         locked = max(locked_until, spray[0] if spray is not None else 0)
-        return Charged(subject, place, count, locked if locked > now else 0.0)
+        first = locked_until > now and count <= self.threshold
+        return Charged(subject, place, count, locked if locked > now else 0.0, first)
 
     def failed(self, cursor: Any, charged: Charged, now: float) -> None:
         """The attempt was wrong: counted against the address too. One that met a lock was not judged."""

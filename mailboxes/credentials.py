@@ -184,7 +184,8 @@ class Credentials:
         """Inside the transaction. A refusal is an outcome, not an error: its counters and its event must be kept."""
         charged = self._attempts.charge(unit.cursor, subject_of(means, name), ip, unit.now)
         found = look(unit.cursor)
-        facts = replace(found.facts, means=means, locked_until=charged.locked_until)
+        familiar = found.facts.familiar and not charged.first_lock
+        facts = replace(found.facts, means=means, locked_until=charged.locked_until, familiar=familiar)
         decision = judge_login(facts, unit.now)
         if not decision.accepted:
             self._refuse(unit, found, charged, ip, decision)
@@ -193,7 +194,7 @@ class Credentials:
         return self._grant(unit, found, means, ip)
 
     def _refuse(self, unit: Unit, found: Found, charged: Charged, ip: str, decision: Decision) -> None:
-        if found.facts.proved:
+        if found.facts.proved and not charged.locked_until:
             self._attempts.succeeded(unit.cursor, charged)  # the right secret of a suspended mailbox is no guess
         else:
             self._attempts.failed(unit.cursor, charged, unit.now)

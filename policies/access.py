@@ -47,13 +47,14 @@ class Presented:
     type: BalType = BalType.PER
     rights: frozenset[str] = frozenset()
     locked_until: float = 0.0
-    familiar: bool = False  # the same secret worked from the same address before
+    familiar: bool = False  # the same secret worked from this address before, and the lock follows another lock
 
 
 def judge_login(facts: Presented, now: float) -> Decision:
     """Grant or refuse; ``detail`` of a refusal is the journal's reason word.
 
-    A right secret from an address where it already worked passes a lock: no stranger can keep the owner out (F73).
+    A right secret from an address where it already worked passes a lock that follows another: a stranger behind the same
+    address can keep the owner out for one lock, never by locking again and again (F73).
     """
     right = facts.known and facts.proved and not facts.withdrawn and not 0 < facts.expires <= now
     if now < facts.locked_until and not (right and facts.familiar):
