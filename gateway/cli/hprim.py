@@ -28,10 +28,14 @@ Files = Annotated[
     list[Path],
     typer.Argument(metavar="FILE...", help=tr("Fichiers, - pour l’entrée standard.", "Files, - for standard input.")),
 ]
-Test = Annotated[
+Production = Annotated[
     bool,
     typer.Option(
-        "--test", help=tr("Accepter les identités de test (OID .10, .11).", "Accept test identities (OID .10, .11).")
+        "--production",
+        help=tr(
+            "Juger comme un échange réel : les identités de test (OID .10, .11) sont refusées.",
+            "Judge as a live exchange: test identities (OID .10, .11) are refused.",
+        ),
     ),
 ]
 Header = Annotated[
@@ -49,13 +53,17 @@ Header = Annotated[
     )
 )
 def check(
-    ctx: typer.Context, files: Files, test: Test = False, require_header: Header = False, as_json: Json = False
+    ctx: typer.Context,
+    files: Files,
+    production: Production = False,
+    require_header: Header = False,
+    as_json: Json = False,
 ) -> None:
     from hprim.check import check_file
     from hprim.rules import Profile
 
     console = here(ctx)
-    profile = Profile(name="check", test_identities=test, require_header=require_header)
+    profile = Profile(name="check", test_identities=not production, require_header=require_header)
     found: list[tuple[str, Report | str]] = []
     for path in files:
         try:
