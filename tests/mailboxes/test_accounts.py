@@ -210,7 +210,8 @@ def test_a_mailbox_nobody_has_is_not_found(house: House) -> None:
         )
 
 
-def test_aliases_are_addresses_of_their_own(house: House) -> None:
+def test_aliases_are_addresses_of_their_own(shared_house: House) -> None:
+    house = shared_house
     number = house.mailbox("labo", BalType.ORG)
     where, other = f"labo@{DOMAIN}", f"laboratoire@{DOMAIN}"
     house.do(lambda unit: house.register.add_alias(unit, where, other, ACTOR))
@@ -227,7 +228,8 @@ def test_aliases_are_addresses_of_their_own(house: House) -> None:
     assert refused(house, lambda unit: house.register.open(unit, new, ACTOR)) == "mailbox.address_taken"
 
 
-def test_members_are_dated_and_consented(house: House) -> None:
+def test_members_are_dated_and_consented(shared_house: House) -> None:
+    house = shared_house
     house.person()
     house.person("secretary", identity="")
     house.mailbox()
@@ -251,7 +253,8 @@ def test_members_are_dated_and_consented(house: House) -> None:
     ]
 
 
-def test_certificates_belong_to_applications(house: House) -> None:
+def test_certificates_belong_to_applications(shared_house: House) -> None:
+    house = shared_house
     number = house.mailbox("hl7", BalType.APP)
     house.mailbox("labo", BalType.ORG)
     where = f"hl7@{DOMAIN}"
@@ -272,7 +275,8 @@ def test_certificates_belong_to_applications(house: House) -> None:
 # looking up
 
 
-async def test_the_doors_find_a_mailbox_by_any_of_its_addresses(house: House) -> None:
+async def test_the_doors_find_a_mailbox_by_any_of_its_addresses(shared_house: House) -> None:
+    house = shared_house
     number = house.mailbox("labo", BalType.ORG, quota=1000)
     house.do(lambda unit: house.register.add_alias(unit, f"labo@{DOMAIN}", f"l@{DOMAIN}", ACTOR))
     facts = await house.mailboxes.find(f"l@{DOMAIN}")

@@ -148,7 +148,8 @@ async def test_a_device_expires_on_open_sessions_too() -> None:
     house.close()
 
 
-async def test_a_member_reads_and_sends_as_long_as_the_right_lasts(house: House) -> None:
+async def test_a_member_reads_and_sends_as_long_as_the_right_lasts(shared_house: House) -> None:
+    house = shared_house
     house.person()
     house.mailbox()
     house.mailbox("labo", BalType.ORG)
@@ -395,7 +396,8 @@ def facts(subject: str = "CN=hl7.ch.test,O=CH,C=FR", **more: Any) -> Certificate
 
 
 @pytest.mark.parametrize("bound", ["C=fr, O=CH, CN=HL7.ch.test", "AB" * 32])
-async def test_an_application_logs_in_by_the_certificate_bound_to_it(house: House, bound: str) -> None:
+async def test_an_application_logs_in_by_the_certificate_bound_to_it(shared_house: House, bound: str) -> None:
+    house = shared_house
     house.mailbox("hl7", BalType.APP)
     where = f"hl7@{DOMAIN}"
     house.do(lambda unit: house.register.bind(unit, where, bound, ACTOR))
