@@ -1,0 +1,57 @@
+"""The documents speak of things that exist: every file and dotted name they mention is there."""
+
+from __future__ import annotations
+
+import importlib
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+ROOMS = "policies|hprim|directory|mailboxes|gateway"
+NAMED = re.compile(r"`([^`\n]+)`")
+DOCUMENTS = ["docs/flow.md", "docs/security.md", "docs/operations.md", "docs/performance.md", "README.md"]
+
+
+def mentioned(document: str) -> list[str]:
+    path = ROOT / document
+    if not path.exists():
+        pytest.skip(f"{document} is not written yet")
+    return NAMED.findall(path.read_text("utf-8"))
+
+
+@pytest.mark.parametrize("document", DOCUMENTS)
+def test_paths_exist(document: str) -> None:
+    for name in mentioned(document):
+        if re.fullmatch(rf"(?:{ROOMS}|tests|bench|docs|deploy)/[A-Za-z0-9_./-]*", name):
+            assert (ROOT / name).exists(), f"{document} speaks of {name}"
+
+
+@pytest.mark.parametrize("document", DOCUMENTS)
+def test_dotted_names_exist(document: str) -> None:
+    for name in mentioned(document):
+        if re.fullmatch(rf"(?:{ROOMS})(?:\.[A-Za-z_]+)+", name):
+            assert resolved(name), f"{document} speaks of {name}"
+
+
+def resolved(name: str) -> bool:
+    """Whether a dotted name leads to a module, or to something in one."""
+    parts = name.split(".")
+    for length in range(len(parts), 0, -1):
+        try:
+            found: object = importlib.import_module(".".join(parts[:length]))
+        except ModuleNotFoundError:
+            continue
+        for part in parts[length:]:
+            found = getattr(found, part, None)
+            if found is None:
+                return False
+        return True
+    return False
+
+
+def test_readme_links_lead_somewhere() -> None:
+    text = (ROOT / "README.md").read_text("utf-8")
+    for target in re.findall(r"\]\(([^)#:]+)\)", text):
+        assert (ROOT / target).exists(), target
