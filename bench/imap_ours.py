@@ -275,7 +275,7 @@ def append(info, count):
 a = sys.argv
 if a[1] == "serve":
     asyncio.run(serve(a[2], int(a[3]), a[4]))
-else:
+elif a[1] != "none":
     info = json.loads(Path(a[2]).read_text())
     if a[1] == "ops":
         ops(info, int(a[3]) if len(a) > 3 else 3)

@@ -53,8 +53,12 @@ def announce(session: Session, may_expunge: bool) -> None:
     known_last = before.uids[-1] if before.uids else 0
     if count > len(before.uids) - len(heard.vanished):
         say_exists(session, selected, count)
-    told = selected.modseq_told
-    known = [entry for entry in heard.changed if entry[0] <= known_last and told.get(entry[0], 0) < entry[1]]
+    told = selected.told
+    known = [
+        entry
+        for entry in heard.changed
+        if entry[0] <= known_last and (entry[0] not in told or told[entry[0]][1] < entry[1])
+    ]
     if known:
         say_flags(session, selected, known)
     if told and selected.step.following is None:

@@ -89,10 +89,11 @@ async def _store(session: Session, asked: v.Command, by_uid: bool) -> None:
     await _take_in(selected, stored)
     say_keywords(session, selected)
     for entry in stored.changed:
-        selected.modseq_told[entry[0]] = entry[1]
+        selected.told[entry[0]] = entry
     if not args.silent or session.condstore:
         say_flags(session, selected, stored.changed, with_uid=by_uid, silent=args.silent)
-    session.done(asked, _stored_text(selected, stored, by_uid), expunge=by_uid)
+    missing = len(uids) > len(stored.changed) + len(stored.modified)
+    session.done(asked, _stored_text(selected, stored, by_uid, missing), expunge=by_uid)
 
 
 def _flags_to_store(session: Session, selected: Selected, args: v.Store) -> list[str]:
@@ -115,9 +116,9 @@ async def _take_in(selected: Selected, stored: Stored) -> None:
         await selected.index.refresh()
 
 
-def _stored_text(selected: Selected, stored: Stored, by_uid: bool) -> str:
+def _stored_text(selected: Selected, stored: Stored, by_uid: bool, missing: bool) -> str:
     if not stored.modified:
-        return "Stored"
+        return "[EXPUNGEISSUED] Some messages were erased" if missing else "Stored"
     snapshot = selected.snapshot
     numbers = stored.modified if by_uid else [snapshot.place(uid) + 1 for uid in stored.modified]
     return f"[MODIFIED {compact(numbers).decode('ascii')}] Some were changed by another client"

@@ -20,6 +20,7 @@ from mailboxes.imap.content import SMALL, batches, part_type
 from mailboxes.imap.names import string
 from mailboxes.imap.session import BAD, SELECTED, Refused, Selected, Session, command
 from mailboxes.imap.sets import compact
+from mailboxes.imap.view import changes_ahead
 from mailboxes.store import BodyReader, Corrupted, Entry, FlagChange, MissingBody, StoreUnavailable
 from policies.events import Kind
 
@@ -402,13 +403,20 @@ def places_of(session: Session, selected: Selected, ranges: v.Ranges, by_uid: bo
     return list(found)
 
 
+def latest(selected: Selected, entries: Sequence[Entry]) -> list[Entry]:
+    """The entries as they are now; those erased since, as they were last known."""
+    current = selected.index.snapshot
+    last = {**changes_ahead(selected.step), **selected.told}
+    return [current.find(entry[0]) or last.get(entry[0], entry) for entry in entries]
+
+
 def choose(selected: Selected, places: Sequence[int]) -> Chosen:
     """The messages at those places with the flags they have now."""
     snapshot, current = selected.snapshot, selected.index.snapshot
     entries = snapshot.entries
     picked = entries if len(places) == len(entries) else [entries[place] for place in places]
     if snapshot is not current:  # the view waits for an EXPUNGE it may not tell yet
-        picked = [current.find(entry[0]) or entry for entry in picked]
+        picked = latest(selected, picked)
     return Chosen(places, picked)
 
 

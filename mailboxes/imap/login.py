@@ -262,8 +262,6 @@ async def welcome(session: Session, asked: v.Command, found: Login) -> None:
     session.on_close.append(lambda: discount(service.counted, account))
     session.login = found
     session.state = AUTHENTICATED
-    if service.logged_in is not None:
-        await service.logged_in(found, session.ip)
     session.put(b"%b OK [CAPABILITY %b] Logged in\r\n" % (asked.tag, capabilities(session)))
 
 

@@ -63,10 +63,11 @@ def sorted_by(messages: list[Message], criteria: Sequence[tuple[str, bool]]) -> 
 class Node:
     """A message in a thread, or the place of one that is not there."""
 
-    __slots__ = ("children", "message", "parent")
+    __slots__ = ("children", "message", "parent", "subject")
 
     def __init__(self, message: Message | None = None) -> None:
         self.message = message
+        self.subject: tuple[bytes, bool] | None = None  # base subject and whether it is a reply, once asked
         self.parent: Node | None = None
         self.children: list[Node] = []
 
@@ -202,11 +203,14 @@ def _sort(roots: list[Node], key: Callable[[Node], int]) -> None:
 
 
 def _subject(node: Node) -> tuple[bytes, bool]:
-    message = node.message or next((child.message for child in node.children if child.message), None)
-    if message is None:
-        return b"", False
-    base = message.summary.base_subject
-    return fold(base.text), base.reply
+    """The base subject of a thread's first message, and whether that is a reply."""
+    if node.subject is None:
+        message = node.message or next((child.message for child in node.children if child.message), None)
+        if message is None:
+            return b"", False
+        base = message.summary.base_subject
+        node.subject = fold(base.text), base.reply
+    return node.subject
 
 
 def _gather(roots: list[Node]) -> list[Node]:

@@ -6,7 +6,7 @@ In-memory twins of these ports live in the tests' ``conftest``.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from ssl import SSLContext
 from typing import Protocol
@@ -52,7 +52,7 @@ class Gate(Protocol):
 
 
 class Room(Protocol):
-    """The byte budget shared by every door; ``take`` waits for room, and may raise ``TimeoutError``-like refusals."""
+    """The byte budget shared by every door; ``take`` waits for room, and raises when none comes."""
 
     async def take(self, octets: int) -> None: ...
 
@@ -107,4 +107,3 @@ class Service:
     tls: SSLContext | None = None
     tokens: bool = False  # offer OAUTHBEARER and XOAUTH2
     counted: dict[str, int] = field(default_factory=dict)  # connections per IP and per account
-    logged_in: Callable[[Login, str], Awaitable[None]] | None = None

@@ -178,7 +178,7 @@ def _leaf(key: v.Key, setting: Setting) -> Test:
     if name[:2] == "UN" and name[2:] in _SYSTEM:
         return _flag(_SYSTEM[name[2:]], wanted=False)
     if name in _TEXTS:
-        return _summary_text(_TEXTS[name], _words(key.args[0], setting))
+        return _summary_text(name, _words(key.args[0], setting))
     made = _LEAVES[name]
     return made(key, setting)
 
@@ -190,11 +190,15 @@ def _words(raw: bytes, setting: Setting) -> bytes:
         return fold(raw.decode("windows-1252", "replace"))
 
 
-def _summary_text(read: Callable[[Summary], str], needle: bytes) -> Test:
-    if needle.isascii():
-        plain = needle.decode("ascii")
-        return Test(SUMMARY, lambda message: plain in read(message.summary).lower())
-    return Test(SUMMARY, lambda message: needle in fold(read(message.summary)))
+_PACKED_SUBJECT = 5  # its place in the packed summary
+
+
+def _summary_text(name: str, needle: bytes) -> Test:
+    """A word in one field. ASCII words are looked for in the packed bytes, which spares decoding 10 000 subjects."""
+    read = _TEXTS[name]
+    if not needle.isascii() or name != "SUBJECT":
+        return Test(SUMMARY, lambda message: needle in fold(read(message.summary)))
+    return Test(SUMMARY, lambda message: needle in message.summary._field(_PACKED_SUBJECT).lower())
 
 
 def _sequence(key: v.Key, setting: Setting) -> Test:
@@ -303,7 +307,7 @@ _SUMMED_FIELDS = {b"from": "FROM", b"to": "TO", b"cc": "CC", b"bcc": "BCC", b"su
 def _header(key: v.Key, setting: Setting) -> Test:
     name, needle = key.args[0].lower(), _words(key.args[1], setting)
     if needle and name in _SUMMED_FIELDS:
-        return _summary_text(_TEXTS[_SUMMED_FIELDS[name]], needle)
+        return _summary_text(_SUMMED_FIELDS[name], needle)
 
     def holds(message: Message) -> bool:
         content, end = message.content, message.summary.header_end

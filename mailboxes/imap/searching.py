@@ -11,7 +11,7 @@ from bisect import bisect_left
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 
 from mailboxes.imap import values as v
-from mailboxes.imap.fetch import need_condstore, partial_slice
+from mailboxes.imap.fetch import latest, need_condstore, partial_slice
 from mailboxes.imap.names import string
 from mailboxes.imap.ordering import ordered_subject, references, rendered, sorted_by
 from mailboxes.imap.search import (
@@ -105,8 +105,8 @@ def _candidates(selected: Selected) -> list[Message]:
     """Every message of the view, with the flags it has now."""
     snapshot, current = selected.snapshot, selected.index.snapshot
     if snapshot is current:
-        return [Message(place, entry) for place, entry in enumerate(snapshot.entries)]
-    return [Message(place, current.find(entry[0]) or entry) for place, entry in enumerate(snapshot.entries)]
+        return list(map(Message, range(len(snapshot.entries)), snapshot.entries))
+    return list(map(Message, range(len(snapshot.entries)), latest(selected, snapshot.entries)))
 
 
 async def _search_later(

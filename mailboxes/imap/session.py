@@ -21,6 +21,7 @@ from mailboxes.imap.ports import Service, Standing
 from mailboxes.imap.view import FolderIndex, Snapshot, Step
 from mailboxes.store import (
     Corrupted,
+    Entry,
     Folder,
     FolderExists,
     MailboxGone,
@@ -98,12 +99,12 @@ class Selected:
         "folder",
         "index",
         "keywords_told",
-        "modseq_told",
         "readonly",
         "recent",
         "saved",
         "snapshot",
         "step",
+        "told",
     )
 
     def __init__(self, folder: Folder, index: FolderIndex, readonly: bool) -> None:
@@ -115,7 +116,7 @@ class Selected:
         self.recent: set[int] = set()
         self.saved: list[int] = []  # UIDs kept by SEARCH RETURN (SAVE)
         self.contexts: dict[bytes, Any] = {}  # tag -> search.Context
-        self.modseq_told: dict[int, int] = {}  # UID -> MODSEQ already told ahead of the snapshot
+        self.told: dict[int, Entry] = {}  # by UID, what was told ahead of the snapshot
         self.keywords_told = 0
 
 
@@ -193,15 +194,21 @@ class Session:
             limit = 65536
         if size <= limit:
             return None
-        tag = text[:64].split(b" ", 1)[0]
-        if not tag or len(tag) > 63:
-            tag = b"*"
+        tag = _tag(text)
         if name[:1] == [b"APPEND"]:
             return tag + b" NO [TOOBIG] The message exceeds %d bytes\r\n" % limit
         return tag + b" BAD [TOOBIG] The literal is too large\r\n"
 
-    def reserve(self, size: int) -> Awaitable[None] | None:
-        return self.service.room.take(size)
+    async def reserve(self, size: int) -> bool:
+        try:
+            await self.service.room.take(size)
+        except Exception as error:  # noqa: BLE001 - whatever the budget says no with
+            log.info("imap.no_room", error=type(error).__name__)
+            return False
+        return True
+
+    def no_room(self, text: bytes) -> bytes:
+        return _tag(text) + b" NO [UNAVAILABLE] The server is receiving too much, try again later\r\n"
 
     def release(self, size: int) -> None:
         self.service.room.release(size)
@@ -228,6 +235,8 @@ class Session:
         if not states & self.state:
             self._bad(asked.tag, "the command is not allowed in this state")
             return None
+        if self.state != NEW:
+            self.errors = 0
         try:
             waiting = handler(self, asked)
         except (Refused, BadName, StoreError) as error:
@@ -344,6 +353,12 @@ class Session:
 
             announce(self, self.idling or self.notify.expunges)
             self.out.flush()
+
+
+def _tag(text: bytes) -> bytes:
+    """The tag of a command still incomplete."""
+    tag = text[:64].split(b" ", 1)[0]
+    return tag if 0 < len(tag) < 64 else b"*"
 
 
 _EXPLAINED: tuple[tuple[type[Exception], bytes, str], ...] = (

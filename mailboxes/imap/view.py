@@ -296,6 +296,17 @@ def news(index: FolderIndex, snapshot: Snapshot, step: Step, may_expunge: bool) 
     return News(after, at, entries, vanished)
 
 
+def changes_ahead(step: Step) -> dict[int, Entry]:
+    """Entries changed in the steps a session has not announced, by UID, the newest of each."""
+    found: dict[int, Entry] = {}
+    at = step
+    while at.following is not None:
+        for entry in at.changed:
+            found[entry[0]] = entry
+        at = at.following
+    return found
+
+
 class Indexes:
     """The folders in memory of this process, and who listens to which mailbox.
 

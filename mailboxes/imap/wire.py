@@ -22,6 +22,7 @@ import structlog
 LONGEST_LINE = 65536
 MOST_LITERALS = 200
 FLUSH_AT = 1 << 18  # bytes put before they are written although the command goes on
+TURN = 0.005  # seconds of pipelined commands before other connections have their turn
 _INFLATE_STEP = 1 << 16
 _ANNOUNCED = re.compile(rb"(~?)\{([0-9]{1,12})(\+?)\}\Z")
 _HTTP = re.compile(rb"(?:GET|POST|PUT|HEAD|DELETE|OPTIONS|CONNECT|TRACE|PATCH) \S* HTTP/|PRI \* HTTP/|\x16\x03")
@@ -38,8 +39,12 @@ class Conversation(Protocol):
         """None to accept a literal announced after ``text``, else the reply that refuses it."""
         ...
 
-    def reserve(self, size: int) -> Awaitable[None] | None:
-        """Make room for a large literal."""
+    async def reserve(self, size: int) -> bool:
+        """Wait for room for a large literal; False when there is none."""
+        ...
+
+    def no_room(self, text: bytes) -> bytes:
+        """The reply to a command whose literal found no room."""
         ...
 
     def release(self, size: int) -> None: ...
@@ -72,9 +77,10 @@ class Wire(asyncio.Protocol):
         "_loop",
         "_out",
         "_out_size",
-        "_paused",
+        "_packed",
         "_reading_paused",
         "_reserved",
+        "_resting",
         "_skip",
         "_task",
         "_text",
@@ -97,6 +103,7 @@ class Wire(asyncio.Protocol):
         self._left = 0  # bytes of it still to come
         self._skip = False  # the rest of this command is thrown away
         self._reserved = 0
+        self._resting = False  # commands wait for other connections to have their turn
         self._out: list[bytes] = []
         self._out_size = 0
         self._task: asyncio.Task[None] | None = None
@@ -106,6 +113,7 @@ class Wire(asyncio.Protocol):
         self._closing = False
         self._fresh = True
         self._inflate: Any = None
+        self._packed = b""  # received but not yet inflated
         self._deflate: Any = None
 
     # asyncio's side
@@ -149,20 +157,26 @@ class Wire(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         self.heard = self._loop.time()
         if self._inflate is not None:
-            self._inflated(data)
+            self._packed += data
+            self._unpack()
         else:
             self._received(data)
         if self._out and self._task is None:
             self.flush()
 
-    def _inflated(self, data: bytes) -> None:
-        try:
-            piece = self._inflate.decompress(data, _INFLATE_STEP)
-            self._received(piece)
-            while self._inflate.unconsumed_tail and not self._closing:
-                self._received(self._inflate.decompress(self._inflate.unconsumed_tail, _INFLATE_STEP))
-        except zlib.error:
-            self.bye(b"compressed data is damaged")
+    def _unpack(self) -> None:
+        """Inflate only as fast as commands are read, so that a bomb meets the limits of plain text."""
+        more = bool(self._packed)
+        while more and self._task is None and not self._resting and not self._closing:
+            try:
+                plain = self._inflate.decompress(self._packed, _INFLATE_STEP)
+            except zlib.error:
+                self.bye(b"compressed data is damaged")
+                return
+            self._packed = self._inflate.unconsumed_tail
+            self._received(plain)
+            more = bool(self._packed) or len(plain) == _INFLATE_STEP
+        self._throttle()
 
     def _received(self, data: bytes) -> None:
         if self._closing:
@@ -187,8 +201,9 @@ class Wire(asyncio.Protocol):
         return data[len(taken) :]
 
     def _pump(self) -> None:
-        """Read as many commands as are complete, until one of them needs to wait."""
-        while self._buffer and self._task is None and not self._closing:
+        """Read as many commands as are complete, until one needs to wait or others need their turn."""
+        until = self._loop.time() + TURN
+        while self._buffer and self._task is None and not self._closing and not self._resting:
             if self._left:
                 self._buffer = self._fill(self._buffer)
                 continue
@@ -200,10 +215,28 @@ class Wire(asyncio.Protocol):
             line = self._buffer[:end]
             self._buffer = self._buffer[end + 2 :]
             self._line(line)
+            if self._task is None and (self.full or not self._writable):
+                self._run(self.drain())
+            elif self._buffer and self._loop.time() > until:
+                self._resting = True
+                self._loop.call_soon(self._resume)
         self._throttle()
 
+    def _resume(self) -> None:
+        self._resting = False
+        self._go_on()
+
+    def _go_on(self) -> None:
+        """Read what waited behind a command."""
+        self._pump()
+        if self._packed:
+            self._unpack()
+        if self._out and self._task is None:
+            self.flush()
+
     def _throttle(self) -> None:
-        full = self._task is not None and len(self._buffer) > LONGEST_LINE
+        waits = self._task is not None or self._resting
+        full = waits and (len(self._buffer) > LONGEST_LINE or bool(self._packed))
         if full and not self._reading_paused and self.transport is not None:
             self._reading_paused = True
             self.transport.pause_reading()
@@ -260,18 +293,24 @@ class Wire(asyncio.Protocol):
         if not size:
             self._literals.append(b"")
         if size > LONGEST_LINE:
-            self._reserved += size
-            self._run(self._make_room(size, synchronous))
+            self._run(self._make_room(text, size, synchronous))
         elif synchronous:
             self.put(b"+ OK\r\n")
             self.flush()
 
-    async def _make_room(self, size: int, synchronous: bool) -> None:
-        waiting = self.conversation.reserve(size)
-        if waiting is not None:
-            await waiting
+    async def _make_room(self, text: bytes, size: int, synchronous: bool) -> None:
+        if await self.conversation.reserve(size):
+            self._reserved += size
+            if synchronous:
+                self.put(b"+ OK\r\n")
+            return
+        self.put(self.conversation.no_room(text))
+        self._text, self._literals, self._literal = b"", [], None
+        self._free()
         if synchronous:
-            self.put(b"+ OK\r\n")
+            self._left = 0
+        else:
+            self._skip = True
 
     def _free(self) -> None:
         if self._reserved:
@@ -300,9 +339,7 @@ class Wire(asyncio.Protocol):
             self._task = None
             if not self._text:
                 self._free()
-        self._pump()
-        if self._out and self._task is None:
-            self.flush()
+        self._go_on()
 
     # writing
 

@@ -206,8 +206,11 @@ class _Echo:
     def literal(self, text: bytes, size: int, synchronous: bool) -> bytes | None:
         return None if size <= 1000 else b"* BAD too large\r\n"
 
-    def reserve(self, size: int) -> None:
-        return None
+    async def reserve(self, size: int) -> bool:
+        return True
+
+    def no_room(self, text: bytes) -> bytes:
+        return b"* NO\r\n"
 
     def release(self, size: int) -> None:
         return None

@@ -248,6 +248,8 @@ async def test_a_withdrawn_mailbox_is_cut(tmp_path: Path, pki: Pki) -> None:
         running.people.withdrawn.add(USER)
         assert (await client.line()).startswith(b"* BYE [UNAVAILABLE] This mailbox or device was withdrawn")
         assert await closed(client)
+        await other.ok("NOOP")
+        await asyncio.sleep(0.2)
         assert [event.kind for event in running.journal.events if event.kind is Kind.CUT] == [Kind.CUT]
         again = await running.client()
         await again.no(f"LOGIN {USER} secret", "UNAVAILABLE")
@@ -321,4 +323,68 @@ async def test_nonsense_is_answered_bad(running: Running, raw: bytes) -> None:
     client = await running.client()
     await client.send(raw)
     assert b" BAD " in await client.line()
+    await client.close()
+
+
+async def test_a_deflated_bomb_costs_only_its_sender(running: Running) -> None:
+    client = await running.login()
+    await client.ok("COMPRESS DEFLATE")
+    deflate = zlib.compressobj(9, zlib.DEFLATED, -15)
+    bomb = deflate.compress(b"x" * (64 << 20)) + deflate.flush(zlib.Z_SYNC_FLUSH)
+    await client.send(bomb)
+    while await asyncio.wait_for(client.reader.read(65536), 10):
+        pass
+    client = await running.login()
+    await client.ok("COMPRESS DEFLATE")
+    deflate = zlib.compressobj(9, zlib.DEFLATED, -15)
+    client.writer.write(deflate.compress(b"a NOOP\r\n" * 200_000) + deflate.flush(zlib.Z_SYNC_FLUSH))
+    other = await running.login()
+    loop = asyncio.get_running_loop()
+    start = loop.time()
+    await other.ok("NOOP")
+    assert loop.time() - start < 2
+    client.writer.transport.abort()
+    await other.close()
+
+
+async def test_pipelined_fetches_do_not_pile_up(running: Running) -> None:
+    client = await running.login()
+    await client.append(message("moyen", "x" * 60_000))
+    await client.ok("SELECT INBOX")
+    await client.ok("FETCH 1 BODY.PEEK[]")
+    client.writer.write(b"x FETCH 1 BODY.PEEK[]\r\n" * 2000)
+    await asyncio.sleep(0.3)
+    session = next(iter(running.server.connections))
+    assert session.wire.transport is not None
+    assert session.wire.transport.get_write_buffer_size() + session.wire._out_size < 4 << 20
+    client.writer.transport.abort()
+
+
+async def test_a_large_literal_waits_for_room_or_is_refused(running: Running) -> None:
+    class NoRoom:
+        async def take(self, octets: int) -> None:
+            raise TimeoutError
+
+        def release(self, octets: int) -> None:
+            raise AssertionError("nothing was taken")
+
+    running.service.room = NoRoom()
+    client = await running.login()
+    one = message(body="x" * 70_000)
+    await client.no(b"APPEND INBOX {%d}" % len(one), "UNAVAILABLE")
+    await client.no(b"APPEND INBOX {%d+}\r\n" % len(one) + one, "UNAVAILABLE")
+    await client.ok("STATUS INBOX (MESSAGES)")
+    assert client.untagged == [b"* STATUS INBOX (MESSAGES 0)"]
+    await client.append(message())
+    await client.close()
+
+
+async def test_a_long_search_says_how_far_it_is(running: Running, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("mailboxes.imap.searching.PROGRESS_EVERY", -1.0)
+    client = await running.login()
+    await client.append(message())
+    await client.ok("SELECT INBOX")
+    untagged = await client.ok("SEARCH TEXT bonjour")
+    assert untagged[0].startswith(b'* OK [INPROGRESS ("t')
+    assert untagged[-1] == b"* SEARCH 1"
     await client.close()

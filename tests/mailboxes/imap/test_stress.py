@@ -119,11 +119,10 @@ class Model:
         wanted = b" ".join(flags)
         self.mine.pop(uid, None)
         said = await self.say(b"STORE %d FLAGS (%b)" % (place, wanted), False)
-        if said.startswith(b"OK"):
+        if b"EXPUNGEISSUED" not in said:  # an erased message keeps what it had
             self.mine[uid] = flags
         elif before is not None:
             self.mine[uid] = before
-        # an erased message keeps no flags
         await self.say(f"FETCH {place} (UID)", False)
 
     async def _idle(self) -> None:
