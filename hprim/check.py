@@ -127,6 +127,9 @@ def _read_part(part: Part, g: _Gathered) -> None:
 
 
 def _dispatch(kind: Format, part: Part, place: Place, g: _Gathered) -> None:
+    if kind not in (Format.ZIP, Format.EMPTY) and xdm.is_named_xdm(part.name):
+        detail = Words("le fichier n'est pas une archive ZIP", "the file is no ZIP archive")
+        g.findings.add("MSS-090", place, detail=detail)
     if kind is Format.TEXT:
         _read_text(part, place, g)
     elif kind is Format.HTML:
@@ -138,6 +141,8 @@ def _dispatch(kind: Format, part: Part, place: Place, g: _Gathered) -> None:
             g.findings.add("HID-003", place, name=shown(part.name) or Words("joint", "attached"))
     elif kind is Format.ZIP:
         _read_zip(part, place, g)
+    elif kind is Format.APICRYPT:
+        _read_apicrypt(part, place, g)
     else:
         g.documents.append(_read_document(kind, part, place, g))
 
@@ -152,13 +157,19 @@ def _read_document(kind: Format, part: Part, place: Place, g: _Gathered) -> Docu
         return sante.read(part.data[:MAX_TEXT], place, g.findings, g.today, name=part.name, declared=part.charset)
     if kind is Format.HL7:
         return _read_hl7(part, place, g)
-    if kind is Format.APICRYPT:
-        g.encrypted = True
-        g.findings.add("HID-009", place)
     if kind is Format.XML:
         g.findings.spend_markup(part.data)
         parse(part.data)
     return Document(kind, place, name=part.name, size=len(part.data))
+
+
+def _read_apicrypt(part: Part, place: Place, g: _Gathered) -> None:
+    """Encrypted text is carried as it is; clear text around it is still read, so that the mark cannot hide a header."""
+    g.encrypted = True
+    g.findings.add("HID-009", place)
+    g.documents.append(Document(Format.APICRYPT, place, name=part.name, size=len(part.data)))
+    if not part.name.lower().endswith(".apz"):
+        _read_text(part, place, g)
 
 
 def _read_hl7(part: Part, place: Place, g: _Gathered) -> Document:
@@ -190,6 +201,8 @@ def _read_text(part: Part, place: Place, g: _Gathered) -> None:
     g.findings.spend_lines(part.data)
     _declared_charset(part, place, g)
     text = header.split(part.data[:MAX_TEXT], part.charset)
+    if len(part.data) > MAX_TEXT:
+        text = replace(text, cut=True)
     _keep_text(text, part, place, g, sure=named)
 
 
@@ -245,7 +258,7 @@ def _restrictions(documents: Sequence[Document]) -> dict[str, str]:
 
 
 def _qualified(documents: Sequence[Document], profile: Profile) -> bool:
-    """A qualified INS stands in a CDA of an archive, and every CDA there that has an INS agrees on it."""
+    """A qualified INS stands in a CDA of an archive (that they agree is :mod:`hprim.consistency`'s business)."""
     inside = [p for d in documents if d.format is Format.CDA and d.inside for p in d.patients]
     return any(is_qualified(p.ins, p.traits, profile) for p in inside)
 
@@ -259,7 +272,7 @@ def _conclude(g: _Gathered, envelope: Envelope | None, parts: Sequence[Part], se
     qualified = _qualified(g.documents, g.findings.profile)
     flags = _restrictions(g.documents)
     has_xdm = any(d.format is Format.XDM for d in g.documents)
-    _header_rules(g, parts, bool(readings), mail=envelope is not None)
+    _header_rules(g, bool(readings), mail=envelope is not None)
     if envelope is not None:
         _mail_rules(g, envelope, people, parts, codes, flags, qualified=qualified, has_xdm=has_xdm)
     if head is not None:
@@ -292,7 +305,7 @@ def _readable(g: _Gathered) -> bool:
     return bool(understood or g.html) and not (broken and not any(d.patients for d in g.documents))
 
 
-def _header_rules(g: _Gathered, parts: Sequence[Part], has_patients: bool, *, mail: bool) -> None:
+def _header_rules(g: _Gathered, has_patients: bool, *, mail: bool) -> None:
     """HID-001 and HID-007: is there a header where one is needed?"""
     if g.header_found or g.encrypted:
         return

@@ -18,7 +18,7 @@ _MAIL_LINE = re.compile(rb"[!-9;-~]{1,70}:")
 _MAIL_NAMES = re.compile(
     rb"(?:^|\n)(?:from|to|subject|date|message-id|mime-version|received|return-path|content-type):", re.IGNORECASE
 )
-_APICRYPT = (b"#BINASCII1#", b"$APICRYPT")
+_APICRYPT = b"#BINASCII1#"
 
 
 def is_hprim_name(name: str) -> bool:
@@ -35,9 +35,9 @@ def detect(data: bytes, name: str = "", media_type: str = "", *, mail: bool = Fa
         return Format.PDF
     if head[:4] in (b"PK\x03\x04", b"PK\x05\x06"):
         return Format.ZIP
-    if name.lower().endswith(".apz") or any(sign in head[:8_192] for sign in _APICRYPT):
+    if name.lower().endswith(".apz") or _APICRYPT in head[:8_192]:
         return Format.APICRYPT
-    return _markup(head, media_type) or _text(head, name, mail=mail)
+    return _markup(head, media_type) or _text(head, name, media_type, mail=mail)
 
 
 def _markup(head: bytes, media_type: str) -> Format | None:
@@ -57,7 +57,7 @@ def _markup(head: bytes, media_type: str) -> Format | None:
     return Format.HPRIM_XML if root[0].rstrip("/") == hxml.NAMESPACE else Format.XML
 
 
-def _text(head: bytes, name: str, *, mail: bool) -> Format:
+def _text(head: bytes, name: str, media_type: str, *, mail: bool) -> Format:
     bare = head.lstrip(b"\xef\xbb\xbf \t\r\n\x0b")
     if _HL7.match(bare):
         return Format.HL7
@@ -65,9 +65,9 @@ def _text(head: bytes, name: str, *, mail: bool) -> Format:
         return Format.HPRIM_SANTE
     if mail and _MAIL_LINE.match(head) and len(_MAIL_NAMES.findall(head)) >= 2:
         return Format.MAIL
-    if b"\x00" in head[:4_096] and not is_hprim_name(name) and b"****FIN" not in head and head[:2] not in _UTF16:
-        return Format.OTHER
-    return Format.TEXT
+    meant = is_hprim_name(name) or media_type.lower().startswith("text/") or b"****FIN" in head
+    binary = b"\x00" in head[:4_096] and head[:2] not in _UTF16
+    return Format.OTHER if binary and not meant else Format.TEXT
 
 
 _UTF16 = (b"\xff\xfe", b"\xfe\xff")

@@ -21,7 +21,6 @@ from hprim.charset import PUBLIC, Decoded, decode
 from hprim.ins import read_number
 from hprim.model import Document, Format, Identifier, Patient, Place, Problem, Severity, Source, Traits, Words, mask
 from hprim.rules import Findings
-from hprim.shown import shown
 
 MAX_LINES = 200_000
 MAX_MESSAGES = 50
@@ -248,7 +247,7 @@ def _hidden_headers(lines: Sequence[str], start: int, end: int, today: date) -> 
     """Further headers inside one piece, where a sender forgot the tag between two patients."""
     found: list[Found] = []
     at = start
-    while at < min(end, start + 20_000) and len(found) < MAX_MESSAGES:
+    while at < end and len(found) < MAX_MESSAGES:
         line = lines[at].strip()
         if 8 <= len(line) <= 10 and at - 6 >= start and dates.read_french(line, today):
             numbers = range(at - 5, at + 7)
@@ -285,6 +284,8 @@ def read(
     if not headers and not sure and not any(t.word != "LAB" for t in found) and not _results_only(text):
         return None
     _file_problems(text, found, place, findings, declared, bool(headers))
+    if len(headers) > MAX_MESSAGES or len(cuts) > MAX_MESSAGES:
+        findings.too_many(place, f"plus de {MAX_MESSAGES} messages", f"more than {MAX_MESSAGES} messages")
     documents = tuple(
         _message(text, header, piece, place, findings, today, size) for header, piece in headers[:MAX_MESSAGES]
     )
@@ -321,8 +322,7 @@ def _file_problems(text: Text, found: list[Tag], place: Place, findings: Finding
     if text.quoted and headed:
         findings.add("HID-013", place)
     if text.cut:
-        detail = Words(f"plus de {MAX_LINES} lignes", f"more than {MAX_LINES} lines")
-        findings.add("MSS-114", place, name=shown(place.part) or Words("du corps", "of the body"), detail=detail)
+        findings.too_many(place, "texte trop long pour être contrôlé", "text too long to be checked")
     if text.ends == {"CR"}:
         findings.add("HID-018", place, kind=Words("CR seul", "CR only"))
     elif len(text.ends) > 1:

@@ -118,6 +118,8 @@ def read(data: bytes, place: Place, findings: Findings, today: date, *, name: st
     """The patients and restriction flags of one HL7 v2 message (or batch)."""
     segments, s = _segments(decode(data, declared).text)
     pids = [(i, line.split(s.field)) for i, line in enumerate(segments) if line.startswith("PID" + s.field)]
+    if len(pids) > MAX_PIDS or len(segments) >= MAX_SEGMENTS:
+        findings.too_many(place, "trop de segments", "too many segments")
     patients = tuple(_patient(p, s, place.at(i + 1), findings, today) for i, p in pids[:MAX_PIDS])
     flags = restrictions(segments, s)
     details = {"restrictions": ",".join(f"{k}={v}" for k, v in sorted(flags.items()))} if flags else {}

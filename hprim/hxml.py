@@ -27,8 +27,10 @@ def read(data: bytes, place: Place, findings: Findings, today: date, *, name: st
     except Unreadable as error:
         refuse_unreadable(error, name or place.part, place, findings)
         return Document(Format.HPRIM_XML, place, name=name, size=len(data))
-    people = [node for node in root.walk() if node.name == "patient"][:MAX_PATIENTS]
-    patients = tuple(_patient(node, place, findings, today) for node in people)
+    people = [node for node in root.walk() if node.name == "patient"]
+    if len(people) > MAX_PATIENTS:
+        findings.too_many(place, "trop de patients", "too many patients")
+    patients = tuple(_patient(node, place, findings, today) for node in people[:MAX_PATIENTS])
     head = next((n for n in root.walk() if n.name == "enteteMessage"), Node(""))
     details = {
         "root": root.name,

@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from hprim.model import Place, Problem, Rule, Severity, Words
+from hprim.shown import shown
 from hprim.xmlsafe import Unreadable
 
 N, W, R, S = Severity.NOTE, Severity.WARN, Severity.REFUSE, Severity.SAFETY
@@ -819,7 +820,7 @@ RULES: tuple[Rule, ...] = (
         R,
         "Fichier refusé par prudence : {detail}.",
         "File refused for safety: {detail}.",
-        "ADR",
+        "D",
         "Produisez de nouveau le fichier depuis le logiciel.",
         "Produce the file again from your software.",
     ),
@@ -995,7 +996,9 @@ MAX_LINES = 600_000
 
 
 class Findings:
-    """Problems gathered while one message is read (at most 500), and the work still allowed for it.
+    """Problems gathered while one message is read, and the work still allowed for it.
+
+    At most 500 remarks are kept, and as many refusals again: remarks can never crowd out a refusal.
 
     The budget is for the whole message, so that a thousand small hostile parts cost no more than one large part.
     """
@@ -1024,8 +1027,15 @@ class Findings:
         self, name: str, place: Place, severity: Severity | None = None, /, **parameters: str | Words | int
     ) -> None:
         """Record that ``name`` is broken at ``place``."""
-        if len(self.problems) >= _LIMIT:
-            return
         rule = CATALOGUE[name]
+        grave = self.profile.severity(rule, severity)
+        room = 2 * _LIMIT if grave.rank >= Severity.REFUSE.rank else _LIMIT
+        if len(self.problems) >= room:
+            return
         said = {k: str(v) if isinstance(v, int) else v for k, v in parameters.items()}
-        self.problems.append(Problem(rule, self.profile.severity(rule, severity), place, said))
+        self.problems.append(Problem(rule, grave, place, said))
+
+    def too_many(self, place: Place, fr: str, en: str) -> None:
+        """A limit stopped the reading: what was not read cannot be vouched for, so the part is refused (MSS-114)."""
+        name = shown(place.part) or Words("du corps", "of the body")
+        self.add("MSS-114", place, name=name, detail=Words(fr, en))

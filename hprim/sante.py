@@ -72,6 +72,8 @@ def read(data: bytes, place: Place, findings: Findings, today: date, *, name: st
     every = segments(text.lines[start:], s.field, start)
     _structure(every, place, name, findings)
     people = [seg for seg in every if seg.at(0) == "P"]
+    if len(people) > MAX_PATIENTS or len(text.lines) > MAX_SEGMENTS or text.cut:
+        findings.too_many(place, "trop de segments", "too many segments")
     patients = tuple(_patient(seg, s, place.at(seg.line), findings, today) for seg in people[:MAX_PATIENTS])
     return Document(
         Format.HPRIM_SANTE, place, name=name, size=len(data), patients=patients, details=_details(every[0], s)

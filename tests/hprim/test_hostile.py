@@ -12,8 +12,9 @@ from collections.abc import Callable
 import pytest
 
 from hprim.model import Report
-from tests.hprim.builders import DOC, META, attached, body, cda, file, mail, member, rezip, xdm, xdm_mail
-from tests.hprim.examples import V1, text, v1
+from hprim.rules import Profile
+from tests.hprim.builders import DOC, META, attached, body, cda, file, mail, member, rezip, sante, xdm, xdm_mail
+from tests.hprim.examples import V1, V3, text, unix, v1
 
 MIB = 1 << 20
 
@@ -189,7 +190,7 @@ TEXTS = {
 def test_hostile_text_gets_an_answer(data: bytes, name: str) -> None:
     report = file(data, name)
     assert report.to_json()["worst"] in (None, "N", "W", "R", "R!")
-    assert len(report.problems) <= 500
+    assert len(report.problems) <= 1_000
 
 
 def hostile_mail() -> bytes:
@@ -218,6 +219,39 @@ def test_a_thousand_small_hostile_parts_share_one_budget() -> None:
 
 def test_more_parts_than_allowed_is_said() -> None:
     assert "MSS-091" in {p.rule for p in mail(*[body("x")] * 501).refused}
+
+
+def test_remarks_cannot_crowd_out_a_refusal() -> None:
+    noisy = cda(first="J3AN", surname="LEF3VRE", used="X3", listed="J3AN P4UL", county="3818", sex="F")
+    archive = xdm(*[noisy] * 120, cda(surname="DURAND", first="PAUL", born="19800101", sex="M"))
+    report = xdm_mail(archive)
+    assert {"HID-080", "HID-070"} <= {p.rule for p in report.refused}
+    assert len(report.problems) <= 1_000
+
+
+def test_a_patient_beyond_the_limits_is_never_waved_through() -> None:
+    batches = Profile(lab_batches=True)
+    message = text(V1[:-2])
+    many = b"".join([message] * 60) + unix(V3)
+    assert "MSS-114" in {p.rule for p in file(many, profile=batches).refused}
+    late = v1().replace(b"****FIN****", b"x" * 80 + b"\r\n", 1).replace(b"x" * 80, b"\r\n".join([b"x" * 80] * 120_000))
+    assert "MSS-114" in {p.rule for p in file(late + unix(V3)).refused}
+    segments = sante(*[f"P|{i}|1|||LEFEVRE~ANDREE||19610214|F|" for i in range(60)])
+    assert "MSS-114" in {p.rule for p in file(segments).refused}
+
+
+def test_a_mark_of_encryption_does_not_hide_a_header() -> None:
+    hidden = v1({2: "DURAND"}) + b"#BINASCII1#0000#ENDBINASCII1#"
+    assert "HID-070" in {p.rule for p in xdm_mail(None, attached("x.txt", hidden)).refused}
+
+
+def test_a_nul_does_not_hide_a_header() -> None:
+    hidden = text([*V1[:1], "DURAND", *V1[2:13], "\x00", "Bonjour"])
+    assert "HID-070" in {p.rule for p in xdm_mail(None, body(hidden)).refused}
+
+
+def test_an_archive_that_is_none() -> None:
+    assert "MSS-090" in {p.rule for p in mail(body("x"), attached("IHE_XDM.zip", b"not a zip")).refused}
 
 
 def test_archives_are_read_without_touching_the_disk(tmp_path: object, monkeypatch: pytest.MonkeyPatch) -> None:
