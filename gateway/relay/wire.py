@@ -4,7 +4,7 @@ Promise: a reply costs at most :data:`REPLY_BYTES` of memory and time-bounded wa
 shown as printable ASCII; no bare CR, bare LF or NUL is ever written; bytes that come when none are due, before or inside
 TLS, end the session (RFC 3207 6: response injection).
 Failure: :class:`WireError` and its kinds; after any of them the connection is useless and already aborted.
-Why not aiosmtplib: docs/adr/0004-outbound.md.
+Why not aiosmtplib: docs/adr/0008-the-relay.md.
 """
 
 from __future__ import annotations
