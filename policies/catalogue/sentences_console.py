@@ -447,6 +447,12 @@ CONFIG: Mapping[str, Sentence] = {
     "cli.cannot_publish": _s(
         "la liste n’a pas pu être publiée : {reason}", "the list could not be published: {reason}"
     ),
+    "cli.doctor_trip": _s(
+        "un message d’essai demande --login, --to et --password-file, et les portes submissions et imaps ; "
+        "--their-imap HÔTE:PORT va avec --their-password-file",
+        "a test message needs --login, --to and --password-file, and the doors submissions and imaps; "
+        "--their-imap HOST:PORT goes with --their-password-file",
+    ),
     "cli.cannot_read": _s("{path} ne peut pas être lu : {reason}", "{path} cannot be read: {reason}"),
     "cli.unknown_role": _s("rôle inconnu : {role}", "unknown role: {role}", "Rôles : {roles}.", "Roles: {roles}."),
     "serve.no_master_key": _s(

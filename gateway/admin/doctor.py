@@ -1,0 +1,294 @@
+"""Examine our own service: configuration, keys, store, disk, journal, white list, revocation, certificates, doors, DNS.
+
+Promise: nothing is changed; each check is bounded in time and its trouble is a finding, never an exception; what the
+running process holds is asked at its doors, the rest is read where the process keeps it. Failure: none.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import imaplib
+import shutil
+import smtplib
+import ssl
+from collections.abc import Callable, Iterable, Sequence
+from typing import TYPE_CHECKING
+
+import dns.asyncresolver
+import dns.exception
+import dns.resolver
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.serialization import Encoding
+from sqlalchemy import select
+
+from gateway.admin.examination import Finding, State, found
+from gateway.expiry_watch import own_certificates
+from gateway.scan import Clamd, ScanUnavailable
+from gateway.smtp import expiry, tls
+from policies import certificate as certificates
+from policies.certificate import Role
+from policies.trust import Freshness, freshness
+
+if TYPE_CHECKING:
+    from gateway.compose import Storage
+    from gateway.config import Config
+    from gateway.config_units import Listen
+    from gateway.trust_space import TrustSpace
+
+PATIENCE = 10.0
+SOON, URGENT = 30, 7
+"""Days before the end of a certificate: worth a warning, and bad."""
+OPEN_TO_OTHERS = 0o077
+Probe = Callable[[str, int, ssl.SSLContext], tuple[str, bytes]]
+
+
+def configuration(config: Config) -> list[Finding]:
+    """What is still missing to serve."""
+    from gateway.config import missing
+
+    lacking = [Finding("config", State.WARN, fault.sentence, {"fault": fault}) for fault in missing(config)]
+    return lacking or [found(State.GOOD, "config.good")]
+
+
+def keys(config: Config) -> list[Finding]:
+    """Private keys and the data folder belong to the service alone (MSS-024)."""
+    findings = []
+    paths = [*config.tls.keys, *([config.tls.client_key] if config.tls.client_key else [])]
+    for path in paths:
+        try:
+            tls.check_key(path)
+        except tls.BadIdentity as problem:
+            findings.append(found(State.BAD, "keys.bad", reason=problem))
+    folder = config.service.data
+    if folder.is_dir() and folder.stat().st_mode & OPEN_TO_OTHERS:
+        mode = f"{folder.stat().st_mode & 0o777:04o}"
+        findings.append(found(State.BAD, "keys.folder", path=folder, mode=mode))
+    return findings or [found(State.GOOD, "keys.good", count=len(paths))]
+
+
+def disk(config: Config) -> list[Finding]:
+    """Room where the data are (F07)."""
+    path, limit = config.service.data, config.limits.free_space
+    try:
+        free = shutil.disk_usage(path if path.exists() else path.parent).free
+    except OSError as problem:
+        return [found(State.AWAY, "store.away", reason=problem.strerror)]
+    facts = {"free": _size(free), "limit": _size(limit), "path": path}
+    if free < limit:
+        return [found(State.BAD, "disk.full", **facts)]
+    return [found(State.WARN, "disk.low", **facts) if free < 4 * limit else found(State.GOOD, "disk.good", **facts)]
+
+
+def _size(octets: int) -> str:
+    return f"{octets / (1 << 30):.1f} GiB"
+
+
+def journal_head(storage: Storage) -> list[Finding]:
+    """The head of the chain follows what was anchored outside the database (F35). The whole chain: ``journal verify``."""
+    from gateway.record.journal import AnchorFile, head
+    from gateway.record.tables import journal
+
+    path = storage.config.journal.anchor
+    anchors = AnchorFile(path).read()
+    newest = storage.reading.run_sync(head)[0]
+    if not anchors:
+        return [found(State.WARN, "journal.unanchored", path=path)]
+    seq, digest = anchors[-1]
+    kept = storage.reading.run_sync(lambda c: c.execute(select(journal.c.hash).where(journal.c.seq == seq)).scalar())
+    if seq > newest or (kept is not None and bytes(kept) != digest):
+        return [found(State.BAD, "journal.broken", seq=seq)]
+    return [found(State.GOOD, "journal.good", records=newest)]
+
+
+def white_list(space: TrustSpace) -> list[Finding]:
+    """The list in force and its age (MSS-013)."""
+    current, held = space.trusted(), space.history.held()
+    findings = [found(State.WARN, "list.held", domains=held.domains)] if held is not None else []
+    if current is None:
+        return [*findings, found(State.BAD, "list.missing")]
+    state = freshness(current, space.now, space.settings)
+    hours = max(0, int((space.now - current.fetched_at).total_seconds() // 3600))
+    facts = {"version": current.version, "domains": len(current.domains), "hours": hours}
+    if state is Freshness.FRESH:
+        return [*findings, found(State.GOOD, "list.good", **facts)]
+    return [*findings, found(State.BAD if state is Freshness.STALE else State.WARN, "list.old", **facts)]
+
+
+def revocation(space: TrustSpace, config: Config) -> list[Finding]:
+    """Each revocation list kept, and how long it holds (F44)."""
+    kept = space.revocation_lists().lists()
+    if not kept:
+        return [found(State.WARN if config.trust.ocsp else State.BAD, "revocation.missing")]
+    findings = []
+    for each in kept:
+        facts = {"issuer": each.issuer_name, "until": f"{each.next_update:%Y-%m-%d %H:%MZ}"}
+        good = space.now <= each.next_update
+        findings.append(
+            found(State.GOOD, "revocation.good", **facts) if good else found(State.BAD, "revocation.expired", **facts)
+        )
+    return findings
+
+
+def own(space: TrustSpace, config: Config) -> list[Finding]:
+    """Our certificates, judged as a partner would (MSS-021), and the days they have left."""
+    findings = []
+    for one in own_certificates(config):
+        name, left = one.subject.rfc4514_string(), expiry.days_left(one, space.now)
+        facts = space.reader.facts((one.public_bytes(Encoding.DER),), space.now)
+        fault = (
+            certificates.first_fault(facts, Role.SERVER, space.now, space.settings.certificate)
+            if facts
+            else "bad_chain"
+        )
+        if fault:
+            findings.append(found(State.BAD, "certificate.bad", name=name, reason=fault))
+        elif left < SOON:
+            findings.append(found(State.BAD if left < URGENT else State.WARN, "certificate.soon", name=name, days=left))
+        else:
+            findings.append(found(State.GOOD, "certificate.good", name=name, days=left))
+    return findings
+
+
+async def scanner(config: Config) -> list[Finding]:
+    """The scanner answers a harmless question."""
+    if config.scan.clamd == "off":
+        return [found(State.WARN, "scanner.off")]
+    try:
+        await Clamd(config.scan.clamd, timeout=PATIENCE).scan(b"caducee doctor\r\n")
+    except ScanUnavailable:
+        return [found(State.AWAY, "scanner.away")]
+    return [found(State.GOOD, "scanner.good")]
+
+
+# the doors, from outside
+
+
+async def doors(config: Config) -> list[Finding]:
+    """Every door answers with TLS, and with a certificate that is on disk (F48)."""
+    known = {one.fingerprint(hashes.SHA256()) for one in own_certificates(config)}
+    asked: list[tuple[str, Sequence[Listen], Probe]] = [
+        ("inbound", config.inbound.listen, _smtp),
+        ("submission", config.submission.listen, _smtp),
+        ("submissions", config.submissions.listen, _smtps),
+        ("imap", config.imap.listen, _imap),
+        ("imaps", config.imaps.listen, _imaps),
+    ]
+    waiting = [
+        asyncio.to_thread(_door, door, _reached(listen.host), listen.port, probe, known)
+        for door, listens, probe in asked
+        for listen in listens
+    ]
+    return list(await asyncio.gather(*waiting))
+
+
+def _reached(host: str) -> str:
+    return {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}.get(host, host)  # noqa: S104 - read, not bound
+
+
+def _door(door: str, host: str, port: int, probe: Probe, known: set[bytes]) -> Finding:
+    facts: dict[str, object] = {"door": door, "host": host, "port": port}
+    try:
+        version, served = probe(host, port, _looking())
+    except (OSError, smtplib.SMTPException, imaplib.IMAP4.error, EOFError) as problem:
+        return found(State.AWAY, "door.away", **facts, reason=type(problem).__name__)
+    if x509.load_der_x509_certificate(served).fingerprint(hashes.SHA256()) not in known:
+        return found(State.BAD, "door.old_certificate", **facts)
+    return found(State.GOOD, "door.good", **facts, version=version)
+
+
+def _looking() -> ssl.SSLContext:
+    """A context that looks: what is served is compared with what is on disk, which is more than a chain proves."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    return context
+
+
+def _seen(connection: object) -> tuple[str, bytes]:
+    assert isinstance(connection, ssl.SSLSocket)
+    return str(connection.version()), connection.getpeercert(binary_form=True) or b""
+
+
+def _smtp(host: str, port: int, context: ssl.SSLContext) -> tuple[str, bytes]:
+    with smtplib.SMTP(host, port, "doctor.invalid", timeout=PATIENCE) as smtp:
+        smtp.starttls(context=context)
+        return _seen(smtp.sock)
+
+
+def _smtps(host: str, port: int, context: ssl.SSLContext) -> tuple[str, bytes]:
+    with smtplib.SMTP_SSL(host, port, "doctor.invalid", timeout=PATIENCE, context=context) as smtp:
+        return _seen(smtp.sock)
+
+
+def _imap(host: str, port: int, context: ssl.SSLContext) -> tuple[str, bytes]:
+    with imaplib.IMAP4(host, port, timeout=PATIENCE) as imap:
+        imap.starttls(ssl_context=context)
+        return _seen(imap.socket())
+
+
+def _imaps(host: str, port: int, context: ssl.SSLContext) -> tuple[str, bytes]:
+    with imaplib.IMAP4_SSL(host, port, ssl_context=context, timeout=PATIENCE) as imap:
+        return _seen(imap.socket())
+
+
+# the DNS
+
+
+async def names(config: Config) -> list[Finding]:
+    """MX of our domains, and the SRV records mail programs look for (RFC 6186, RFC 8314), where the DNS answers."""
+    resolver = _resolver(config)
+    host = config.operator.hostname
+    questions = [(domain, "MX", host) for domain in config.operator.domains]
+    for service, listens in (("_submissions._tcp", config.submissions.listen), ("_imaps._tcp", config.imaps.listen)):
+        questions += [(f"{service}.{domain}", "SRV", host) for domain in config.operator.domains if listens]
+    findings: list[Finding] = []
+    for name, kind, wanted in questions:
+        one = await _record(resolver, name, kind, wanted)
+        if one.state is State.SKIPPED:
+            return [*findings, one]
+        findings.append(one)
+    return findings
+
+
+def _resolver(config: Config) -> dns.asyncresolver.Resolver:
+    resolver = dns.asyncresolver.Resolver(configure=not config.dns.servers)
+    if config.dns.servers:
+        resolver.nameservers = list(config.dns.servers)
+        resolver.port = config.dns.port
+    resolver.lifetime = min(config.dns.timeout, PATIENCE)
+    return resolver
+
+
+async def _record(resolver: dns.asyncresolver.Resolver, name: str, kind: str, wanted: str) -> Finding:
+    facts = {"name": name, "kind": kind, "wanted": wanted}
+    try:
+        answer = await resolver.resolve(name, kind)
+    except (dns.resolver.NXDOMAIN, dns.resolver.NoAnswer):
+        return found(State.WARN, "dns.none", **facts)
+    except (dns.exception.DNSException, OSError):
+        return found(State.SKIPPED, "dns.away")
+    hosts = sorted(str(one.exchange if kind == "MX" else one.target).rstrip(".").lower() for one in answer)
+    value = " ".join(hosts[:10])
+    good = wanted.lower() in hosts
+    return (
+        found(State.GOOD, "dns.good", **facts, value=value)
+        if good
+        else found(State.WARN, "dns.other", **facts, value=value)
+    )
+
+
+# all of it
+
+
+async def examine(config: Config, space: TrustSpace, storage: Storage | None, away: str) -> list[Finding]:
+    """Everything about our own service; ``away`` says why there is no ``storage``."""
+    stored: Iterable[Finding]
+    if storage is None:
+        stored = [found(State.AWAY, "store.away", reason=away)]
+    else:
+        stored = [found(State.GOOD, "store.good"), *await asyncio.to_thread(journal_head, storage)]
+    seen = [*configuration(config), *keys(config), *stored, *disk(config), *white_list(space)]
+    seen += [*revocation(space, config), *own(space, config)]
+    scanned, answered, named = await asyncio.gather(scanner(config), doors(config), names(config))
+    return [*seen, *scanned, *answered, *named]

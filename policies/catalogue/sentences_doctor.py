@@ -1,0 +1,198 @@
+"""What ``caducee doctor`` says, in French and English: one sentence per finding, and what to mend.
+
+Promise: :func:`told` fills both texts or raises :class:`policies.decision.CatalogueError`; parameters hold no secret.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from policies.catalogue.sentences_console import Sentence
+from policies.decision import CatalogueError, Language
+
+
+def _s(fr: str, en: str, remedy_fr: str = "", remedy_en: str = "") -> Sentence:
+    return Sentence(fr, en, remedy_fr, remedy_en)
+
+
+DOCTOR: Mapping[str, Sentence] = {
+    "config.good": _s("configuration valable et complète", "configuration valid and complete"),
+    "keys.good": _s(
+        "clés privées lisibles par le service seul : {count}", "private keys readable by the service only: {count}"
+    ),
+    "keys.bad": _s(
+        "clé privée refusée : {reason}",
+        "private key refused: {reason}",
+        "chmod 600 sur ce fichier.",
+        "chmod 600 that file.",
+    ),
+    "keys.folder": _s(
+        "le dossier {path} est ouvert à d’autres (mode {mode})",
+        "the folder {path} is open to others (mode {mode})",
+        "chmod 700 {path}.",
+        "chmod 700 {path}.",
+    ),
+    "store.good": _s("base ouverte, clé maîtresse reconnue", "database open, master key recognised"),
+    "store.away": _s(
+        "la base ne répond pas : {reason}",
+        "the database does not answer: {reason}",
+        "Vérifiez store.url, le serveur, les droits du dossier, puis caducee fsck.",
+        "Check store.url, the server, the folder’s rights, then caducee fsck.",
+    ),
+    "disk.good": _s("place libre : {free}", "free space: {free}"),
+    "disk.low": _s(
+        "place libre : {free} ; le courrier sera différé sous {limit}",
+        "free space: {free}; mail will be deferred below {limit}",
+        "Libérez de la place ou agrandissez le disque de {path}.",
+        "Free some space or enlarge the disk of {path}.",
+    ),
+    "disk.full": _s(
+        "place libre : {free}, moins que {limit} : tout courrier est différé (452)",
+        "free space: {free}, less than {limit}: all mail is deferred (452)",
+        "Libérez de la place sur le disque de {path}.",
+        "Free some space on the disk of {path}.",
+    ),
+    "journal.good": _s(
+        "journal : {records} enregistrements, ancre concordante", "journal: {records} records, anchor agrees"
+    ),
+    "journal.unanchored": _s(
+        "aucune ancre du journal dans {path}",
+        "no anchor of the journal in {path}",
+        "Le service l’écrit en tournant ; gardez ce fichier hors de la base.",
+        "The service writes it while running; keep that file outside the database.",
+    ),
+    "journal.broken": _s(
+        "la tête du journal ne suit pas son ancre (enregistrement {seq})",
+        "the head of the journal does not follow its anchor (record {seq})",
+        "caducee journal verify dit où ; la base a pu être restaurée ou modifiée.",
+        "caducee journal verify says where; the database may have been restored or altered.",
+    ),
+    "list.good": _s(
+        "liste blanche {version} : {domains} domaines, confirmée il y a {hours} h",
+        "white list {version}: {domains} domains, confirmed {hours} h ago",
+    ),
+    "list.old": _s(
+        "liste blanche {version} non confirmée depuis {hours} h",
+        "white list {version} not confirmed for {hours} h",
+        "caducee trust refresh ; vérifiez trust.list et le réseau.",
+        "caducee trust refresh; check trust.list and the network.",
+    ),
+    "list.missing": _s(
+        "aucune liste blanche : rien n’entre ni ne sort",
+        "no white list: nothing enters or leaves",
+        "Donnez trust.list, puis caducee trust refresh.",
+        "Give trust.list, then caducee trust refresh.",
+    ),
+    "list.held": _s(
+        "une liste qui rétrécit attend une confirmation ({domains} domaines)",
+        "a shrinking list waits for confirmation ({domains} domains)",
+        "caducee trust diff « en vigueur » held, puis caducee trust confirm.",
+        "caducee trust diff IN-FORCE held, then caducee trust confirm.",
+    ),
+    "revocation.good": _s(
+        "liste de révocation de {issuer}, valable jusqu’au {until}", "revocation list of {issuer}, valid until {until}"
+    ),
+    "revocation.expired": _s(
+        "liste de révocation de {issuer} expirée le {until}",
+        "revocation list of {issuer} expired on {until}",
+        "Vérifiez trust.crls et le réseau : sans elle les partenaires sont différés.",
+        "Check trust.crls and the network: without it partners are deferred.",
+    ),
+    "revocation.missing": _s(
+        "aucune liste de révocation gardée",
+        "no revocation list kept",
+        "Donnez trust.crls ou trust.ocsp = true, et laissez le service tourner une fois.",
+        "Give trust.crls or trust.ocsp = true, and let the service run once.",
+    ),
+    "certificate.good": _s("certificat {name} : encore {days} jours", "certificate {name}: {days} days left"),
+    "certificate.soon": _s(
+        "certificat {name} : plus que {days} jours",
+        "certificate {name}: only {days} days left",
+        "Renouvelez-le ; le service reprend le nouveau fichier sans s’arrêter.",
+        "Renew it; the service takes up the new file without stopping.",
+    ),
+    "certificate.bad": _s(
+        "certificat {name} : {reason}",
+        "certificate {name}: {reason}",
+        "Les partenaires le refuseront : obtenez un certificat de l’autorité de l’espace.",
+        "Partners will refuse it: get a certificate of the space’s authority.",
+    ),
+    "scanner.good": _s("l’antivirus répond", "the scanner answers"),
+    "scanner.off": _s("aucun antivirus", "no scanner", "Donnez scan.clamd.", "Give scan.clamd."),
+    "scanner.away": _s(
+        "l’antivirus ne répond pas : tout courrier est différé",
+        "the scanner does not answer: all mail is deferred",
+        "Démarrez clamd, ou corrigez scan.clamd.",
+        "Start clamd, or mend scan.clamd.",
+    ),
+    "door.good": _s("{door} {host}:{port} : {version}", "{door} {host}:{port}: {version}"),
+    "door.away": _s(
+        "{door} {host}:{port} ne répond pas : {reason}",
+        "{door} {host}:{port} does not answer: {reason}",
+        "Le service tourne-t-il ? caducee serve.",
+        "Is the service running? caducee serve.",
+    ),
+    "door.old_certificate": _s(
+        "{door} {host}:{port} sert un autre certificat que celui du disque",
+        "{door} {host}:{port} serves another certificate than the one on disk",
+        "Attendez 15 secondes, ou rechargez par SIGHUP ; le journal dit ce qui est refusé.",
+        "Wait 15 seconds, or reload with SIGHUP; the log says what is refused.",
+    ),
+    "dns.good": _s("{name} {kind} : {value}", "{name} {kind}: {value}"),
+    "dns.other": _s(
+        "{name} {kind} : {value}, et non {wanted}",
+        "{name} {kind}: {value}, not {wanted}",
+        "Corrigez la zone DNS.",
+        "Mend the DNS zone.",
+    ),
+    "dns.none": _s(
+        "{name} {kind} : aucune réponse",
+        "{name} {kind}: no answer",
+        "Ajoutez l’enregistrement : {wanted}.",
+        "Add the record: {wanted}.",
+    ),
+    "dns.away": _s("le DNS ne répond pas ici", "the DNS does not answer here"),
+    "partner.listed": _s("{domain} est dans la liste blanche : {names}", "{domain} is in the white list: {names}"),
+    "partner.judged": _s("{sentence}", "{sentence}", "{remedy}", "{remedy}"),
+    "partner.route": _s("{domain} : {servers}", "{domain}: {servers}"),
+    "partner.no_route": _s(
+        "aucun serveur trouvé pour {domain} : {reason}",
+        "no server found for {domain}: {reason}",
+        "Vérifiez les MX du domaine, ou écrivez une section [[routes]].",
+        "Check the domain’s MX records, or write a [[routes]] section.",
+    ),
+    "partner.good": _s(
+        "{host} ({address}) : STARTTLS, certificat accepté, encore {days} jours",
+        "{host} ({address}): STARTTLS, certificate accepted, {days} days left",
+    ),
+    "trip.good": _s("message d’essai arrivé en {seconds} s", "test message arrived in {seconds} s"),
+    "trip.refused": _s(
+        "message d’essai refusé : {reason}",
+        "test message refused: {reason}",
+        "caducee explain avec l’identifiant de cette réponse dit pourquoi.",
+        "caducee explain with the identifier of this reply says why.",
+    ),
+    "trip.away": _s(
+        "message d’essai non envoyé : {reason}",
+        "test message not sent: {reason}",
+        "Vérifiez l’identifiant et le mot de passe d’appareil.",
+        "Check the login and the device password.",
+    ),
+    "trip.late": _s(
+        "message d’essai envoyé, rien de revenu en {seconds} s",
+        "test message sent, nothing came back in {seconds} s",
+        "caducee queue list, puis caducee track.",
+        "caducee queue list, then caducee track.",
+    ),
+}
+
+
+def told(name: str, language: Language, parameters: Mapping[str, object]) -> tuple[str, str]:
+    """The sentence and what to mend, which may be empty."""
+    try:
+        found = DOCTOR[name]
+        chosen = (found.fr, found.remedy_fr) if language == "fr" else (found.en, found.remedy_en)
+        words = {key: str(value) for key, value in parameters.items()}
+        return chosen[0].format_map(words), chosen[1].format_map(words)
+    except KeyError as missing:
+        raise CatalogueError(f"{name}: {missing}") from None
