@@ -6,7 +6,7 @@ holds its SHA-256. Withdrawing it is in force within seconds, on open sessions t
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from sqlalchemy import Connection, func, insert, select, update
@@ -38,8 +38,10 @@ class Device:
 
 @dataclass(frozen=True, slots=True)
 class Created:
+    """A device just made; ``secret`` is shown once and never kept."""
+
     number: int
-    secret: str
+    secret: str = field(repr=False)
 
 
 def create(unit: Unit, rules: AccountRules, session: StrongSession, written: str, name: str) -> Created:

@@ -9,7 +9,7 @@ Promise: an unknown login, a wrong password, a wrong code and a code used twice 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from sqlalchemy import Connection, insert, select, update
@@ -37,8 +37,8 @@ class Credential:
     """What was typed, and where: ``place`` is counted (an address, or ``console``), ``bound_to`` binds the session."""
 
     login: str
-    password: str
-    code: str
+    password: str = field(repr=False)
+    code: str = field(repr=False)
     bound_to: str
     place: str = "console"
 

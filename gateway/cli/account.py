@@ -198,7 +198,11 @@ def session(
         secret, code = _answers(stdin, (tr("Mot de passe", "Password"), "Code"))
         given = sessions.Credential(login, secret, code, session_file.bound_to())
         token, made = desk.people.sessions.open(desk.storage.committer, given)
-        path = session_file.write(session_file.Kept(made.login, token, made.expires_at))
+        try:
+            path = session_file.write(session_file.Kept(made.login, token, made.expires_at))
+        except OSError as problem:
+            place, reason = session_file.place(), problem.strerror
+            raise errors.Said("cli.cannot_write", errors.UNAVAILABLE, path=place, reason=reason) from None
         if as_json:
             output.as_json({"login": made.login, "expires_at": made.expires_at, "file": str(path)})
         else:

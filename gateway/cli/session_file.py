@@ -1,7 +1,8 @@
 """Where the token of a strong session is kept on the command line: one file of mode 0600 per system user.
 
 Promise: the file is created with its mode, never made readable afterwards; a file that others can read, or of another
-owner, is not used. Failure: no usable file is no session (None).
+owner, is not used. Failure: no usable file is no session (None); a file that cannot be
+written raises OSError.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import json
 import os
 import socket
 import stat
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 LARGEST = 4096
@@ -19,7 +20,7 @@ LARGEST = 4096
 @dataclass(frozen=True, slots=True)
 class Kept:
     login: str
-    token: str
+    token: str = field(repr=False)
     expires_at: int
 
 
@@ -42,6 +43,7 @@ def write(kept: Kept) -> Path:
     path = place()
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    temporary.unlink(missing_ok=True)
     handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
     with os.fdopen(handle, "w") as file:
         json.dump({"login": kept.login, "token": kept.token, "expires_at": kept.expires_at}, file)

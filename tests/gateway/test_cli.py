@@ -241,6 +241,14 @@ def test_a_session_file_that_is_not_ours_alone_is_no_session(marie: Terminal, sp
     assert "strong session" in marie.refused("device", "create", MARIE, "--name", "x")
 
 
+def test_a_session_that_cannot_be_kept_is_said(marie: Terminal) -> None:
+    marie.ok("account", "password", "marie.martin", "--stdin", given=f"{PASSWORD}\n")
+    code = pyotp.TOTP(marie.json("account", "totp", "marie.martin")["secret"]).now()
+    marie.environment["CADUCEE_SESSION"] = str(marie.folder / "master.key" / "session")
+    said = marie.refused("account", "session", "marie.martin", "--stdin", given=f"{PASSWORD}\n{code}\n", code=3)
+    assert "cannot be written" in said
+
+
 def test_neither_password_nor_code_are_printed(marie: Terminal) -> None:
     said = marie("account", "password", "marie.martin", "--stdin", given="azerty\n")
     assert said.exit_code == 1

@@ -196,6 +196,12 @@ async def test_what_is_remembered_is_bounded(lodged: House, monkeypatch: pytest.
     assert len(lodged.credentials._alive) <= 5
 
 
+def test_no_secret_shows_in_a_repr(lodged: House) -> None:
+    made = lodged.device("marie.martin", MARIE)
+    assert made.secret not in repr(made)
+    assert PASSWORD not in repr(sessions.Credential("marie.martin", PASSWORD, "123456", "host:1"))
+
+
 async def test_what_is_remembered_holds_no_secret(lodged: House) -> None:
     made = lodged.device("marie.martin", MARIE)
     await attempt(lodged, MARIE, made.secret)
