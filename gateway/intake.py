@@ -14,7 +14,7 @@ import asyncio
 import hashlib
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from concurrent.futures import Executor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, Protocol
 
@@ -354,7 +354,7 @@ class Intake:
             sender=str(transaction.sender) if transaction.sender else "",
             recipient=str(recipient.address),
             domain=recipient.address.domain,
-            dsn=recipient.dsn,
+            dsn=replace(recipient.dsn, ret=transaction.ret, envid=transaction.envid),
             eight_bit=transaction.eight_bit,
         )
 
