@@ -385,7 +385,7 @@ class Report:
 
 
 def ordered(problems: Iterable[Problem]) -> tuple[Problem, ...]:
-    """Gravest first, then by rule and place; exact repeats dropped."""
+    """Gravest first, then by rule and place; exact repeats dropped; at most :data:`MOST_PROBLEMS`."""
     seen: set[tuple[str, Place, str]] = set()
     kept: list[Problem] = []
     for p in sorted(problems, key=lambda p: (-p.severity.rank, p.rule, p.place.part, p.place.line)):
@@ -393,4 +393,7 @@ def ordered(problems: Iterable[Problem]) -> tuple[Problem, ...]:
         if key not in seen:
             seen.add(key)
             kept.append(p)
-    return tuple(kept)
+    return tuple(kept[:MOST_PROBLEMS])
+
+
+MOST_PROBLEMS = 500
