@@ -23,7 +23,18 @@ from typing import Any, TypeVar
 import structlog
 from sqlalchemy import Connection
 
-from mailboxes.engine import Database, Fault, cursor_of, discard, fault_of, free_pages, heal, raw, refusal
+from mailboxes.engine import (
+    Database,
+    Fault,
+    cursor_of,
+    discard,
+    fault_of,
+    first_connection,
+    free_pages,
+    heal,
+    raw,
+    refusal,
+)
 from mailboxes.reading import PATIENCE_SECONDS, Reading, expire
 from mailboxes.store import StoreUnavailable
 from mailboxes.unit import Announcer, Journal, NoJournal, Unit
@@ -289,7 +300,7 @@ class Committer:
             if suspect is not None and not self.database.sqlite:
                 discard(self.database, suspect)
                 suspect = self._connection = None
-            self._connection = heal(self.database, suspect) if self._suspect else self.database.writer.connect()
+            self._connection = heal(self.database, suspect) if self._suspect else first_connection(self.database)
             self._suspect = False
         return self._connection
 

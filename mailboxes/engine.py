@@ -285,6 +285,25 @@ def refusal(error: BaseException) -> StoreError | None:
     return kind(type(error).__name__)
 
 
+def first_connection(database: Database) -> Connection:
+    """A connection for a writer that starts.
+
+    SQLite: whoever died before may have died of a failed sync, so the log it left is copied into the database file,
+    synced there and cut, unless another process is using it (then that process has seen to it).
+    """
+    connection = database.writer.connect()
+    if database.sqlite and database.shared:
+        driver = raw(connection)
+        driver.execute("PRAGMA busy_timeout = 0")
+        try:
+            driver.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+        except BaseException:
+            connection.close()
+            raise
+        driver.execute(f"PRAGMA busy_timeout = {BUSY_SECONDS * 1000}")
+    return connection
+
+
 def heal(database: Database, suspect: Connection | None) -> Connection:
     """A connection to trust after a failed write or sync. Raises when there is none yet.
 

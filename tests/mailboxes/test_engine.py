@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sqlite3
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from mailboxes.engine import (
     cursor_of,
     discard,
     fault_of,
+    first_connection,
     heal,
     open_database,
     refusal,
@@ -103,6 +105,31 @@ def test_errors_of_sqlite_are_sorted(code: int, fault: Fault, said: type | None)
 )
 def test_errors_of_postgresql_are_sorted(error: Exception, fault: Fault) -> None:
     assert fault_of(error) is fault
+
+
+def test_a_writer_that_starts_leaves_no_log_behind_it(tmp_path: Path) -> None:
+    database = open_database(f"sqlite:///{tmp_path}/x.db")
+    database.create_tables()
+    died = database.writer.connect()
+    died.exec_driver_sql("INSERT INTO subscription VALUES (1, 'x')")
+    died.commit()
+    shutil.copyfile(tmp_path / "x.db", tmp_path / "y.db")
+    shutil.copyfile(tmp_path / "x.db-wal", tmp_path / "y.db-wal")  # as a killed process leaves it
+    after = first_connection(open_database(f"sqlite:///{tmp_path}/y.db"))
+    assert (tmp_path / "y.db-wal").stat().st_size == 0
+    assert after.exec_driver_sql("SELECT COUNT(*) FROM subscription").scalar() == 1
+    assert after.exec_driver_sql("PRAGMA busy_timeout").scalar() == 10_000
+    after.close()
+
+
+def test_a_writer_that_starts_does_not_wait_for_readers(tmp_path: Path) -> None:
+    database = open_database(f"sqlite:///{tmp_path}/x.db")
+    database.create_tables()
+    with database.reader.connect() as reader, database.writer.connect() as writer:
+        reader.exec_driver_sql("SELECT * FROM subscription").all()
+        writer.exec_driver_sql("INSERT INTO subscription VALUES (1, 'x')")
+        writer.commit()
+        first_connection(database).close()
 
 
 def test_healing_empties_the_log_and_replaces_the_connection(tmp_path: Path) -> None:
