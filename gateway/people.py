@@ -15,7 +15,7 @@ from gateway.settings import Config
 from mailboxes.accounts import AccountRules, Accounts
 from mailboxes.commit import Committer, Reading
 from mailboxes.credentials import Credentials
-from mailboxes.keys import Keyring, MasterKey
+from mailboxes.keys import Keyring
 from mailboxes.lookup import Mailboxes, Watch
 from mailboxes.passwords import Passwords
 from mailboxes.register import Register
@@ -69,12 +69,12 @@ def rules(config: Config) -> AccountRules:
     )
 
 
-def people(opened: Opened, master: MasterKey) -> People:
-    """Administration of accounts and mailboxes. ``master`` seals the secrets of one-time codes."""
+def people(opened: Opened) -> People:
+    """Administration of accounts and mailboxes."""
     own = opened.config.accounts
     passwords = Passwords(own.argon2_memory, own.argon2_passes, own.argon2_lanes)
     asked = rules(opened.config)
-    vault = StoreVault(master, opened.keyring)
+    vault = StoreVault(opened.keyring)
     return People(
         asked, passwords, Accounts(asked, vault, passwords), Register(asked, vault), Sessions(asked, vault, passwords)
     )

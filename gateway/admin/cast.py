@@ -94,7 +94,7 @@ class Admission:
 
     @property
     def people(self) -> People:
-        return people(self.storage, self.storage.master)
+        return people(self.storage)
 
     def admit(self, load_mailboxes: int = 0) -> list[dict[str, Any]]:
         """The ``mailboxes`` of the ready file: address, type, login and the secrets that apply."""

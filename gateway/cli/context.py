@@ -78,13 +78,12 @@ def open_store(config: Config) -> Iterator[Storage]:
 @contextmanager
 def opened(ctx: Any) -> Iterator[Desk]:
     """Configuration, store and people, for commands about accounts and mailboxes."""
-    from gateway import compose
     from gateway.people import people
 
     console = here(ctx)
     config = console.config()
     with open_store(config) as storage:
-        yield Desk(console, storage, people(storage, compose.master_key(config)))
+        yield Desk(console, storage, people(storage))
 
 
 def actor() -> str:

@@ -67,7 +67,7 @@ class House:
         self.reading = Reading(self.database)
         master = LocalMasterKey(bytes(range(32)))
         self.keyring = Keyring(master, self.clock)
-        self.vault = StoreVault(master, self.keyring)
+        self.vault = StoreVault(self.keyring)
         self.committer.run_sync(lambda unit: self.keyring.open(unit.connection, unit.now))
         self.accounts = Accounts(self.rules, self.vault, CHEAP)
         self.register = Register(self.rules, self.vault)

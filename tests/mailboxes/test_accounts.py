@@ -8,7 +8,9 @@ import pytest
 
 from mailboxes import accounts, lookup, register
 from mailboxes.accounts import NewAccount, Refused
-from mailboxes.keys import MailboxGone
+from mailboxes.keys import Keyring, LocalMasterKey
+from mailboxes.store import Corrupted, MailboxGone
+from mailboxes.vault import StoreVault
 from policies.events import Kind
 from policies.lifecycle import AccountState, Step
 from policies.values import BalState, BalType
@@ -121,6 +123,24 @@ def test_neither_password_nor_code_is_kept_readable(house: House) -> None:
     assert house.vault.unseal(bytes(row.totp), accounts.totp_context(row.id)).decode() == secret
     for kind in Kind:
         assert secret not in str(house.events(kind))
+
+
+def test_a_new_master_key_leaves_one_time_codes_as_they_are(house: House) -> None:
+    house.person()
+    secret = house.secrets("marie.martin", "Corneille-7-sonne!")
+    other = LocalMasterKey(bytes(32))
+    house.do(lambda unit: house.keyring.rewrap(unit.connection, other))
+    ring = Keyring(other, house.clock)
+    house.do(lambda unit: ring.open(unit.connection, unit.now))
+    row = house.ask(lambda connection: connection.execute(accounts.select(accounts.account)).one())
+    assert StoreVault(ring).unseal(bytes(row.totp), accounts.totp_context(row.id)).decode() == secret
+    with pytest.raises(Corrupted):
+        StoreVault(ring).unseal(bytes(row.totp), accounts.totp_context(row.id + 1))
+
+
+def test_nothing_is_sealed_before_the_keyring_is_open(house: House) -> None:
+    with pytest.raises(MailboxGone):
+        StoreVault(Keyring(LocalMasterKey(bytes(32)), house.clock)).seal(b"x", b"y")
 
 
 # mailboxes
