@@ -1,0 +1,394 @@
+"""From a patient and a document to a whole conformant message: what practice software needs to know of mail, which is nothing.
+
+A CDA becomes ``IHE_XDM.zip`` with its metadata and the subject of ECO.2.1.3; a PDF is attached under the name of ECO.2.1.6; a text
+is the body. The twelve HPRIM lines open the body unless the document says who the patient is by itself and no recipient asks
+for them; Apicrypt users also get them as a ``.hpr`` file. X-MSS fields and the request for a reading receipt are written.
+Promise: what is built has passed :func:`hprim.check.check_message` with the header in it, so an identity that disagrees with the
+document never leaves; the same arguments give the same message. Failure: :class:`BadIdentity`, :class:`BadDocument`,
+:class:`WouldBeRefused`; their texts name what is missing and no value.
+Sources: ECO.2.1.2 to 2.1.6, ECO.2.4.1 to 2.4.3, TOU-B01, TOU-C03.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from email.headerregistry import Address as MailAddress
+from email.message import EmailMessage
+from email.policy import SMTP
+from typing import Any
+
+from gateway.medical.parts import attachments
+from gateway.medical.question import PartBytes, Question, ReaderOptions, Reading
+from gateway.medical.registers import normal_number
+from gateway.medical.worker import read
+from hprim import cda, compose
+from hprim.compose import ComposeError, HeaderFields, SubmissionSet
+from hprim.dates import PartialDate
+from hprim.detect import detect
+from hprim.model import Document, Format, Place, Traits
+from hprim.rules import TEST_SPACE, Findings
+from policies import patient
+from policies.decision import Decision
+from policies.patient import PatientFacts, PatientSettings
+from policies.values import Address, Door
+
+LARGEST_TEXT = 1 << 20
+_ISO = re.compile(r"([0-9]{4})-?([0-9]{2})-?([0-9]{2})")
+_FRENCH = re.compile(r"([0-9]{2})/([0-9]{2})/([0-9]{4})")
+_LONGEST_FIELD = 200
+_FIELDS = {
+    "surname", "birth_surname", "used_surname", "first_name", "first_names", "birth_date", "sex", "birth_place",
+    "patient_code", "nir", "ins", "address", "postcode", "city", "file_number", "file_date",
+}  # fmt: skip
+
+
+class BadIdentity(ValueError):
+    """The patient is not told well enough; the text names the field."""
+
+
+class BadDocument(ValueError):
+    """The document cannot be sent as it is."""
+
+
+class WouldBeRefused(ValueError):
+    """The rules of this operator refuse the message; ``decisions``, the gravest first, say why and name no patient."""
+
+    def __init__(self, decisions: tuple[Decision, ...]) -> None:
+        super().__init__(decisions[0].rule.name)
+        self.decisions = decisions
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """Who the document is about. ``surname`` is the one in use, ``birth_surname`` that of birth when known."""
+
+    surname: str
+    first_name: str
+    birth_date: date
+    birth_surname: str = ""
+    first_names: str = ""
+    sex: str = ""
+    patient_code: str = ""
+    nir: str = ""
+    ins: str = ""
+    address: tuple[str, str] = ("", "")
+    postcode: str = ""
+    city: str = ""
+    file_number: str = ""
+    file_date: date | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Outgoing:
+    """One sending. ``sender_name`` and ``recipient_names`` are display names; ``label`` what the document is, for subject and
+    file names; ``nil`` the product number of X-MSS-NIL."""
+
+    sender: Address
+    recipients: tuple[Address, ...]
+    identity: Identity
+    document: bytes
+    document_name: str = ""
+    sender_name: str = ""
+    recipient_names: Mapping[str, str] = field(default_factory=dict)
+    label: str = ""
+    text: str = ""
+    nil: str = ""
+    receipt: bool = True
+    closing: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Circumstances:
+    """What is not in the document: when, unique words, our host, the root of our OIDs, and how patients are judged."""
+
+    now: datetime
+    token: str
+    hostname: str
+    oid: str = "1.2.250.1.999"
+    policy: PatientSettings = patient.DEFAULT
+    options: ReaderOptions = field(default_factory=ReaderOptions)
+
+
+@dataclass(frozen=True, slots=True)
+class Built:
+    """A message ready for submission, its Message-ID with brackets, and what the reader found in it."""
+
+    content: bytes
+    message_id: str
+    reading: Reading
+
+
+def identity_from(given: Any) -> Identity:
+    """From the JSON object of ``--patient``. :class:`BadIdentity` names the first field that is missing, unknown or faulty."""
+    if not isinstance(given, dict):
+        raise BadIdentity("a JSON object is expected")
+    unknown = sorted(set(given) - _FIELDS)
+    if unknown:
+        raise BadIdentity(f"unknown field {unknown[0][:40]!r}; known: {', '.join(sorted(_FIELDS))}")
+    surname = _text(given, "surname") or _text(given, "used_surname") or _text(given, "birth_surname")
+    first = _text(given, "first_name") or _text(given, "first_names").partition(" ")[0]
+    born = _date(given, "birth_date")
+    if not surname or not first or born is None:
+        missing = [
+            name for name, value in (("surname", surname), ("first_name", first), ("birth_date", born)) if not value
+        ]
+        raise BadIdentity(", ".join(missing))
+    return Identity(
+        surname=surname,
+        first_name=first,
+        birth_date=born,
+        birth_surname=_text(given, "birth_surname"),
+        first_names=_text(given, "first_names"),
+        sex=_text(given, "sex").upper()[:1],
+        patient_code=_text(given, "patient_code"),
+        nir=_text(given, "nir"),
+        ins=_text(given, "ins"),
+        address=_lines(given),
+        postcode=_text(given, "postcode"),
+        city=_text(given, "city"),
+        file_number=_text(given, "file_number"),
+        file_date=_date(given, "file_date"),
+    )
+
+
+def _text(given: Mapping[str, Any], name: str) -> str:
+    value = given.get(name, "")
+    if not isinstance(value, str) or len(value) > _LONGEST_FIELD:
+        raise BadIdentity(f"{name}: a text of at most {_LONGEST_FIELD} characters is expected")
+    return value.strip()
+
+
+def _lines(given: Mapping[str, Any]) -> tuple[str, str]:
+    value = given.get("address", "")
+    lines = value if isinstance(value, list) else [value]
+    if len(lines) > 2 or not all(isinstance(line, str) and len(line) <= _LONGEST_FIELD for line in lines):
+        raise BadIdentity("address: one or two lines are expected")
+    return (lines[0] if lines else "", lines[1] if len(lines) > 1 else "")
+
+
+def _date(given: Mapping[str, Any], name: str) -> date | None:
+    written = _text(given, name)
+    if not written:
+        return None
+    iso, french = _ISO.fullmatch(written), _FRENCH.fullmatch(written)
+    try:
+        if iso:
+            return date(int(iso[1]), int(iso[2]), int(iso[3]))
+        if french:
+            return date(int(french[3]), int(french[2]), int(french[1]))
+    except ValueError:
+        pass
+    raise BadIdentity(f"{name}: a date as YYYY-MM-DD is expected")
+
+
+# building
+
+
+def build(outgoing: Outgoing, around: Circumstances) -> Built:
+    """The whole message. :class:`BadDocument` when the document cannot be read or is not about this patient."""
+    kind = detect(outgoing.document, outgoing.document_name)
+    if kind is Format.CDA:
+        return _cda_message(outgoing, around)
+    if kind is Format.PDF:
+        return _pdf_message(outgoing, around)
+    if kind in (Format.TEXT, Format.HPRIM_MEDECINS):
+        return _text_message(outgoing, around)
+    raise BadDocument("a CDA document, a PDF or a text is expected")
+
+
+def _cda_message(outgoing: Outgoing, around: Circumstances) -> Built:
+    document = cda.read(outgoing.document, Place(), Findings(TEST_SPACE), around.now.date())
+    if not document.patients:
+        raise BadDocument("this CDA document names no patient")
+    traits, label = document.patients[0].traits, outgoing.label or document.label or document.title or "Document"
+    try:
+        archive = compose.xdm_archive(
+            [outgoing.document], _submission(outgoing, around, label), today=around.now.date()
+        )
+    except ComposeError as problem:
+        raise BadDocument(str(problem)) from None
+    clear = _in_clear(outgoing)
+    subject = label if clear else compose.subject(label, traits, replaces=bool(document.replaces))
+    letter = _Letter(outgoing, around, subject, label)
+    letter.attach("IHE_XDM.zip", archive, "application", "zip")
+    if outgoing.closing:
+        letter.headers["X-MSS-MES"] = "FIN"
+    text = outgoing.text or f"Veuillez trouver ci-joint : {label}."
+    return letter.finish(text, with_header=_header_asked(outgoing, around), document=document)
+
+
+def _pdf_message(outgoing: Outgoing, around: Circumstances) -> Built:
+    label = outgoing.label or "Document"
+    letter = _Letter(outgoing, around, label, label)
+    name = compose.pdf_name(around.now.date(), label, _traits(outgoing.identity), outgoing.identity.file_number)
+    letter.attach(name, outgoing.document, "application", "pdf")
+    text = outgoing.text or f"{label} : le document est joint à ce message, en PDF."
+    return letter.finish(text, with_header=True)
+
+
+def _text_message(outgoing: Outgoing, around: Circumstances) -> Built:
+    from hprim.charset import decode
+
+    if len(outgoing.document) > LARGEST_TEXT:
+        raise BadDocument("a text of at most 1 MiB is expected")
+    label = outgoing.label or "Document"
+    letter = _Letter(outgoing, around, label, label)
+    return letter.finish(decode(outgoing.document, "").text, with_header=True)
+
+
+def _same_number(reading: Reading, identity: Identity) -> None:
+    """The rest of the identity is compared by the reader, from the header lines; a number has no line there."""
+    if not identity.ins or not reading.ins:
+        return
+    try:
+        given = normal_number(identity.ins)
+    except ValueError:
+        raise BadIdentity("ins: 13 or 15 characters are expected") from None
+    if all(number[:13] != given for _, number in reading.ins):
+        raise BadDocument("[HID-074] the document bears another INS number than the identity given")
+
+
+def _submission(outgoing: Outgoing, around: Circumstances, label: str) -> SubmissionSet:
+    unique = f"{around.oid}.{int(around.now.timestamp() * 1000)}.{int(around.token[:12], 16)}"
+    return SubmissionSet(around.now, unique, around.oid, label, outgoing.sender_name or str(outgoing.sender))
+
+
+def _header_asked(outgoing: Outgoing, around: Circumstances) -> bool:
+    return patient.header_required(outgoing.recipients, "", around.policy)
+
+
+def _in_clear(outgoing: Outgoing) -> bool:
+    """Apicrypt's own addresses: the subject travels in clear, so it names nobody (HID-079)."""
+    return any(
+        patient.under(one.domain, ("apicrypt.org",)) and one.domain != "interop-mssante.apicrypt.org"
+        for one in outgoing.recipients
+    )
+
+
+def _traits(identity: Identity) -> Traits:
+    born = identity.birth_date
+    return Traits(
+        birth_surname=identity.birth_surname,
+        surname=identity.surname,
+        first_name=identity.first_name,
+        birth_date=PartialDate(born.year, born.month, born.day),
+    )
+
+
+def header_fields(outgoing: Outgoing, around: Circumstances) -> HeaderFields:
+    """The twelve lines for this sending."""
+    one = outgoing.identity
+    receiver = outgoing.recipients[0]
+    return HeaderFields(
+        surname=one.surname,
+        first_name=one.first_name,
+        birth_date=one.birth_date,
+        patient_code=one.patient_code,
+        address=one.address,
+        postcode=one.postcode,
+        city=one.city,
+        nir=one.nir,
+        file_number=one.file_number,
+        file_date=one.file_date or around.now.date(),
+        sender=outgoing.sender_name or outgoing.sender.local,
+        receiver=outgoing.recipient_names.get(receiver.key, "") or receiver.local,
+    )
+
+
+@dataclass(slots=True)
+class _Letter:
+    """The message being put together."""
+
+    outgoing: Outgoing
+    around: Circumstances
+    subject: str
+    label: str
+    headers: dict[str, str] = field(default_factory=dict)
+    files: list[tuple[str, bytes, str, str]] = field(default_factory=list)
+
+    def attach(self, name: str, data: bytes, main: str, sub: str) -> None:
+        self.files.append((name, data, main, sub))
+
+    def finish(self, text: str, *, with_header: bool, document: Document | None = None) -> Built:
+        """Check it with its header, add what the check computed, and give the octets."""
+        try:
+            headed = compose.hprim_text(header_fields(self.outgoing, self.around), text)
+        except ComposeError as problem:
+            raise BadIdentity(str(problem)) from None
+        reading = self._checked(self._question(headed))
+        if _header_asked(self.outgoing, self.around):
+            data, _ = compose.latin_bytes(headed)
+            self.attach("message.hpr", data, "application", "octet-stream")
+        if reading.codes:
+            self.headers["X-MSS-CODECDA"] = ",".join(reading.codes)
+            self.headers["X-MSS-INS"] = "O" if reading.qualified else "N"
+        body = headed if with_header else text
+        return Built(self._octets(body), self._message_id(), reading)
+
+    def _checked(self, question: Question) -> Reading:
+        """Judge the message with its header, whether or not the header will be sent."""
+        reading = read(question)
+        _same_number(reading, self.outgoing.identity)
+        facts = PatientFacts(
+            Door.SUBMISSION,
+            reading.findings,
+            self.outgoing.recipients,
+            self.outgoing.sender.domain,
+            has_header=True,
+            has_cda=reading.has_cda,
+            attachments=attachments(question.parts),
+            body_length=reading.body_length,
+            qualified=reading.qualified,
+            closing=self.headers.get("X-MSS-MES", ""),
+        )
+        decisions = patient.judge(facts, self.around.policy)
+        if not decisions[0].accepted:
+            raise WouldBeRefused(decisions)
+        return reading
+
+    def _question(self, headed: str) -> Question:
+        parts = [PartBytes("", "text/plain", "utf-8", headed.encode("utf-8"), is_body=True)]
+        parts += [PartBytes(name, f"{main}/{sub}", "", data, is_body=False) for name, data, main, sub in self.files]
+        recipients = tuple(self._reader_address(address) for address in self.outgoing.recipients)
+        headers = {"X-MSS-NIL": self.outgoing.nil or "-", **self.headers}
+        return Question(tuple(parts), self.subject, recipients, headers, self.around.options, self.around.now.date())
+
+    def _reader_address(self, address: Address) -> str:
+        domain = "patient.mssante.fr" if address.domain in self.around.policy.patient_domains else address.domain
+        return f"{address.local}@{domain}"
+
+    def _message_id(self) -> str:
+        return f"<{self.around.token}@{self.around.hostname}>"
+
+    def _octets(self, body: str) -> bytes:
+        outgoing = self.outgoing
+        message = EmailMessage(policy=SMTP)
+        message["From"] = _shown(outgoing.sender, outgoing.sender_name)
+        message["To"] = [_shown(one, outgoing.recipient_names.get(one.key, "")) for one in outgoing.recipients]
+        message["Subject"] = self.subject
+        message["Date"] = self.around.now
+        message["Message-ID"] = self._message_id()
+        if outgoing.receipt:
+            message["Disposition-Notification-To"] = str(outgoing.sender)
+        if outgoing.nil:
+            message["X-MSS-NIL"] = outgoing.nil
+        for name, value in self.headers.items():
+            message[name] = value
+        message.set_content(body.replace("\r\n", "\n"), cte="base64" if len(body) > 100_000 else "quoted-printable")
+        for name, data, main, sub in self.files:
+            message.add_attachment(data, main, sub, filename=name)
+        return message.as_bytes()
+
+
+def _shown(address: Address, name: str) -> MailAddress:
+    return MailAddress(compose.display_name(name) if name else "", address.local, address.domain)
+
+
+def recipients_of(written: Sequence[str]) -> tuple[Address, ...]:
+    """Addresses as given on a command line. ``policies.address.AddressError`` for one that is not an address."""
+    from policies.address import parse
+
+    return tuple(dict.fromkeys(parse(text) for text in written))
