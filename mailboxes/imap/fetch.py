@@ -155,11 +155,12 @@ def section_bytes(content: bytes, summary: Summary, item: v.Item) -> bytes:
     return _literal(_cut(data, item.partial))
 
 
-def binary_span(summary: Summary, path: tuple[int, ...]) -> tuple[int, int, int] | None:
-    """Header start, body start, body end of a part BINARY may decode; None when there is none."""
-    if not path:
-        return 0, 0, summary.size
-    mime, body = section(summary, path, "MIME"), section(summary, path)
+def binary_span(summary: Summary, wanted: v.Section) -> tuple[int, int, int] | None:
+    """Header start, body start, body end of what BINARY names; None when there is none."""
+    if not wanted.path or wanted.text:
+        span = section_span(summary, wanted)
+        return None if span is None else (span[0], *span)
+    mime, body = section(summary, wanted.path, "MIME"), section(summary, wanted.path)
     if body is None or mime is None:
         return None
     return mime[0], body[0], body[1]
@@ -177,11 +178,20 @@ def decoded(header: bytes, body: bytes) -> bytes:
 
 def binary_bytes(content: bytes, summary: Summary, item: v.Item) -> bytes:
     """``BINARY[...]`` or ``BINARY.SIZE[...]`` as sent."""
-    span = binary_span(summary, item.section.path)
+    span = binary_span(summary, item.section)
     if span is None:
         return b"0" if item.kind == "BINARY.SIZE" else b"NIL"
     start, body, end = span
-    data = decoded(content[start:body], content[body:end]) if item.section.path else content[body:end]
+    return _binary_said(item, content[start:body], content[body:end])
+
+
+def _binary_said(item: v.Item, header: bytes, body: bytes) -> bytes:
+    """A part decoded when it is one; sections of text are what BODY says they are."""
+    data = body
+    if item.section.fields:
+        data = _header_fields(body, item.section)
+    elif item.section.path and not item.section.text:
+        data = decoded(header, body)
     if item.kind == "BINARY.SIZE":
         return b"%d" % len(data)
     return _binary_literal(_cut(data, item.partial))
@@ -369,16 +379,13 @@ class Renderer:
                 return b"NIL"
             header = await reader.read(span[0], span[1] - span[0])
             return _literal(_cut(_header_fields(header, item.section), item.partial))
-        found = binary_span(summary, item.section.path)
+        found = binary_span(summary, item.section)
         if found is None:
             return b"0" if item.kind == "BINARY.SIZE" else b"NIL"
         start, body, end = found
         head = await reader.read(start, body - start)
         raw = await reader.read(body, end - body)
-        data = await asyncio.to_thread(decoded, head, raw) if item.section.path else raw
-        if item.kind == "BINARY.SIZE":
-            return b"%d" % len(data)
-        return _binary_literal(_cut(data, item.partial))
+        return await asyncio.to_thread(_binary_said, item, head, raw)
 
 
 def _plain(count: int, step: int = 500) -> list[tuple[int, int]]:

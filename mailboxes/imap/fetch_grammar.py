@@ -86,9 +86,9 @@ def _body(c: Cursor, peek: bool) -> Item:
 
 def _binary(c: Cursor, word: str) -> Item:
     c.expect(b"[")
-    path = _path(c)
+    # The RFC asks for part numbers only; programs made for Dovecot also name HEADER, TEXT and MIME.
+    section = parse_section(c)
     c.expect(b"]")
-    section = Section(path)
     spelled = b"[" + _spelled(section) + b"]"
     if word == "BINARY.SIZE":
         return Item("BINARY.SIZE", b"BINARY.SIZE" + spelled, section)

@@ -100,6 +100,11 @@ async def test_fetch_nested_parts(running: Running) -> None:
     for section, content in expected.items():
         untagged = await client.ok(f"FETCH 1 BODY.PEEK[{section}]")
         assert untagged == [b"* 1 FETCH (BODY[%b] {%d}\r\n%b)" % (section.encode(), len(content), content)]
+        untagged = await client.ok(f"FETCH 1 (BINARY.PEEK[{section}] BINARY.SIZE[{section}])")
+        said = (section.encode(), len(content), content, section.encode(), len(content))
+        assert untagged == [b"* 1 FETCH (BINARY[%b] {%d}\r\n%b BINARY.SIZE[%b] %d)" % said]
+    untagged = await client.ok("FETCH 1 (BINARY.SIZE[] BINARY.PEEK[TEXT]<0.8>)")
+    assert untagged == [b"* 1 FETCH (BINARY.SIZE[] %d BINARY[TEXT]<0> {8}\r\nprologue)" % len(NESTED)]
     await client.close()
 
 
