@@ -107,12 +107,19 @@ def _line_ends(text: str) -> frozenset[str]:
 
 
 def _unquoted(text: Text) -> Text:
-    """A forwarded message: each line starts with ``>``."""
-    head = [line for line in text.lines[:40] if line.strip()]
-    if sum(line.startswith(">") for line in head) < 8:
-        return text
-    bare = tuple(line[2:] if line.startswith("> ") else line.removeprefix(">") for line in text.lines)
-    return replace(text, lines=bare, quoted=True)
+    """A forwarded message: each line starts with ``>``, perhaps several times."""
+    for _ in range(3):
+        head = [line for line in text.lines[:40] if line.strip()]
+        if sum(line.startswith(">") for line in head) < 8:
+            break
+        text = replace(text, lines=tuple(_bare(line) for line in text.lines), quoted=True)
+    return text
+
+
+def _bare(line: str) -> str:
+    if line.startswith("> "):
+        return line[2:]
+    return line.removeprefix(">")
 
 
 _TAG = re.compile(r"(\*{2,6})[ \t]{0,9}(LAB|FINFICHIER|FIN)[ \t]{0,9}(\*{2,6})", re.IGNORECASE | re.ASCII)
@@ -308,6 +315,9 @@ def _headers(text: Text, cuts: list[Piece], tagged: bool, today: date) -> list[t
             shared = replace(piece, closed=piece.closed and not extra)  # one tag for two patients closes neither
             headers.append((_skip_blank(found, head, piece), shared))
             headers += [(h, replace(shared, start=h.numbers[0] - 1, first=False)) for h in extra]
+        else:
+            deep = _hidden_headers(text.lines, piece.start, piece.end, today)
+            headers += [(replace(h, offset=h.numbers[0] - 1), replace(piece, closed=False)) for h in deep]
     return headers
 
 

@@ -38,6 +38,8 @@ LEFEVRE = ("LEFEVRE", "ANDREE", "1961-02-14")
         text([*V1[:4], "BATIMENT B", *V1[4:]]),
         text(["> " + line for line in V1]),
         text(["Le 3/11/2025, X a écrit :", "", *(">" + line for line in V1)]),
+        text([">> " + line for line in V1]),
+        text([*(f"Ligne {i} de politesse." for i in range(45)), *V1]),
         text([*V1[:12], "Tel 02.00.00.00.00", "", *V1[13:]]),
         v1({10: ""}),
         v1({8: "", 6: "", 10: "", 1: ""}),
