@@ -393,7 +393,10 @@ class Courier:
         by_id = {result.id: result for result in attempt.results}
         now = self._clock.monotonic()
         settlements = [Settlement(row, by_id[row.id], self._leases[row.id].offset + now) for row in rows]
-        broken, revived = attempt.broken, lane.failing and attempt.broken is None
+        broken = attempt.broken
+        if broken is not None and queue.given_up(settlements[0], broken, self._settings.schedule):
+            broken = None
+        revived = lane.failing and broken is None
         refused = await self._committer.run(
             lambda unit: self._outcome(unit, domain, settlements, broken, revived=revived)
         )

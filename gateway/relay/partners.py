@@ -103,12 +103,16 @@ class Partners:
         return first if all(result.decision.rule.name == "relay.silent" for result in results) else None
 
     def _no_session(self, parcel: Parcel, failure: NoSession) -> Attempt:
-        log.warning(
-            "partner_not_reached", domain=parcel.domain, rule=failure.decision.rule.name, detail=failure.decision.detail
-        )
+        name = failure.decision.rule.name
+        # A partner that is not who it should be, or a listed domain gone from DNS, is somebody's business now (F24-F27).
+        alarm = name.startswith("trust.") or name in ("relay.domain_missing", "relay.loop")
+        say = log.error if alarm else log.warning
+        say("partner_not_reached", domain=parcel.domain, rule=name, detail=failure.decision.detail, alarm=alarm)
         # A server that has enough of our sessions is not down: the ones that stand go on working.
         crowded = failure.decision.rule.name == "relay.partner_deferred" and self._busy.get(parcel.domain, 0) > 1
-        return _all(parcel, failure.decision, failure.reply, broken=not crowded)
+        # What is refused for good is refused for each message; only what may mend is waited for together.
+        mends = failure.decision.verdict is Verdict.DEFER
+        return _all(parcel, failure.decision, failure.reply, broken=mends and not crowded)
 
     # sessions
 

@@ -455,6 +455,15 @@ def _release(unit: Unit, bodies: Bodies, gone: Counter[int]) -> None:
 # destinations
 
 
+# Deferrals that say nothing about the destination: its wait does not grow, so that mail flows soon after the cure.
+_OUR_OWN = frozenset({"trust.list_stale", "trust.list_missing"})
+
+
+def given_up(settlement: Settlement, broken: Decision, schedule: Schedule) -> bool:
+    """A domain missing from DNS for so long that its mail fails now: then each row is judged by itself, not spared."""
+    return broken.rule.name == _MISSING and settlement.now - settlement.row.accepted_at >= schedule.unknown_domain
+
+
 def spare(unit: Unit, domain: str, decision: Decision, reply: str, schedule: Schedule, chance: float) -> float:
     """Leave a destination in peace for a while, in every process. Returns when it is probed next."""
     row = unit.connection.execute(
@@ -462,7 +471,7 @@ def spare(unit: Unit, domain: str, decision: Decision, reply: str, schedule: Sch
     ).one_or_none()
     if row is not None and row.retry_at > unit.now:
         return float(row.retry_at)  # another courier has just found out the same
-    failures = (row.failures if row else 0) + 1
+    failures = 1 if decision.rule.name in _OUR_OWN else (row.failures if row else 0) + 1
     values = {
         "failures": failures,
         "retry_at": unit.now + schedule.wait(failures, chance),

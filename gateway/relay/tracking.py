@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, and_, bindparam, insert, or_, select, update
+from sqlalchemy import Connection, and_, bindparam, delete, insert, or_, select, update
 
 from gateway.relay import outbox
 from gateway.relay.parcel import Result
@@ -239,6 +239,16 @@ def deadlines(unit: Unit, now: float, limit: int = CHUNK) -> int:
 def _silence(row: Any) -> _Silence:
     dsn = DsnRequest(frozenset({"SUCCESS", "FAILURE"}), envid=row.envid)
     return _Silence(row.message, 0, b"", row.sender, row.recipient, dsn, row.sent_at, row.deadline_at)
+
+
+def forget(unit: Unit, before: float, limit: int = CHUNK) -> int:
+    """Stop following what was sent before that time and waits for nothing any more (TOU-F02). Returns how many rows."""
+    old = and_(followed.c.sent_at < before, followed.c.deadline_at >= NEVER)
+    found = unit.connection.execute(select(followed.c.message, followed.c.recipient).where(old).limit(limit)).all()
+    if found:
+        gone = delete(followed).where(_KEY)
+        unit.connection.execute(gone, [{"about": row.message, "of": row.recipient} for row in found])
+    return len(found)
 
 
 # reading
