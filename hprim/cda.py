@@ -8,7 +8,7 @@ Source: HID-050 to HID-069, HID-097; ANS "Structuration minimale des documents d
 from __future__ import annotations
 
 import re
-from datetime import date
+from datetime import date, timedelta
 
 from hprim import dates, fields, ins, insrules, names
 from hprim.model import Document, Format, Identifier, Patient, Place, Severity, Source, Traits, Words, mask
@@ -71,6 +71,7 @@ def read(
         return Document(Format.CDA, place, name=name, size=len(data), inside=inside)
     root = roots[0]
     patients = _patients(roots, place, findings, today, announced)
+    _check_written((root.one("effectiveTime") or Node("")).get("value"), patients, place, findings, today)
     return _document(root, place, findings, patients, name, len(data), inside)
 
 
@@ -100,6 +101,18 @@ def _document(
         inside=inside,
         details=_details(root),
     )
+
+
+def _check_written(raw: str, patients: tuple[Patient, ...], place: Place, findings: Findings, today: date) -> None:
+    """A document older than its patient, or from the future: often the wrong patient (HID-036, HID-037)."""
+    written = dates.read_compact(raw)
+    if written is None or not written.whole:
+        return
+    if written.first_day() > today + timedelta(days=1):
+        findings.add("HID-037", place, date=written.french())
+    born = patients[0].traits.birth_date if patients else None
+    if born and born.first_day() > written.first_day():
+        findings.add("HID-036", place, first=written.french(), second=born.french())
 
 
 _NOT_HEADER = re.compile(r"[^\x21-\x7e]|[,;]")

@@ -221,6 +221,13 @@ def test_two_documents_in_one_style_sheet_are_refused() -> None:
     }
 
 
+def test_a_document_older_than_its_patient_or_from_the_future() -> None:
+    young = cda(ids=(("1.2.3.4", "1"),), born="20251201")
+    assert "HID-036" in file(young, "a.xml").rules
+    assert "HID-037" in file(cda().replace(b"20251103101500", b"20311103101500"), "a.xml").rules
+    assert not {"HID-036", "HID-037"} & file(cda(), "a.xml").rules
+
+
 def test_patient_address_inside_the_document() -> None:
     def rules(local: str) -> frozenset[str]:
         return file(cda(telecom=f'<telecom value="mailto:{local}@patient.mssante.fr"/>'), "a.xml").rules
