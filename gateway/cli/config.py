@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -12,6 +12,9 @@ from gateway.cli.context import here
 from gateway.cli.language import tr
 from gateway.cli.output import Json
 from gateway.config import ConfigError, Fault, missing, show
+
+if TYPE_CHECKING:
+    from mailboxes.commit import Unit
 
 app = typer.Typer(no_args_is_help=True, help=tr("La configuration.", "The configuration."))
 
@@ -104,3 +107,37 @@ def master_key(ctx: typer.Context, file: Annotated[Path, typer.Argument()]) -> N
     except OSError as problem:
         raise errors.Said("cli.cannot_write", errors.UNAVAILABLE, path=file, reason=problem.strerror) from None
     output.line(here(ctx).say("cli.master_key_written", path=file))
+
+
+@app.command(
+    "rotate-key",
+    help=tr(
+        "Remplacer la clé maîtresse : service arrêté, toutes les clés de boîte sont rescellées.",
+        "Replace the master key: with the service stopped, every mailbox key is wrapped anew.",
+    ),
+)
+def rotate_key(
+    ctx: typer.Context,
+    file: Annotated[Path, typer.Argument(help=tr("Fichier de la nouvelle clé.", "File of the new key."))],
+    yes: Annotated[bool, typer.Option("--yes", help=tr("Sans demander.", "Without asking."))] = False,
+) -> None:
+    from gateway.cli.context import actor, open_store
+    from mailboxes.keys import create_master_key_file
+    from policies.events import Event, Kind
+
+    console = here(ctx)
+    if not yes:
+        typer.confirm(console.say("cli.rotation_asked"), abort=True, err=True)
+
+    with open_store(console.config()) as storage:
+        if file.exists():
+            raise errors.Said("cli.file_exists", path=file)
+        new = create_master_key_file(file)
+        done = Event(Kind.RELOADED, actor=actor(), detail={"outcome": "master key replaced", "reason": file.name})
+
+        def rewrap(unit: Unit) -> int:
+            unit.emit(done)
+            return storage.keyring.rewrap(unit.connection, new)
+
+        count = storage.committer.run_sync(rewrap)
+    output.line(console.say("cli.rotated", path=file, count=count))

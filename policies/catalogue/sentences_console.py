@@ -501,6 +501,15 @@ CLI: Mapping[str, Sentence] = {
         "Clé maîtresse écrite dans {path}. Gardez-en une copie ailleurs : sans elle, tout le courrier est perdu.",
         "Master key written to {path}. Keep a copy elsewhere: without it all mail is lost.",
     ),
+    "cli.rotation_asked": _s(
+        "Le service est-il arrêté, et une sauvegarde faite ?", "Is the service stopped, and a backup made?"
+    ),
+    "cli.rotated": _s(
+        '{count} clés rescellées. Mettez store.master_key = "file:{path}" avant de redémarrer, gardez une copie de la '
+        "nouvelle clé ailleurs, et l’ancienne aussi longtemps que vivent les anciennes sauvegardes.",
+        '{count} keys wrapped anew. Set store.master_key = "file:{path}" before starting again, keep a copy of the new '
+        "key elsewhere, and the old one as long as old backups live.",
+    ),
     "cli.key_refused": _s("Secret refusé : {reason}.", "Secret refused: {reason}."),
     "cli.store_unavailable": _s(
         "La base de données ne répond pas : {reason}.", "The database does not answer: {reason}."

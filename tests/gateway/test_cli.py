@@ -194,6 +194,21 @@ def test_a_master_key_is_never_overwritten(terminal: Terminal) -> None:
     assert key.read_bytes() == before
 
 
+def test_a_master_key_is_replaced_and_everything_stays_readable(marie: Terminal) -> None:
+    marie.ok("account", "password", "marie.martin", "--stdin", given=f"{PASSWORD}\n")
+    secret = marie.json("account", "totp", "marie.martin")["secret"]
+    new = marie.folder / "new.key"
+    assert marie("config", "rotate-key", str(new), given="n\n").exit_code == 1
+    assert not new.exists()
+    assert "2 keys" in marie.ok("config", "rotate-key", str(new), "--yes")
+    assert "master key" in marie.refused("account", "list", code=3)
+    path = marie.folder / "config.toml"
+    path.write_text(CONFIG.replace("master.key", "new.key"))
+    code = pyotp.TOTP(secret).now()
+    marie.ok("account", "session", "marie.martin", "--stdin", given=f"{PASSWORD}\n{code}\n")
+    assert "exists" in marie.refused("config", "rotate-key", str(new), "--yes")
+
+
 def test_the_default_configuration_can_be_printed(terminal: Terminal) -> None:
     assert terminal.ok("config", "default") == (ROOT / "config.toml").read_text()
 
