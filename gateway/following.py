@@ -8,37 +8,28 @@ Promise: whatever follows is committed with the message or not at all. Failure: 
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
-
 from gateway.arrival import NOTHING, Arrival, Consequences, Work
 from gateway.relay.reception import Kept, Reception
+from gateway.user_rules import UserRules
 from mailboxes.anatomy import Anatomy
 from mailboxes.seal import Sealer
-from policies.values import MailboxFacts
-
-Rules = Callable[[Arrival], Awaitable[Consequences]]
 
 
 class Following:
-    """``ruled`` tells at once whether a mailbox has rules in force; ``rules`` executes them."""
+    """``rules`` are those users set for their mailboxes; without them none is executed."""
 
-    def __init__(
-        self,
-        reception: Reception,
-        sealer: Sealer,
-        ruled: Callable[[MailboxFacts], bool] = lambda mailbox: False,
-        rules: Rules | None = None,
-    ) -> None:
+    def __init__(self, reception: Reception, sealer: Sealer, rules: UserRules | None = None) -> None:
         self.reception = reception
         self._sealer = sealer
-        self._ruled = ruled
         self._rules = rules
 
     async def __call__(self, arrival: Arrival) -> Consequences:
         """What follows from this message."""
-        entailed = NOTHING
-        if self._rules is not None and any(map(self._ruled, arrival.local.values())):
-            entailed = await self._rules(arrival)
+        entailed, rules = NOTHING, self._rules
+        if rules is not None and arrival.local:
+            await rules.book.look()
+            if any(map(rules.ruled, arrival.local.values())):
+                entailed = await rules.execute(arrival)
         if _asks(arrival) or (arrival.local and may_be_receipt(arrival.anatomy)):
             return entailed._replace(also=(*self._received(arrival), *entailed.also))
         return entailed

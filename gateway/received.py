@@ -7,7 +7,7 @@ Promise: every line ends with CRLF, holds printable ASCII only, and no value of 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from functools import lru_cache
 
@@ -32,6 +32,16 @@ def received(peer: Peer, hostname: str, message: str, now: float) -> bytes:
     literal = f"IPv6:{peer.ip}" if ":" in peer.ip else peer.ip
     line = f"Received: from {helo} ([{literal}])\r\n\tby {hostname} with {with_} id {message};\r\n\t{date(now)}\r\n"
     return line.encode("ascii", "replace")
+
+
+def resent(owner: Address, targets: Sequence[Address], hostname: str, token: str, now: float) -> bytes:
+    """RFC 5322 3.6.6: the block of a mailbox whose rule sends the message on. It is also how we know it if it returns."""
+    to = ",\r\n\t".join(f"<{_plain(str(target))}>" for target in targets)
+    lines = (
+        f"Resent-Date: {date(now)}\r\nResent-From: <{_plain(str(owner))}>\r\n"
+        f"Resent-To: {to}\r\nResent-Message-ID: <{token}@{hostname}>\r\n"
+    )
+    return lines.encode("ascii", "replace")
 
 
 def fields(values: Mapping[str, str]) -> bytes:

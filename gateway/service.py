@@ -28,6 +28,7 @@ import structlog
 
 from gateway import people, policy_settings
 from gateway.acceptance import Acceptor
+from gateway.answering import Answering
 from gateway.certificate_logins import CertificateLogins
 from gateway.compose import Storage, storage
 from gateway.config import ConfigError, changes, load
@@ -39,6 +40,7 @@ from gateway.medical.reader import DocumentReader
 from gateway.medical.wiring import document_reader, medical_settings
 from gateway.notice_entry import NoticeEntry
 from gateway.record import journal
+from gateway.redirecting import Judgement, Redirecting
 from gateway.relay.bodies import StoreBodies
 from gateway.relay.courier import Courier
 from gateway.relay.courier import Settings as CourierSettings
@@ -46,6 +48,7 @@ from gateway.relay.guard import TrustGuard
 from gateway.relay.notices import House
 from gateway.relay.partners import Partners
 from gateway.relay.reception import Reception
+from gateway.rule_book import RuleBook
 from gateway.scan import Clamd, NoScanner, Scanner
 from gateway.settings import Config, SmtpDoor
 from gateway.smtp import tls
@@ -57,6 +60,7 @@ from gateway.smtp.resolver import Dns, Routed, Target
 from gateway.smtp.server import SmtpServer, serve_inbound, serve_submission
 from gateway.standing import RegisterStandings
 from gateway.trust_space import TrustSpace, anchors
+from gateway.user_rules import UserRules
 from mailboxes.anatomy import Limits as AnatomyLimits
 from mailboxes.imap.content import Cache
 from mailboxes.imap.ports import Limits as ImapLimits
@@ -110,6 +114,7 @@ class Service:
         self._storage: Storage | None = None
         self._partners: Partners | None = None
         self._documents: DocumentReader | None = None
+        self._rules: UserRules | None = None
         self._room_asked = -ROOM_EVERY
         self._has_room = True
 
@@ -142,6 +147,7 @@ class Service:
         self._scanner = scanner(config)
         self._courier = self._make_courier(opened)
         self._documents = document_reader(config, opened, self._boxes)
+        self._rules = rules = self._make_rules(opened)
         self._intake = self._make_intake(opened)
         self._entry.intake = self._intake
         if "inbound" in self.roles:
@@ -150,6 +156,7 @@ class Service:
             await self._open_submission()
         if "imap" in self.roles:
             await self._open_imap(opened)
+        await rules.rejudge(opened.committer)
         self._spawn(self._space.run)
         self._spawn(self._recheck)
         self._spawn(self._anchor)
@@ -195,8 +202,28 @@ class Service:
         )
 
     def _make_following(self, opened: Storage) -> Following:
-        self._following = Following(self._reception(opened), opened.sealer)
+        self._following = Following(self._reception(opened), opened.sealer, self._rules)
         return self._following
+
+    def _make_rules(self, opened: Storage) -> UserRules:
+        assert self._courier is not None
+        space, clock, bodies = self._space, opened.clock, StoreBodies(opened.store)
+        book = RuleBook(opened.reading, time.monotonic)
+        judgement = Judgement(space.trusted, lambda: space.settings, lambda: self._intake.settings.recipient, clock)
+        hostname = self.config.operator.hostname
+        redirecting = Redirecting(
+            book,
+            self._boxes,
+            judgement,
+            opened.sealer,
+            opened.store,
+            bodies,
+            policy_settings.schedule(self.config),
+            self._courier.wake,
+            hostname,
+        )
+        answering = Answering(book, opened.sealer, bodies, space.trusted, lambda: space.settings, clock)
+        return UserRules(book, redirecting, answering, judgement, bodies)
 
     def _reception(self, opened: Storage) -> Reception:
         own = self.config
@@ -335,6 +362,16 @@ class Service:
 
     def _trust_changed(self) -> None:
         log.info("trust_list_in_force", version=(trusted.version if (trusted := self._space.trusted()) else ""))
+        if self._rules is not None:  # while starting, they are judged once the rest is open
+            task = asyncio.create_task(self._rejudge())
+            task.add_done_callback(_report)
+
+    async def _rejudge(self) -> None:
+        """Rules that point outside the list now in force end, and their owners are told (MSS-058)."""
+        assert self._storage is not None
+        assert self._rules is not None
+        if ended := await self._rules.rejudge(self._storage.committer):
+            log.warning("rules_ended", count=ended)
 
     async def _recheck(self) -> None:
         """Ask again, for every open session, whether it may go on (F43 to F47); follow renewed certificates (F48)."""

@@ -56,6 +56,11 @@ FORWARD_MARKS = frozenset(
 )
 
 
+MOST_RULES = 50
+LONGEST_TEXT = 2000
+LONGEST_ABSENCE = 366 * 86400.0
+
+
 @dataclass(frozen=True, slots=True)
 class Pointers:
     """Where the message's headers and calendars point.
@@ -94,6 +99,35 @@ def judge_target(
     if not decision.accepted:
         name = "redirection.rule_disabled" if executing else "redirection.rule_outside"
         return decide(rule(name), decision.detail, domain=target.domain)
+    return decide(rule("redirection.accepted"))
+
+
+def may_forward(sender: Address | None, resent_by: frozenset[str], owner: frozenset[str]) -> Decision:
+    """May a mailbox's forwarding rules send this message on at all, whatever their targets?
+
+    ``resent_by`` are the keys in its Resent-From fields, ``owner`` the mailbox's own addresses. What the owner forwarded
+    already ends here, and a notice (null sender) never leaves the mailbox that got it: it may be about the forwarding.
+    """
+    if sender is None:
+        return decide(rule("redirection.notice_stays"))
+    if resent_by & owner:
+        return decide(rule("redirection.loop"))
+    return decide(rule("redirection.accepted"))
+
+
+def judge_number(existing: int) -> Decision:
+    """Not one forwarding rule too many for one mailbox."""
+    if existing >= MOST_RULES:
+        return decide(rule("redirection.too_many"), limit=MOST_RULES)
+    return decide(rule("redirection.accepted"))
+
+
+def judge_absence(starts: float, ends: float, now: float, text: str) -> Decision:
+    """An absence has an end, ahead and within a year, and a text that is not a book. Times in epoch seconds."""
+    if not (starts < ends and now < ends <= max(now, starts) + LONGEST_ABSENCE):
+        return decide(rule("redirection.absence_dates"))
+    if not 0 < len(text) <= LONGEST_TEXT:
+        return decide(rule("redirection.absence_text"), limit=LONGEST_TEXT)
     return decide(rule("redirection.accepted"))
 
 

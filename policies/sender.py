@@ -138,7 +138,8 @@ def _resent(
 ) -> bool:
     if not settings.accept_resent or not who.resent:
         return False
-    return all(_consistent(address, sender, certificate, trust, settings) for address in who.resent)
+    # The newest resender comes first (RFC 5322 3.6.6) and is the one this partner answers for.
+    return _consistent(who.resent[0], sender, certificate, trust, settings)
 
 
 def _speaks_for(certificate: CertificateFacts, domain: str, trust: TrustList) -> bool:

@@ -22,7 +22,7 @@ from typing import Any, NamedTuple
 import structlog
 from sqlalchemy import Connection
 
-from gateway.relay import notices, outbox, queue, tracking
+from gateway.relay import letters, notices, outbox, queue, tracking
 from gateway.relay.parcel import (
     Attempt,
     Bodies,
@@ -498,7 +498,7 @@ class Courier:
         if notice.action == "double_bounce" and any(_same(entry.recipient, to) for entry in notice.entries):
             raise Undeliverable("the postmaster cannot be told of his own notice")  # F34: the loop is cut here
         original = await self._original(notice)
-        content = notices.build(notice, original, self._house, to, self._clock.wall(), self._token())
+        content = letters.build(notice, original, self._house, to, self._clock.wall(), self._token())
         return await self._submit.notice(None, to, content)
 
     async def _original(self, notice: outbox.Owed) -> notices.Original | None:

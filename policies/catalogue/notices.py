@@ -73,6 +73,22 @@ RULES: tuple[Rule, ...] = (
         "RFC 5321 6.1",
     ),
     _note(
+        "absent",
+        "2.0.0",
+        "{address} est absent(e). Ceci est une réponse automatique ; votre message est bien arrivé dans sa boîte.",
+        "{address} is away. This is an automatic reply; your message did arrive in the mailbox.",
+        "MSS-060",
+        "RFC 3834 3",
+    ),
+    _note(
+        "processed",
+        "2.0.0",
+        "L’accusé demandé a été envoyé automatiquement à {recipient}.",
+        "The receipt asked for was sent automatically to {recipient}.",
+        "MSS-116",
+        "RFC 8098 3.2.6",
+    ),
+    _note(
         "read",
         "2.0.0",
         "Le message a été traité par le logiciel du destinataire {recipient}.",

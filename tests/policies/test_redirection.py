@@ -135,3 +135,33 @@ def test_no_absence_reply_to_machines_lists_or_outside(sender: object, changes: 
 
 def test_an_absence_reply_waits_with_a_stale_list() -> None:
     says(reply(INSIDE, trust=STALE), "trust.list_stale", "MSS-013")  # type: ignore[arg-type]
+
+
+OWN = frozenset({MARIE.key, "m.martin@op-a.mssante.test"})
+
+
+def test_a_message_may_be_sent_on_once_by_each_mailbox() -> None:
+    says(redirection.may_forward(INSIDE, frozenset(), OWN), "redirection.accepted", "MSS-058")
+    says(redirection.may_forward(INSIDE, frozenset({INSIDE.key}), OWN), "redirection.accepted", "MSS-058")
+    again = redirection.may_forward(INSIDE, frozenset({INSIDE.key, "m.martin@op-a.mssante.test"}), OWN)
+    says(again, "redirection.loop", "MSS-046")
+
+
+def test_a_notice_is_never_sent_on() -> None:
+    says(redirection.may_forward(None, frozenset(), OWN), "redirection.notice_stays", "MSS-046")
+
+
+def test_a_mailbox_has_a_bounded_number_of_rules() -> None:
+    assert redirection.judge_number(redirection.MOST_RULES - 1).accepted
+    says(redirection.judge_number(redirection.MOST_RULES), "redirection.too_many", "MSS-059")
+
+
+@pytest.mark.parametrize(("starts", "ends"), [(10, 10), (20, 15), (0, 5), (0, 400 * 86400), (0, float("nan"))])
+def test_an_absence_has_an_end_within_a_year(starts: float, ends: float) -> None:
+    says(redirection.judge_absence(starts, ends, 6, "x"), "redirection.absence_dates", "MSS-060")
+
+
+def test_an_absence_has_a_text() -> None:
+    assert redirection.judge_absence(0, 10, 6, "De retour lundi.").accepted
+    for text in ("", "x" * (redirection.LONGEST_TEXT + 1)):
+        says(redirection.judge_absence(0, 10, 6, text), "redirection.absence_text", "MSS-060")

@@ -118,6 +118,8 @@ def test_the_author_agrees_with_the_envelope(policy: FromPolicy, author: str, ac
 def test_a_message_openly_resent_within_the_space_passes_when_configured() -> None:
     resent = written("x@op-c.mssante.test", resent=(PARTNER,))
     assert sender.judge_inbound_authors(address(PARTNER), resent, GOOD, spaces(), NOW, SETTINGS).accepted
+    chain = written("x@op-c.mssante.test", resent=(PARTNER, "y@op-c.mssante.test"))  # the newest comes first
+    assert sender.judge_inbound_authors(address(PARTNER), chain, GOOD, spaces(), NOW, SETTINGS).accepted
     forged = written("x@op-c.mssante.test", resent=("y@op-c.mssante.test",))
     for who, settings in ((forged, SETTINGS), (resent, replace(SETTINGS, accept_resent=False))):
         decision = sender.judge_inbound_authors(address(PARTNER), who, GOOD, spaces(), NOW, settings)
