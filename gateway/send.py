@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from email.headerregistry import Address as MailAddress
 from email.message import EmailMessage
@@ -28,7 +28,7 @@ from hprim import cda, compose
 from hprim.compose import ComposeError, HeaderFields, SubmissionSet
 from hprim.dates import PartialDate
 from hprim.detect import detect
-from hprim.model import Document, Format, Place, Traits
+from hprim.model import Format, Place, Traits
 from hprim.rules import TEST_SPACE, Findings
 from policies import patient
 from policies.decision import Decision
@@ -217,7 +217,7 @@ def _cda_message(outgoing: Outgoing, around: Circumstances) -> Built:
     if outgoing.closing:
         letter.headers["X-MSS-MES"] = "FIN"
     text = outgoing.text or f"Veuillez trouver ci-joint : {label}."
-    return letter.finish(text, with_header=_header_asked(outgoing, around), document=document)
+    return letter.finish(text, with_header=_header_asked(outgoing, around))
 
 
 def _pdf_message(outgoing: Outgoing, around: Circumstances) -> Built:
@@ -249,6 +249,48 @@ def _same_number(reading: Reading, identity: Identity) -> None:
         raise BadIdentity("ins: 13 or 15 characters are expected") from None
     if all(number[:13] != given for _, number in reading.ins):
         raise BadDocument("[HID-074] the document bears another INS number than the identity given")
+
+
+def build_dropped(outgoing: Outgoing, around: Circumstances) -> Built:
+    """A file that says itself who it is about: a whole HPRIM text, or a CDA. ``outgoing.identity`` is not looked at."""
+    from hprim.charset import decode
+
+    kind = detect(outgoing.document, outgoing.document_name)
+    if kind is Format.CDA:
+        return _cda_message(replace(outgoing, identity=_identity_of_cda(outgoing.document, around)), around)
+    if kind is not Format.TEXT or len(outgoing.document) > LARGEST_TEXT:
+        raise BadDocument("an HPRIM text or a CDA document is expected")
+    label = outgoing.label or "Document"
+    asked = replace(around, options=replace(around.options, header_required=True))
+    text = decode(outgoing.document, "").text.replace("\r\n", "\n").replace("\r", "\n")
+    return _Letter(outgoing, asked, label, label).finish_as(text, text)
+
+
+def receivers_of(document: bytes, name: str = "") -> tuple[str, ...]:
+    """Addresses written in line 12 of an HPRIM header; none for anything else."""
+    from hprim.charset import decode
+
+    if detect(document, name) is not Format.TEXT:
+        return ()
+    lines = decode(document[:16_384], "").text.replace("\r\n", "\n").replace("\r", "\n").split("\n")[:13]
+    return tuple(word.strip("<>;,") for word in lines[11].split() if "@" in word) if len(lines) > 11 else ()
+
+
+def _identity_of_cda(data: bytes, around: Circumstances) -> Identity:
+    document = cda.read(data, Place(), Findings(TEST_SPACE), around.now.date())
+    if not document.patients:
+        raise BadDocument("this CDA document names no patient")
+    traits = document.patients[0].traits
+    born = traits.birth_date
+    if (
+        born is None
+        or born.month is None
+        or born.day is None
+        or not traits.any_surname()
+        or not traits.any_first_name()
+    ):
+        raise BadDocument("this CDA document does not tell surname, first name and whole birth date")
+    return Identity(traits.any_surname(), traits.any_first_name(), date(born.year, born.month, born.day))
 
 
 def _submission(outgoing: Outgoing, around: Circumstances, label: str) -> SubmissionSet:
@@ -312,12 +354,16 @@ class _Letter:
     def attach(self, name: str, data: bytes, main: str, sub: str) -> None:
         self.files.append((name, data, main, sub))
 
-    def finish(self, text: str, *, with_header: bool, document: Document | None = None) -> Built:
+    def finish(self, text: str, *, with_header: bool) -> Built:
         """Check it with its header, add what the check computed, and give the octets."""
         try:
             headed = compose.hprim_text(header_fields(self.outgoing, self.around), text)
         except ComposeError as problem:
             raise BadIdentity(str(problem)) from None
+        return self.finish_as(headed, headed if with_header else text)
+
+    def finish_as(self, headed: str, body: str) -> Built:
+        """``headed`` is what is checked, ``body`` what is sent."""
         reading = self._checked(self._question(headed))
         if _header_asked(self.outgoing, self.around):
             data, _ = compose.latin_bytes(headed)
@@ -325,7 +371,6 @@ class _Letter:
         if reading.codes:
             self.headers["X-MSS-CODECDA"] = ",".join(reading.codes)
             self.headers["X-MSS-INS"] = "O" if reading.qualified else "N"
-        body = headed if with_header else text
         return Built(self._octets(body), self._message_id(), reading)
 
     def _checked(self, question: Question) -> Reading:

@@ -552,6 +552,7 @@ class Hprim:
     remark_attached: bool = setting(
         "flag", "Remark when the information is attached instead of being in the text (TOU-B02).", True
     )
+    nil: str = setting("text", "Product number written as X-MSS-NIL by `caducee send` (MSS-096); empty: none.", "")
     readers: int = setting("number", "Processes that read medical documents.", 2, low=1, high=64, reload=False)
     reader_memory: int = setting(
         "size", "Memory one of them may take for one message.", 256 * MiB, low=64 * MiB, high=16 * GiB, reload=False

@@ -1,0 +1,188 @@
+"""A watched folder: each file dropped in it is sent, and ends in ``done/`` or in ``refused/`` with a readable reason beside it.
+
+A file is taken once its size and date have stayed the same for a while. It moves by rename only: from the folder to
+``sending/``, from there to ``done/`` or ``refused/``; what a crash leaves in ``sending/`` is taken up again at the next look, and
+so is what could not be sent for now. A file is known by the digest of its octets, kept in ``done/.sent``: the same octets leave
+once, and the Message-ID made from the digest is the same at each attempt.
+Promise: at every moment each file is in exactly one place, whole. Failure: a folder that cannot be written raises ``OSError``.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import stat
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
+
+LARGEST = 64 * 1024 * 1024
+_PLACES = ("sending", "done", "refused")
+_TEMPORARY = (".tmp", ".part", ".partial", ".filepart", ".crdownload", "~")
+
+
+class Refused(Exception):
+    """The file will never be sent as it is: ``french`` and ``english`` tell why, for a person."""
+
+    def __init__(self, french: str, english: str) -> None:
+        super().__init__(english)
+        self.french = french
+        self.english = english
+
+
+class NotNow(Exception):
+    """Try again later."""
+
+
+class Send(Protocol):
+    """Sends one file. ``digest`` is that of its octets, in hexadecimal; the same file always has the same."""
+
+    def __call__(self, data: bytes, name: str, digest: str) -> str:
+        """The identifier under which it left. Raises :class:`Refused` or :class:`NotNow`."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of one file: ``sent``, ``again`` (the same octets had left already), ``refused`` or ``later``."""
+
+    name: str
+    what: str
+    detail: str
+
+
+@dataclass(slots=True)
+class Folder:
+    """The folder and what was last seen in it. ``settle`` is how many seconds a file must stay unchanged."""
+
+    path: Path
+    send: Send
+    clock: Callable[[], float]
+    settle: float = 2.0
+    _seen: dict[str, tuple[int, int, float]] = field(default_factory=dict)
+
+    def prepare(self) -> None:
+        """Make the places inside."""
+        for name in _PLACES:
+            (self.path / name).mkdir(mode=0o700, parents=True, exist_ok=True)
+
+    def look(self) -> list[Outcome]:
+        """Take what is ready, and what was left over; one pass."""
+        for name in self._ready():
+            self._take(name)
+        return [self._one(path) for path in sorted((self.path / "sending").iterdir()) if path.is_file()]
+
+    # taking
+
+    def _ready(self) -> list[str]:
+        now, seen, ready = self.clock(), {}, []
+        for entry in sorted(os.scandir(self.path), key=lambda one: one.name):
+            found = _candidate(entry)
+            if found is None:
+                continue
+            size, changed = found
+            before = self._seen.get(entry.name)
+            since = before[2] if before is not None and before[:2] == (size, changed) else now
+            seen[entry.name] = (size, changed, since)
+            if size and now - since >= self.settle:
+                ready.append(entry.name)
+        self._seen = seen
+        return ready
+
+    def _take(self, name: str) -> None:
+        target = _free(self.path / "sending" / name)
+        with suppress(FileNotFoundError):  # taken back by whoever dropped it
+            (self.path / name).rename(target)
+            _sync(self.path, target.parent)
+        self._seen.pop(name, None)
+
+    # sending
+
+    def _one(self, path: Path) -> Outcome:
+        if path.stat().st_size > LARGEST:
+            return self._refuse(path, Refused(f"plus de {LARGEST >> 20} Mio", f"more than {LARGEST >> 20} MiB"))
+        data = path.read_bytes()
+        digest = hashlib.sha256(data).hexdigest()
+        before = self._known(digest)
+        if before:
+            return self._done(path, before, "again")
+        try:
+            identifier = self.send(data, path.name, digest)
+        except Refused as refusal:
+            return self._refuse(path, refusal)
+        except NotNow as reason:
+            return Outcome(path.name, "later", str(reason))
+        self._remember(digest, identifier)
+        return self._done(path, identifier, "sent")
+
+    def _done(self, path: Path, identifier: str, what: str) -> Outcome:
+        target = _free(self.path / "done" / path.name)
+        _write(target.with_name(f"{target.name}.sent.txt"), f"{identifier}\n")
+        path.rename(target)
+        _sync(path.parent, target.parent)
+        return Outcome(path.name, what, identifier)
+
+    def _refuse(self, path: Path, refusal: Refused) -> Outcome:
+        target = _free(self.path / "refused" / path.name)
+        _write(target.with_name(f"{target.name}.reason.txt"), f"{refusal.french}\n\n{refusal.english}\n")
+        path.rename(target)
+        _sync(path.parent, target.parent)
+        return Outcome(path.name, "refused", refusal.english)
+
+    # what left already
+
+    @property
+    def _ledger(self) -> Path:
+        return self.path / "done" / ".sent"
+
+    def _known(self, digest: str) -> str:
+        with suppress(FileNotFoundError):
+            for line in self._ledger.read_text("ascii", "replace").split("\n"):
+                found, _, identifier = line.partition(" ")
+                if found == digest and identifier:
+                    return identifier
+        return ""
+
+    def _remember(self, digest: str, identifier: str) -> None:
+        with self._ledger.open("ab") as file:
+            file.write(f"{digest} {identifier}\n".encode("ascii", "replace"))
+            file.flush()
+            os.fsync(file.fileno())
+
+
+def _candidate(entry: os.DirEntry[str]) -> tuple[int, int] | None:
+    """Size and date of a file that may be taken: regular, not hidden, not still being written by its name."""
+    if entry.name.startswith(".") or entry.name.lower().endswith(_TEMPORARY):
+        return None
+    try:
+        found = entry.stat(follow_symlinks=False)
+    except FileNotFoundError:
+        return None
+    return (found.st_size, found.st_mtime_ns) if stat.S_ISREG(found.st_mode) else None
+
+
+def _free(path: Path) -> Path:
+    """``path``, or the same with a number when a file of that name is there already."""
+    number, tried = 1, path
+    while tried.exists():
+        number += 1
+        tried = path.with_name(f"{path.stem}-{number}{path.suffix}")
+    return tried
+
+
+def _write(path: Path, text: str) -> None:
+    with path.open("w", encoding="utf-8", newline="\r\n") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _sync(*folders: Path) -> None:
+    for folder in folders:
+        handle = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
