@@ -16,8 +16,8 @@ from mailboxes.imap import values as v
 from mailboxes.imap.announce import announce
 from mailboxes.imap.changing import allowed_flags, canonical_flags, destination
 from mailboxes.imap.content import field_value
-from mailboxes.imap.fetch import _cut, _header_fields, section_span
 from mailboxes.imap.names import string
+from mailboxes.imap.sections import cut, header_fields, section_span
 from mailboxes.imap.session import BAD, LOGGED_IN, SELECTED, Refused, Session, command
 from mailboxes.imap.sets import compact
 from mailboxes.imap.urls import BadUrl, Named, parse_url
@@ -122,11 +122,11 @@ async def _named(session: Session, url: bytes) -> bytes:
     reader = await service.store.open_body(mailbox_id, entry)
     data = await reader.read(span[0], span[1] - span[0]) if span[1] > span[0] else b""
     if named.section.fields:
-        data = _header_fields(data, named.section)
+        data = header_fields(data, named.section)
     read = session.trace(Kind.READ, "CATENATE", "", [entry.uid])
     if read:
         await service.store.record(read)
-    return _cut(data, named.partial)
+    return cut(data, named.partial)
 
 
 async def _entry(session: Session, named: Named) -> Entry:

@@ -12,8 +12,8 @@ import asyncio
 from collections.abc import Awaitable
 
 from mailboxes.imap import values as v
-from mailboxes.imap.fetch import SUMMARY, Chosen, Renderer
 from mailboxes.imap.names import SEPARATOR
+from mailboxes.imap.rendering import SUMMARY, Chosen, Renderer
 from mailboxes.imap.session import BAD, LOGGED_IN, Refused, Selected, Session, command
 from mailboxes.store import Entry, Folder, StoreError
 

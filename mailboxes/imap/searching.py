@@ -18,15 +18,14 @@ from mailboxes.imap.search import (
     INDEX,
     SUMMARY,
     Message,
-    Reader,
     Setting,
     Test,
     codec_of,
-    matching,
     stages,
 )
 from mailboxes.imap.session import BAD, SELECTED, Refused, Selected, Session, command
 from mailboxes.imap.sets import compact
+from mailboxes.imap.trying import Reader, matching
 from mailboxes.imap.view import Snapshot
 from mailboxes.store import Entry, StoreError
 

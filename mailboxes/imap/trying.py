@@ -1,0 +1,131 @@
+"""Trying a SEARCH program on messages: reading what its tests need, cheapest first.
+
+Promise: only messages that passed the cheap tests are read; reading is batched, and the event loop is given back between
+batches. Failure: messages erased meanwhile are left out; what the store raises goes to the caller.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+from mailboxes.imap.content import SMALL, Cache, batches, search_text
+from mailboxes.imap.search import CONTENT, INDEX, SUMMARY, TEXT, Message, Test
+from mailboxes.store import MissingBody
+
+
+async def matching(
+    cache: Cache,
+    mailbox_id: int,
+    messages: list[Message],
+    tests: list[Test],
+    progress: Callable[[int, int], Awaitable[None]] | None = None,
+) -> list[Message]:
+    """The messages all tests hold for, in order."""
+    reader = Reader(cache, mailbox_id)
+    for test in tests:
+        if test.need == INDEX:
+            messages = [message for message in messages if test.holds(message)]
+            continue
+        kept: list[Message] = []
+        entries = [message.entry for message in messages]
+        slices = batches(entries) if test.need > SUMMARY else _slices(len(entries))
+        for start, end in slices:
+            batch = await reader.fill(messages[start:end], test.need)
+            kept += [message for message in batch if test.holds(message)]
+            if progress is not None:
+                await progress(end, len(entries))
+            await asyncio.sleep(0)
+        messages = kept
+    return messages
+
+
+def _slices(count: int, step: int = 1000) -> list[tuple[int, int]]:
+    return [(start, min(start + step, count)) for start in range(0, count, step)]
+
+
+class Reader:
+    """Gives messages what their tests need."""
+
+    def __init__(self, cache: Cache, mailbox_id: int) -> None:
+        self.cache = cache
+        self.mailbox_id = mailbox_id
+
+    async def fill(self, messages: list[Message], need: int) -> list[Message]:
+        """The messages, readable; those erased meanwhile are left out."""
+        try:
+            await self._fill(messages, need)
+        except MissingBody:
+            return await self._singly(messages, need)
+        return messages
+
+    def fill_now(self, messages: list[Message], need: int) -> bool:
+        """The same from memory alone; False when something would have to be read."""
+        if need == INDEX:
+            return True
+        summaries = self.cache.summaries_now([message.entry for message in messages])
+        if summaries is None:
+            return False
+        for message, summary in zip(messages, summaries, strict=True):
+            message.summary = summary
+            if need == CONTENT:
+                body = self.cache.body_now(message.entry)
+                if body is None:
+                    return False
+                message.content = body
+            elif need == TEXT:
+                text = self.cache.text_now(message.entry)
+                if text is None:
+                    return False
+                message.text = text
+        return True
+
+    async def _singly(self, messages: list[Message], need: int) -> list[Message]:
+        kept: list[Message] = []
+        for message in messages:
+            try:
+                await self._fill([message], need)
+            except MissingBody:
+                continue
+            kept.append(message)
+        return kept
+
+    async def _fill(self, messages: list[Message], need: int) -> None:
+        entries = [message.entry for message in messages]
+        summaries = await self.cache.summaries(self.mailbox_id, entries)
+        for message, summary in zip(messages, summaries, strict=True):
+            message.summary = summary
+        if need == CONTENT:
+            await self._contents(messages)
+        elif need == TEXT:
+            await self._texts(messages)
+
+    async def _contents(self, messages: list[Message]) -> None:
+        small = [message for message in messages if message.entry[3] <= SMALL]
+        bodies = await self.cache.bodies(self.mailbox_id, [message.entry for message in small])
+        for message, body in zip(small, bodies, strict=True):
+            message.content = body
+        for message in messages:
+            if message.entry[3] > SMALL:
+                reader = await self.cache.store.open_body(self.mailbox_id, message.entry)
+                message.content = await reader.read(0, message.summary.header_end)
+
+    async def _texts(self, messages: list[Message]) -> None:
+        missing: list[Message] = []
+        for message in messages:
+            text = self.cache.text_now(message.entry)
+            if text is None:
+                missing.append(message)
+            else:
+                message.text = text
+        if not missing:
+            return
+        bodies = await self.cache.bodies(self.mailbox_id, [message.entry for message in missing])
+        for count, (message, body) in enumerate(zip(missing, bodies, strict=True)):
+            if len(body) > SMALL:
+                message.text = await asyncio.to_thread(search_text, body, message.summary)
+            else:
+                message.text = search_text(body, message.summary)
+            self.cache.keep_text(message.entry, message.text)
+            if count % 50 == 49:
+                await asyncio.sleep(0)
