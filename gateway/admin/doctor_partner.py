@@ -59,9 +59,12 @@ def _guard(config: Config, space: TrustSpace) -> TrustGuard:
 
 
 def _row(space: TrustSpace, domain: str) -> Finding:
+    """The certificate names its rows give, as written."""
     trusted = space.trusted()
-    bound = sorted(trusted.domains.get(domain, ())) if trusted is not None else []
-    return found(State.GOOD, "partner.listed", domain=domain, names=" ; ".join(bound))
+    known = [each.name for each in space.history.versions() if trusted and each.sha256 == trusted.sha256]
+    rows = space.history.version(known[-1]).rows if known else ()
+    names = " ; ".join(dict.fromkeys(row.subject for row in rows if row.domain == domain))
+    return found(State.GOOD, "partner.listed", domain=domain, names=names)
 
 
 async def _meet(guard: TrustGuard, hello: str, domain: str, target: Target, address: str) -> Finding:
