@@ -10,6 +10,7 @@ Failure: an unforeseen exception is logged by type, answered ``NO [SERVERBUG]``,
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 from typing import Any, Protocol
 
 import structlog
@@ -242,6 +243,9 @@ class Session:
         except (Refused, BadName, StoreError) as error:
             self.refuse(asked, error)
             return None
+        except Exception as error:  # noqa: BLE001 - a bug of one command must not end the session
+            self._fault(asked, error)
+            return None
         return None if waiting is None else self._guard(asked, waiting)
 
     async def _guard(self, asked: v.Command, waiting: Awaitable[None]) -> None:
@@ -251,9 +255,17 @@ class Session:
             self.refuse(asked, error)
         except ConnectionError:
             raise
-        except Exception as error:
-            log.exception("imap.command_failed", command=asked.name, error=type(error).__name__)
-            self.tagged(asked, NO, "[SERVERBUG] Internal error")
+        except Exception as error:  # noqa: BLE001 - idem
+            self._fault(asked, error)
+
+    def _fault(self, asked: v.Command, error: Exception) -> None:
+        """Log where it happened, never what the message held."""
+        at = error.__traceback__
+        while at is not None and at.tb_next is not None:
+            at = at.tb_next
+        where = f"{Path(at.tb_frame.f_code.co_filename).name}:{at.tb_lineno}" if at is not None else ""
+        log.error("imap.command_failed", command=asked.name, error=type(error).__name__, where=where)
+        self.tagged(asked, NO, "[SERVERBUG] Internal error")
 
     def closed(self) -> None:
         self.unselect()
