@@ -496,6 +496,12 @@ CLI: Mapping[str, Sentence] = {
         "Une clé ne se remplace jamais sans savoir : choisissez un autre nom.",
         "A key is never replaced unknowingly: choose another name.",
     ),
+    "cli.date_unreadable": _s(
+        "« {text} » n’est pas une date.",
+        "“{text}” is not a date.",
+        "Écrivez-la comme 2026-08-15.",
+        "Write it such as 2026-08-15.",
+    ),
     "cli.cannot_write": _s("{path} ne peut pas être écrit : {reason}.", "{path} cannot be written: {reason}."),
     "cli.master_key_written": _s(
         "Clé maîtresse écrite dans {path}. Gardez-en une copie ailleurs : sans elle, tout le courrier est perdu.",

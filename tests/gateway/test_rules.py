@@ -101,6 +101,11 @@ class Ruled(Rig):
         query = select(owed.c.action, owed.c.recipient).order_by(owed.c.id)
         return await self.reading.run(lambda connection: [tuple(row) for row in connection.execute(query)])
 
+    async def said(self) -> list[str]:
+        query = select(owed.c.entries).order_by(owed.c.id)
+        rows = await self.reading.run(lambda connection: connection.execute(query).scalars().all())
+        return [entry["rule"] for row in rows for entry in json.loads(row)]
+
     async def letters(self) -> list[bytes]:
         built = []
         for notice in await self.committer.run(lambda unit: outbox.take(unit, 60.0)):
@@ -332,6 +337,7 @@ async def test_an_absence_is_answered_once_a_week_without_the_original(rig: Rule
     for _ in range(2):
         await arrives(rig, ALICE, content=bytearray(content))
     assert await rig.owing() == [(letters.ABSENCE, BOB)]
+    assert await rig.said() == ["notice.absent"]
     (reply,) = await rig.letters()
     assert b"secret" not in reply
     assert f"From: <{ALICE}>\r\nTo: <{BOB}>\r\n".encode() in reply
@@ -399,6 +405,7 @@ async def test_a_receipt_is_sent_once_when_the_mailbox_does_so_by_itself(rig: Ru
     for _ in range(2):
         await arrives(rig, ALICE, content=letter(BOB, extra=f"Disposition-Notification-To: <{BOB}>\r\n"))
     assert await rig.owing() == [(letters.PROCESSED, BOB)]
+    assert await rig.said() == ["notice.processed"]
     (receipt,) = await rig.letters()
     assert b"Disposition: automatic-action/MDN-sent-automatically; processed\r\n" in receipt
     assert f"Original-Message-ID: <m1@{THEIRS}>".encode() in receipt
