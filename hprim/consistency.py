@@ -121,7 +121,7 @@ def _same_header(a: Patient, b: Patient) -> bool:
 def _pair(a: Patient, b: Patient, findings: Findings, today: date) -> None:
     c = compare(a, b)
     words = {"a": called(a), "b": called(b)}
-    _names(c, b.place, words, findings)
+    _names(c, b, words, findings)
     _birth(c, a, b, words, findings)
     has_ins = bool(a.ins or b.ins)
     if c.sex is Level.DISAGREE:
@@ -133,14 +133,14 @@ def _pair(a: Patient, b: Patient, findings: Findings, today: date) -> None:
     _by_source(c, a, b, findings, today)
 
 
-def _names(c: Comparison, place: Place, words: dict[str, Words], findings: Findings) -> None:
+def _names(c: Comparison, other: Patient, words: dict[str, Words], findings: Findings) -> None:
     if c.swapped:
-        findings.add("HID-030", place)
+        findings.add("HID-030", other.where("surname"))
         return
     serious = c.doubts >= 2
-    for level, rule, light, name in (
-        (c.surname, "HID-070", "HID-082", _SURNAME),
-        (c.first, "HID-071", "HID-083", _FIRST),
+    for level, rule, light, name, place in (
+        (c.surname, "HID-070", "HID-082", _SURNAME, other.where("surname")),
+        (c.first, "HID-071", "HID-083", _FIRST, other.where("first")),
     ):
         if level is Level.DISAGREE or (level is Level.NEAR and serious):
             findings.add(rule, place, **words)
@@ -149,7 +149,7 @@ def _names(c: Comparison, place: Place, words: dict[str, Words], findings: Findi
         elif level is Level.NOTE:
             findings.add(light, place, **words)
     if c.crossed and c.surname is Level.AGREE:
-        findings.add("HID-082", place, **words)
+        findings.add("HID-082", other.where("surname"), **words)
 
 
 def _birth(c: Comparison, a: Patient, b: Patient, words: dict[str, Words], findings: Findings) -> None:
@@ -157,9 +157,9 @@ def _birth(c: Comparison, a: Patient, b: Patient, words: dict[str, Words], findi
     if not born or not other:
         return
     if c.date >= Level.NEAR:
-        findings.add("HID-072", b.place, hint=_HINTS[slip(born, other)], **words)
+        findings.add("HID-072", b.where("birth"), hint=_HINTS[slip(born, other)], **words)
     elif c.date is Level.NOTE:
-        findings.add("HID-025", b.place, value=str(other.year))
+        findings.add("HID-025", b.where("birth"), value=str(other.year))
 
 
 def _by_source(c: Comparison, a: Patient, b: Patient, findings: Findings, today: date) -> None:
@@ -197,11 +197,11 @@ def _social_number(head: Patient, other: Patient, findings: Findings, today: dat
     if number.faults & {ins.Fault.LENGTH, ins.Fault.CHARACTERS}:
         return
     if head.ins and all(i.matricule[:13] != number.digits for i in head.ins):
-        findings.add("HID-048", other.place)
+        findings.add("HID-048", other.where("number"))
     born = head.traits.birth_date or other.traits.birth_date
     young = born is not None and born.age(today) < 25
     if number.sex and head.traits.sex and number.sex != head.traits.sex:
-        findings.add("HID-048" if young else "HID-044", other.place)
+        findings.add("HID-048" if young else "HID-044", other.where("number"))
 
 
 def _status(patient: Patient, has_ins: bool, findings: Findings) -> None:

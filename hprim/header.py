@@ -404,7 +404,9 @@ def _message(
     whole = found.plain and piece.closed and not refused
     code = found.values[0].strip(" .")[:40]
     ids = (Identifier("", code),) if code else ()
-    patient = Patient(Source.HPRIM, place.at(found.numbers[1] or 1), traits, ids=ids, nir=nir, whole=whole)
+    n = found.numbers
+    lines = (("surname", n[1]), ("first", n[2]), ("birth", n[6]), ("number", n[7]))
+    patient = Patient(Source.HPRIM, place.at(n[1] or 1), traits, ids=ids, nir=nir, whole=whole, lines=lines)
     return Document(
         Format.HPRIM_MEDECINS,
         place,

@@ -105,7 +105,9 @@ class Place:
             name = f"{shown(self.member)} ({name})"
         if not self.line:
             return name
-        return f"ligne {self.line} de {name}" if french else f"line {self.line} of {name}"
+        if not french:
+            return f"line {self.line} of {name}"
+        return f"ligne {self.line} du {name[3:]}" if name.startswith("le ") else f"ligne {self.line} de {name}"
 
 
 _LONG_NUMBER = re.compile(r"[0-9][0-9 .ABab]{10,20}[0-9]")
@@ -173,7 +175,7 @@ class Traits:
 class Patient:
     """One reading of one patient. ``ids`` holds every identifier, INS included; ``nir`` is the social security number
     of an HPRIM line 8 (never an INS); ``status`` the PID-32 codes; ``whole`` says that this reading stands alone as a
-    complete message (its own 12 lines and its own end tag)."""
+    complete message (its own 12 lines and its own end tag). ``lines``: for a header, the line of each trait."""
 
     source: Source
     place: Place
@@ -184,6 +186,12 @@ class Patient:
     status: tuple[str, ...] = ()
     whole: bool = False
     addresses: tuple[str, ...] = ()
+    lines: tuple[tuple[str, int], ...] = ()
+
+    def where(self, trait: str) -> Place:
+        """The place of ``surname``, ``first``, ``birth`` or ``number`` when it is known, else that of the patient."""
+        line = next((number for name, number in self.lines if name == trait), 0)
+        return self.place.at(line) if line else self.place
 
     def to_json(self) -> dict[str, Any]:
         t = self.traits

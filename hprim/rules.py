@@ -296,8 +296,8 @@ RULES: tuple[Rule, ...] = (
     _r(
         "HID-033",
         W,
-        "{field} trop long ({count} caractères) : il sera tronqué par certains logiciels.",
-        "{field} too long ({count} characters): some programs will truncate it.",
+        "{field} est trop long ({count} caractères) : il sera tronqué par certains logiciels.",
+        "{field} is too long ({count} characters): some programs will truncate it.",
         "MSE, LIB",
     ),
     # birth date is 1 January or 31 December, or equals the file date

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from hprim import header
 from hprim.model import Place, Severity
 from hprim.rules import DEFAULT, Findings, Profile
-from tests.hprim.builders import attached, body, file, mail
+from tests.hprim.builders import attached, body, cda, file, mail
 from tests.hprim.examples import TODAY, V1, V2, V3, V4, V5, text, unix, v1
 
 
@@ -199,3 +199,18 @@ def test_reader_alone_never_raises(written: str) -> None:
     findings = Findings(DEFAULT)
     header.read(header.split(written.encode("utf-8", "replace")), Place(), findings, TODAY, sure=True)
     assert all(p.place.line >= 0 for p in findings.problems)
+
+
+@pytest.mark.parametrize(
+    ("line", "value", "rule"), [(2, "DURAND", "HID-070"), (3, "PAULE", "HID-071"), (7, "02/04/1961", "HID-072")]
+)
+def test_a_conflict_points_at_its_line(line: int, value: str, rule: str) -> None:
+    report = mail(attached("DOC.XML", cda()), attached("lettre.hpr", b"Bonjour,\r\n" + v1({line: value})))
+    assert [p.place.line for p in report.problems if p.rule == rule] == [line + 1]
+
+
+def test_places_are_said_in_good_french() -> None:
+    assert Place("lettre.hpr", 7).said("fr") == "ligne 7 de lettre.hpr"
+    assert Place("", 7).said("fr") == "ligne 7 du corps du message"
+    assert Place("", 7).said("en") == "line 7 of the message body"
+    assert Place("IHE_XDM.zip", member="IHE_XDM/SUBSET01/DOC0001.XML").said("fr") == "DOC0001.XML (IHE_XDM.zip)"
