@@ -64,7 +64,9 @@ def space(tmp_path_factory: pytest.TempPathFactory) -> Space:
 
 
 @asynccontextmanager
-async def courier(url: str, peer: Peer, space: Space, name: str, lease: float = 2.0) -> AsyncIterator[int]:
+async def courier(
+    url: str, peer: Peer, space: Space, name: str, lease: float = 2.0, environment: dict[str, str] | None = None
+) -> AsyncIterator[int]:
     """A courier process; yields its process id, ends it at the end."""
     words = [
         "-m",
@@ -75,7 +77,9 @@ async def courier(url: str, peer: Peer, space: Space, name: str, lease: float = 
         name,
         str(lease),
     ]
-    process = subprocess.Popen([sys.executable, *words], cwd=ROOT, stdout=subprocess.PIPE)
+    process = subprocess.Popen(
+        [sys.executable, *words], cwd=ROOT, stdout=subprocess.PIPE, env={**os.environ, **(environment or {})}
+    )
     assert process.stdout is not None
     try:
         assert await asyncio.to_thread(process.stdout.readline) == b"ready\n"
@@ -162,3 +166,40 @@ async def test_killed_again_and_again_everything_arrives_with_few_doubles(url: s
     got = Counter(message.partition(b"\r\n")[0] for message in peer.messages)
     assert len(got) == total
     assert sum(got.values()) - total <= doubles_allowed
+
+
+@pytest.mark.parametrize("jump", ["+6d", "-30m"])
+async def test_a_real_clock_that_jumps_bounces_nobody(
+    url: str, store: House, space: Space, tmp_path: Path, jump: str
+) -> None:
+    """F16, with libfaketime: six days ahead, or half an hour back, in the middle of retries: the queue goes on as if nothing were."""
+    library = Path("/usr/lib/x86_64-linux-gnu/faketime/libfaketimeMT.so.1")
+    if not library.exists():
+        pytest.skip("libfaketime is not installed")
+    offset = tmp_path / "offset"
+    offset.write_text("+0\n")
+    environment = {
+        "LD_PRELOAD": str(library),
+        "FAKETIME_TIMESTAMP_FILE": str(offset),
+        "FAKETIME_NO_CACHE": "1",
+        "FAKETIME_DONT_FAKE_MONOTONIC": "1",
+    }
+    async with serving(Gated(space.server(), mail=b"451 4.3.2 not now\r\n")) as peer:
+        messages = [await store.send((f"bob@{DOMAIN}",), content=body(number)) for number in range(5)]
+        async with courier(url, peer, space, "jumper", 30.0, environment):
+            await until(lambda: sum(line.startswith(b"MAIL") for line in peer.commands) >= 8, 30)
+            offset.write_text(f"{jump}\n")
+
+            async def noticed() -> bool:
+                return any(record.kind == "service.clock_jump" for record in await store.journal())
+
+            await until(noticed, 20)
+            before = len(peer.commands)
+            await until(lambda: len(peer.commands) > before + 10, 20)
+            peer.mail = b"250 ok\r\n"
+            await until(lambda: empty(store), 30)
+    for message in messages:
+        words = await store.words(message)
+        assert "message.expired" not in words
+        assert words.count("message.handed_over") == 1
+    assert len(peer.messages) == 5
