@@ -7,13 +7,17 @@ Promise: bytes come out only after their tag was checked. Failure: :class:`Corru
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from concurrent.futures import Executor
 
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from mailboxes.blobs import Blobs
 from mailboxes.seal import FRAME, frame_span, open_frames
-from mailboxes.store import Corrupted
+from mailboxes.store import Corrupted, MissingBody
+
+Guard = Callable[[Awaitable[bytes]], Awaitable[bytes]]
+"""Stands around each read of a blob: records what it finds damaged."""
 
 
 class InlineBody:
@@ -32,9 +36,19 @@ class InlineBody:
 class FramedBody:
     """A large message: reads and decrypts only the frames a range touches, and keeps the last one read."""
 
-    __slots__ = ("_blobs", "_body_id", "_cipher", "_kept", "_kept_index", "_pool", "_reference", "size")
+    __slots__ = ("_blobs", "_body_id", "_cipher", "_guard", "_kept", "_kept_index", "_pool", "_reference", "size")
 
-    def __init__(self, blobs: Blobs, pool: Executor, reference: str, data_key: bytes, body_id: int, size: int) -> None:
+    def __init__(
+        self,
+        blobs: Blobs,
+        pool: Executor,
+        reference: str,
+        data_key: bytes,
+        body_id: int,
+        size: int,
+        guard: Guard | None = None,
+    ) -> None:
+        self._guard = guard
         self._blobs = blobs
         self._pool = pool
         self._reference = reference
@@ -51,15 +65,20 @@ class FramedBody:
         first, last, start, extent = frame_span(self.size, offset, length)
         if first == last == self._kept_index:
             plain = self._kept
-        else:
+        elif self._guard is None:
             plain = await self._decrypt(first, last, start, extent)
+        else:
+            plain = await self._guard(self._decrypt(first, last, start, extent))
         inside = offset - first * FRAME
         return plain if inside == 0 and length == len(plain) else plain[inside : inside + length]
 
     async def _decrypt(self, first: int, last: int, start: int, extent: int) -> bytes:
-        data = await self._blobs.read(self._reference, start, extent)
+        try:
+            data = await self._blobs.read(self._reference, start, extent)
+        except MissingBody as error:
+            raise MissingBody(f"{self._body_id:x}") from error
         if len(data) != extent:
-            raise Corrupted("a blob is shorter than it was written")
+            raise Corrupted(f"{self._body_id:x}")  # shorter than it was written
         if first == last:
             plain = open_frames(self._cipher, self._body_id, self.size, first, data)
             self._kept_index, self._kept = first, plain

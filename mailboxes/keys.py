@@ -251,10 +251,13 @@ def wrap_key(cipher: AESGCM, data_key: bytes, mailbox_id: int, body_id: int) -> 
 
 
 def unwrap_key(cipher: AESGCM, wrapped: bytes, mailbox_id: int, body_id: int) -> bytes:
-    """The reverse; raises :class:`Corrupted` for another mailbox, another message, or altered bytes."""
+    """The reverse; raises :class:`Corrupted`, naming the body, for another mailbox, another message, or altered bytes."""
     if wrapped[:1] != FORMAT:
-        raise Corrupted("unknown format of a wrapped key")
-    return _decrypt(cipher, wrapped[1:13], wrapped[13:], b"%d/%d" % (mailbox_id, body_id))
+        raise Corrupted(f"{body_id:x}")
+    try:
+        return cipher.decrypt(wrapped[1:13], wrapped[13:], b"%d/%d" % (mailbox_id, body_id))
+    except (InvalidTag, ValueError) as error:
+        raise Corrupted(f"{body_id:x}") from error
 
 
 def seal_value(cipher: AESGCM, value: bytes, context: bytes) -> bytes:

@@ -32,6 +32,7 @@ T = TypeVar("T")
 
 SHORT_READ = 32
 """Entries."""
+FAULTS_KEPT = 10_000
 
 _SUMMARIES = InList("SELECT body_id, data FROM summary WHERE body_id IN (...)")
 _CONTENTS = InList("SELECT body_id, data FROM content WHERE body_id IN (...)")
@@ -52,6 +53,7 @@ class Retrieving:
         self.keyring = keyring
         self.blobs = blobs
         self._pool = pool
+        self._faults: set[tuple[str, str]] = set()
 
     async def summaries(self, mailbox_id: int, entries: Sequence[Entry]) -> list[bytes]:
         return await self._guarded(self._trip(len(entries), partial(self._summaries, mailbox_id, entries)))
@@ -114,7 +116,7 @@ class Retrieving:
         size, blob, data = row
         if data is not None:
             return InlineBody(open_small(data_key, body_id, data))
-        return FramedBody(self.blobs, self._pool, blob, data_key, body_id, size)
+        return FramedBody(self.blobs, self._pool, blob, data_key, body_id, size, self._guarded)
 
     def _framed(self, cursor: Any, cipher: AESGCM, mailbox_id: int, entries: Sequence[Entry]) -> dict[int, BodyReader]:
         blobs = dict(_BLOBS(cursor, [entry.body_id for entry in entries]))
@@ -124,7 +126,7 @@ class Retrieving:
                 raise MissingBody(f"{entry.body_id:x}")
             data_key = unwrap_key(cipher, entry.key, mailbox_id, entry.body_id)
             readers[entry.body_id] = FramedBody(
-                self.blobs, self._pool, blobs[entry.body_id], data_key, entry.body_id, entry.size
+                self.blobs, self._pool, blobs[entry.body_id], data_key, entry.body_id, entry.size, self._guarded
             )
         return readers
 
@@ -138,12 +140,23 @@ class Retrieving:
         result: T = await self.reading.grouped(_call, read)
         return result
 
+    def _new_fault(self, what: str, reference: str) -> bool:
+        """Whether this process has not recorded it yet: a mail program that insists must not fill the journal."""
+        if (what, reference) in self._faults:
+            return False
+        if len(self._faults) >= FAULTS_KEPT:
+            self._faults.clear()
+        self._faults.add((what, reference))
+        return True
+
     async def _guarded(self, reading: Awaitable[T]) -> T:
         """Record a damaged body before telling of it."""
         try:
             return await reading
         except (Corrupted, MissingBody) as error:
             what = "corrupted" if isinstance(error, Corrupted) else "missing"
+            if not self._new_fault(what, str(error)):
+                raise
             log.error("body_damaged", what=what, reference=str(error))
             await self.record([Event(Kind.STORE_FAULT, detail={"what": what, "reference": str(error)})])
             raise

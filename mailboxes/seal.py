@@ -6,7 +6,7 @@ is read by decrypting only its frames and a cut, doubled or moved frame fails it
 ``body_id``; the summary has a random nonce and a context of its own.
 Promise: a small message costs the event loop some ten microseconds; a large one is hashed, encrypted and written in
 blocks on a worker thread. Plaintext is never written.
-Failure: :class:`Corrupted` when a tag fails (never any bytes), and what :mod:`mailboxes.blobs` raises.
+Failure: :class:`Corrupted`, naming the body, when a tag fails or a format is unknown (never any bytes), and what :mod:`mailboxes.blobs` raises.
 """
 
 from __future__ import annotations
@@ -159,11 +159,11 @@ def seal_small(body_id: int, content: Content, summary: bytes) -> Sealed:
 def open_small(data_key: bytes, body_id: int, data: bytes) -> bytes:
     """The message of :func:`seal_small`."""
     if data[:1] != FORMAT:
-        raise Corrupted("unknown format of a body")
+        raise Corrupted(f"{body_id:x}")
     try:
         return AESGCM(data_key).decrypt(_LAST_ONLY, memoryview(data)[1:], _context(body_id))
     except InvalidTag as error:
-        raise Corrupted("a body fails its authentication tag") from error
+        raise Corrupted(f"{body_id:x}") from error
 
 
 def seal_summary(cipher: AESGCM, body_id: int, summary: bytes) -> bytes:
@@ -174,11 +174,11 @@ def seal_summary(cipher: AESGCM, body_id: int, summary: bytes) -> bytes:
 def open_summary(data_key: bytes, body_id: int, data: bytes) -> bytes:
     """The packed summary of a message."""
     if data[:1] != FORMAT:
-        raise Corrupted("unknown format of a summary")
+        raise Corrupted(f"{body_id:x}")
     try:
         return AESGCM(data_key).decrypt(data[1:13], memoryview(data)[13:], _summary_context(body_id))
     except (InvalidTag, ValueError) as error:  # ValueError: too short to hold a nonce
-        raise Corrupted("a summary fails its authentication tag") from error
+        raise Corrupted(f"{body_id:x}") from error
 
 
 # framed blobs
@@ -223,7 +223,7 @@ def open_frames(cipher: AESGCM, body_id: int, size: int, first: int, data: bytes
                 cipher.decrypt(_nonce(index, last=index == end), view[position : position + FRAME + TAG], context)
             )
         except InvalidTag as error:
-            raise Corrupted("a frame fails its authentication tag") from error
+            raise Corrupted(f"{body_id:x}") from error
     return b"".join(parts)
 
 
