@@ -31,7 +31,7 @@ from hprim.detect import detect
 from hprim.model import Format, Place, Traits
 from hprim.rules import TEST_SPACE, Findings
 from policies import patient
-from policies.decision import Decision
+from policies.decision import Decision, Language
 from policies.patient import PatientFacts, PatientSettings
 from policies.values import Address, Door
 
@@ -45,11 +45,23 @@ _FIELDS = {
 }  # fmt: skip
 
 
-class BadIdentity(ValueError):
+class Unsendable(ValueError):
+    """What was given cannot become a message: why, in both languages, without any value of it."""
+
+    def __init__(self, french: str, english: str) -> None:
+        super().__init__(english)
+        self.french = french
+        self.english = english
+
+    def said(self, language: Language) -> str:
+        return self.french if language == "fr" else self.english
+
+
+class BadIdentity(Unsendable):
     """The patient is not told well enough; the text names the field."""
 
 
-class BadDocument(ValueError):
+class BadDocument(Unsendable):
     """The document cannot be sent as it is."""
 
 
@@ -83,12 +95,12 @@ class Identity:
 
 @dataclass(frozen=True, slots=True)
 class Outgoing:
-    """One sending. ``sender_name`` and ``recipient_names`` are display names; ``label`` what the document is, for subject and
+    """One sending. ``identity`` is None when the document itself says who it is about. ``sender_name`` and ``recipient_names`` are display names; ``label`` what the document is, for subject and
     file names; ``nil`` the product number of X-MSS-NIL."""
 
     sender: Address
     recipients: tuple[Address, ...]
-    identity: Identity
+    identity: Identity | None
     document: bytes
     document_name: str = ""
     sender_name: str = ""
@@ -124,10 +136,11 @@ class Built:
 def identity_from(given: Any) -> Identity:
     """From the JSON object of ``--patient``. :class:`BadIdentity` names the first field that is missing, unknown or faulty."""
     if not isinstance(given, dict):
-        raise BadIdentity("a JSON object is expected")
+        raise BadIdentity("un objet JSON est attendu", "a JSON object is expected")
     unknown = sorted(set(given) - _FIELDS)
     if unknown:
-        raise BadIdentity(f"unknown field {unknown[0][:40]!r}; known: {', '.join(sorted(_FIELDS))}")
+        names = ", ".join(sorted(_FIELDS))
+        raise BadIdentity(f"champ inconnu ; champs possibles : {names}", f"unknown field; possible fields: {names}")
     surname = _text(given, "surname") or _text(given, "used_surname") or _text(given, "birth_surname")
     first = _text(given, "first_name") or _text(given, "first_names").partition(" ")[0]
     born = _date(given, "birth_date")
@@ -135,7 +148,7 @@ def identity_from(given: Any) -> Identity:
         missing = [
             name for name, value in (("surname", surname), ("first_name", first), ("birth_date", born)) if not value
         ]
-        raise BadIdentity(", ".join(missing))
+        raise BadIdentity(f"il manque {', '.join(missing)}", f"missing: {', '.join(missing)}")
     return Identity(
         surname=surname,
         first_name=first,
@@ -157,7 +170,10 @@ def identity_from(given: Any) -> Identity:
 def _text(given: Mapping[str, Any], name: str) -> str:
     value = given.get(name, "")
     if not isinstance(value, str) or len(value) > _LONGEST_FIELD:
-        raise BadIdentity(f"{name}: a text of at most {_LONGEST_FIELD} characters is expected")
+        raise BadIdentity(
+            f"{name} : un texte d’au plus {_LONGEST_FIELD} caractères est attendu",
+            f"{name}: a text of at most {_LONGEST_FIELD} characters is expected",
+        )
     return value.strip()
 
 
@@ -165,7 +181,7 @@ def _lines(given: Mapping[str, Any]) -> tuple[str, str]:
     value = given.get("address", "")
     lines = value if isinstance(value, list) else [value]
     if len(lines) > 2 or not all(isinstance(line, str) and len(line) <= _LONGEST_FIELD for line in lines):
-        raise BadIdentity("address: one or two lines are expected")
+        raise BadIdentity("address : une ou deux lignes sont attendues", "address: one or two lines are expected")
     return (lines[0] if lines else "", lines[1] if len(lines) > 1 else "")
 
 
@@ -181,7 +197,7 @@ def _date(given: Mapping[str, Any], name: str) -> date | None:
             return date(int(french[3]), int(french[2]), int(french[1]))
     except ValueError:
         pass
-    raise BadIdentity(f"{name}: a date as YYYY-MM-DD is expected")
+    raise BadIdentity(f"{name} : une date AAAA-MM-JJ est attendue", f"{name}: a date as YYYY-MM-DD is expected")
 
 
 # building
@@ -196,20 +212,20 @@ def build(outgoing: Outgoing, around: Circumstances) -> Built:
         return _pdf_message(outgoing, around)
     if kind in (Format.TEXT, Format.HPRIM_MEDECINS):
         return _text_message(outgoing, around)
-    raise BadDocument("a CDA document, a PDF or a text is expected")
+    raise BadDocument("un document CDA, un PDF ou un texte est attendu", "a CDA document, a PDF or a text is expected")
 
 
 def _cda_message(outgoing: Outgoing, around: Circumstances) -> Built:
     document = cda.read(outgoing.document, Place(), Findings(TEST_SPACE), around.now.date())
     if not document.patients:
-        raise BadDocument("this CDA document names no patient")
+        raise BadDocument("ce document CDA ne nomme aucun patient", "this CDA document names no patient")
     traits, label = document.patients[0].traits, outgoing.label or document.label or document.title or "Document"
     try:
         archive = compose.xdm_archive(
             [outgoing.document], _submission(outgoing, around, label), today=around.now.date()
         )
     except ComposeError as problem:
-        raise BadDocument(str(problem)) from None
+        raise _of_compose(BadDocument, problem) from None
     clear = _in_clear(outgoing)
     subject = label if clear else compose.subject(label, traits, replaces=bool(document.replaces))
     letter = _Letter(outgoing, around, subject, label)
@@ -223,7 +239,7 @@ def _cda_message(outgoing: Outgoing, around: Circumstances) -> Built:
 def _pdf_message(outgoing: Outgoing, around: Circumstances) -> Built:
     label = outgoing.label or "Document"
     letter = _Letter(outgoing, around, label, label)
-    name = compose.pdf_name(around.now.date(), label, _traits(outgoing.identity), outgoing.identity.file_number)
+    name = compose.pdf_name(around.now.date(), label, _traits(known(outgoing)), known(outgoing).file_number)
     letter.attach(name, outgoing.document, "application", "pdf")
     text = outgoing.text or f"{label} : le document est joint à ce message, en PDF."
     return letter.finish(text, with_header=True)
@@ -233,33 +249,46 @@ def _text_message(outgoing: Outgoing, around: Circumstances) -> Built:
     from hprim.charset import decode
 
     if len(outgoing.document) > LARGEST_TEXT:
-        raise BadDocument("a text of at most 1 MiB is expected")
+        raise BadDocument("un texte d’au plus 1 Mio est attendu", "a text of at most 1 MiB is expected")
     label = outgoing.label or "Document"
     letter = _Letter(outgoing, around, label, label)
     return letter.finish(decode(outgoing.document, "").text, with_header=True)
 
 
-def _same_number(reading: Reading, identity: Identity) -> None:
+def _of_compose(kind: type[Unsendable], problem: ComposeError) -> Unsendable:
+    """``french / english`` in one text."""
+    french, _, english = str(problem).partition(" / ")
+    return kind(french, english or french)
+
+
+def _same_number(reading: Reading, identity: Identity | None) -> None:
     """The rest of the identity is compared by the reader, from the header lines; a number has no line there."""
-    if not identity.ins or not reading.ins:
+    if identity is None or not identity.ins or not reading.ins:
         return
     try:
         given = normal_number(identity.ins)
     except ValueError:
-        raise BadIdentity("ins: 13 or 15 characters are expected") from None
+        raise BadIdentity("ins : 13 ou 15 caractères sont attendus", "ins: 13 or 15 characters are expected") from None
     if all(number[:13] != given for _, number in reading.ins):
-        raise BadDocument("[HID-074] the document bears another INS number than the identity given")
+        raise BadDocument(
+            "[HID-074] le document porte un autre matricule INS que l’identité donnée",
+            "[HID-074] the document bears another INS number than the identity given",
+        )
 
 
 def build_dropped(outgoing: Outgoing, around: Circumstances) -> Built:
     """A file that says itself who it is about: a whole HPRIM text, or a CDA. ``outgoing.identity`` is not looked at."""
     from hprim.charset import decode
 
+    if not outgoing.recipients:
+        raise BadDocument("aucun destinataire en ligne 12 de l’en-tête", "no recipient in line 12 of the header")
     kind = detect(outgoing.document, outgoing.document_name)
     if kind is Format.CDA:
         return _cda_message(replace(outgoing, identity=_identity_of_cda(outgoing.document, around)), around)
     if kind is not Format.TEXT or len(outgoing.document) > LARGEST_TEXT:
-        raise BadDocument("an HPRIM text or a CDA document is expected")
+        raise BadDocument(
+            "un texte HPRIM ou un document CDA est attendu", "an HPRIM text or a CDA document is expected"
+        )
     label = outgoing.label or "Document"
     asked = replace(around, options=replace(around.options, header_required=True))
     text = decode(outgoing.document, "").text.replace("\r\n", "\n").replace("\r", "\n")
@@ -279,7 +308,7 @@ def receivers_of(document: bytes, name: str = "") -> tuple[str, ...]:
 def _identity_of_cda(data: bytes, around: Circumstances) -> Identity:
     document = cda.read(data, Place(), Findings(TEST_SPACE), around.now.date())
     if not document.patients:
-        raise BadDocument("this CDA document names no patient")
+        raise BadDocument("ce document CDA ne nomme aucun patient", "this CDA document names no patient")
     traits = document.patients[0].traits
     born = traits.birth_date
     if (
@@ -289,7 +318,10 @@ def _identity_of_cda(data: bytes, around: Circumstances) -> Identity:
         or not traits.any_surname()
         or not traits.any_first_name()
     ):
-        raise BadDocument("this CDA document does not tell surname, first name and whole birth date")
+        raise BadDocument(
+            "ce document CDA ne donne pas nom, prénom et date de naissance complète",
+            "this CDA document does not tell surname, first name and whole birth date",
+        )
     return Identity(traits.any_surname(), traits.any_first_name(), date(born.year, born.month, born.day))
 
 
@@ -320,10 +352,16 @@ def _traits(identity: Identity) -> Traits:
     )
 
 
+def known(outgoing: Outgoing) -> Identity:
+    """The identity given. :class:`BadIdentity` when there is none."""
+    if outgoing.identity is None:
+        raise BadIdentity("l’identité du patient manque", "the patient's identity is missing")
+    return outgoing.identity
+
+
 def header_fields(outgoing: Outgoing, around: Circumstances) -> HeaderFields:
     """The twelve lines for this sending."""
-    one = outgoing.identity
-    receiver = outgoing.recipients[0]
+    one, receiver = known(outgoing), outgoing.recipients[0]
     return HeaderFields(
         surname=one.surname,
         first_name=one.first_name,
@@ -359,7 +397,7 @@ class _Letter:
         try:
             headed = compose.hprim_text(header_fields(self.outgoing, self.around), text)
         except ComposeError as problem:
-            raise BadIdentity(str(problem)) from None
+            raise _of_compose(BadIdentity, problem) from None
         return self.finish_as(headed, headed if with_header else text)
 
     def finish_as(self, headed: str, body: str) -> Built:

@@ -5,30 +5,25 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-import secrets
 import time
-from collections.abc import Callable
-from contextlib import asynccontextmanager
-from dataclasses import dataclass
-from datetime import UTC, datetime
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from gateway.cli import output
-from gateway.cli.context import Console, actor, here
+from gateway.cli.context import Console, here
 from gateway.cli.errors import REFUSED, UNAVAILABLE, USAGE, Said, decision_text
 from gateway.cli.language import tr
 from gateway.cli.output import Json
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
-
-    from gateway.send import Built, Circumstances, Outgoing
-    from gateway.submission_here import WayIn
+    from gateway.posting import Post, Request, Sent
+    from gateway.send import Identity
     from gateway.submission_there import Server
-    from gateway.watch import Outcome
+    from gateway.watch import Folder, Outcome
+    from policies.decision import Decision, Language
     from policies.values import Address
 
 PASSWORD = "CADUCEE_DEVICE_PASSWORD"  # noqa: S105 - the name of a variable
@@ -111,38 +106,6 @@ def register(app: typer.Typer) -> None:
     app.command("send", help=tr("Envoyer un document.", "Send a document."))(send)
 
 
-@dataclass(frozen=True, slots=True)
-class _Job:
-    """The options of one run."""
-
-    console: Console
-    sender: Address
-    recipients: tuple[Address, ...]
-    label: str
-    text: str
-    nil: str
-    receipt: bool
-    closing: bool
-    server: Server | None
-
-    def outgoing(self, identity: Any, data: bytes, name: str, recipients: tuple[Address, ...], shown: str) -> Outgoing:
-        from gateway.send import Outgoing
-
-        return Outgoing(
-            sender=self.sender,
-            recipients=recipients,
-            identity=identity,
-            document=data,
-            document_name=name,
-            sender_name=shown,
-            label=self.label,
-            text=self.text,
-            nil=self.nil,
-            receipt=self.receipt,
-            closing=self.closing,
-        )
-
-
 def send(
     ctx: typer.Context,
     from_: From,
@@ -165,229 +128,147 @@ def send(
     once: Once = False,
     as_json: Json = False,
 ) -> None:
+    from gateway.posting import Request
+
     console = here(ctx)
     there = _server(server, login or from_, password_file, cert, key, ca) if server else None
-    job = _Job(console, _address(from_), _addresses(to or []), label, text, nil, receipt, close, there)
+    request = Request(_addresses(to or []), None, b"", "", label, text, nil, receipt, close)
+    sender = _addresses([from_])[0]
     if watch is not None:
-        _watch(job, watch, every, once=once, as_json=as_json)
+        asyncio.run(_watching(console, sender, there, request, watch, every, once=once, as_json=as_json))
         return
     if patient is None or document is None:
         raise Said("send.what", USAGE)
-    if not job.recipients:
+    if not request.recipients:
         raise Said("send.no_recipient", USAGE)
-    answer = asyncio.run(_send_one(job, _identity(patient), _bytes(document), document.name))
+    identity = _identity(patient, console.language)
+    request = replace(request, identity=identity, document=_bytes(document), name=document.name)
+    sent = asyncio.run(_one(console, sender, there, request))
     if as_json:
-        output.as_json(answer)
+        output.as_json({"message": sent.message, "message_id": sent.message_id})
     else:
-        output.line(console.say("send.sent", message=answer["message"]))
+        output.line(console.say("send.sent", message=sent.message))
 
 
-# one document
+async def _one(console: Console, sender: Address, server: Server | None, request: Request) -> Sent:
+    from gateway.posting import posting
+
+    async with posting(sender, config=None if server else console.config(), server=server) as post:
+        try:
+            return await post.send(request)
+        except Exception as problem:
+            told = _told(problem, console, request.name)
+            if told is None:
+                raise
+            raise told from None
 
 
-async def _send_one(job: _Job, identity: Any, data: bytes, name: str) -> dict[str, str]:
-    from gateway.send import build
-
-    async with _posting(job) as post:
-        outgoing = job.outgoing(identity, data, name, job.recipients, await post.shown())
-        built = _built(build, outgoing, post.around(secrets.token_hex(16)), name, job.console)
-        return {"message": await _posted(post, built, job.recipients), "message_id": built.message_id}
-
-
-def _built(
-    builder: Callable[..., Built], outgoing: Outgoing, around: Circumstances, name: str, console: Console
-) -> Built:
-    from gateway.send import BadDocument, BadIdentity, WouldBeRefused
-
-    try:
-        return builder(outgoing, around)
-    except BadIdentity as problem:
-        raise Said("send.bad_identity", USAGE, reason=problem) from None
-    except BadDocument as problem:
-        raise Said("send.bad_document", REFUSED, file=name, reason=problem) from None
-    except WouldBeRefused as problem:
-        raise Said("send.refused", REFUSED, reason=decision_text(problem.decisions[0], console.language)) from None
-
-
-async def _posted(post: _Post, built: Built, recipients: tuple[Address, ...]) -> str:
-    from gateway.submission_here import NotTaken, UnknownMailbox
+def _told(problem: Exception, console: Console, name: str) -> Said | None:
+    """What went wrong, as an answer of the command line."""
+    from gateway.send import BadDocument, BadIdentity
+    from gateway.submission_here import UnknownMailbox
     from gateway.submission_there import ServerRefused
 
-    try:
-        return await post.submit(recipients, built.content) or built.message_id
-    except UnknownMailbox as problem:
-        raise Said("send.unknown_mailbox", REFUSED, mailbox=problem) from None
-    except NotTaken as problem:
-        code = REFUSED if problem.decision.code >= 500 else UNAVAILABLE
-        raise Said("send.refused", code, reason=decision_text(problem.decision, post.job.console.language)) from None
-    except ServerRefused as problem:
-        server = post.job.server.host if post.job.server else ""
-        code = REFUSED if problem.final else UNAVAILABLE
-        raise Said("send.server_failed", code, server=server, reason=problem.reason) from None
+    language = console.language
+    if isinstance(problem, BadIdentity):
+        return Said("send.bad_identity", USAGE, reason=problem.said(language))
+    if isinstance(problem, BadDocument):
+        return Said("send.bad_document", REFUSED, file=name, reason=problem.said(language))
+    if isinstance(problem, UnknownMailbox):
+        return Said("send.unknown_mailbox", REFUSED, mailbox=problem)
+    if isinstance(problem, ServerRefused):
+        return Said("send.server_failed", REFUSED if problem.final else UNAVAILABLE, reason=problem.reason)
+    decision = _decision(problem)
+    if decision is None:
+        return None
+    code = REFUSED if decision.code >= 500 else UNAVAILABLE
+    return Said("send.refused", code, reason=decision_text(decision, language))
+
+
+def _decision(problem: Exception) -> Decision | None:
+    from gateway.send import WouldBeRefused
+    from gateway.submission_here import NotTaken
+
+    if isinstance(problem, NotTaken):
+        return problem.decision
+    return problem.decisions[0] if isinstance(problem, WouldBeRefused) else None
 
 
 # a folder
 
 
-def _watch(job: _Job, folder: Path, every: float, *, once: bool, as_json: bool) -> None:
-    asyncio.run(_watching(job, folder, every, once=once, as_json=as_json))
-
-
-async def _watching(job: _Job, path: Path, every: float, *, once: bool, as_json: bool) -> None:
+async def _watching(
+    console: Console,
+    sender: Address,
+    server: Server | None,
+    request: Request,
+    path: Path,
+    every: float,
+    *,
+    once: bool,
+    as_json: bool,
+) -> None:
+    from gateway.posting import posting
     from gateway.watch import Folder
 
-    async with _posting(job) as post:
-        loop = asyncio.get_running_loop()
+    loop = asyncio.get_running_loop()
+    async with posting(sender, config=None if server else console.config(), server=server) as post:
 
         def one(data: bytes, name: str, digest: str) -> str:
-            return asyncio.run_coroutine_threadsafe(_dropped(post, data, name, digest), loop).result()
+            given = replace(request, document=data, name=name)
+            return asyncio.run_coroutine_threadsafe(_dropped(post, given, digest), loop).result()
 
         folder = Folder(path, one, time.monotonic, settle=0.0 if once else min(every, 2.0))
         await asyncio.to_thread(folder.prepare)
         if not once:
-            output.line(job.console.say("send.watching", folder=path))
-        while True:
-            outcomes = await asyncio.to_thread(folder.look)
-            _tell(outcomes, as_json=as_json)
-            if once:
-                if any(outcome.what in ("refused", "later") for outcome in outcomes):
-                    raise typer.Exit(REFUSED)
-                return
+            output.line(console.say("send.watching", folder=path))
+        outcomes = await _look(folder, as_json=as_json)
+        while not once:
             await asyncio.sleep(every)
+            await _look(folder, as_json=as_json)
+    if any(outcome.what in ("refused", "later") for outcome in outcomes):
+        raise typer.Exit(REFUSED)
 
 
-def _tell(outcomes: list[Outcome], *, as_json: bool) -> None:
+async def _look(folder: Folder, *, as_json: bool) -> list[Outcome]:
+    outcomes = await asyncio.to_thread(folder.look)
     for outcome in outcomes:
         if as_json:
             output.as_json({"file": outcome.name, "outcome": outcome.what, "detail": outcome.detail})
         else:
             output.line(f"{outcome.what}\t{outcome.name}\t{outcome.detail}")
+    return outcomes
 
 
-async def _dropped(post: _Post, data: bytes, name: str, digest: str) -> str:
-    from gateway.send import BadDocument, BadIdentity, WouldBeRefused, build_dropped, receivers_of
-    from gateway.submission_here import NotTaken, UnknownMailbox
+async def _dropped(post: Post, request: Request, digest: str) -> str:
+    """Send one dropped file, in the terms of :mod:`gateway.watch`."""
+    from gateway.send import Unsendable
+    from gateway.submission_here import UnknownMailbox
     from gateway.submission_there import ServerRefused
     from gateway.watch import NotNow, Refused
     from mailboxes.store import StoreError
     from policies.address import AddressError
 
-    job = post.job
     try:
-        recipients = job.recipients or _strict(receivers_of(data, name))
-        if not recipients:
-            raise Refused(job.console.say("send.no_recipient"), job.console.say("send.no_recipient"))
-        outgoing = job.outgoing(None, data, name, recipients, await post.shown())
-        built = build_dropped(outgoing, post.around(digest[:32]))
-        return (
-            await post.left_already(built.message_id)
-            or await post.submit(recipients, built.content)
-            or built.message_id
-        )
-    except (WouldBeRefused, NotTaken) as problem:
-        decision = problem.decision if isinstance(problem, NotTaken) else problem.decisions[0]
+        return (await post.send(request, digest[:32])).message
+    except Unsendable as problem:
+        raise Refused(problem.french, problem.english) from None
+    except (AddressError, UnknownMailbox) as problem:
+        raise Refused(f"adresse : {problem}", f"address: {problem}") from None
+    except ServerRefused as problem:
+        raise (Refused(problem.reason, problem.reason) if problem.final else NotNow(problem.reason)) from None
+    except StoreError as problem:
+        raise NotNow(type(problem).__name__) from None
+    except Exception as problem:
+        decision = _decision(problem)
+        if decision is None:
+            raise
         if decision.code < 500:
             raise NotNow(decision.rule.name) from None
         raise Refused(decision_text(decision, "fr"), decision_text(decision, "en")) from None
-    except (BadDocument, BadIdentity, AddressError, UnknownMailbox) as problem:
-        raise Refused(
-            f"Ce fichier ne peut pas être envoyé : {problem}", f"This file cannot be sent: {problem}"
-        ) from None
-    except ServerRefused as problem:
-        if problem.final:
-            raise Refused(problem.reason, problem.reason) from None
-        raise NotNow(problem.reason) from None
-    except StoreError as problem:
-        raise NotNow(type(problem).__name__) from None
-
-
-def _strict(written: tuple[str, ...]) -> tuple[Address, ...]:
-    from gateway.send import recipients_of
-
-    return recipients_of(written)
-
-
-# the two ways out
-
-
-@dataclass(slots=True)
-class _Post:
-    """Through this operator's own intake, or through a server."""
-
-    job: _Job
-    way: WayIn | None
-    circumstances: Callable[[str], Circumstances]
-    name: str | None = None
-
-    def around(self, token: str) -> Circumstances:
-        return self.circumstances(token)
-
-    async def submit(self, recipients: tuple[Address, ...], content: bytes) -> str:
-        from gateway.submission_there import submit
-
-        if self.way is not None:
-            return await self.way.submit(self.job.sender, recipients, content, actor())
-        assert self.job.server is not None
-        written = [str(one) for one in recipients]
-        return await asyncio.to_thread(submit, self.job.server, str(self.job.sender), written, content)
-
-    async def shown(self) -> str:
-        """The sender's display name, from the register when this is his operator."""
-        if self.way is None:
-            return ""
-        if self.name is None:
-            from gateway.sender_name import display_name
-
-            address = str(self.job.sender)
-            self.name = await self.way.storage.reading.run(lambda connection: display_name(connection, address))
-        return self.name
-
-    async def left_already(self, message_id: str) -> str:
-        """Our identifier of a message with this Message-ID; empty when there is none, or when a server would know."""
-        if self.way is None:
-            return ""
-        from gateway.relay import tracking
-
-        lines = await self.way.storage.reading.run(lambda connection: tracking.track(connection, message_id))
-        return lines[0].message if lines else ""
-
-
-@asynccontextmanager
-async def _posting(job: _Job) -> AsyncIterator[_Post]:
-    from gateway.medical.question import ReaderOptions
-    from gateway.send import Circumstances
-
-    if job.server is not None:
-        domain = job.sender.domain
-        # which identities are real is for that server to say
-        lenient = ReaderOptions(test_identities=True)
-        yield _Post(job, None, lambda token: Circumstances(_now(), token, domain, options=lenient))
-        return
-    from dataclasses import replace
-
-    from gateway.medical.wiring import medical_settings
-    from gateway.submission_here import way_in
-
-    config = job.console.config()
-    medical = medical_settings(config)
-    job = replace(job, nil=job.nil or config.hprim.nil)
-
-    def around(token: str) -> Circumstances:
-        return Circumstances(_now(), token, config.operator.hostname, policy=medical.policy, options=medical.options)
-
-    async with way_in(config) as way:
-        yield _Post(job, way, around)
-
-
-def _now() -> datetime:
-    return datetime.now(UTC)
 
 
 # reading the options
-
-
-def _address(written: str) -> Address:
-    return _addresses([written])[0]
 
 
 def _addresses(written: list[str]) -> tuple[Address, ...]:
@@ -403,14 +284,15 @@ def _addresses(written: list[str]) -> tuple[Address, ...]:
     return tuple(dict.fromkeys(found))
 
 
-def _identity(path: Path) -> Any:
+def _identity(path: Path, language: Language) -> Identity:
     from gateway.send import BadIdentity, identity_from
 
     try:
         return identity_from(json.loads(_bytes(path)))
-    except (BadIdentity, ValueError, RecursionError) as problem:
-        reason = problem if isinstance(problem, BadIdentity) else "JSON"
-        raise Said("send.bad_identity", USAGE, reason=reason) from None
+    except BadIdentity as problem:
+        raise Said("send.bad_identity", USAGE, reason=problem.said(language)) from None
+    except (ValueError, RecursionError):
+        raise Said("send.bad_identity", USAGE, reason="JSON") from None
 
 
 def _bytes(path: Path) -> bytes:

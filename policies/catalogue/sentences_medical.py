@@ -100,8 +100,8 @@ TEXTS: Mapping[str, tuple[str, str, str, str]] = {
         "",
     ),
     "send.server_failed": (
-        "Le serveur {server} n’a pas pris le message : {reason}",
-        "The server {server} did not take the message: {reason}",
+        "Le serveur n’a pas pris le message : {reason}",
+        "The server did not take the message: {reason}",
         "",
         "",
     ),
