@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
-from gateway.cli import errors, output
+from gateway.cli import _transfer, errors, output
 from gateway.cli.context import Desk, actor, opened
 from gateway.cli.language import tr
 from gateway.cli.output import Json, Reason, when
@@ -399,3 +399,12 @@ def _certificate(given: str) -> str:
         return x509.load_pem_x509_certificate(path.read_bytes()).fingerprint(hashes.SHA256()).hex()
     except (ValueError, OSError):
         raise errors.Said("config.not_a_certificate", errors.USAGE, path=given) from None
+
+
+app.command(
+    "import", help=tr("Reprendre une boîte d’un autre opérateur.", "Bring a mailbox in from another operator.")
+)(_transfer.import_)
+app.command(
+    "export",
+    help=tr("Emporter une boîte : archive chiffrée ou IMAP.", "Take a mailbox along: encrypted archive or IMAP."),
+)(_transfer.export)

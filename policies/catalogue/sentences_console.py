@@ -394,6 +394,12 @@ CONFIG: Mapping[str, Sentence] = {
         "Donnez trust.crls ou trust.ocsp = true.",
         "Give trust.crls or trust.ocsp = true.",
     ),
+    "cli.transfer_failed": _s(
+        "transfert interrompu : {reason}",
+        "transfer stopped: {reason}",
+        "La même commande reprend où elle s’est arrêtée.",
+        "The same command goes on where it stopped.",
+    ),
     "cli.explain_what": _s(
         "donnez un identifiant de message, ou une question (--from, --to, --cert)",
         "give a message identifier, or a question (--from, --to, --cert)",
