@@ -44,12 +44,15 @@ def documents_in(root: Node) -> list[Node]:
     return found
 
 
-def refuse_unreadable(error: Unreadable, name: str, place: Place, findings: Findings) -> None:
+def refuse_unreadable(
+    error: Unreadable, name: str, place: Place, findings: Findings, severity: Severity | None = None
+) -> None:
     """One problem for bytes that could not be read: MSS-091 for a danger, MSS-114 for damage."""
     if error.safety:
-        findings.add("MSS-091", place, detail=error.words)
+        findings.add("MSS-091", place, severity, detail=error.words)
     else:
-        findings.add("MSS-114", place, name=shown(name) or Words("joint", "attached"), detail=error.words)
+        given = shown(name) or Words("joint", "attached")
+        findings.add("MSS-114", place, severity, name=given, detail=error.words)
 
 
 def read(

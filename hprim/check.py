@@ -14,7 +14,7 @@ from datetime import date
 from hprim import cda, consistency, header, history, hl7, html, hxml, mailrules, sante, xdm
 from hprim.cda import refuse_unreadable
 from hprim.charset import decode, known
-from hprim.detect import detect, is_hprim_name
+from hprim.detect import HPRIM_NAMES, detect, is_hprim_name
 from hprim.history import History
 from hprim.insrules import is_qualified
 from hprim.mailrules import Envelope
@@ -33,6 +33,8 @@ MAX_HL7 = 32 << 20
 MAX_BODY_LINES = 6_000
 """Lines of a text that are searched for another patient's name."""
 MAX_PARTS = 500
+_DOCUMENTS = (".xml", ".zip", ".pdf", *HPRIM_NAMES)
+"""Names under which a health document travels: there, what is empty or unreadable is refused."""
 
 
 @dataclass(slots=True)
@@ -122,7 +124,8 @@ def _read_part(part: Part, g: _Gathered) -> None:
     try:
         _dispatch(kind, part, place, g)
     except Unreadable as error:
-        refuse_unreadable(error, part.name, place, g.findings)
+        stranger = g.mail and kind is Format.XML and not part.name.lower().endswith(_DOCUMENTS)
+        refuse_unreadable(error, part.name, place, g.findings, Severity.WARN if stranger else None)
         g.documents.append(Document(kind, place, name=part.name, size=len(part.data)))
 
 
@@ -138,7 +141,9 @@ def _dispatch(kind: Format, part: Part, place: Place, g: _Gathered) -> None:
             g.documents.append(Document(kind, place, name=part.name, size=len(part.data)))
     elif kind is Format.EMPTY:
         if not part.is_body:
-            g.findings.add("HID-003", place, name=shown(part.name) or Words("joint", "attached"))
+            needless = g.mail and not part.name.lower().endswith(_DOCUMENTS)  # mail programs add empty ATT00001.txt
+            light = Severity.WARN if needless else None
+            g.findings.add("HID-003", place, light, name=shown(part.name) or Words("joint", "attached"))
     elif kind is Format.ZIP:
         _read_zip(part, place, g)
     elif kind is Format.APICRYPT:

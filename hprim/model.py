@@ -100,7 +100,7 @@ class Place:
         french = language == "fr"
         if self.header:
             return f"en-tête {self.header}" if french else f"header {self.header}"
-        name = shown(self.part) if self.part else ("le corps du message" if french else "the message body")
+        name = shown(self.part) or self._own(french)
         if self.member:
             name = f"{shown(self.member)} ({name})"
         if not self.line:
@@ -108,6 +108,12 @@ class Place:
         if not french:
             return f"line {self.line} of {name}"
         return f"ligne {self.line} du {name[3:]}" if name.startswith("le ") else f"ligne {self.line} de {name}"
+
+    def _own(self, french: bool) -> str:
+        """The message itself, or its body when a line of it is meant."""
+        if self.line:
+            return "le corps du message" if french else "the message body"
+        return "le message" if french else "the message"
 
 
 _LONG_NUMBER = re.compile(r"[0-9][0-9 .ABab]{10,20}[0-9]")

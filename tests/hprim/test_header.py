@@ -212,5 +212,6 @@ def test_a_conflict_points_at_its_line(line: int, value: str, rule: str) -> None
 def test_places_are_said_in_good_french() -> None:
     assert Place("lettre.hpr", 7).said("fr") == "ligne 7 de lettre.hpr"
     assert Place("", 7).said("fr") == "ligne 7 du corps du message"
+    assert Place().said("fr") == "le message"
     assert Place("", 7).said("en") == "line 7 of the message body"
     assert Place("IHE_XDM.zip", member="IHE_XDM/SUBSET01/DOC0001.XML").said("fr") == "DOC0001.XML (IHE_XDM.zip)"

@@ -314,6 +314,14 @@ def test_empty_and_short_attachments() -> None:
     assert "HID-003" in {p.rule for p in mail(body("x"), attached("a.hpr", b"abc")).refused}
     assert "HID-003" in {p.rule for p in mail(body("x"), attached("a.pdf", b"")).refused}
     assert "HID-003" not in mail(body("")).rules
+    assert not mail(body("x"), attached("ATT00001.txt", b"\r\n"), subject="x", headers={}).refused
+
+
+def test_a_strange_xml_is_questioned_and_a_document_refused() -> None:
+    drawing = b'<!DOCTYPE svg PUBLIC "-//W3C//DTD SVG 1.1//EN" "http://www.w3.org/x.dtd"><svg/>'
+    assert not mail(body("x"), attached("logo.svg", drawing), subject="x", headers={}).refused
+    assert "MSS-091" in mail(body("x"), attached("logo.svg", drawing)).rules
+    assert "MSS-091" in {p.rule for p in mail(body("x"), attached("CR.xml", drawing)).refused}
 
 
 def test_office_files_and_other_archives_are_carried() -> None:
