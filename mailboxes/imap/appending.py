@@ -37,7 +37,7 @@ async def _append(session: Session, asked: v.Command) -> None:
     session.need("i")
     target = await destination(session, args.mailbox)
     messages = [await _made(session, message) for message in args.messages]
-    trace = session.trace(Kind.CHANGED, "APPEND", target.name, list(range(1, len(messages) + 1)))
+    trace = session.trace(Kind.CHANGED, "APPEND", target.name, [], len(messages))
     uidvalidity, appended = await session.service.store.append(session.mailbox_id, target.id, messages, trace)
     await session.service.indexes.committed(session.mailbox_id, target.id)
     uids = compact([one.uid for one in appended]).decode("ascii")

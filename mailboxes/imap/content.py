@@ -73,6 +73,12 @@ class Cache:
         self.body_cache: Generations[bytes] = Generations(bodies)
         self.text_cache: Generations[bytes] = Generations(texts)
 
+    def clear(self) -> None:
+        """Forget every plaintext: a mailbox was withdrawn."""
+        self.summary_cache.clear()
+        self.body_cache.clear()
+        self.text_cache.clear()
+
     def summaries_now(self, entries: Sequence[Entry]) -> list[Summary] | None:
         """The summaries if all are in memory."""
         young = self.summary_cache.young

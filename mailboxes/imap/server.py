@@ -178,5 +178,6 @@ class ImapServer:
             for session in sessions:
                 session.wire.bye(b"[UNAVAILABLE] This mailbox or device was withdrawn; ask your administrator")
             detail = {"reason": "withdrawn", "ip": sessions[0].ip}
+            self.service.cache.clear()
             event = Event(Kind.CUT, actor=login.account, mailbox=login.mailbox_id, detail=detail)
             await self.service.store.record((event,))

@@ -330,15 +330,15 @@ class Session:
             raise Refused("The folder was opened read-only", b"NOPERM")
         return selected
 
-    def trace(self, kind: Kind, name: str, folder: str, uids: list[int]) -> tuple[Event, ...]:
-        """The event of a command on a shared mailbox; none on a personal one."""
+    def trace(self, kind: Kind, name: str, folder: str, uids: list[int], count: int = 0) -> tuple[Event, ...]:
+        """The event of a command on a shared mailbox; none on a personal one. ``count`` where UIDs are not known yet."""
         assert self.login is not None
-        if self.standing is None or not self.standing.journalled or not uids:
+        if self.standing is None or not self.standing.journalled or not (uids or count):
             return ()
         from mailboxes.imap.sets import compact
 
         spelled = compact(uids[:10_000]).decode("ascii")
-        detail = {"command": name, "folder": folder, "count": len(uids), "uids": spelled[:2000], "ip": self.ip}
+        detail = {"command": name, "folder": folder, "count": count or len(uids), "uids": spelled[:2000], "ip": self.ip}
         return (Event(kind, actor=self.login.account, mailbox=self.login.mailbox_id, detail=detail),)
 
     # selection

@@ -69,8 +69,6 @@ class Snapshot:
             if high == STAR:
                 low, high = min(low, count), count
             if high > count or not low:
-                if not count and ranges == ((STAR, STAR),):
-                    return None
                 return None
             found.append(range(low - 1, high))
         return _merged(found)
@@ -307,17 +305,29 @@ def changes_ahead(step: Step) -> dict[int, Entry]:
     return found
 
 
+class _Watch:
+    """One mailbox in use: the store's watch on it, its open folders counted, and who else listens."""
+
+    __slots__ = ("holders", "listeners", "stop")
+
+    def __init__(self) -> None:
+        self.holders = 0
+        self.listeners: set[Callable[[int], None]] = set()
+        self.stop: Callable[[], None] = lambda: None
+
+
 class Indexes:
     """The folders in memory of this process, and who listens to which mailbox.
 
-    ``watch`` of the store is held once per mailbox in use.
+    The store is watched once per mailbox in use. Folders nobody has open are kept for a while, within
+    :data:`KEPT_FOLDERS` and :data:`KEPT_ENTRIES`, and brought up to date when they are opened again.
     """
 
     def __init__(self, store: MailStore) -> None:
         self.store = store
         self._open: dict[tuple[int, int], FolderIndex] = {}
         self._idle: OrderedDict[tuple[int, int], FolderIndex] = OrderedDict()
-        self._watched: dict[int, tuple[Callable[[], None], set[Callable[[int], None]]]] = {}
+        self._watches: dict[int, _Watch] = {}
         self._tasks: set[asyncio.Task[Any]] = set()
 
     # one folder
@@ -330,27 +340,24 @@ class Indexes:
             index = FolderIndex(self.store, mailbox_id, folder_id)
         self._open[key] = index
         index.users += 1
-        self.listen(mailbox_id, self._wake_for(mailbox_id)) if index.users == 1 else None
+        self._watch(mailbox_id).holders += 1
         try:
-            if index.loaded:
-                await index.refresh()
-            else:
+            if not index.loaded:
                 await index.load()
+            await index.refresh()  # also for what was committed while it was loading
         except BaseException:
             self.release(index)
             raise
         return index
 
-    def _wake_for(self, mailbox_id: int) -> Callable[[int], None]:
-        return _Wake(self, mailbox_id)
-
     def release(self, index: FolderIndex) -> None:
         index.users -= 1
+        self._watch(index.mailbox_id).holders -= 1
+        self._unwatch(index.mailbox_id)
         if index.users:
             return
         key = (index.mailbox_id, index.folder_id)
         self._open.pop(key, None)
-        self.unlisten(index.mailbox_id, self._wake_for(index.mailbox_id))
         if index.loaded and not index.gone:
             self._idle[key] = index
             self._shrink()
@@ -360,10 +367,6 @@ class Indexes:
         while len(self._idle) > KEPT_FOLDERS or (held > KEPT_ENTRIES and self._idle):
             _, dropped = self._idle.popitem(last=False)
             held -= len(dropped.snapshot.uids)
-
-    def known(self, mailbox_id: int, folder_id: int) -> FolderIndex | None:
-        """The folder if a session has it open."""
-        return self._open.get((mailbox_id, folder_id))
 
     async def committed(self, mailbox_id: int, folder_id: int) -> None:
         """A change of ours is committed: sessions on that folder hear of it before its author hears OK."""
@@ -383,31 +386,29 @@ class Indexes:
 
     def listen(self, mailbox_id: int, listener: Callable[[int], None]) -> None:
         """Call ``listener(folder_id)`` after each change in the mailbox, whoever made it."""
-        watched = self._watched.get(mailbox_id)
-        if watched is None:
-            listeners: set[Callable[[int], None]] = set()
-
-            def wake(folder_id: int) -> None:
-                for one in tuple(listeners):
-                    one(folder_id)
-
-            watched = (self.store.notices.watch(mailbox_id, wake), listeners)
-            self._watched[mailbox_id] = watched
-        watched[1].add(listener)
+        self._watch(mailbox_id).listeners.add(listener)
 
     def unlisten(self, mailbox_id: int, listener: Callable[[int], None]) -> None:
-        watched = self._watched.get(mailbox_id)
-        if watched is None:
-            return
-        if isinstance(listener, _Wake) and any(key[0] == mailbox_id for key in self._open):
-            return
-        watched[1].discard(listener)
-        if not watched[1]:
-            watched[0]()
-            del self._watched[mailbox_id]
+        watch = self._watches.get(mailbox_id)
+        if watch is not None:
+            watch.listeners.discard(listener)
+            self._unwatch(mailbox_id)
 
-    def woken(self, mailbox_id: int, folder_id: int) -> None:
-        """The store says something changed: refresh what is open."""
+    def _watch(self, mailbox_id: int) -> _Watch:
+        watch = self._watches.get(mailbox_id)
+        if watch is None:
+            watch = self._watches[mailbox_id] = _Watch()
+            watch.stop = self.store.notices.watch(mailbox_id, lambda folder_id: self._woken(mailbox_id, folder_id))
+        return watch
+
+    def _unwatch(self, mailbox_id: int) -> None:
+        watch = self._watches[mailbox_id]
+        if not watch.holders and not watch.listeners:
+            watch.stop()
+            del self._watches[mailbox_id]
+
+    def _woken(self, mailbox_id: int, folder_id: int) -> None:
+        """The store says something changed (0: anything may have): refresh what is open, tell who listens."""
         if folder_id:
             index = self._open.get((mailbox_id, folder_id))
             found = [index] if index is not None else []
@@ -415,34 +416,16 @@ class Indexes:
             found = [index for key, index in self._open.items() if key[0] == mailbox_id]
         for index in found:
             if index.loaded:
-                self.spawn(index)
-
-    def spawn(self, index: FolderIndex) -> None:
-        task = asyncio.get_running_loop().create_task(_quietly(index))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-
-
-class _Wake:
-    """Equal for one mailbox, so that a mailbox's open folders share one listener."""
-
-    __slots__ = ("indexes", "mailbox_id")
-
-    def __init__(self, indexes: Indexes, mailbox_id: int) -> None:
-        self.indexes = indexes
-        self.mailbox_id = mailbox_id
-
-    def __call__(self, folder_id: int) -> None:
-        self.indexes.woken(self.mailbox_id, folder_id)
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, _Wake) and other.mailbox_id == self.mailbox_id
-
-    def __hash__(self) -> int:
-        return hash(("wake", self.mailbox_id))
+                task = asyncio.get_running_loop().create_task(_quietly(index))
+                self._tasks.add(task)
+                task.add_done_callback(self._tasks.discard)
+        watch = self._watches.get(mailbox_id)
+        for listener in tuple(watch.listeners) if watch is not None else ():
+            listener(folder_id)
 
 
 async def _quietly(index: FolderIndex) -> None:
+    """Refresh for the sake of those who listen; a store that does not answer is asked again at the next wake."""
     try:
         await index.refresh()
     except NoSuchFolder:

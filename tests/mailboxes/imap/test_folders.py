@@ -272,6 +272,8 @@ async def test_reading_and_erasing_in_a_shared_mailbox_is_journalled(running: Ru
     client = await running.login("u2@op-a.mssante.test")
     for number in range(3):
         await client.append(message(f"n{number}"))
+    appended = [event for event in running.journal.events if event.kind is Kind.CHANGED]
+    assert [(event.detail["command"], event.detail["count"]) for event in appended] == [("APPEND", 1)] * 3
     await client.ok("SELECT INBOX")
     running.journal.events.clear()
     await client.ok("FETCH 1:* (UID FLAGS ENVELOPE)")
