@@ -1,12 +1,13 @@
 """A courier in a process of its own, to be killed, stopped and continued: URL PORT PKI NAME LEASE on the command line.
 
-Real time, real TLS, a real queue; notices go nowhere. It says ``ready`` on standard output once it runs.
+Real time, real TLS, a real queue. Notices are appended, one JSON line each, to the file named by ``NOTICES``. It says ``ready`` on standard output once it runs.
 """
 
 from __future__ import annotations
 
 import asyncio
 import json
+import os
 import random
 import secrets
 import ssl
@@ -37,6 +38,22 @@ class RealTime:
 
     def pass_(self, seconds: float) -> None:
         raise AssertionError("real time cannot be moved")
+
+
+class FileIntake(Intake):
+    """Notices are durable in a file before they are acknowledged, as at intake."""
+
+    def __init__(self, path: str) -> None:
+        super().__init__()
+        self._path = path
+
+    async def notice(self, sender: None, recipient: str, content: bytes) -> str:
+        if self._path:
+            with open(self._path, "a") as file:
+                file.write(json.dumps([recipient, content.decode("latin-1")]) + "\n")
+                file.flush()
+                os.fsync(file.fileno())
+        return "N"
 
 
 def now() -> datetime:
@@ -71,7 +88,7 @@ async def main(url: str, port: int, folder: Path, name: str, lease: float) -> No
         house.reading,
         house.bodies,
         partners,
-        Intake(),
+        FileIntake(os.environ.get("NOTICES", "")),
         HOUSE,
         clock,
         random.random,

@@ -203,3 +203,31 @@ async def test_a_real_clock_that_jumps_bounces_nobody(
         assert "message.expired" not in words
         assert words.count("message.handed_over") == 1
     assert len(peer.messages) == 5
+
+
+async def test_no_notice_is_lost_however_often_the_courier_is_killed(
+    url: str, store: House, space: Space, tmp_path: Path
+) -> None:
+    """The failure and the notice it owes are one commit: at most one double for each kill, never a gap."""
+    ledger, kills = tmp_path / "notices", 6
+    async with serving(Gated(space.server(), mail=b"550 5.1.1 nobody\r\n")) as peer:
+        messages = [await store.send((f"bob@{DOMAIN}",), content=body(number)) for number in range(40)]
+        for turn in range(kills):
+            async with courier(url, peer, space, f"turn{turn}", 1.0, {"NOTICES": str(ledger)}) as pid:
+                await asyncio.sleep(0.1 + 0.13 * turn)
+                os.kill(pid, signal.SIGKILL)
+        async with courier(url, peer, space, "last", 1.0, {"NOTICES": str(ledger)}):
+
+            async def all_told() -> bool:
+                return await empty(store) and await store.bodies_left() == 0
+
+            await until(all_told, 60)
+    told: Counter[str] = Counter()
+    for line in ledger.read_text().splitlines():
+        recipient, content = json.loads(line)
+        assert recipient == "alice@op-a.mssante.test"
+        told.update(message for message in messages if message in content)
+    assert set(told) == set(messages)
+    assert sum(told.values()) - len(messages) <= kills
+    for message in messages:
+        assert (await store.words(message)).count("message.failed") == 1
