@@ -13,6 +13,7 @@ import hashlib
 import json
 import os
 import zipfile
+import zlib
 from collections.abc import Iterator, Sequence
 from datetime import datetime
 from pathlib import Path
@@ -26,6 +27,7 @@ MANIFEST = "manifest.json"
 FORMAT = 1
 MANIFEST_OCTETS = 256 * 1024 * 1024
 FOLDERS = 10_000
+_DAMAGE = (OSError, RuntimeError, zipfile.BadZipFile, pyzipper.BadZipFile, zlib.error, ValueError, KeyError)
 
 
 class ArchiveTarget:
@@ -86,7 +88,7 @@ class ArchiveOrigin:
             self._zip: Any = pyzipper.AESZipFile(path)
             self._zip.setpassword(passphrase.encode())
             self._folders = self._manifest()
-        except (OSError, RuntimeError, zipfile.BadZipFile, ValueError, KeyError, TypeError) as problem:
+        except (*_DAMAGE, TypeError) as problem:
             raise TransferFailed(f"{path}: not an archive of ours, damaged, or another passphrase") from problem
 
     def _manifest(self) -> list[dict[str, Any]]:
@@ -126,7 +128,7 @@ class ArchiveOrigin:
         try:
             content = self._read(name, int(message["size"]))
             date = datetime.fromisoformat(message["date"])
-        except (OSError, RuntimeError, zipfile.BadZipFile, ValueError, KeyError) as problem:
+        except _DAMAGE as problem:
             raise TransferFailed(f"the archive is damaged at {name}") from problem
         if hashlib.sha256(content).hexdigest() != message["sha256"]:
             raise TransferFailed(f"the archive is damaged at {name}: its SHA-256 is another")
