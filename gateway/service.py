@@ -248,7 +248,15 @@ class Service:
             lambda: self._space.reader,
             self._now,
         )
-        self._partners = Partners(resolver(config), guard, config.operator.hostname, time.monotonic, patience(config))
+        self._partners = Partners(
+            resolver(config),
+            guard,
+            config.operator.hostname,
+            time.monotonic,
+            patience(config),
+            keep=config.queue.keep_open,
+            messages=config.queue.messages_per_connection,
+        )
         self._entry = NoticeEntry()
         return Courier(
             f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(4)}",
