@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Sequence
 
 from mailboxes.imap import values as v
+from mailboxes.imap.announce import say_keywords
 from mailboxes.imap.rendering import BODY, Chosen, Renderer, level
 from mailboxes.imap.session import BAD, SELECTED, Refused, Selected, Session, command
 from mailboxes.imap.sets import compact
@@ -79,6 +80,7 @@ def _fetch(session: Session, asked: v.Command, by_uid: bool) -> Awaitable[None] 
     selected = session.chosen()
     args: v.Fetch = asked.args
     items = _items(session, args, by_uid)
+    say_keywords(session, selected)
     places = places_of(session, selected, args.ranges, by_uid)
     if args.changed_since >= 0:
         entries = selected.snapshot.entries

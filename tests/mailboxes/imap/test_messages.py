@@ -185,6 +185,8 @@ async def test_store_and_two_sessions(running: Running) -> None:
     assert untagged[0].startswith(b"* FLAGS (")
     assert b"* 4 FETCH (FLAGS ($Hello World \\Recent))" in untagged
     assert b"* 4 FETCH (FLAGS ($Hello World))" in await two.ok("NOOP")
+    await one.ok("STORE 3 +FLAGS.SILENT (Nouveau)")
+    assert (await two.ok("FETCH 3 FLAGS"))[0].startswith(b"* FLAGS (")  # named before it is shown
     # keywords keep their first spelling
     assert await one.ok("STORE 4 FLAGS (world)") == [b"* 4 FETCH (FLAGS (World \\Recent))"]
     # neither overwrites the other
