@@ -16,7 +16,6 @@ from mailboxes.imap import values as v
 from mailboxes.imap.announce import announce
 from mailboxes.imap.changing import allowed_flags, canonical_flags, destination
 from mailboxes.imap.content import field_value
-from mailboxes.imap.names import string
 from mailboxes.imap.sections import cut, header_fields, section_span
 from mailboxes.imap.session import BAD, LOGGED_IN, SELECTED, Refused, Session, command
 from mailboxes.imap.sets import compact
@@ -113,12 +112,12 @@ async def _named(session: Session, url: bytes) -> bytes:
         named = parse_url(url)
         entry = await _entry(session, named)
     except (BadUrl, NoSuchFolder):
-        raise Refused("The URL names nothing here", b"BADURL " + string(url)) from None
+        raise _bad_url(url) from None
     service, mailbox_id = session.service, session.mailbox_id
     summary = (await service.cache.summaries(mailbox_id, [entry]))[0]
     span = section_span(summary, named.section)
     if span is None:
-        raise Refused("The URL names nothing here", b"BADURL " + string(url))
+        raise _bad_url(url)
     reader = await service.store.open_body(mailbox_id, entry)
     data = await reader.read(span[0], span[1] - span[0]) if span[1] > span[0] else b""
     if named.section.fields:
@@ -127,6 +126,12 @@ async def _named(session: Session, url: bytes) -> bytes:
     if read:
         await service.store.record(read)
     return cut(data, named.partial)
+
+
+def _bad_url(url: bytes) -> Refused:
+    """RFC 4469: the URL is repeated, as far as it can stand in a response code."""
+    shown = bytes(byte if 0x20 < byte < 0x7F and byte not in b'"\\]' else 0x3F for byte in url[:200])
+    return Refused("The URL names nothing here", b'BADURL "%b"' % shown)
 
 
 async def _entry(session: Session, named: Named) -> Entry:

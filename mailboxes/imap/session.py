@@ -301,7 +301,8 @@ class Session:
             self.out.bye(b"[UNAVAILABLE] This mailbox is closed or suspended")
             return
         status, code, text = explain(error)
-        self.tagged(asked, status, f"[{code.decode('ascii')}] {text}" if code else text)
+        shown = code.decode("ascii", "replace").replace("\r", "?").replace("\n", "?")
+        self.tagged(asked, status, f"[{shown}] {text}" if code else text)
         if isinstance(error, StoreError) and not isinstance(error, NoSuchFolder | FolderExists | OverQuota):
             log.warning("imap.store_error", command=asked.name, error=type(error).__name__)
 
