@@ -236,7 +236,7 @@ async def _look(folder: Folder, *, as_json: bool) -> list[Outcome]:
         if as_json:
             output.as_json({"file": outcome.name, "outcome": outcome.what, "detail": outcome.detail})
         else:
-            output.line(f"{outcome.what}\t{outcome.name}\t{outcome.detail}")
+            output.line(f"{outcome.what}  {outcome.name}  {outcome.detail}")
     return outcomes
 
 
