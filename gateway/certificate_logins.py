@@ -95,4 +95,4 @@ class CertificateLogins:
         return facts is not None and self._judge(facts).verdict is not Verdict.REFUSE
 
     def _judge(self, facts: CertificateFacts) -> Decision:
-        return certificates.judge(facts, Role.CLIENT, self._now(), self._settings())
+        return certificates.judge(facts, Role.LOGIN, self._now(), self._settings())

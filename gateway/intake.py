@@ -150,7 +150,7 @@ class Intake:
         if peer.login is None or peer.login.means != "certificate":
             return decide(rule("session.accepted"))
         settings = self.settings.trust.certificate
-        decision = certificates.judge(peer.certificate, certificates.Role.CLIENT, self._now(), settings)
+        decision = certificates.judge(peer.certificate, certificates.Role.LOGIN, self._now(), settings)
         return decide(rule("session.accepted")) if decision.accepted else decision
 
     async def sender(self, peer: Peer, sender: Address | None, size: int) -> Decision:

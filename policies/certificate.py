@@ -20,10 +20,12 @@ from policies.values import CertificateFacts, Revocation
 
 
 class Role(StrEnum):
-    """What the holder of the certificate was doing: calling us, or answering our courier."""
+    """What the holder of the certificate was doing: calling us as an operator, answering our courier, or logging in to
+    its APP mailbox (MSS-073: such a certificate names an organisation, not a host)."""
 
     CLIENT = "client"
     SERVER = "server"
+    LOGIN = "login"
 
 
 class WhenUnknown(StrEnum):
@@ -88,7 +90,7 @@ def first_fault(facts: CertificateFacts, role: Role, now: datetime, settings: Ce
         return "wrong_usage"
     if facts.key_bits < (settings.rsa_bits if facts.key_type in ("rsa", "dsa") else settings.curve_bits):
         return "weak_key"
-    if not facts.dns_names:
+    if not facts.dns_names and role is not Role.LOGIN:
         return "no_name"
     return "revoked" if facts.revocation is Revocation.REVOKED else ""
 
@@ -108,7 +110,7 @@ def label(facts: CertificateFacts | None) -> str:
 def _usage_allowed(facts: CertificateFacts, role: Role, settings: CertificateSettings) -> bool:
     if settings.any_usage:
         return facts.client_usage or facts.server_usage
-    return facts.client_usage if role is Role.CLIENT else facts.server_usage
+    return facts.server_usage if role is Role.SERVER else facts.client_usage
 
 
 def _detail(facts: CertificateFacts) -> str:
@@ -116,7 +118,7 @@ def _detail(facts: CertificateFacts) -> str:
 
 
 def _missing(role: Role, host: str | None) -> Decision:
-    if role is Role.CLIENT:
+    if role is not Role.SERVER:
         return decide(rule("session.client_certificate_missing"))
     return decide(rule("trust.partner_certificate_missing"), host=host or "-")
 

@@ -23,7 +23,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID
 from directory.trustlist import Row
 from gateway.admin import authority
 from gateway.admin.derive import Value
-from gateway.admin.pki import Card, operator_subject, rsa_key, server_names
+from gateway.admin.pki import Card, curve_key_pair, operator_subject, rsa_key, server_names
 from gateway.admin.space import Partner, Site, Space
 from tests.space.running import ROOT
 
@@ -101,10 +101,10 @@ class Living:
         self.pki.authority.revoke(x509.load_pem_x509_certificate(certificate.read_bytes()), datetime.now(UTC))
         self.pki.publish_crl(datetime.now(UTC), self._number)
 
-    def card(self, name: str, operator: int = 1, days: int = 90, *, server: bool = False) -> Card:
+    def card(self, name: str, operator: int = 1, days: int = 90, *, server: bool = False, curve: bool = False) -> Card:
         """Another certificate in an operator's name."""
         who = self.space.sites[operator].operator
-        key = rsa_key()
+        key = curve_key_pair() if curve else rsa_key()
         usages = [ExtendedKeyUsageOID.SERVER_AUTH] if server else [ExtendedKeyUsageOID.CLIENT_AUTH]
         certificate = self.pki.authority.issue(
             operator_subject(who), key, datetime.now(UTC), names=server_names(who), usages=usages,
