@@ -295,7 +295,8 @@ class Intake:
     ) -> Answer:
         head = received.fields(medical.fields) if medical.fields else b""
         try:
-            sealed = await self._sealer.seal(head + raw if head else raw, pack(anatomy, len(head)))
+            whole = _behind_trace(raw, head, len(self._trace(transaction, identifier, now))) if head else raw
+            sealed = await self._sealer.seal(whole, pack(anatomy, len(head)))
         except (StoreError, OSError) as problem:
             return Answer(_store_decision(problem), identifier)
         entailed = Consequences()
@@ -382,6 +383,11 @@ def joined(head: bytes, content: Content) -> bytes:
     whole = b"".join(content)
     content.clear()
     return whole
+
+
+def _behind_trace(raw: bytes, added: bytes, trace: int) -> bytes:
+    """``added`` between our trace and the message: Return-Path stays the first line, where final delivery looks for it."""
+    return b"".join((raw[:trace], added, raw[trace:]))
 
 
 def unique(recipients: Iterable[Recipient]) -> list[Recipient]:
