@@ -44,7 +44,7 @@ from policies.retry import Lane, Schedule
 
 log = structlog.get_logger(__name__)
 
-EXPRESS_EACH = 20  # new rows of one destination taken at once, whatever waits in its lane
+EXPRESS_EACH = 100  # new rows of one destination taken at once, whatever waits in its lane
 RECIPIENTS = 100  # of one message in one SMTP transaction (RFC 5321 4.5.3.1.8)
 
 
