@@ -92,7 +92,7 @@ def storage(config: Config, *, clock: Callable[[], float] = time.time) -> Storag
     journal = Journal()
     committer = Committer(database, journal=journal, clock=clock)
     master = master_key(config)
-    keyring = Keyring(master, clock)
+    keyring = Keyring(master, time.monotonic)
     try:
         instance = committer.run_sync(lambda unit: _begin(unit, keyring))
     except BaseException:

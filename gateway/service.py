@@ -39,7 +39,7 @@ from gateway.intake import Intake, IntakeSettings
 from gateway.medical.reader import DocumentReader
 from gateway.medical.wiring import document_reader, medical_settings
 from gateway.notice_entry import NoticeEntry
-from gateway.record import journal
+from gateway.record import journal, retention
 from gateway.redirecting import Judgement, Redirecting
 from gateway.relay.bodies import StoreBodies
 from gateway.relay.courier import Courier
@@ -160,6 +160,7 @@ class Service:
         self._spawn(self._space.run)
         self._spawn(self._recheck)
         self._spawn(self._anchor)
+        self._spawn(self._retain)
         if "courier" in self.roles:
             self._spawn(self._courier.run)
         await self._record(Event(Kind.STARTED, detail={"roles": list(self.roles)}))
@@ -436,6 +437,17 @@ class Service:
                 log.error("anchor_not_written", error=type(problem).__name__)
             await asyncio.sleep(self.config.journal.anchor_every)
 
+    async def _retain(self) -> None:
+        """Once a day, let go of what the journal need not keep any longer (MSS-145)."""
+        assert self._storage is not None
+        while True:
+            try:
+                if removed := await retention.purge(self._storage.committer, retention.kept(self.config.journal)):
+                    log.info("journal_purged", records=removed)
+            except Exception as problem:  # noqa: BLE001 - kept a day too long is better than a service that ends
+                log.error("journal_not_purged", error=type(problem).__name__)
+            await asyncio.sleep(retention.EVERY)
+
     async def reload(self, path: Path) -> bool:
         """Take up a changed configuration; False when it was refused and the old one stays (F21)."""
         try:
@@ -466,6 +478,9 @@ class Service:
             server.doorway = replace(server.doorway, limits=smtp_limits(config, doors[name]))
         if self._imap is not None:
             self._imap.service.limits = imap_limits(config)
+        if self._partners is not None:
+            self._partners.keep = config.queue.keep_open
+            self._partners.messages = config.queue.messages_per_connection
 
     # stopping
 

@@ -578,7 +578,12 @@ class Journal:
         reload=False,
     )
     anchor_every: float = setting("duration", "How often.", 60.0, low=1, high=1 * DAY)
-    technical: float = setting("duration", "How long technical traces are kept (MSS-145).", 365 * DAY, low=180 * DAY)
+    technical: float = setting(
+        "duration",
+        "How long technical traces are kept (MSS-145): at least that; in one chain, they leave with the functional ones.",
+        365 * DAY,
+        low=180 * DAY,
+    )
     functional: float = setting(
         "duration", "How long functional traces are kept (MSS-145).", 10 * 365 * DAY, low=180 * DAY
     )

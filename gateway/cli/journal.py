@@ -1,4 +1,4 @@
-"""The journal: verify its chain, read what it says."""
+"""The journal: verify its chain, read what it says, let go of what is too old."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from gateway.cli import output
-from gateway.cli.context import opened
+from gateway.cli.context import actor, opened
 from gateway.cli.errors import REFUSED
 from gateway.cli.language import tr
 from gateway.cli.output import Json
@@ -84,3 +84,34 @@ def list_(
         ("#", tr("heure", "time"), tr("quoi", "what"), tr("qui", "who"), tr("objet", "about"), tr("faits", "facts")),
         rows,
     )
+
+
+@app.command(
+    help=tr(
+        "Retirer les enregistrements plus vieux que journal.technical et journal.functional. Le service le fait chaque jour.",
+        "Remove records older than both journal.technical and journal.functional. The service does it every day.",
+    )
+)
+def prune(
+    ctx: typer.Context,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help=tr("Compter sans retirer.", "Count without removing."))
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    from gateway.record import retention
+
+    with opened(ctx) as desk:
+        age = retention.kept(desk.storage.config.journal)
+        if dry_run:
+            count = desk.ask(lambda connection: retention.due(connection, age, desk.storage.clock()))
+        else:
+            count = 0
+            while removed := desk.do(lambda unit: retention.cut(unit, age, actor())):
+                count += removed
+    if as_json:
+        output.as_json({"records": count, "removed": not dry_run})
+    elif dry_run:
+        output.line(tr(f"{count} enregistrements à retirer.", f"{count} records to remove."))
+    else:
+        output.line(tr(f"{count} enregistrements retirés.", f"{count} records removed."))

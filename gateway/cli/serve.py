@@ -44,6 +44,7 @@ def register(app: typer.Typer) -> None:
 def serve(
     ctx: typer.Context, role: Role = None, workers: Workers = 0, ready_file: ReadyFile = None, worker: Worker = -1
 ) -> None:
+    from gateway.config import ConfigError, missing
     from gateway.log import set_up
     from gateway.settings import ROLES
 
@@ -53,6 +54,8 @@ def serve(
     unknown = [name for name in roles if name not in ROLES]
     if unknown:
         raise Said("cli.unknown_role", USAGE, role=unknown[0], roles=", ".join(ROLES))
+    if lacking := missing(config):
+        raise ConfigError(lacking)
     set_up(config.log.level, config.log.format)
     count = workers or config.service.workers
     if worker < 0 and count > 1:

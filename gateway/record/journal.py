@@ -169,32 +169,44 @@ def _rows(connection: Connection) -> Iterator[Any]:
     yield from connection.execution_options(yield_per=PAGE).execute(query)
 
 
-def prune(connection: Connection, before_us: int, now_us: int) -> int:
-    """Remove the oldest records up to ``before_us`` as one sealed segment, so that the rest still verifies (TOU-F02).
+def older(connection: Connection, before_us: int) -> int:
+    """How many records, from the oldest on, were all written before ``before_us``.
 
-    Returns the number of records removed; the caller records a ``service.purged`` event in the same transaction.
+    A record written after it keeps those behind it, whatever time they bear: a clock that jumped loses no evidence.
+    """
+    start_seq, end_seq = _start(connection)[0], head(connection)[0]
+    young = select(journal.c.seq).where(journal.c.at >= before_us).order_by(journal.c.seq).limit(1)
+    stop = connection.execute(young).scalar()
+    return int((end_seq if stop is None else stop - 1) - start_seq)
+
+
+def prune(connection: Connection, before_us: int, now_us: int, most: int = 1 << 62) -> int:
+    """Remove up to ``most`` of the oldest records written before ``before_us`` as one sealed segment (TOU-F02).
+
+    The rest still verifies, from the hash the segment ends with. Returns the number of records removed; the caller
+    records a ``service.purged`` event in the same transaction.
     """
     start_seq, start_hash = _start(connection)
-    newest = connection.execute(
-        select(journal).where(journal.c.at < before_us).order_by(journal.c.seq.desc()).limit(1)
-    ).one_or_none()
-    if newest is None:
+    count = min(older(connection, before_us), most)
+    if count <= 0:
         return 0
-    oldest = connection.execute(select(journal.c.at).order_by(journal.c.seq).limit(1)).scalar_one()
-    connection.execute(
-        sql_insert(journal_segment),
-        {
-            "first_seq": start_seq + 1,
-            "last_seq": newest.seq,
-            "first_at": oldest,
-            "last_at": newest.at,
-            "before": start_hash,
-            "after": bytes(newest.hash),
-            "removed_at": now_us,
-        },
-    )
+    oldest, newest = (_end(connection, start_seq + 1), _end(connection, start_seq + count))
+    segment = {
+        "first_seq": oldest.seq,
+        "last_seq": newest.seq,
+        "first_at": oldest.at,
+        "last_at": newest.at,
+        "before": start_hash,
+        "after": bytes(newest.hash),
+        "removed_at": now_us,
+    }
+    connection.execute(sql_insert(journal_segment), segment)
     connection.execute(sql_delete(journal).where(journal.c.seq <= newest.seq))
-    return int(newest.seq - start_seq)
+    return count
+
+
+def _end(connection: Connection, seq: int) -> Any:
+    return connection.execute(select(journal).where(journal.c.seq == seq)).one()
 
 
 class AnchorFile:

@@ -41,7 +41,8 @@ class _Kept:
 class Partners:
     """The :class:`~gateway.relay.parcel.Transport` in service. ``hello`` is our host name; ``now`` is monotonic.
 
-    ``keep`` is how many seconds an unused session is kept, ``messages`` how many one session carries.
+    ``keep`` is how many seconds an unused session is kept, ``messages`` how many one session carries;
+    both may be changed at any time.
     """
 
     def __init__(
@@ -60,8 +61,8 @@ class Partners:
         self._hello = hello
         self._now = now
         self._patience = patience or Patience()
-        self._keep = keep
-        self._messages = messages
+        self.keep = keep
+        self.messages = messages
         self._idle: dict[str, list[_Kept]] = {}
         self._busy: dict[str, int] = {}
 
@@ -128,7 +129,7 @@ class Partners:
 
     async def _good(self, domain: str, kept: _Kept) -> bool:
         now = self._now()
-        if not kept.session.usable or now - kept.used_at > self._keep:
+        if not kept.session.usable or now - kept.used_at > self.keep:
             return False
         if now - kept.judged_at > FACTS_SECONDS:
             await kept.session.read_certificate(self._guard)
@@ -137,7 +138,7 @@ class Partners:
         return self._guard.judge(domain, session.certificate, session.target.name).accepted
 
     async def _put_back(self, domain: str, kept: _Kept) -> None:
-        if not kept.session.usable or kept.session.delivered >= self._messages:
+        if not kept.session.usable or kept.session.delivered >= self.messages:
             await kept.session.quit()
             return
         kept.used_at = self._now()
@@ -165,7 +166,7 @@ class Partners:
         now = self._now()
         tired: list[_Kept] = []
         for domain, stack in list(self._idle.items()):
-            tired += [kept for kept in stack if now - kept.used_at > self._keep or not kept.session.usable]
+            tired += [kept for kept in stack if now - kept.used_at > self.keep or not kept.session.usable]
             fresh = [kept for kept in stack if kept not in tired]
             self._idle[domain] = fresh
             if not fresh:

@@ -491,7 +491,7 @@ HELP: Mapping[str, Sentence] = {
     ),
     "cli.help.send": _s("Envoyer un document sans connaître le courrier.", "Send a document without knowing mail."),
     "cli.help.hprim": _s("Vérifier un document médical.", "Check a medical document."),
-    "cli.help.journal": _s("Le journal chaîné : lire, vérifier.", "The chained journal: read, verify."),
+    "cli.help.journal": _s("Le journal chaîné : lire, vérifier, purger.", "The chained journal: read, verify, prune."),
 }
 
 CLI: Mapping[str, Sentence] = {

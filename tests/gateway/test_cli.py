@@ -178,6 +178,19 @@ def test_config_check(terminal: Terminal) -> None:
     assert [fault["line"] for fault in json.loads(result.stdout)["faults"]] == [12]
 
 
+def test_serve_refuses_to_start_without_what_it_needs_and_says_what_to_give(terminal: Terminal) -> None:
+    said = terminal.refused("serve", code=2)
+    assert "config.toml:" in said
+    for key in ("tls.certificates", "trust.test_anchors", "trust.list", "trust.crls"):
+        assert f"{key}: " in said
+    assert said.count("Give ") == 4
+
+
+def test_journal_prune_keeps_what_is_young(terminal: Terminal) -> None:
+    assert terminal.json("journal", "prune") == {"records": 0, "removed": True}
+    assert "0 records to remove" in terminal.ok("journal", "prune", "--dry-run")
+
+
 def test_config_show_masks(terminal: Terminal) -> None:
     assert terminal.json("config", "show")["store"]["master_key"] == "********"
     shown = terminal.ok("config", "show", "queue")

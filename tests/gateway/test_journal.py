@@ -93,7 +93,9 @@ def test_any_flipped_bit_of_a_hash_is_found(position: int, bit: int) -> None:
         row = connection.execute(text("SELECT hash FROM journal WHERE seq = :s"), {"s": position + 1}).scalar_one()
         changed = bytearray(row)
         changed[bit // 8] ^= 1 << (bit % 8)
-        connection.execute(text("UPDATE journal SET hash = :h WHERE seq = :s"), {"h": bytes(changed), "s": position + 1})
+        connection.execute(
+            text("UPDATE journal SET hash = :h WHERE seq = :s"), {"h": bytes(changed), "s": position + 1}
+        )
         found = journal.verify(connection)
     engine.dispose()
     assert found is not None
@@ -136,6 +138,23 @@ def test_pruned_segments_leave_a_chain_that_verifies(connection: Connection) -> 
     assert journal.verify(connection) is None
     assert journal.read(connection, mailbox=7)[0].seq == 16
     assert journal.prune(connection, 0, 1) == 0
+
+
+def test_a_record_dated_too_old_by_a_wrong_clock_stays_with_its_neighbours(connection: Connection) -> None:
+    filled(connection, 3)
+    journal.Journal().append(connection, events(1), 1_000_000_000)
+    assert journal.prune(connection, int(1_600_000_000 * 1e6), 1) == 0
+
+
+def test_pruning_takes_no_more_at_once_than_asked_and_can_take_all(connection: Connection) -> None:
+    filled(connection)
+    late = int(2_000_000_000 * 1e6)
+    assert [journal.prune(connection, late, 1, most=20) for _ in range(3)] == [20, 10, 0]
+    assert journal.verify(connection) is None
+    assert journal.older(connection, late) == 0
+    filled(connection, 2)
+    assert journal.verify(connection) is None
+    assert journal.read(connection)[0].seq == 31
 
 
 def test_an_undeclared_key_is_refused_where_the_event_is_made() -> None:
