@@ -146,6 +146,8 @@ def _name_score(text: str) -> int:
         return -1
     if any(c in "0123456789" for c in bare[:60]):
         return -3
+    if not any(c.isalpha() for c in bare[:60]):
+        return -2
     return 1 if len(bare) <= 60 and not bare.endswith((",", ":", ";")) and _NAME.fullmatch(bare) else 0
 
 
@@ -187,10 +189,13 @@ def _take(lines: Sequence[str], numbers: Sequence[int], today: date, how: tuple[
 
 
 _INSIDE = [(1, 3), (1, 4), (1, 5), (2, 3), (2, 4), (3, 3)]
+_NAMES_LOST = [(1, 1), (1, 2)]
 
 
 def _hypotheses(count: int) -> Iterator[tuple[int, int, int, int]]:
     yield -1, 0, 0, 0
+    for missing, at in _NAMES_LOST:
+        yield 0, missing, at, 0
     for offset in range(1, min(_SEARCHED, max(count - 6, 1)) + 1):
         yield offset, 0, 0, 0
     for offset in range(min(4, count)):

@@ -215,3 +215,16 @@ def test_places_are_said_in_good_french() -> None:
     assert Place().said("fr") == "le message"
     assert Place("", 7).said("en") == "line 7 of the message body"
     assert Place("IHE_XDM.zip", member="IHE_XDM/SUBSET01/DOC0001.XML").said("fr") == "DOC0001.XML (IHE_XDM.zip)"
+
+
+@pytest.mark.parametrize("message", [V1, V2.split("\n"), V3.split("\n")], ids=["V1", "V2", "V3"])
+@pytest.mark.parametrize("name", ["", "a.hpr"])
+@pytest.mark.parametrize("number", range(1, 13))
+def test_any_line_lost_or_added_never_names_somebody_else(message: list[str], name: str, number: int) -> None:
+    """Either the right person is read, or the message is refused."""
+    right = (message[1], message[2], message[6])
+    for lines in (message[: number - 1] + message[number:], [*message[: number - 1], "", *message[number - 1 :]]):
+        report = file("\n".join(lines).encode(), name)
+        found = [p.traits for p in report.patients]
+        same = [(t.surname, t.first_name, t.birth_date.french() if t.birth_date else "") == right for t in found]
+        assert report.refused or same == [True]
