@@ -254,7 +254,9 @@ def _mark(unit: Unit, rows: Sequence[Any], owner: str, lease: float) -> None:
 
 def _lease(unit: Unit, domain: str, owner: str, lease: float, share: int, *, failing: bool) -> list[Taken]:
     connection, now = unit.connection, unit.now
-    found = connection.execute(_DUE, {"wanted": domain, "instant": now, "share": share}).all()
+    found = list(connection.execute(_DUE, {"wanted": domain, "instant": now, "share": share}))
+    if len(found) == share > 1 and found[-1].message == found[-2].message:
+        found += _rest(connection, found[-1], now)
     rows = [row for row in found if not row.held]
     if len(rows) < len(found):  # put on hold while a courier, now gone, was carrying them
         connection.execute(_SHELVE, [{"row": row.id} for row in found if row.held])
@@ -262,6 +264,24 @@ def _lease(unit: Unit, domain: str, owner: str, lease: float, share: int, *, fai
     return [taken_of(row, failing=failing) for row in rows]
 
 
+def _rest(connection: Connection, last: Any, now: float) -> Sequence[Any]:
+    """The other due recipients of a message that the share cut in two: one more transaction costs the partner more."""
+    parameters = {"about": last.message, "wanted": last.domain, "instant": now, "last": last.id}
+    return connection.execute(_REST, parameters).all()
+
+
+_REST = (
+    select(queue)
+    .where(
+        queue.c.message == bindparam("about"),
+        queue.c.domain == bindparam("wanted"),
+        queue.c.due_at <= bindparam("instant"),
+        queue.c.id > bindparam("last"),
+    )
+    .order_by(queue.c.id)
+    .limit(CHUNK)
+    .with_for_update(skip_locked=True)
+)
 _DUE = (
     select(queue)
     .where(queue.c.domain == bindparam("wanted"), queue.c.due_at <= bindparam("instant"))

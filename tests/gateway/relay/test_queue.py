@@ -477,3 +477,11 @@ async def test_what_was_written_after_the_jump_is_not_moved_with_it(house: House
     for row in rows:
         assert row.expires_at - house.time.wall() == pytest.approx(house.schedule.life, abs=5)
         assert row.accepted_at == pytest.approx(house.time.wall(), abs=5)
+
+
+async def test_a_share_does_not_cut_a_message_in_two(house: House) -> None:
+    await house.send([f"u{number}@op-b.mssante.test" for number in range(12)])
+    await house.send()
+    rows = await take(house, limit=3)
+    assert len(rows) == 12
+    assert len({row.message for row in rows}) == 1
