@@ -15,6 +15,7 @@ import asyncio
 import math
 import sys
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Hashable
 from concurrent.futures import Future as ThreadFuture
@@ -49,6 +50,7 @@ O = TypeVar("O")  # noqa: E741
 MAX_BATCH = 64
 MAX_WAITING = 4096
 MAX_RETRIES = 5
+RETRY_SECONDS = 0.01
 SWITCH_SECONDS = 0.0005
 """How long the event loop may keep the interpreter from the writer.
 
@@ -262,6 +264,7 @@ class Committer:
                 self._give_up(fault)
                 if fault is not Fault.RETRY or attempt == MAX_RETRIES:
                     raise
+            time.sleep(RETRY_SECONDS * 2**attempt)  # the transaction that won must get past the rows we let go of
         raise AssertionError("the last attempt returns or raises")
 
     def _give_up(self, fault: Fault) -> None:

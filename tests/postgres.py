@@ -43,11 +43,12 @@ class Server:
         self._databases = 0
 
     def control(self, *words: str) -> None:
-        command = [str(self._tools / "pg_ctl"), "-D", str(self.directory / "data"), "-w", "-s", *words]
+        command = [str(self._tools / "pg_ctl"), "-D", str(self.directory / "data"), "-w", "-t", "180", "-s", *words]
         subprocess.run(_unprivileged(command), check=True, stdout=subprocess.DEVNULL, cwd="/")
 
     def start(self) -> None:
         options = f"-p {self.port} -k {self.directory} -c listen_addresses=127.0.0.1 -c max_connections=60"
+        options += " -c recovery_init_sync_method=syncfs"  # one sync, not one per file of each test's database
         self.control("-o", options, "-l", str(self.directory / "log"), "start")
 
     def stop(self, mode: str = "fast") -> None:
