@@ -62,7 +62,8 @@ def name_value(
     if looks_broken(value):
         findings.add("HID-032", place, field=_BARE.get(id(field), field), value=broken_excerpt(value))
     elif names.is_placeholder(value):
-        findings.add("HID-029", place, field=field, value=mask(value, 20))
+        digits = Severity.REFUSE if any(c in "0123456789" for c in value) else None  # a code where a name should be
+        findings.add("HID-029", place, digits, field=field, value=mask(value, 20))
     elif sign := names.unexpected_sign(value):
         findings.add("HID-028", place, sign=mask(sign), field=field)
     if len(value) > longest:

@@ -451,7 +451,8 @@ def _position_problems(text: Text, found: Found, place: Place, findings: Finding
         line = first + found.missing_at
         findings.add("HID-002", place.at(line), count=FIELDS - found.missing, line=line)
     elif not found.plain:
-        findings.add("HID-004", place.at(first), line=first)
+        doubtful = min(_name_score(found.values[1]), _name_score(found.values[2])) < 0
+        findings.add("HID-004", place.at(first), Severity.REFUSE if doubtful else None, line=first)
     elif any(n == 0 for n in found.numbers):
         have = sum(1 for n in found.numbers if n)
         findings.add("HID-002", place.at(first), count=have, line=first + have)
