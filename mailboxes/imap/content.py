@@ -21,6 +21,7 @@ BATCH = 500  # messages read from the store at once
 BATCH_BYTES = 4 << 20
 SMALL = 256 * 1024  # larger bodies are streamed and never cached
 SEARCHED = 1 << 20  # bytes of decoded text SEARCH looks at in one part
+SEARCHED_IN_ALL = 4 << 20  # and in one message
 
 T = TypeVar("T")
 
@@ -173,15 +174,17 @@ def search_text(content: bytes, summary: Summary) -> bytes:
     pieces = [_folded_header(content[: summary.header_end]), _SEPARATOR]
     parts = summary.parts
     parents = {part[3] for place, part in enumerate(parts) if place}
+    left = SEARCHED_IN_ALL
     for place, (start, body, end, _, flags) in enumerate(parts):
         header = content[start:body]
         if place and header:
             pieces += (_folded_header(header), b"\n")
-        if place in parents or flags:
+        if place in parents or flags or left <= 0:
             continue
         main, charset, encoding = part_type(header)
         if main in (b"text", b"", b"message"):
-            raw = decode_part(content[body:end], encoding, SEARCHED)
+            raw = decode_part(content[body:end], encoding, min(SEARCHED, left))
+            left -= len(raw)
             pieces += (_folded_text(raw, charset), b"\n")
     return b"".join(pieces)
 

@@ -12,7 +12,7 @@ from mailboxes.imap import values as v
 from mailboxes.imap.announce import say_keywords
 from mailboxes.imap.rendering import BODY, Chosen, Renderer, level
 from mailboxes.imap.session import BAD, SELECTED, Refused, Selected, Session, command
-from mailboxes.imap.sets import compact
+from mailboxes.imap.sets import compact, inside, joined
 from mailboxes.imap.view import changes_ahead
 from mailboxes.store import Entry, FlagChange
 from policies.events import Kind
@@ -176,11 +176,9 @@ async def _vanished_earlier(session: Session, selected: Selected, args: v.Fetch)
 
 def within(uids: list[int], ranges: v.Ranges, selected: Selected) -> list[int]:
     """The UIDs inside ``ranges`` that the session's view does not hold."""
-    last = selected.snapshot.uidnext
-    bounds = [(low if low != v.STAR else last, high) for low, high in ranges]
-    if len(bounds) > 50:
-        wanted = set(selected.saved) if ranges == v.SAVED else None
-        if wanted is not None:
-            return [uid for uid in uids if uid in wanted]
-    found = [uid for uid in uids if any(low <= uid <= high for low, high in bounds)]
-    return [uid for uid in found if selected.snapshot.place(uid) < 0]
+    if ranges == v.SAVED:
+        kept = sorted(set(uids) & set(selected.saved))
+    else:
+        last = selected.snapshot.uidnext
+        kept = inside(uids, joined([(min(low, last), high) for low, high in ranges]))
+    return [uid for uid in kept if selected.snapshot.place(uid) < 0]

@@ -7,6 +7,7 @@ from mailboxes.imap.names import astring
 from mailboxes.imap.values import Item, Section
 
 DEEPEST_PATH = 64
+MOST_ITEMS = 64
 
 _SIMPLE = {
     name: Item(name, name.encode("ascii"))
@@ -51,7 +52,10 @@ def fetch_items(c: Cursor) -> tuple[Item, ...]:
 
 def fetch_list(c: Cursor) -> tuple[Item, ...]:
     """A parenthesized list; an item asked twice is answered once."""
-    return tuple(dict.fromkeys(c.listed(lambda: _item(c))))
+    items = tuple(dict.fromkeys(c.listed(lambda: _item(c))))
+    if len(items) > MOST_ITEMS:
+        raise BadSyntax("too many items")
+    return items
 
 
 def _item(c: Cursor) -> Item:

@@ -6,6 +6,7 @@ told at once.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Sequence
 
 from mailboxes.imap import values as v
@@ -25,6 +26,7 @@ from mailboxes.store import Folder, FolderExists, NoSuchFolder
 from policies.events import Event, Kind
 
 SPECIAL_USES = {use.lower(): use for use in ("\\Archive", "\\Drafts", "\\Junk", "\\Sent", "\\Trash")}
+LISTED_HERE = 1000  # names times patterns matched on the event loop; more in a thread
 __all__ = ["SPECIAL_USES", "status_line"]
 
 
@@ -192,7 +194,10 @@ async def _list(session: Session, asked: v.Command) -> None:
     if "REMOTE" in args.select and not tree.folders:
         session.done(asked, "Listed")
         return
-    for line in listed(tree, _patterns(session, args), args.select, args.returns):
+    patterns = _patterns(session, args)
+    asked_of = (tree, patterns, args.select, args.returns)
+    many = len(tree.folders) * len(patterns) > LISTED_HERE
+    for line in await asyncio.to_thread(listed, *asked_of) if many else listed(*asked_of):
         session.put(_list_line(session, b"LIST", line, plain=not args.extended and not session.rev2))
         if line.exists and args.status:
             session.put(await status_line(session, folders[line.name], args.status))

@@ -6,13 +6,15 @@ server backtrack. Promise: time is the pattern's length times the name's levels.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from mailboxes.imap.names import SEPARATOR
 
+_WILDCARDS = re.compile("[*%]+")
 LONGEST_PATTERN = 512
-MOST_PATTERNS = 50
+MOST_PATTERNS = 20
 
 
 class Pattern:
@@ -21,11 +23,7 @@ class Pattern:
     __slots__ = ("text",)
 
     def __init__(self, text: str) -> None:
-        while "**" in text:
-            text = text.replace("**", "*")
-        while "%%" in text:
-            text = text.replace("%%", "%")
-        self.text = text
+        self.text = _WILDCARDS.sub(lambda run: "*" if "*" in run[0] else "%", text)
 
     def matches(self, name: str) -> bool:
         if name[:5] == "INBOX" and _step(self.text.upper(), name):

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 from mailboxes.anatomy import Summary
 from mailboxes.imap import values as v
 from mailboxes.imap.announce import flag_bytes, flags_of
-from mailboxes.imap.content import SMALL, batches
+from mailboxes.imap.content import BATCH, SMALL, batches
 from mailboxes.imap.names import string
 from mailboxes.imap.sections import (
     binary_bytes,
@@ -191,8 +191,10 @@ class Renderer:
     async def send(self, chosen: Chosen) -> bool:
         """Put the lines of all messages, in batches. False when some were erased meanwhile."""
         complete = True
-        for start, end in batches(chosen.entries) if self.need == BODY else _plain(len(chosen.entries)):
-            batch = Chosen(chosen.places[start:end], chosen.entries[start:end])
+        most = max(BATCH // max(len(self.items) // 4, 1), 20)
+        entries = chosen.entries
+        for start, end in batches(entries, most) if self.need == BODY else _plain(len(entries), most):
+            batch = Chosen(chosen.places[start:end], entries[start:end])
             try:
                 await self._batch(batch)
             except MissingBody:
@@ -305,5 +307,5 @@ class Renderer:
         return await asyncio.to_thread(binary_said, item, head, raw)
 
 
-def _plain(count: int, step: int = 500) -> list[tuple[int, int]]:
+def _plain(count: int, step: int) -> list[tuple[int, int]]:
     return [(start, min(start + step, count)) for start in range(0, count, step)]

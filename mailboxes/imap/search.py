@@ -199,11 +199,7 @@ def _summary_text(name: str, needle: bytes) -> Test:
 def _sequence(key: v.Key, setting: Setting) -> Test:
     if key.args[0] == v.SAVED:
         return _uids(set(setting.saved))
-    count = len(setting.snapshot.uids)
-    places: set[int] = set()
-    for low, high in key.args[0]:
-        first, last = (min(low, count), count) if high == v.STAR else (low, min(high, count))
-        places.update(range(max(first, 1) - 1, last))
+    places = set(setting.snapshot.by_number(key.args[0], clipped=True) or ())
     return Test(INDEX, lambda message: message.place in places)
 
 

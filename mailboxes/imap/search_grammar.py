@@ -13,7 +13,7 @@ from typing import Any
 from mailboxes.imap.cursor import BadSyntax, Cursor
 from mailboxes.imap.values import Key, Return, Search
 
-MOST_KEYS = 2000
+MOST_KEYS = 1000
 DEEPEST = 100
 SORT_KEYS = frozenset(["ARRIVAL", "CC", "DATE", "FROM", "SIZE", "SUBJECT", "TO", "DISPLAYFROM", "DISPLAYTO"])
 THREAD_ALGORITHMS = frozenset(("ORDEREDSUBJECT", "REFERENCES", "REFS"))

@@ -30,10 +30,12 @@ from mailboxes.imap.view import Snapshot
 from mailboxes.store import Entry, StoreError
 
 MOST_CONTEXTS = 16
+SORTED_HERE = 2000  # more are sorted in a thread
 MOST_SORTED = 500_000
 WARMED = 8 << 20  # bytes of messages read ahead for a live search
 PROGRESS_EVERY = 5.0  # seconds
-AT_ONCE = 2000  # messages tried without leaving data_received when the index is enough
+AT_ONCE = 4000  # keys times messages tried without leaving data_received when the index is enough
+MOST_TEXTS = 40  # TEXT, BODY and HEADER keys in one search
 
 
 @command("SEARCH", SELECTED)
@@ -65,8 +67,11 @@ def _search(session: Session, asked: v.Command, by_uid: bool) -> Awaitable[None]
         need_condstore(session)
     if args.returns is not None and "UPDATE" in args.returns.options:
         _may_update(selected, asked)
+    keys, texts = _weigh(args.key)
+    if texts > MOST_TEXTS:
+        raise Refused("The search looks for too many texts", b"LIMIT")
     tests = stages(args.key, setting)
-    small = len(selected.snapshot.uids) <= AT_ONCE
+    small = len(selected.snapshot.uids) * keys <= AT_ONCE
     if small and not args.sort and all(test.need == INDEX for test in tests):
         found = _candidates(selected)
         for test in tests:
@@ -92,6 +97,19 @@ def _names(key: v.Key, name: str) -> bool:
         if one.name in ("AND", "OR", "NOT"):
             stack += one.args
     return False
+
+
+def _weigh(key: v.Key) -> tuple[int, int]:
+    """How many keys a program has, and how many of them read messages."""
+    keys = texts = 0
+    stack = [key]
+    while stack:
+        one = stack.pop()
+        keys += 1
+        texts += one.name in ("TEXT", "BODY", "HEADER")
+        if one.name in ("AND", "OR", "NOT"):
+            stack += one.args
+    return keys, texts
 
 
 def _setting(session: Session, selected: Selected, charset: bytes) -> Setting:
@@ -140,6 +158,8 @@ async def _sorted(session: Session, found: list[Message], criteria: Sequence[tup
         raise Refused("Too many messages to sort", b"LIMIT")
     if any(name not in ("ARRIVAL", "SIZE") for name, _ in criteria):
         found = await _with_summaries(session, found)
+    if len(found) > SORTED_HERE:
+        return await asyncio.to_thread(sorted_by, found, criteria)
     return sorted_by(found, criteria)
 
 
@@ -261,6 +281,8 @@ async def _thread(session: Session, asked: v.Command, by_uid: bool) -> None:
     selected = session.chosen()
     args: v.Search = asked.args
     _only_uids(session, args.key, by_uid)
+    if _weigh(args.key)[1] > MOST_TEXTS:
+        raise Refused("The search looks for too many texts", b"LIMIT")
     tests = stages(args.key, _setting(session, selected, args.charset))
     cache, progress = session.service.cache, _progress(session, asked)
     found = await matching(cache, session.mailbox_id, _candidates(selected), tests, progress)

@@ -13,6 +13,9 @@ from mailboxes.imap.content import SMALL, Cache, batches, search_text
 from mailboxes.imap.search import CONTENT, INDEX, SUMMARY, TEXT, Message, Test
 from mailboxes.store import MissingBody
 
+STRIDE = 64  # messages tried between two looks at the clock
+TURN = 0.008  # seconds
+
 
 async def matching(
     cache: Cache,
@@ -25,19 +28,32 @@ async def matching(
     reader = Reader(cache, mailbox_id)
     for test in tests:
         if test.need == INDEX:
-            messages = [message for message in messages if test.holds(message)]
+            messages = await _holding(test, messages)
             continue
         kept: list[Message] = []
         entries = [message.entry for message in messages]
         slices = batches(entries) if test.need > SUMMARY else _slices(len(entries))
         for start, end in slices:
             batch = await reader.fill(messages[start:end], test.need)
-            kept += [message for message in batch if test.holds(message)]
+            kept += await _holding(test, batch)
             if progress is not None:
                 await progress(end, len(entries))
             await asyncio.sleep(0)
         messages = kept
     return messages
+
+
+async def _holding(test: Test, messages: list[Message]) -> list[Message]:
+    """The messages a test holds for; a costly test gives the event loop back every few milliseconds."""
+    loop = asyncio.get_running_loop()
+    holds, last = test.holds, loop.time()
+    kept: list[Message] = []
+    for start in range(0, len(messages), STRIDE):
+        kept += [message for message in messages[start : start + STRIDE] if holds(message)]
+        if loop.time() - last > TURN:
+            await asyncio.sleep(0)
+            last = loop.time()
+    return kept
 
 
 def _slices(count: int, step: int = 1000) -> list[tuple[int, int]]:

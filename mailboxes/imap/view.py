@@ -14,11 +14,12 @@ from __future__ import annotations
 import asyncio
 from bisect import bisect_left, bisect_right
 from collections import OrderedDict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import structlog
 
+from mailboxes.imap.sets import joined
 from mailboxes.imap.values import STAR, Ranges
 from mailboxes.store import Changes, Entry, MailStore, NoSuchFolder, StoreError
 
@@ -49,38 +50,29 @@ class Snapshot:
         place = self.place(uid)
         return self.entries[place] if place >= 0 else None
 
-    def by_uid(self, ranges: Ranges) -> Iterable[int]:
+    def by_uid(self, ranges: Ranges) -> Sequence[int]:
         """Places of the UIDs in ``ranges``, ascending, each once. ``*`` is the last UID (RFC 9051 6.4.9)."""
         if not self.uids:
             return range(0)
         last = self.uids[-1]
-        found: list[range] = []
-        for low, high in ranges:
-            if high == STAR:
-                low, high = (min(low, last), STAR)
-            found.append(range(bisect_left(self.uids, low), bisect_right(self.uids, high)))
-        return _merged(found)
+        spans = joined([(min(low, last) if high == STAR else low, high) for low, high in ranges])
+        return _places([range(bisect_left(self.uids, low), bisect_right(self.uids, high)) for low, high in spans])
 
-    def by_number(self, ranges: Ranges) -> Iterable[int] | None:
-        """Places of sequence numbers; None when one does not exist."""
+    def by_number(self, ranges: Ranges, clipped: bool = False) -> Sequence[int] | None:
+        """Places of sequence numbers, ascending, each once; None when one does not exist, unless ``clipped``."""
         count = len(self.uids)
-        found: list[range] = []
-        for low, high in ranges:
-            if high == STAR:
-                low, high = min(low, count), count
-            if high > count or not low:
-                return None
-            found.append(range(low - 1, high))
-        return _merged(found)
+        spans = [(min(low, count), count) if high == STAR else (low, high) for low, high in ranges]
+        if clipped:
+            spans = [(max(low, 1), min(high, count)) for low, high in spans if low <= count]
+        elif any(high > count or not low for low, high in spans):
+            return None
+        return _places([range(low - 1, high) for low, high in joined(spans)])
 
 
-def _merged(found: list[range]) -> Iterable[int]:
-    if len(found) == 1:
-        return found[0]
-    places: set[int] = set()
-    for one in found:
-        places.update(one)
-    return sorted(places)
+def _places(spans: list[range]) -> Sequence[int]:
+    if len(spans) == 1:
+        return spans[0]
+    return [place for span in spans for place in span]
 
 
 class Step:

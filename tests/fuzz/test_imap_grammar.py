@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import os
 import time
+from itertools import pairwise
 from typing import Any
 
 from hypothesis import HealthCheck, given, settings
@@ -18,9 +19,11 @@ from mailboxes.imap.cursor import BadSyntax, parse_ranges
 from mailboxes.imap.grammar import COMMANDS, CommandError, parse
 from mailboxes.imap.lists import Pattern
 from mailboxes.imap.names import BadName, acceptable, decode, decode_utf7, encode_utf7
-from mailboxes.imap.sets import compact
+from mailboxes.imap.sets import compact, inside, joined
 from mailboxes.imap.urls import BadUrl, parse_url
+from mailboxes.imap.view import Snapshot
 from mailboxes.imap.wire import LONGEST_LINE, Wire
+from mailboxes.store import Entry
 
 EXAMPLES = int(os.environ.get("CADUCEE_FUZZ_EXAMPLES", "400"))
 fuzz = settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=list(HealthCheck))
@@ -254,3 +257,25 @@ def test_the_wire_reads_the_same_however_bytes_arrive(raw: bytes, cuts: list[int
         assert await read([raw]) == await read([piece for piece in pieces if piece])
 
     asyncio.run(both())
+
+
+@fuzz
+@given(st.lists(st.tuples(st.integers(1, 60), st.integers(1, 60)), max_size=20), st.lists(st.integers(1, 70)))
+def test_joined_ranges_hold_the_same_numbers(ranges: list[tuple[int, int]], numbers: list[int]) -> None:
+    ranges = [(min(pair), max(pair)) for pair in ranges]
+    made = joined(ranges)
+    assert {n for low, high in made for n in range(low, high + 1)} == {
+        n for low, high in ranges for n in range(low, high + 1)
+    }
+    assert all(first[1] + 1 < second[0] for first, second in pairwise(made))
+    assert inside(numbers, made) == [n for n in numbers if any(low <= n <= high for low, high in ranges)]
+
+
+def test_sets_that_name_everything_many_times_cost_little() -> None:
+    entries = [Entry(uid, 1, "", 1, 0, 0, uid, b"", 0) for uid in range(1, 50_001)]
+    snapshot = Snapshot(entries, 1, 50_001)
+    ranges = parse_ranges(b",".join([b"1:*"] * 8000))
+    start = time.process_time()
+    assert len(snapshot.by_uid(ranges)) == 50_000
+    assert len(snapshot.by_number(ranges) or ()) == 50_000
+    assert time.process_time() - start < 1

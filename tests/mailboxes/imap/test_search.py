@@ -96,6 +96,8 @@ async def test_keys(running: Running) -> None:
     await client.bad("SEARCH " + "NOT " * 500 + "SEEN")
     await client.bad("SEARCH " + "(" * 500 + "SEEN" + ")" * 500)
     await client.no("SEARCH CHARSET KLINGON ALL", "BADCHARSET")
+    await client.no("SEARCH " + "OR TEXT a " * 50 + "ALL", "LIMIT")
+    assert await found(client, "SEARCH " + "OR TEXT zzz " * 30 + "SUBJECT hello") == [1]
     await client.close()
 
 
