@@ -23,7 +23,10 @@ _OURS = frozenset(
 """Parameters whose words are the reader's own."""
 _FORMS = {
     "charset": re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,24}"),
-    "declared": re.compile(r"aucun|none|(?:[A-Za-z]{2,12}[_-]?)?(?:[0-9]{1,4}[_-]?){0,2}[0-9]{0,2}"),
+    "declared": re.compile(
+        r"aucun|none|(?:us-)?ascii|macintosh|utf-?(?:7|8|16)|latin-?1|(?:iso-?8859-?|windows-?|cp-?|ibm-?|koi8-)[0-9ru]{1,4}",
+        re.IGNORECASE,
+    ),
     "oid": re.compile(r"[0-2](?:\.[0-9]{1,9}){3,20}"),
     "expected": re.compile(r"[A-Z0-9]{1,8}(?:-[A-Z0-9]{1,8}){0,3}(?:,[A-Z0-9]{1,8}(?:-[A-Z0-9]{1,8}){0,3}){0,20}"),
     "status": re.compile(r"[A-Z]{2,5}"),

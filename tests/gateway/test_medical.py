@@ -1,0 +1,402 @@
+"""The reader of documents inside a real intake: decisions, added headers, notices, oppositions, patients' conversations, poison."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from email import message_from_bytes
+from pathlib import Path
+
+import pytest
+
+from gateway.medical.pool import ReaderDied, ReaderHere
+from gateway.medical.question import Question, ReaderOptions, Reading
+from gateway.medical.reader import DocumentReader, MedicalSettings
+from gateway.medical.registers import PatientRegisters
+from gateway.record import journal
+from gateway.relay.notices import House
+from gateway.smtp import replies
+from gateway.smtp.transaction import Answer
+from mailboxes.keys import LocalMasterKey
+from policies.patient import PatientSettings
+from policies.trust import trust_list
+from policies.values import BalType
+from tests.gateway.medical_mail import hprim_text, mail, xdm, xdm_mail
+from tests.gateway.rig import NOW, OURS, PARTNER_DN, THEIRS, Rig, at, partner, transaction, user
+from tests.hprim.builders import HEADERS, NUMBER, OTHER_NUMBER, SUBJECT, cda
+from tests.hprim.builders import xdm as archive_of
+
+ALICE, PAUL, PEER = f"alice@{OURS}", f"paul@{OURS}", f"zoe@{THEIRS}"
+PATIENT = f"{NUMBER}@patient.mssante.fr"
+APICRYPT = "zoe@mssante.apicrypt.org"
+LISTED = [(THEIRS, PARTNER_DN), ("patient.mssante.fr", "CN=mes"), ("mssante.apicrypt.org", "CN=apicrypt")]
+
+
+class Bench:
+    """A rig with a reader of documents, on an in-memory database."""
+
+    def __init__(self, readers: object = None, policy: PatientSettings | None = None, *, notices: bool = True) -> None:
+        self.rig = Rig()
+        self.rig.trusted = trust_list(LISTED, at(NOW), at(NOW))
+        self.registers = PatientRegisters(self.rig.reading, LocalMasterKey(bytes(32)))
+        self.settings = MedicalSettings(
+            House("smtp.op-a.mssante.test", f"postmaster@{OURS}"), policy or PatientSettings(), notices=notices
+        )
+        self.reader = DocumentReader(
+            settings=self.settings,
+            readers=readers or ReaderHere(),  # type: ignore[arg-type]
+            mailboxes=self.rig.boxes,
+            sealer=self.rig.sealer,
+            store=self.rig.store,
+            clock=lambda: NOW,
+            token=lambda: "ab" * 16,
+            pool=self.rig.pool,
+            registers=self.registers,
+        )
+        self.rig.intake = self.rig.make_intake(medical=self.reader)
+
+    async def send(self, content: bytearray, *recipients: str) -> Answer:
+        return await self.rig.intake.message(transaction(user(), ALICE, *(recipients or (PAUL,))), content)
+
+    async def receive(self, sender: str, content: bytearray, *recipients: str) -> Answer:
+        return await self.rig.intake.message(transaction(partner(), sender, *(recipients or (PAUL,))), content)
+
+    async def rules(self, answer: Answer) -> list[str]:
+        """Every medical rule the journal holds about the message."""
+        records = await self.rig.reading.run(lambda connection: journal.read(connection, message=answer.message))
+        found = [entry for record in records for entry in record.detail.get("decisions", ()) if entry[0] == "medical"]
+        return [f"{entry[2]} {entry[3].get('finding', '')}".strip() for entry in found]
+
+    async def close(self) -> None:
+        await self.reader.close()
+        await self.rig.close()
+
+
+@pytest.fixture
+async def bench():
+    made = Bench()
+    yield made
+    await made.close()
+
+
+def name(answer: Answer) -> str:
+    return answer.decision.rule.name
+
+
+def text_of(message: bytes) -> str:
+    """The decoded text of a notice, on one line."""
+    decoded = message_from_bytes(message).get_payload(decode=True)
+    assert isinstance(decoded, bytes)
+    return " ".join(decoded.decode("utf-8").split())
+
+
+async def test_ordinary_mail_passes_and_its_missing_number_is_counted(bench: Bench) -> None:
+    answer = await bench.send(mail(ALICE, [PAUL]))
+    assert name(answer) == "session.message_accepted"
+    assert await bench.rules(answer) == ["patient.noted MSS-096"]
+    with_number = await bench.send(mail(ALICE, [PAUL], headers={"X-MSS-NIL": "DEV935997"}))
+    assert await bench.rules(with_number) == []
+
+
+async def test_the_missing_number_may_be_refused() -> None:
+    bench = Bench(policy=PatientSettings(severity={"MSS-096": "refuse"}))
+    answer = await bench.send(mail(ALICE, [PAUL]))
+    assert name(answer) == "patient.refused"
+    assert "MSS-096" in answer.decision.sentence("fr")
+    inbound = await bench.receive(PEER, mail(PEER, [PAUL]))
+    assert name(inbound) == "session.message_accepted"
+    await bench.close()
+
+
+async def test_headers_are_computed_and_nothing_received_is_touched(bench: Bench) -> None:
+    content = xdm_mail(ALICE, [PAUL])
+    received = bytes(content)
+    assert name(await bench.send(content)) == "session.message_accepted"
+    (stored,) = await bench.rig.inbox(2)
+    head, _, _ = stored.partition(received)
+    assert stored.endswith(received)
+    assert stored.startswith(b"Return-Path: ")
+    assert b"X-MSS-CODECDA: 34112-3\r\nX-MSS-INS: O\r\n" in head
+    assert await bench.rig.inbox(1) == []
+
+
+async def test_right_headers_are_not_repeated(bench: Bench) -> None:
+    assert name(await bench.send(xdm_mail(ALICE, [PAUL], headers=HEADERS))) == "session.message_accepted"
+    (stored,) = await bench.rig.inbox(2)
+    assert stored.count(b"X-MSS-INS") == 1
+    assert stored.count(b"X-MSS-CODECDA") == 1
+
+
+async def test_several_documents_give_a_list_of_codes(bench: Bench) -> None:
+    archive = archive_of(cda(oid="1.2.3.99.1"), cda(oid="1.2.3.99.2", code="15508-5"))
+    await bench.send(xdm_mail(ALICE, [PAUL], archive))
+    (stored,) = await bench.rig.inbox(2)
+    assert b"X-MSS-CODECDA: 34112-3,15508-5\r\n" in stored
+
+
+async def test_a_wrong_list_of_codes_is_mended_and_told(bench: Bench) -> None:
+    headers = {**HEADERS, "X-MSS-CODECDA": "99999-9"}
+    assert name(await bench.send(xdm_mail(ALICE, [PAUL], headers=headers))) == "session.message_accepted"
+    (stored,) = await bench.rig.inbox(2)
+    assert b"X-MSS-CODECDA: 34112-3\r\n" in stored.partition(b"From:")[0]
+    (notice,) = await bench.rig.inbox(1)
+    assert b"[MSS-093]" in notice
+
+
+async def test_an_announced_qualified_number_must_be_there(bench: Bench) -> None:
+    archive = xdm(county="")
+    answer = await bench.send(xdm_mail(ALICE, [PAUL], archive, headers=HEADERS))
+    if name(answer) == "session.message_accepted":  # the place of birth is not one of the four traits
+        archive = xdm(sex=None)
+        answer = await bench.send(xdm_mail(ALICE, [PAUL], archive, headers=HEADERS, number=2))
+    assert name(answer) == "patient.refused"
+    assert "HID-058" in replies.reply(answer.decision).decode()
+
+
+async def test_no_document_no_header(bench: Bench) -> None:
+    await bench.send(mail(ALICE, [PAUL], text=hprim_text()))
+    (stored,) = await bench.rig.inbox(2)
+    assert b"X-MSS-INS" not in stored
+    assert b"X-MSS-CODECDA" not in stored
+
+
+async def test_a_refusal_names_rule_place_and_remedy_and_no_patient(bench: Bench) -> None:
+    text = hprim_text({7: "31 fevrier 61"})
+    said = replies.reply((await bench.send(mail(ALICE, [PAUL], text=text))).decision).decode("ascii")
+    assert "[HID-021] ligne 7 du corps du message : Date de naissance illisible" in said
+    assert "[HID-021] line 7 of the message body: " in said
+    for private in ("LEFEVRE", "ANDREE", "fevrier", "2610238999001", "GRENOBLE"):
+        assert private not in said
+    assert await bench.rig.inbox(2) == []
+
+
+async def test_two_patients_in_one_message_are_refused(bench: Bench) -> None:
+    content = mail(
+        ALICE,
+        [PAUL],
+        subject=SUBJECT,
+        text=hprim_text({2: "DURAND", 3: "PAUL", 7: "12/07/1960"}),
+        files=[("IHE_XDM.zip", xdm())],
+    )
+    answer = await bench.send(content)
+    assert name(answer) == "patient.refused"
+    assert any("HID-080" in rule for rule in await bench.rules(answer))
+
+
+async def test_a_name_in_a_file_name_stays_out_of_reply_and_journal(bench: Bench) -> None:
+    files = [("LEFEVRE Andree 14-02-1961.hpr", b"")]
+    answer = await bench.send(mail(ALICE, [PAUL], files=files))
+    assert name(answer) == "patient.refused"
+    said = replies.reply(answer.decision).decode("ascii")
+    assert "piece jointe 1" in said
+    records = await bench.rig.reading.run(lambda connection: journal.read(connection, message=answer.message))
+    for private in ("LEFEVRE", "Andree", "1961"):
+        assert private not in said
+        assert private not in str([record.detail for record in records])
+
+
+async def test_warnings_come_back_once_in_full_words(bench: Bench) -> None:
+    files = [("LEFEVRE Andree.pdf", b"%PDF-1.4 essai")]
+    assert name(await bench.send(mail(ALICE, [PAUL], files=files))) == "session.message_accepted"
+    (notice,) = await bench.rig.inbox(1)
+    assert "[HID-007] LE" in text_of(notice)
+    assert ".pdf : Document PDF sans" in text_of(notice)
+    assert b"In-Reply-To: <medical-1@" in notice
+    assert b"Auto-Submitted: auto-generated" in notice
+    (stored,) = await bench.rig.inbox(2)
+    assert b"HID-007" not in stored
+
+
+async def test_warnings_may_stay_in_the_journal() -> None:
+    bench = Bench(notices=False)
+    answer = await bench.send(mail(ALICE, [PAUL], files=[("x.pdf", b"%PDF-1.4")]))
+    assert await bench.rig.inbox(1) == []
+    assert "patient.warned HID-007" in await bench.rules(answer)
+    await bench.close()
+
+
+async def test_a_full_mailbox_loses_the_notice_not_the_message(bench: Bench) -> None:
+    bench.rig.committer.run_sync(lambda unit: bench.rig.store.set_quota(unit, 1, 10))
+    answer = await bench.send(mail(ALICE, [PAUL], files=[("x.pdf", b"%PDF-1.4")]))
+    assert name(answer) == "session.message_accepted"
+    assert len(await bench.rig.inbox(2)) == 1
+    assert await bench.rig.inbox(1) == []
+
+
+async def test_partners_are_judged_but_get_no_notice(bench: Bench) -> None:
+    assert (
+        name(await bench.receive(PEER, mail(PEER, [PAUL], files=[("x.pdf", b"%PDF-1.4")])))
+        == "session.message_accepted"
+    )
+    assert len(await bench.rig.inbox(2)) == 1
+    assert await bench.rig.inbox(1) == []
+    refused = await bench.receive(PEER, mail(PEER, [PAUL], text=hprim_text({7: "31 fevrier 61"}), number=2))
+    assert name(refused) == "patient.refused"
+
+
+async def test_a_partner_may_be_judged_apart() -> None:
+    bench = Bench(policy=PatientSettings(partners={THEIRS: {"HID-021": "note"}}))
+    assert (
+        name(await bench.receive(PEER, mail(PEER, [PAUL], text=hprim_text({7: "31 fevrier 61"}))))
+        == "session.message_accepted"
+    )
+    await bench.close()
+
+
+async def test_types_of_sending_mailboxes_are_told_apart() -> None:
+    bench = Bench(policy=PatientSettings(types={"APP": {"HID-021": "note"}}))
+    faulty = {"text": hprim_text({7: "31 fevrier 61"})}
+    assert name(await bench.send(mail(ALICE, [PAUL], **faulty))) == "patient.refused"
+    bench.rig.boxes.held[ALICE] = replace(bench.rig.boxes.held[ALICE], type=BalType.APP)
+    assert name(await bench.send(mail(ALICE, [PAUL], **faulty, number=2))) == "session.message_accepted"
+    await bench.close()
+
+
+async def test_apicrypt_users_get_a_header_or_nothing(bench: Bench) -> None:
+    answer = await bench.send(mail(ALICE, [APICRYPT]), APICRYPT)
+    assert name(answer) == "patient.header_required"
+    assert "nom, prénom et date de naissance" in answer.decision.sentence("fr")
+    assert (
+        name(await bench.send(mail(ALICE, [APICRYPT], text=hprim_text(), number=2), APICRYPT))
+        == "session.message_accepted"
+    )
+    missing = await bench.send(mail(ALICE, [APICRYPT], text=hprim_text({3: ""}), number=3), APICRYPT)
+    assert "HID-027" in missing.decision.sentence("fr")
+
+
+async def test_test_identities_follow_the_mode(bench: Bench) -> None:
+    rehearsal = xdm(ids=(("1.2.250.1.213.1.4.10", NUMBER),))
+    answer = await bench.send(xdm_mail(ALICE, [PAUL], rehearsal))
+    assert "HID-052" in answer.decision.sentence("fr")
+    bench.reader.settings = replace(bench.settings, options=ReaderOptions(test_identities=True))
+    assert name(await bench.send(xdm_mail(ALICE, [PAUL], rehearsal, number=2))) == "session.message_accepted"
+
+
+# patients
+
+
+async def test_a_patient_gets_his_own_document_only(bench: Bench) -> None:
+    assert name(await bench.send(xdm_mail(ALICE, [PATIENT]), PATIENT)) == "session.message_accepted"
+    other = f"{OTHER_NUMBER}@patient.mssante.fr"
+    answer = await bench.send(xdm_mail(ALICE, [other], number=2), other)
+    assert "HID-089" in answer.decision.sentence("fr")
+    unqualified = await bench.send(xdm_mail(ALICE, [PATIENT], xdm(sex=None), number=3), PATIENT)
+    assert name(unqualified) in ("patient.not_qualified", "patient.refused")
+    scan = await bench.send(mail(ALICE, [PATIENT], files=[("x.pdf", b"%PDF-1.4")], number=4), PATIENT)
+    assert name(scan) == "patient.not_qualified"
+    wrong = f"{NUMBER[:13]}00@patient.mssante.fr"
+    assert "MSS-098" in (await bench.send(mail(ALICE, [wrong], number=5), wrong)).decision.sentence("fr")
+    assert name(await bench.send(mail(ALICE, [PATIENT], number=6), PATIENT)) == "session.message_accepted"
+
+
+async def test_the_closing_mark_is_exact(bench: Bench) -> None:
+    answer = await bench.send(mail(ALICE, [PATIENT], headers={"X-MSS-MES": "fin"}), PATIENT)
+    assert name(answer) == "patient.closing_mark"
+    answer = await bench.send(mail(ALICE, [PATIENT], headers={"X-MSS-MES": "FIN"}, number=2), PATIENT)
+    assert name(answer) == "session.message_accepted"
+
+
+def from_patient(about: str, *more: str, number: int = 50) -> bytearray:
+    headers = {"In-Reply-To": about, "References": " ".join((*more, about))} if about else {}
+    return mail(PATIENT, [PAUL], headers=headers, number=number)
+
+
+async def test_patients_answer_what_they_were_sent_until_it_is_closed(bench: Bench) -> None:
+    bench.rig.trusted = trust_list([*LISTED, ("patient.mssante.fr", PARTNER_DN)], at(NOW), at(NOW))
+    first, last = f"<medical-1@{OURS}>", f"<medical-2@{OURS}>"
+    assert name(await bench.receive(PATIENT, from_patient(""))) == "patient.conversation_unknown"
+    assert name(await bench.receive(PATIENT, from_patient(first))) == "patient.conversation_unknown"
+    await bench.send(mail(ALICE, [PATIENT], number=1), PATIENT)
+    assert name(await bench.receive(PATIENT, from_patient(first))) == "session.message_accepted"
+    stranger = f"{OTHER_NUMBER}@patient.mssante.fr"
+    theirs = mail(stranger, [PAUL], headers={"In-Reply-To": first}, number=51)
+    assert name(await bench.receive(stranger, theirs)) == "patient.conversation_unknown"
+    closing = mail(ALICE, [PATIENT], subject="Fin [FIN]", headers={"References": first}, number=2)
+    await bench.send(closing, PATIENT)
+    assert name(await bench.receive(PATIENT, from_patient(last, first, number=52))) == "patient.conversation_closed"
+    assert name(await bench.receive(PATIENT, from_patient(first, number=53))) == "patient.conversation_closed"
+    await bench.send(mail(ALICE, [PATIENT], headers={"References": first}, number=3), PATIENT)
+    reopened = from_patient(f"<medical-3@{OURS}>", first, number=54)
+    assert name(await bench.receive(PATIENT, reopened)) == "session.message_accepted"
+
+
+# opposition
+
+
+async def oppose(bench: Bench, number: str, *scopes: str) -> None:
+    await bench.rig.committer.run(
+        lambda unit: bench.registers.object_to(unit, number, scopes, "L-2026-1", "operator:essai")
+    )
+
+
+async def test_a_patient_who_objected_is_not_written_about(bench: Bench) -> None:
+    await oppose(bench, NUMBER, "professionals")
+    answer = await bench.send(xdm_mail(ALICE, [PAUL]))
+    assert name(answer) == "patient.opposed"
+    assert "courrier postal" in answer.decision.remedy("fr")
+    assert name(await bench.send(xdm_mail(ALICE, [PATIENT], number=2), PATIENT)) == "session.message_accepted"
+    by_header = await bench.send(mail(ALICE, [PAUL], text=hprim_text({8: NUMBER}), number=3))
+    assert name(by_header) == "patient.opposed"
+    assert name(await bench.receive(PEER, xdm_mail(PEER, [PAUL], number=4))) == "patient.opposed"
+
+
+async def test_a_patient_who_wants_no_mail_himself(bench: Bench) -> None:
+    await oppose(bench, f"{NUMBER[:13]} {NUMBER[13:]}", "patient")
+    assert name(await bench.send(mail(ALICE, [PATIENT]), PATIENT)) == "patient.opposed"
+    assert name(await bench.send(xdm_mail(ALICE, [PATIENT], number=2), PATIENT)) == "patient.opposed"
+    assert name(await bench.send(xdm_mail(ALICE, [PAUL], number=3))) == "session.message_accepted"
+
+
+# poison
+
+
+class Dying(ReaderHere):
+    """Dies as often as told."""
+
+    def __init__(self, deaths: int) -> None:
+        self.deaths = deaths
+
+    async def read(self, question: Question) -> Reading:
+        if self.deaths:
+            self.deaths -= 1
+            raise ReaderDied("told to")
+        return await super().read(question)
+
+
+async def test_a_message_that_kills_readers_waits_then_is_refused() -> None:
+    bench = Bench(Dying(10))
+    content = bytes(xdm_mail(ALICE, [PAUL]))
+    answers = [name(await bench.send(bytearray(content))) for _ in range(4)]
+    assert answers == ["patient.reader_stopped"] * 2 + ["patient.quarantined"] * 2
+    other = await bench.send(xdm_mail(ALICE, [PAUL], xdm(surname="AUTRE")))
+    assert name(other) == "patient.reader_stopped"
+    await bench.close()
+
+
+async def test_one_death_is_forgiven() -> None:
+    bench = Bench(Dying(1))
+    assert name(await bench.send(xdm_mail(ALICE, [PAUL]))) == "patient.reader_stopped"
+    assert name(await bench.send(xdm_mail(ALICE, [PAUL]))) == "session.message_accepted"
+    await bench.close()
+
+
+async def test_no_number_is_written_in_the_database(tmp_path: Path) -> None:
+    bench = Bench()
+    await oppose(bench, NUMBER, "patient", "professionals")
+    await bench.send(mail(ALICE, [PATIENT]), PATIENT)
+    tables = await bench.rig.reading.run(
+        lambda connection: [
+            str(list(connection.exec_driver_sql(f"SELECT * FROM {table}")))
+            for table in ("patient_opposition", "patient_conversation", "patient_register_key", "journal")
+        ]
+    )
+    journals = [text for text in tables if "operator:essai" in text]
+    assert journals
+    assert all(NUMBER[:13] not in text for text in tables[:3])
+    events = await bench.rig.reading.run(
+        lambda connection: [
+            str(row) for row in connection.exec_driver_sql("SELECT detail FROM journal WHERE kind = 'account.rule'")
+        ]
+    )
+    assert events
+    assert all(NUMBER[:13] not in event for event in events)
+    await bench.close()
