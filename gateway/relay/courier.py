@@ -3,7 +3,7 @@
 A bounded window of leased rows is worked on in lanes, one per destination, so that a backlog of any size costs no
 memory and no destination another's time (F32). It wakes when told of new mail, when the next row falls due, and once a
 second for what other processes brought.
-Promise: state changes only through :mod:`gateway.relay.queue`, in one transaction with their events and notices; a
+Promise: state changes only through :mod:`gateway.relay.outcomes`, in one transaction with their events and notices; a
 courier that dies loses nothing, its leases lapse; one that slept past its lease changes nothing (F18, F19). Ages are
 never read off a clock that jumped (F16).
 Failure: a store that does not answer is waited for; an unexpected error in one parcel defers that parcel alone.
@@ -17,35 +17,27 @@ from collections.abc import Callable, Coroutine, Iterable
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import groupby
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import structlog
 from sqlalchemy import Connection
 
-from gateway.relay import letters, notices, outbox, queue, tracking
-from gateway.relay.parcel import (
-    Attempt,
-    Bodies,
-    Clock,
-    Parcel,
-    Result,
-    Submit,
-    Transport,
-    Undeliverable,
-    Waypoint,
-)
-from gateway.relay.queue import Settlement, Taken
+from gateway.relay import clockwork, notices, outcomes, queue, tracking
+from gateway.relay.handover import Handover, Rows, parcels
+from gateway.relay.outcomes import Settlement
+from gateway.relay.parcel import Attempt, Bodies, Clock, Submit, Transport
+from gateway.relay.queue import Taken
+from gateway.relay.teller import Teller
 from mailboxes.commit import Committer, Reading, Unit
-from mailboxes.store import Corrupted, MailboxGone, MissingBody, StoreError
-from policies.catalogue import rule
-from policies.decision import Decision, decide
+from mailboxes.store import StoreError
 from policies.receipts import State
 from policies.retry import Lane, Schedule
+
+T = TypeVar("T")
 
 log = structlog.get_logger(__name__)
 
 EXPRESS_EACH = 100  # new rows of one destination taken at once, whatever waits in its lane
-RECIPIENTS = 100  # of one message in one SMTP transaction (RFC 5321 4.5.3.1.8)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +65,7 @@ class _Lane:
     """Work in hand for one destination."""
 
     limit: int
-    parcels: deque[tuple[Taken, ...]] = field(default_factory=deque)
+    parcels: deque[Rows] = field(default_factory=deque)
     running: int = 0
     rows: int = 0
     failing: bool = False
@@ -112,12 +104,20 @@ class Courier:
         self._reading = reading
         self._bodies = bodies
         self._transport = transport
-        self._submit = submit
-        self._house = house
         self._clock = clock
-        self._chance = chance
-        self._token = token
         self._settings = settings or Settings()
+        self._handover = Handover(name, bodies, transport, self._settings.schedule, chance)
+        self._teller = Teller(
+            committer,
+            reading,
+            bodies,
+            submit,
+            house,
+            clock,
+            token,
+            lease=self._settings.lease * 4,
+            retry=self._settings.notice_retry,
+        )
         self._lanes: dict[str, _Lane] = {}
         self._leases: dict[int, _Lease] = {}
         self._tasks: set[asyncio.Task[None]] = set()
@@ -125,7 +125,7 @@ class Courier:
         self._stopping = False
         self._ended = asyncio.Event()
         self._ended.set()
-        self._offset = clock.wall() - clock.monotonic()
+        self._steady = clockwork.Steady(clock, self._settings.jump)
         self._chores_at = 0.0
         self._tell_at = 0.0
         self._telling = False
@@ -168,7 +168,7 @@ class Courier:
             self._ended.set()
 
     async def _begin(self) -> None:
-        await self._committer.run(queue.begin)
+        await self._committer.run(clockwork.begin)
         self._newest = await self._reading.run(queue.newest)
 
     async def stop(self, grace: float = 30.0) -> None:
@@ -213,19 +213,16 @@ class Courier:
         return await self._take()
 
     async def _check_clock(self) -> None:
-        offset = self._clock.wall() - self._clock.monotonic()
-        jump = offset - self._offset
-        if abs(jump) > self._settings.jump:
+        jump = self._steady.jump()
+        if jump:
             log.error("clock_jumped", seconds=int(jump))
-            await self._committer.run(lambda unit: queue.steady(unit, jump))
-            self._offset = offset
-        else:
-            self._offset += jump * 0.01  # follows the slow drift between the two clocks, never a step
+            await self._committer.run(lambda unit: clockwork.steady(unit, jump))
+            self._steady.believe(jump)
 
     async def _do_chores(self) -> None:
         if self._clock.monotonic() < self._chores_at:
             return
-        await self._committer.run(queue.beat)
+        await self._committer.run(clockwork.beat)
         while await self._committer.run(self._overdue) == queue.CHUNK:
             pass
         while await self._committer.run(self._unanswered) == tracking.CHUNK:
@@ -234,7 +231,7 @@ class Courier:
         self._chores_at = self._clock.monotonic() + self._settings.chores
 
     def _overdue(self, unit: Unit) -> int:
-        done = queue.deadlines(unit, self._bodies, self._trusted_now())
+        done = outcomes.deadlines(unit, self._bodies, self._steady.now())
         for message, recipient in done.delayed:
             tracking.note(unit, message, recipient, State.DELAYED)
         for message, recipient in done.expired:
@@ -242,11 +239,7 @@ class Courier:
         return done.rows
 
     def _unanswered(self, unit: Unit) -> int:
-        return tracking.deadlines(unit, self._trusted_now())
-
-    def _trusted_now(self) -> float:
-        """Wall time as of the last jump we know of: what ages are judged by, never the wall itself (F16)."""
-        return self._offset + self._clock.monotonic()
+        return tracking.deadlines(unit, self._steady.now())
 
     # taking
 
@@ -304,10 +297,10 @@ class Courier:
     def _dispatch(self, taken: list[Taken], *, first: bool = False) -> None:
         end = self._clock.monotonic() + self._settings.lease
         for row in taken:
-            self._leases[row.id] = _Lease(row.fence, end, self._offset)
+            self._leases[row.id] = _Lease(row.fence, end, self._steady.offset)
         for domain, rows in groupby(taken, key=lambda row: row.domain):
             lane = self._lanes.setdefault(domain, _Lane(self._settings.lane.narrow))
-            for parcel in _parcels(rows):
+            for parcel in parcels(rows):
                 (lane.parcels.appendleft if first else lane.parcels.append)(parcel)
                 lane.rows += len(parcel)
                 lane.failing = lane.failing or parcel[0].failing
@@ -326,7 +319,7 @@ class Courier:
 
     # carrying
 
-    async def _work(self, domain: str, lane: _Lane, parcel: tuple[Taken, ...]) -> None:
+    async def _work(self, domain: str, lane: _Lane, parcel: Rows) -> None:
         """Carry one parcel after the other until the lane is empty."""
         try:
             while True:
@@ -342,46 +335,20 @@ class Courier:
                 self._lanes.pop(domain, None)
             self._made_room()
 
-    async def _one(self, domain: str, lane: _Lane, rows: tuple[Taken, ...]) -> None:
+    async def _one(self, domain: str, lane: _Lane, rows: Rows) -> None:
         try:
             async with self._sessions:
-                attempt = await self._carry(rows)
+                attempt = await self._handover.carry(rows, lambda: self._still_ours(rows))
             await self._settle(domain, lane, rows, attempt)
         except StoreError as error:
             # The outcome could not be written: the leases lapse and the message is tried again (F28: loss never).
             log.error("outcome_not_written", message=rows[0].message, error=type(error).__name__)
+        except Exception as error:
+            log.exception("parcel_not_settled", message=rows[0].message, error=type(error).__name__)
         finally:
             lane.rows -= len(rows)
             for row in rows:
                 self._leases.pop(row.id, None)
-
-    async def _carry(self, rows: tuple[Taken, ...]) -> Attempt:
-        if not self._still_ours(rows):
-            return _everyone(rows, decide(rule("relay.busy"), "lease lapsed before the attempt"))
-        try:
-            body = await self._bodies.open(rows[0].body_id, rows[0].wrapped)
-        except (MissingBody, Corrupted, MailboxGone) as error:
-            log.error("queued_body_unreadable", message=rows[0].message, error=type(error).__name__)
-            return _everyone(rows, decide(rule("relay.body_missing"), type(error).__name__))
-        except StoreError as error:
-            return _everyone(rows, decide(rule("relay.busy"), type(error).__name__))
-        first = rows[0]
-        parcel = Parcel(
-            message=first.message,
-            sender=first.sender,
-            domain=first.domain,
-            recipients=tuple(Waypoint(row.id, row.recipient, row.dsn) for row in rows),
-            body=body,
-            ret=first.dsn.ret,
-            envid=first.dsn.envid,
-            eight_bit=first.eight_bit,
-            still_ours=lambda: self._still_ours(rows),
-        )
-        try:
-            return await self._transport.send(parcel)
-        except Exception as error:
-            log.exception("parcel_failed", message=first.message, error=type(error).__name__)
-            return _everyone(rows, decide(rule("relay.busy"), type(error).__name__))
 
     def _still_ours(self, rows: Iterable[Taken]) -> bool:
         now = self._clock.monotonic()
@@ -389,16 +356,16 @@ class Courier:
 
     # settling
 
-    async def _settle(self, domain: str, lane: _Lane, rows: tuple[Taken, ...], attempt: Attempt) -> None:
+    async def _settle(self, domain: str, lane: _Lane, rows: Rows, attempt: Attempt) -> None:
         by_id = {result.id: result for result in attempt.results}
         now = self._clock.monotonic()
         settlements = [Settlement(row, by_id[row.id], self._leases[row.id].offset + now) for row in rows]
         broken = attempt.broken
-        if broken is not None and queue.given_up(settlements[0], broken, self._settings.schedule):
+        if broken is not None and outcomes.given_up(settlements[0], broken, self._settings.schedule):
             broken = None
         revived = lane.failing and broken is None
-        refused = await self._committer.run(
-            lambda unit: self._outcome(unit, domain, settlements, broken, revived=revived)
+        refused = await self._insist(
+            lambda unit: self._handover.write(unit, domain, settlements, broken, revived=revived)
         )
         if refused:
             log.warning("lease_lost", message=rows[0].message, count=len(refused))
@@ -410,18 +377,17 @@ class Courier:
             lane.limit = self._settings.lane.after_failure(lane.limit)
             await self._hand_back(lane)
 
-    def _outcome(
-        self, unit: Unit, domain: str, settlements: list[Settlement], broken: Decision | None, *, revived: bool
-    ) -> set[int]:
-        schedule, retry_at = self._settings.schedule, dict[str, float]()
-        if broken is not None:
-            reply = settlements[0].result.reply
-            retry_at[domain] = queue.spare(unit, domain, broken, reply, schedule, self._chance())
-        elif revived:
-            queue.revive(unit, domain)
-        refused = queue.settle(unit, self._bodies, self._name, settlements, schedule, self._chance, retry_at)
-        tracking.follow_up(unit, [one for one in settlements if one.row.id not in refused])
-        return refused
+    async def _insist(self, work: Callable[[Unit], T]) -> T:
+        """Write what happened at the partner's, waiting out a store that is away (F11): the fence says if it is too late."""
+        for pause in (1, 2, 4, 8, 16, *[30] * 20):
+            try:
+                return await self._committer.run(work)
+            except StoreError as error:
+                if self._stopping:
+                    raise
+                log.warning("outcome_waits", error=type(error).__name__)
+                await asyncio.sleep(pause * self._settings.poll)
+        return await self._committer.run(work)
 
     async def _hand_back(self, lane: _Lane) -> None:
         """What waited behind a parcel that found the destination down is not tried: it waits in the queue."""
@@ -462,73 +428,19 @@ class Courier:
         if self._telling or now < self._tell_at:
             return
         self._tell_at = now + self._settings.poll / 4
-        due = await self._reading.run(outbox.next_due)
-        if due is not None and due <= self._clock.wall():
+        if await self._teller.due():
             self._telling = True
             self._spawn(self._tell_all())
 
     async def _tell_all(self) -> None:
         try:
-            while not self._stopping:
-                owed = await self._committer.run(lambda unit: outbox.take(unit, self._settings.lease * 4))
-                if not owed:
-                    return
-                for notice in owed:
-                    await self._tell_one(notice)
+            while not self._stopping and await self._teller.tell():
+                pass
         except StoreError as error:
             log.warning("notices_wait", error=type(error).__name__)
         finally:
             self._telling = False
 
-    async def _tell_one(self, notice: outbox.Owed) -> None:
-        try:
-            identifier = await self._send_notice(notice)
-        except (Undeliverable, ValueError, UnicodeError) as error:
-            log.warning("notice_undeliverable", about=notice.message, error=type(error).__name__)
-            identifier = ""
-        except StoreError as error:
-            log.warning("notice_waits", about=notice.message, error=type(error).__name__)
-            wait = self._settings.notice_retry
-            await self._committer.run(lambda unit: outbox.postpone(unit, notice, wait))
-            return
-        await self._committer.run(lambda unit: outbox.sent(unit, self._bodies, notice, identifier))
-
-    async def _send_notice(self, notice: outbox.Owed) -> str:
-        to = notice.recipient or self._house.postmaster
-        if notice.action == "double_bounce" and any(_same(entry.recipient, to) for entry in notice.entries):
-            raise Undeliverable("the postmaster cannot be told of his own notice")  # F34: the loop is cut here
-        original = await self._original(notice)
-        content = letters.build(notice, original, self._house, to, self._clock.wall(), self._token())
-        return await self._submit.notice(None, to, content)
-
-    async def _original(self, notice: outbox.Owed) -> notices.Original | None:
-        if not notice.body_id:
-            return None
-        try:
-            body = await self._bodies.open(notice.body_id, notice.wrapped)
-            whole = notice.ret == "FULL" and body.size <= notices.FULL_BYTES
-            content = await body.read(0, body.size if whole else notices.HEADER_BYTES)
-        except (MissingBody, Corrupted, MailboxGone):
-            return None  # the notice matters more than what it returns
-        return notices.returned(content, body.size, notice.ret)
-
 
 def _anything_due(connection: Connection, now: float, room: dict[str, int]) -> bool:
     return any(one.due_at <= now and room.get(one.domain, 1) > 0 for one in queue.waiting(connection))
-
-
-def _parcels(rows: Iterable[Taken]) -> list[tuple[Taken, ...]]:
-    """Recipients of one message travel together."""
-    parcels: list[tuple[Taken, ...]] = []
-    for _, group in groupby(rows, key=lambda row: (row.message, row.sender, row.body_id)):
-        members = tuple(group)
-        parcels += [members[at : at + RECIPIENTS] for at in range(0, len(members), RECIPIENTS)]
-    return parcels
-
-
-def _everyone(rows: Iterable[Taken], decision: Decision) -> Attempt:
-    return Attempt(tuple(Result(row.id, decision, decision.enhanced) for row in rows))
-
-
-def _same(one: str, other: str) -> bool:
-    return one.lower() == other.lower()

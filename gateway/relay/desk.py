@@ -16,8 +16,9 @@ from typing import Any, NamedTuple
 from sqlalchemy import ColumnElement, Connection, and_, delete, func, or_, select, true, update
 
 from gateway.relay import outbox, tracking
+from gateway.relay.outcomes import departure
 from gateway.relay.parcel import Bodies, Result
-from gateway.relay.queue import departure, taken_of
+from gateway.relay.queue import taken_of
 from gateway.relay.tables import NEVER, destination, queue
 from mailboxes.commit import Unit
 from policies.catalogue import rule

@@ -16,8 +16,8 @@ from typing import Any, NamedTuple
 from sqlalchemy import Connection, and_, bindparam, delete, insert, or_, select, update
 
 from gateway.relay import outbox
+from gateway.relay.outcomes import Settlement
 from gateway.relay.parcel import Result
-from gateway.relay.queue import Settlement
 from gateway.relay.tables import NEVER, followed
 from mailboxes.commit import Unit
 from policies.catalogue import rule

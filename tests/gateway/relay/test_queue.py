@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from gateway.relay import desk, queue
+from gateway.relay import clockwork, desk, outcomes, queue
 from gateway.relay.desk import Selection
+from gateway.relay.outcomes import Settlement
 from gateway.relay.parcel import Result
-from gateway.relay.queue import Settlement, Taken
+from gateway.relay.queue import Taken
 from gateway.relay.tables import NEVER
 from policies.catalogue import rule
 from policies.decision import decide
@@ -26,7 +27,7 @@ async def settle(house: House, rows: list[Taken], name: str = "relay.handed_over
     decision = decide(rule(name), host="mx.test", domain="x.test")
     done = [Settlement(row, Result(row.id, decision, decision.enhanced)) for row in rows]
     return await house.committer.run(
-        lambda unit: queue.settle(unit, house.bodies, owner, done, house.schedule, lambda: 0.0)
+        lambda unit: outcomes.settle(unit, house.bodies, owner, done, house.schedule, lambda: 0.0)
     )
 
 
@@ -86,15 +87,17 @@ async def test_a_spared_destination_gives_one_probe_when_its_time_comes(house: H
     for _ in range(5):
         await house.send()
     bad = decide(rule("relay.unreachable"), host="mx.test")
-    at = await house.committer.run(lambda unit: queue.spare(unit, "op-b.mssante.test", bad, "", house.schedule, 0.0))
-    again = await house.committer.run(lambda unit: queue.spare(unit, "op-b.mssante.test", bad, "", house.schedule, 0.0))
+    at = await house.committer.run(lambda unit: outcomes.spare(unit, "op-b.mssante.test", bad, "", house.schedule, 0.0))
+    again = await house.committer.run(
+        lambda unit: outcomes.spare(unit, "op-b.mssante.test", bad, "", house.schedule, 0.0)
+    )
     assert again == at == house.time.wall() + 300  # a second courier that finds out the same does not double the wait
     assert await take(house) == []
     house.time.pass_(301)
     probe = await take(house)
     assert len(probe) == 1
     assert probe[0].failing
-    await house.committer.run(lambda unit: queue.revive(unit, "op-b.mssante.test"))
+    await house.committer.run(lambda unit: outcomes.revive(unit, "op-b.mssante.test"))
     assert len(await take(house)) == 4
 
 
@@ -199,20 +202,20 @@ async def test_a_clock_that_jumps_back_keeps_the_queue_moving(house: House) -> N
 async def test_two_couriers_move_the_queue_with_one_jump_once(house: House) -> None:
     await house.send()
     house.time.jump(5 * DAY)
-    assert await house.committer.run(lambda unit: queue.steady(unit, 5 * DAY))
+    assert await house.committer.run(lambda unit: clockwork.steady(unit, 5 * DAY))
     house.time.pass_(3)
-    assert not await house.committer.run(lambda unit: queue.steady(unit, 5 * DAY + 1))
+    assert not await house.committer.run(lambda unit: clockwork.steady(unit, 5 * DAY + 1))
     rows = await take(house)
     assert rows[0].expires_at - house.time.wall() == pytest.approx(house.schedule.life, abs=5)
 
 
 async def test_time_without_a_courier_does_not_age_what_waits(house: House) -> None:
     """Six days of power cut, and nobody bounces at the first breath."""
-    await house.committer.run(queue.begin)
+    await house.committer.run(clockwork.begin)
     await house.send()
     house.time.pass_(6 * DAY)
-    await house.committer.run(queue.begin)
-    done = await house.committer.run(lambda unit: queue.deadlines(unit, house.bodies, unit.now))
+    await house.committer.run(clockwork.begin)
+    done = await house.committer.run(lambda unit: outcomes.deadlines(unit, house.bodies, unit.now))
     assert done.expired == []
     assert len(await take(house)) == 1
 
@@ -444,7 +447,7 @@ async def test_new_mail_does_not_queue_behind_a_backlog(house: House) -> None:
     assert seen == last + 1
     bad = decide(rule("relay.unreachable"), host="mx.test")
     await house.send()
-    await house.committer.run(lambda unit: queue.spare(unit, "op-b.mssante.test", bad, "", house.schedule, 0.0))
+    await house.committer.run(lambda unit: outcomes.spare(unit, "op-b.mssante.test", bad, "", house.schedule, 0.0))
     assert await house.committer.run(lambda unit: queue.take_fresh(unit, "one", 30.0, 10, lambda domain: 10, seen)) == (
         [],
         seen + 1,
@@ -471,7 +474,7 @@ async def test_what_was_written_after_the_jump_is_not_moved_with_it(house: House
     house.time.jump(5 * DAY)
     await house.send(("dan@op-c.mssante.test",))
     house.time.pass_(2)
-    assert await house.committer.run(lambda unit: queue.steady(unit, 5 * DAY))
+    assert await house.committer.run(lambda unit: clockwork.steady(unit, 5 * DAY))
     rows = sorted(await take(house), key=lambda row: row.id)
     assert len(rows) == 2
     for row in rows:

@@ -1,0 +1,114 @@
+"""The queue and a wall clock that may jump (F16): tells true time from a step, and moves what waits along with a step.
+
+Ages are judged by :meth:`Steady.now`, the wall time of the last known jump plus monotonic time. When a courier sees the
+wall step away from it, the whole queue is moved by the same amount, once for all processes, except what was written since.
+Promise: a jump bounces nobody, however many processes see it; time during which no courier ran at all does not count
+toward the end of what waits. Failure: database errors propagate.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import Case, Column, and_, case, insert, select, update
+
+from gateway.relay.parcel import Clock
+from gateway.relay.tables import NEVER, clock, destination, followed, queue
+from mailboxes.commit import Unit
+from policies.events import Event, Kind
+
+JUMP_WINDOW = 600.0  # two couriers that see a like jump within this time saw the same one
+JUMP_LIKENESS = 60.0
+AWAY = 3600.0  # a longer absence of every courier does not age what waits
+DRIFT = 0.01  # how fast the slow drift between the two clocks is followed, per look
+
+
+class Steady:
+    """The time ages are judged by. ``threshold`` is how many seconds of difference are a jump."""
+
+    def __init__(self, clock: Clock, threshold: float) -> None:
+        self._clock = clock
+        self._threshold = threshold
+        self.offset = clock.wall() - clock.monotonic()
+
+    def now(self) -> float:
+        """Wall time as of the last jump known: never the wall itself."""
+        return self.offset + self._clock.monotonic()
+
+    def jump(self) -> float:
+        """Seconds by which the wall stepped since it was last believed; 0 when it did not."""
+        difference = self._clock.wall() - self._clock.monotonic() - self.offset
+        if abs(difference) > self._threshold:
+            return difference
+        self.offset += difference * DRIFT
+        return 0.0
+
+    def believe(self, jump: float) -> None:
+        """The queue was moved: the wall is right again."""
+        self.offset += jump
+
+
+def steady(unit: Unit, jump: float) -> bool:
+    """A courier saw the wall clock jump by ``jump`` seconds: move the queue with it, once for all processes (F16)."""
+    row = _clock_row(unit)
+    if abs(unit.now - row.jumped_at) < JUMP_WINDOW and abs(jump - row.jumped_by) < JUMP_LIKENESS:
+        return False
+    shift(unit, jump)
+    unit.connection.execute(update(clock).values(beat=unit.now, jumped_at=unit.now, jumped_by=jump))
+    unit.emit(Event(Kind.CLOCK_JUMP, detail={"seconds": int(jump)}))
+    return True
+
+
+def begin(unit: Unit) -> None:
+    """A courier starts: time during which none ran is not part of the life of what waits."""
+    away = unit.now - _clock_row(unit).beat
+    if away > AWAY:
+        shift(unit, away, life_only=True)
+    elif away < -JUMP_LIKENESS:
+        shift(unit, away)
+        unit.emit(Event(Kind.CLOCK_JUMP, detail={"seconds": int(away)}))
+    beat(unit)
+
+
+def beat(unit: Unit) -> None:
+    """A courier is at work."""
+    unit.connection.execute(update(clock).values(beat=unit.now))
+
+
+def _clock_row(unit: Unit) -> Any:
+    row = unit.connection.execute(select(clock).with_for_update()).one_or_none()
+    if row is None:
+        unit.connection.execute(insert(clock), {"id": 1, "beat": unit.now, "jumped_at": 0.0, "jumped_by": 0.0})
+        row = unit.connection.execute(select(clock)).one()
+    return row
+
+
+def shift(unit: Unit, seconds: float, *, life_only: bool = False) -> None:
+    """Move the queue's times with a clock that jumped, or its ends of life past a time when no courier ran (F16).
+
+    After a jump forward, what was written since it already has the new time and is left alone.
+    """
+    if life_only:
+        later = case((queue.c.warned == 1, queue.c.deadline_at + seconds), else_=queue.c.deadline_at)
+        unit.connection.execute(update(queue).values(expires_at=queue.c.expires_at + seconds, deadline_at=later))
+        return
+    recent = unit.now - seconds / 2 if seconds > 0 else NEVER
+    old = queue.c.accepted_at < recent
+    unit.connection.execute(update(queue).values(due_at=_moved(queue.c.due_at, recent, seconds)))
+    unit.connection.execute(update(destination).values(retry_at=_moved(destination.c.retry_at, recent, seconds)))
+    unit.connection.execute(
+        update(queue)
+        .where(old)
+        .values(
+            accepted_at=queue.c.accepted_at + seconds,
+            expires_at=queue.c.expires_at + seconds,
+            deadline_at=queue.c.deadline_at + seconds,
+        )
+    )
+    waits = and_(followed.c.deadline_at < NEVER, followed.c.sent_at < recent)
+    unit.connection.execute(update(followed).where(waits).values(deadline_at=followed.c.deadline_at + seconds))
+
+
+def _moved(column: Column[float], recent: float, seconds: float) -> Case[float]:
+    """A due time moved with the clock, unless it is on hold or written since; a try too early harms nothing."""
+    return case((column < min(recent, NEVER / 2), column + seconds), else_=column)
