@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import TypeVar
+
 from gateway.relay.parcel import Attempt, Parcel
+from mailboxes.commit import Committer, Unit
+from mailboxes.store import StoreUnavailable
 from tests.gateway.relay.house import (
     MESSAGE,
     House,
@@ -13,6 +18,8 @@ from tests.gateway.relay.house import (
     running,
     until,
 )
+
+T = TypeVar("T")
 
 
 async def test_what_is_queued_is_carried_once_with_its_bytes(house: House) -> None:
@@ -78,3 +85,58 @@ async def test_only_the_deferred_recipient_waits(house: House) -> None:
         await until(lambda: len(script.sent) == 2)
     assert [way.recipient for way in script.sent[1].recipients] == ["eve@op-b.mssante.test"]
     assert (await house.words(message)).count("message.deferred") == 1
+
+
+def run_code() -> None:
+    """Stands in for work that is no plain function."""
+
+
+class Away:
+    """A committer whose store is away for the first few writes of an outcome."""
+
+    def __init__(self, inner: Committer, script: Script) -> None:
+        self._inner = inner
+        self._script = script
+        self.refused = 0
+
+    async def run(self, work: Callable[[Unit], T]) -> T:
+        if self._script.sent and self.refused < 3 and "write" in getattr(work, "__code__", run_code.__code__).co_names:
+            self.refused += 1
+            raise StoreUnavailable("away")
+        return await self._inner.run(work)
+
+
+async def test_an_outcome_waits_for_a_store_that_is_away_instead_of_sending_again(house: House) -> None:
+    """F11: the partner has the message; only our own note of it is late."""
+    script = Script()
+    courier = house.courier(script)
+    away = Away(house.committer, script)
+    courier._committer = away  # type: ignore[assignment]
+    with running(courier):
+        message = await house.send()
+
+        async def gone() -> bool:
+            return await house.waiting() == 0
+
+        await until(gone)
+    assert away.refused == 3
+    assert len(script.sent) == 1
+    assert (await house.words(message)).count("message.handed_over") == 1
+
+
+async def test_a_transport_that_breaks_defers_its_own_parcel_only(house: House) -> None:
+    def answer(parcel: Parcel) -> Attempt:
+        if parcel.domain == "op-b.mssante.test":
+            raise RuntimeError("a fault of ours")
+        return accepted(parcel)
+
+    script = Script(answer)
+    with running(house.courier(script)):
+        broken = await house.send()
+        fine = await house.send(("dan@op-c.mssante.test",))
+
+        async def both() -> bool:
+            return "message.deferred" in await house.words(broken) and "message.handed_over" in await house.words(fine)
+
+        await until(both)
+    assert [record.detail.get("rule") for record in await house.journal(broken)][-1] == "relay.busy"
