@@ -77,6 +77,8 @@ class Limits:
     login_time: int = 60
     idle_time: int = 30 * 60
     stuck_time: int = 5 * 60  # a client that does not read its answer
+    command_time: int = 5 * 60  # from a command's first octet to its last
+    slowest: int = 10 * 1024  # octets per second of a literal, beyond that time
     sweep_every: float = 5.0
     alive_every: int = 30  # so that a withdrawn mailbox is cut within 60 s (MSS-055)
     connections: int = 20_000

@@ -151,17 +151,21 @@ class ImapServer:
     def _end_silent(self, now: float) -> None:
         limits = self.service.limits
         for session in tuple(self.connections):
-            silent = now - session.wire.heard
-            if session.wire.busy:
-                if silent > limits.stuck_time and not session.wire.writable:
-                    session.wire.abort()
+            wire = session.wire
+            silent = now - wire.heard
+            patience = limits.command_time + wire.expected / limits.slowest
+            if wire.begun and not wire.busy and now - wire.begun > patience:
+                wire.bye(b"[LIMIT] The command came too slowly")
+            elif wire.busy:
+                if silent > limits.stuck_time and not wire.writable:
+                    wire.abort()
             elif session.state == NEW:
-                if silent > limits.login_time or now - session.wire.born > limits.login_time * 3:
-                    session.wire.bye(b"[UNAVAILABLE] Login took too long")
+                if silent > limits.login_time or now - wire.born > limits.login_time * 3:
+                    wire.bye(b"[UNAVAILABLE] Login took too long")
             elif silent > limits.idle_time:
-                session.wire.bye(b"[UNAVAILABLE] Idle for too long")
-            if session.wire.closing and silent > limits.login_time:
-                session.wire.abort()
+                wire.bye(b"[UNAVAILABLE] Idle for too long")
+            if wire.closing and silent > limits.login_time:
+                wire.abort()
 
     async def check_alive(self) -> None:
         """Cut every session whose mailbox, account, device or certificate was withdrawn."""

@@ -123,8 +123,10 @@ class FolderIndex:
 
     async def load(self) -> None:
         """Read the folder for the first time."""
-        read = await self.store.snapshot(self.mailbox_id, self.folder_id)
-        kept = await self.store.metadata(self.mailbox_id, self.folder_id)
+        read, kept = await asyncio.gather(
+            self.store.snapshot(self.mailbox_id, self.folder_id),
+            self.store.metadata(self.mailbox_id, self.folder_id),
+        )
         if self.loaded:
             return
         folder = read.folder

@@ -85,8 +85,10 @@ class Wire(asyncio.Protocol):
         "_task",
         "_text",
         "_writable",
+        "begun",
         "born",
         "conversation",
+        "expected",
         "heard",
         "transport",
     )
@@ -95,6 +97,8 @@ class Wire(asyncio.Protocol):
         self.conversation = conversation
         self.transport: asyncio.Transport | None = None
         self.heard = self.born = loop.time()
+        self.begun = 0.0  # when the command now arriving began to; 0 between commands
+        self.expected = 0  # octets of literals it announced
         self._loop = loop
         self._buffer = b""  # input not yet read
         self._text = b""  # the command so far, up to its last literal
@@ -220,6 +224,8 @@ class Wire(asyncio.Protocol):
             elif self._buffer and self._loop.time() > until:
                 self._resting = True
                 self._loop.call_soon(self._resume)
+        if self._task is None and (self._buffer or self._text or self._left):
+            self.begun = self.begun or self._loop.time()
         self._throttle()
 
     def _resume(self) -> None:
@@ -259,6 +265,7 @@ class Wire(asyncio.Protocol):
             if announced:
                 self._announce(text, int(announced[2]), not announced[3])
                 return
+        self.begun, self.expected = 0.0, 0
         skip, literals = self._skip, self._literals
         self._text, self._literals, self._skip = b"", [], False
         if skip:
@@ -268,6 +275,7 @@ class Wire(asyncio.Protocol):
 
     def _announce(self, text: bytes, size: int, synchronous: bool) -> None:
         """A literal follows: accept it, refuse it, or swallow it because the command was refused already."""
+        self.expected += size
         refusal = None
         if not self._skip:
             refusal = self.conversation.literal(text, size, synchronous)

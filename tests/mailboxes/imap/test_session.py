@@ -238,6 +238,25 @@ async def test_silent_clients_are_sent_away(tmp_path: Path, pki: Pki) -> None:
         assert await closed(other)
 
 
+async def test_a_command_that_trickles_in_is_ended(tmp_path: Path, pki: Pki) -> None:
+    limits = Limits(command_time=1, sweep_every=0.1)
+    async with serving(tmp_path, pki, limits=limits) as running:
+        client, patient = await running.login(), await running.login()
+        await patient.send(b"i IDLE\r\n")
+        await patient.line()
+        await client.send(b"a APPEND INBOX {1000+}\r\n")
+        for _ in range(20):
+            try:
+                await client.send(b"x")
+            except ConnectionError:
+                break
+            await asyncio.sleep(0.1)
+        assert (await client.line()).startswith(b"* BYE [LIMIT] The command came too slowly")
+        await patient.send(b"DONE\r\n")
+        assert (await patient.finish(b"i")).startswith(b"OK")
+        await patient.close()
+
+
 async def test_a_withdrawn_mailbox_is_cut(tmp_path: Path, pki: Pki) -> None:
     limits = Limits(alive_every=0, sweep_every=0.05)
     async with serving(tmp_path, pki, limits=limits) as running:

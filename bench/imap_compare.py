@@ -1,0 +1,95 @@
+"""IMAP side by side with Dovecot, same messages, same client, TLS on both sides, alternating A B A B in one run.
+
+usage: imap_compare.py DIR [COUNT] [ROUNDS]     (COUNT messages of 3 KiB and one of 10 MiB; default 10000, 3)
+Prints, per line: ours and Dovecot's first (cold) and median, and the ratio of the medians.
+"""
+import importlib.util, json, os, signal, statistics as st, subprocess, sys, time
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def load(name):
+    spec = importlib.util.spec_from_file_location(name, ROOT / "bench" / f"{name}.py")
+    saved, sys.argv = sys.argv, ["x", "none", "none"]
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    sys.argv = saved
+    return module
+
+
+OPERATIONS = {
+    "SELECT": (b"SELECT INBOX",),
+    "FETCH 1:* (UID FLAGS)": (b"FETCH 1:* (UID FLAGS)",),
+    "with ENVELOPE": (b"FETCH 1:* (UID FLAGS ENVELOPE)",),
+    "all headers": (b"UID FETCH 1:* BODY.PEEK[HEADER]",),
+    "BODYSTRUCTURE": (b"FETCH 1:* BODYSTRUCTURE",),
+    "all bodies": (b"FETCH 1:* BODY.PEEK[]",),
+    "SEARCH TEXT": (b'SEARCH TEXT "zzzznothing"',),
+    "SEARCH SUBJECT": (b'SEARCH SUBJECT "rendu 4242"',),
+    "10 MiB body": (b"SELECT big", b"FETCH 1 BODY.PEEK[]"),
+}
+
+
+def once(ours, info, commands):
+    c = ours.C(info)
+    c.login()
+    if commands[0] not in (b"SELECT INBOX", b"SELECT big"):
+        c.cmd(b"SELECT INBOX")
+    for command in commands[:-1]:
+        c.cmd(command)
+    start = time.perf_counter()
+    assert c.cmd(commands[-1])[2] == b"OK", c.last
+    spent = time.perf_counter() - start
+    c.s.close()
+    return spent * 1e3
+
+
+def appends(ours, info, count=150):
+    c = ours.C(info)
+    c.login("u21@op-a.mssante.test")
+    start = time.perf_counter()
+    for i in range(count):
+        m = ours.msg(i)
+        assert c.cmd(b"APPEND INBOX {%d+}\r\n" % len(m) + m)[2] == b"OK", c.last
+    c.s.close()
+    return count / (time.perf_counter() - start)
+
+
+def main(folder, count, rounds):
+    ours = load("imap_ours")
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    folder.chmod(0o755)
+    mine, theirs = folder / "ours.json", folder / "dovecot.json"
+    for one in (mine, theirs):
+        one.unlink(missing_ok=True)
+    server = subprocess.Popen([sys.executable, str(ROOT / "bench" / "imap_ours.py"), "serve", str(folder / "ours"), str(count), str(mine)])
+    subprocess.run([sys.executable, str(ROOT / "bench" / "imap_dovecot.py"), "start", str(folder / "dovecot"), str(count), str(theirs)], check=True)
+    try:
+        while not mine.exists():
+            assert server.poll() is None
+            time.sleep(0.2)
+        infos = {"ours": json.loads(mine.read_text()), "dovecot": json.loads(theirs.read_text())}
+        print(f"{'':24s} {'ours first':>11s} {'median':>9s}   {'Dovecot first':>13s} {'median':>9s}   ours/Dovecot")
+        for name, commands in OPERATIONS.items():
+            got = {"ours": [], "dovecot": []}
+            for _ in range(rounds):
+                for side, info in infos.items():
+                    got[side].append(once(ours, info, commands))
+            a, b = got["ours"], got["dovecot"]
+            print(f"{name:24s} {a[0]:9.1f}ms {st.median(a):7.1f}ms   {b[0]:11.1f}ms {st.median(b):7.1f}ms   {st.median(a) / st.median(b):.2f}")
+        rates = {side: [appends(ours, info) for _ in range(rounds)] for side, info in infos.items()}
+        a, b = st.median(rates["ours"]), st.median(rates["dovecot"])
+        print(f"{'APPEND':24s} {a:9.0f}/s {'':9s}   {b:11.0f}/s {'':9s}   {a / b:.2f} (more is better)")
+        for side, info in infos.items():
+            print(side, end=": ", flush=True)
+            ours.cmds(info, 20, 2, b"FETCH 17 ENVELOPE")
+    finally:
+        server.send_signal(signal.SIGTERM)
+        server.wait()
+        subprocess.run([sys.executable, str(ROOT / "bench" / "imap_dovecot.py"), "stop", str(folder / "dovecot")], check=False)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], int(sys.argv[2]) if len(sys.argv) > 2 else 10000, int(sys.argv[3]) if len(sys.argv) > 3 else 3)
