@@ -202,7 +202,7 @@ class Intake:
         if all(decision.accepted for _, _, decision in judged):
             medical = await self._medical.read(transaction, anatomy, raw)
             judged.extend(("medical", "", decision) for decision in medical.decisions)
-        judged.extend(await self._recipients_again(transaction, anatomy.size))
+        judged.extend(await self._recipients_again(transaction, anatomy, raw))
         worst = gravest([decision for _, _, decision in judged])
         if not worst.accepted:
             forget()
@@ -269,12 +269,15 @@ class Intake:
             return [("scan", "", decide(rule("content.infected"), finding.threat))]
         return []
 
-    async def _recipients_again(self, transaction: Transaction, size: int) -> Judged:
+    async def _recipients_again(self, transaction: Transaction, anatomy: Anatomy, raw: bytes) -> Judged:
         """Between RCPT and the final dot a mailbox may have filled, closed, or left the space with its domain."""
         door = transaction.peer.door
         judged: Judged = []
         for recipient in transaction.recipients:
-            judged.append(("rcpt", recipient.address.key, await self._judge_recipient(door, recipient.address, size)))
+            decision = await self._judge_recipient(door, recipient.address, anatomy.size)
+            if not decision.accepted:
+                decision = redirection.explain_forward(decision, recipient.address, facts.pointers(anatomy, raw))
+            judged.append(("rcpt", recipient.address.key, decision))
         return judged
 
     async def _refuse(self, transaction: Transaction, identifier: str, judged: Judged, worst: Decision) -> Answer:

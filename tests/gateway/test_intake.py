@@ -120,6 +120,13 @@ async def test_a_domain_that_leaves_the_space_between_rcpt_and_the_dot_is_not_wr
     assert await queued(rig) == []
 
 
+async def test_a_program_that_forwards_outside_hears_why(rig: Rig) -> None:
+    content = letter(ALICE, extra="X-Forwarded-Message-Id: <m0@x>\r\n")
+    answer = await rig.intake.message(transaction(user(), ALICE, f"x@{OUTSIDE}"), content)
+    assert answer.decision.rule.name == "redirection.forwarded_outside"
+    assert await queued(rig) == []
+
+
 async def test_local_mail_flows_without_any_list(rig: Rig) -> None:
     rig.trusted = None
     answer = await rig.intake.message(transaction(user(), ALICE, PAUL), letter(ALICE))

@@ -136,11 +136,21 @@ def test_a_program_that_forwards_outside_is_refused(talk: Talk, extra: dict[str,
     assert "hors" in text or "trust.recipient_not_listed" in text
 
 
-def test_a_notice_never_goes_to_a_forged_sender(talk: Talk) -> None:
-    """Neither door takes such a sender, so that no DSN, no receipt and no absence reply can be owed to it."""
+def answers_by_itself(talk: Talk) -> None:
+    """Alice is absent and acknowledges automatically; in force when this returns."""
+    if {one["kind"] for one in talk.rule(talk.alice, "list", talk.alice["address"], "--json")} >= {
+        "absence",
+        "acknowledge",
+    }:
+        return
     talk.rule(talk.alice, "absence", talk.alice["address"], "--until", _soon(), "--text", "Absente.")
     talk.rule(talk.alice, "acknowledge", talk.alice["address"])
     settle(3)
+
+
+def test_a_notice_never_goes_to_a_forged_sender(talk: Talk) -> None:
+    """Neither door takes such a sender, so that no DSN, no receipt and no absence reply can be owed to it."""
+    answers_by_itself(talk)
     forged = talk.written(talk.jeanne, talk.alice["address"], "forgé 7204")
     code, text = partner_says(talk, forged, sender=EVIL)
     assert code == 550
@@ -152,6 +162,7 @@ def test_a_notice_never_goes_to_a_forged_sender(talk: Talk) -> None:
 
 
 def test_the_absence_reply_reaches_the_writer_once_and_nobody_else(talk: Talk) -> None:
+    answers_by_itself(talk)
     for number in range(2):
         content = talk.written(talk.jeanne, talk.alice["address"], f"question 7205 {number}")
         talk.send(talk.jeanne, [talk.alice["address"]], content)
@@ -163,6 +174,7 @@ def test_the_absence_reply_reaches_the_writer_once_and_nobody_else(talk: Talk) -
 
 
 def test_two_absent_people_do_not_talk_for_ever(talk: Talk) -> None:
+    answers_by_itself(talk)
     talk.rule(talk.karim, "absence", talk.karim["address"], "--until", _soon(), "--text", "Parti.")
     settle(3)
     content = talk.written(talk.karim, talk.alice["address"], "dialogue 7206")
@@ -173,6 +185,7 @@ def test_two_absent_people_do_not_talk_for_ever(talk: Talk) -> None:
 
 
 def test_a_receipt_asked_for_outside_is_refused_and_one_inside_is_sent(talk: Talk) -> None:
+    answers_by_itself(talk)
     inside = {"Disposition-Notification-To": talk.jeanne["address"]}
     content = talk.written(talk.jeanne, talk.alice["address"], "reçu 7207", inside)
     message = talk.send(talk.jeanne, [talk.alice["address"]], content)
