@@ -13,17 +13,18 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Coroutine, Iterable
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import groupby
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, TypeVar
 
 import structlog
 from sqlalchemy import Connection
 
 from gateway.relay import clockwork, notices, outcomes, queue, tracking
 from gateway.relay.handover import Handover, Rows, parcels
+from gateway.relay.leases import Leases
 from gateway.relay.outcomes import Settlement
 from gateway.relay.parcel import Attempt, Bodies, Clock, Submit, Transport
 from gateway.relay.queue import Taken
@@ -71,14 +72,6 @@ class _Lane:
     failing: bool = False
 
 
-class _Lease(NamedTuple):
-    """A row in hand: ``end`` is monotonic, ``offset`` what separated wall and monotonic time when it was taken."""
-
-    fence: int
-    end: float
-    offset: float
-
-
 class Courier:
     """One courier. ``name`` is unlike any other courier's, of this or another run; ``token`` gives 128 random bits.
 
@@ -119,7 +112,7 @@ class Courier:
             retry=self._settings.notice_retry,
         )
         self._lanes: dict[str, _Lane] = {}
-        self._leases: dict[int, _Lease] = {}
+        self._leases = Leases(name, committer, clock, self._settings.lease)
         self._tasks: set[asyncio.Task[None]] = set()
         self._woken = asyncio.Event()
         self._stopping = False
@@ -150,7 +143,7 @@ class Courier:
         """Work until :meth:`stop` is called."""
         self._ended.clear()
         await self._patiently(self._begin)
-        keeper = asyncio.create_task(self._keep_leases())
+        keeper = asyncio.create_task(self._leases.keep())
         try:
             while not self._stopping:
                 self._woken.clear()
@@ -181,12 +174,10 @@ class Courier:
         for task in list(self._tasks):
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        rows = [(row_id, lease.fence) for row_id, lease in self._leases.items()]
         try:
-            await self._committer.run(lambda unit: queue.give_back(unit, self._name, rows))
+            await self._leases.give_back()
         except StoreError as error:
-            log.warning("leases_left_to_lapse", error=type(error).__name__, count=len(rows))
-        self._leases.clear()
+            log.warning("leases_left_to_lapse", error=type(error).__name__)
         await self._transport.close()
 
     async def _patiently(self, work: Callable[[], Coroutine[Any, Any, Any]]) -> None:
@@ -295,9 +286,7 @@ class Courier:
         return 0 if lane.failing or room * 2 < self._settings.per_destination else room
 
     def _dispatch(self, taken: list[Taken], *, first: bool = False) -> None:
-        end = self._clock.monotonic() + self._settings.lease
-        for row in taken:
-            self._leases[row.id] = _Lease(row.fence, end, self._steady.offset)
+        self._leases.add(taken, self._steady.offset)
         for domain, rows in groupby(taken, key=lambda row: row.domain):
             lane = self._lanes.setdefault(domain, _Lane(self._settings.lane.narrow))
             for parcel in parcels(rows):
@@ -338,7 +327,7 @@ class Courier:
     async def _one(self, domain: str, lane: _Lane, rows: Rows) -> None:
         try:
             async with self._sessions:
-                attempt = await self._handover.carry(rows, lambda: self._still_ours(rows))
+                attempt = await self._handover.carry(rows, lambda: self._leases.ours(rows))
             await self._settle(domain, lane, rows, attempt)
         except StoreError as error:
             # The outcome could not be written: the leases lapse and the message is tried again (F28: loss never).
@@ -347,19 +336,13 @@ class Courier:
             log.exception("parcel_not_settled", message=rows[0].message, error=type(error).__name__)
         finally:
             lane.rows -= len(rows)
-            for row in rows:
-                self._leases.pop(row.id, None)
-
-    def _still_ours(self, rows: Iterable[Taken]) -> bool:
-        now = self._clock.monotonic()
-        return all(row.id in self._leases and self._leases[row.id].end > now for row in rows)
+            self._leases.drop(rows)
 
     # settling
 
     async def _settle(self, domain: str, lane: _Lane, rows: Rows, attempt: Attempt) -> None:
         by_id = {result.id: result for result in attempt.results}
-        now = self._clock.monotonic()
-        settlements = [Settlement(row, by_id[row.id], self._leases[row.id].offset + now) for row in rows]
+        settlements = [Settlement(row, by_id[row.id], self._leases.age_now(row)) for row in rows]
         broken = attempt.broken
         if broken is not None and outcomes.given_up(settlements[0], broken, self._settings.schedule):
             broken = None
@@ -394,31 +377,9 @@ class Courier:
         rows = [row for parcel in lane.parcels for row in parcel]
         lane.parcels.clear()
         lane.rows -= len(rows)
-        for row in rows:
-            self._leases.pop(row.id, None)
+        self._leases.drop(rows)
         if rows:
             await self._committer.run(lambda unit: queue.give_back(unit, self._name, queue.ids(rows)))
-
-    # leases
-
-    async def _keep_leases(self) -> None:
-        while True:
-            await asyncio.sleep(self._settings.lease / 3)
-            if not self._leases:
-                continue
-            rows = [(row_id, lease.fence) for row_id, lease in self._leases.items()]
-            began = self._clock.monotonic()
-            try:
-                kept = await self._committer.run(partial(self._extend, rows=rows))
-            except StoreError:
-                continue  # what cannot be extended lapses, and still_ours says so
-            for row_id, _ in rows:
-                if row_id in self._leases:
-                    end = began + self._settings.lease if row_id in kept else 0.0
-                    self._leases[row_id] = self._leases[row_id]._replace(end=end)
-
-    def _extend(self, unit: Unit, rows: list[tuple[int, int]]) -> set[int]:
-        return queue.extend(unit, self._name, rows, self._settings.lease)
 
     # notices
 

@@ -1,0 +1,87 @@
+"""The rows a courier holds: until when, under which fence, and since which offset of the clocks.
+
+Promise: :meth:`Leases.ours` says no as soon as a lease has lapsed or was found to be someone else's, so nothing is completed
+toward a partner on a row another courier may hold (F19). Failure: a store that is away lets leases lapse by themselves.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable
+from functools import partial
+from typing import NamedTuple
+
+from gateway.relay import queue
+from gateway.relay.parcel import Clock
+from gateway.relay.queue import Taken
+from mailboxes.commit import Committer
+from mailboxes.store import StoreError
+
+
+class Lease(NamedTuple):
+    """A row in hand: ``end`` is monotonic, ``offset`` what separated wall and monotonic time when it was taken."""
+
+    fence: int
+    end: float
+    offset: float
+
+
+class Leases:
+    """Leases of ``owner``, each ``seconds`` long."""
+
+    def __init__(self, owner: str, committer: Committer, clock: Clock, seconds: float) -> None:
+        self._owner = owner
+        self._committer = committer
+        self._clock = clock
+        self._seconds = seconds
+        self._held: dict[int, Lease] = {}
+
+    def __len__(self) -> int:
+        return len(self._held)
+
+    def add(self, rows: Iterable[Taken], offset: float) -> None:
+        """Rows just taken."""
+        end = self._clock.monotonic() + self._seconds
+        self._held.update({row.id: Lease(row.fence, end, offset) for row in rows})
+
+    def drop(self, rows: Iterable[Taken]) -> None:
+        """Rows settled or given back."""
+        for row in rows:
+            self._held.pop(row.id, None)
+
+    def ours(self, rows: Iterable[Taken]) -> bool:
+        """Whether all these leases still hold."""
+        now = self._clock.monotonic()
+        return all(row.id in self._held and self._held[row.id].end > now for row in rows)
+
+    def age_now(self, row: Taken) -> float:
+        """The time to judge a row's age by: that of the clock when it was taken, plus what really passed (F16)."""
+        return self._held[row.id].offset + self._clock.monotonic()
+
+    async def keep(self) -> None:
+        """Lengthen what is held, for ever."""
+        while True:
+            await asyncio.sleep(self._seconds / 3)
+            if self._held:
+                await self._extend()
+
+    async def _extend(self) -> None:
+        rows = self.pairs()
+        end = self._clock.monotonic() + self._seconds
+        try:
+            kept = await self._committer.run(partial(queue.extend, owner=self._owner, rows=rows, lease=self._seconds))
+        except StoreError:
+            return  # what cannot be lengthened lapses
+        for row_id, _ in rows:
+            if row_id in self._held:
+                self._held[row_id] = self._held[row_id]._replace(end=end if row_id in kept else 0.0)
+
+    def pairs(self) -> list[tuple[int, int]]:
+        """(id, fence) of everything held."""
+        return [(row_id, lease.fence) for row_id, lease in self._held.items()]
+
+    async def give_back(self) -> None:
+        """At an orderly stop: everything held is due again at once."""
+        rows = self.pairs()
+        self._held.clear()
+        await self._committer.run(partial(queue.give_back, owner=self._owner, rows=rows))
