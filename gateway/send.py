@@ -451,13 +451,13 @@ class _Letter:
         message = EmailMessage(policy=SMTP)
         message["From"] = _shown(outgoing.sender, outgoing.sender_name)
         message["To"] = [_shown(one, outgoing.recipient_names.get(one.key, "")) for one in outgoing.recipients]
-        message["Subject"] = self.subject
+        message["Subject"] = " ".join(self.subject.split())
         message["Date"] = self.around.now
         message["Message-ID"] = self._message_id()
         if outgoing.receipt:
             message["Disposition-Notification-To"] = str(outgoing.sender)
         if outgoing.nil:
-            message["X-MSS-NIL"] = outgoing.nil
+            message["X-MSS-NIL"] = " ".join(outgoing.nil.split())
         for name, value in self.headers.items():
             message[name] = value
         message.set_content(body.replace("\r\n", "\n"), cte="base64" if len(body) > 100_000 else "quoted-printable")

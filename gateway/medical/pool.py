@@ -11,7 +11,7 @@ import contextlib
 import os
 import pickle
 import sys
-from asyncio.subprocess import PIPE, Process
+from asyncio.subprocess import DEVNULL, PIPE, Process
 from pathlib import Path
 from typing import Protocol
 
@@ -88,6 +88,7 @@ class Readers:
             *self._limits,
             stdin=PIPE,
             stdout=PIPE,
+            stderr=DEVNULL,  # a traceback may quote what was being read
             cwd=ROOT,
             env=_environment(),
             limit=MIB,

@@ -1,0 +1,252 @@
+"""From a patient and a document to a message: what is built is conformant, and an identity that disagrees never leaves."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime
+from email import message_from_bytes
+from email.message import Message
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gateway.medical.question import ReaderOptions
+from gateway.send import (
+    BadDocument,
+    BadIdentity,
+    Built,
+    Circumstances,
+    Identity,
+    Outgoing,
+    WouldBeRefused,
+    build,
+    build_dropped,
+    identity_from,
+    receivers_of,
+    recipients_of,
+)
+from hprim.check import check_file
+from hprim.model import Severity
+from policies.address import AddressError
+from policies.values import Address
+from tests.hprim.builders import NUMBER, OTHER_NUMBER, cda, member
+from tests.hprim.examples import V1, text, v1
+
+SENDER, PEER = Address("labo", "op-a.mssante.test"), Address("paul.essai", "op-b.mssante.test")
+APICRYPT, PATIENT = Address("zoe", "mssante.apicrypt.org"), Address(NUMBER, "patient.mssante.fr")
+ANDREE = Identity("LEFEVRE", "ANDREE", date(1961, 2, 14))
+NOW = datetime(2026, 11, 23, 10, 0, tzinfo=UTC)
+GIVEN = {"surname": "LEFEVRE", "first_name": "Andrée", "birth_date": "1961-02-14"}
+
+
+def around(**changes: Any) -> Circumstances:
+    return Circumstances(NOW, "ab" * 16, "smtp.op-a.mssante.test", **changes)
+
+
+def outgoing(document: bytes, *recipients: Address, identity: Identity | None = ANDREE, **changes: Any) -> Outgoing:
+    return Outgoing(SENDER, recipients or (PEER,), identity, document, **changes)
+
+
+def parsed(built: Built) -> Message:
+    return message_from_bytes(built.content)
+
+
+def body_of(message: Message) -> str:
+    part = next(part for part in message.walk() if part.get_content_type() == "text/plain")
+    text: str = part.get_payload(decode=True).decode("utf-8")  # type: ignore[union-attr]
+    return text.replace("\r\n", "\n")
+
+
+def files_of(message: Message) -> dict[str, bytes]:
+    return {part.get_filename() or "": part.get_payload(decode=True) for part in message.walk() if part.get_filename()}  # type: ignore[misc]
+
+
+def test_a_cda_becomes_an_archive_with_its_headers_and_subject() -> None:
+    built = build(outgoing(cda(), nil="DEV935997"), around())
+    message = parsed(built)
+    assert message["Subject"] == "XDM/1.0/DDM+CR hospitalier LEFEVRE ANDREE 14/02/1961"
+    assert (message["X-MSS-NIL"], message["X-MSS-INS"], message["X-MSS-CODECDA"]) == ("DEV935997", "O", "34112-3")
+    assert message["Disposition-Notification-To"] == str(SENDER)
+    archive = files_of(message)["IHE_XDM.zip"]
+    assert member(archive, "IHE_XDM/SUBSET01/DOC0001.XML") == cda()
+    assert "LEFEVRE" not in body_of(message)
+
+
+def test_what_is_built_is_conformant_for_anybody() -> None:
+    for document in (cda(), b"%PDF-1.4 essai", "Cher confrère, vu ce jour.".encode()):
+        report = check_file(build(outgoing(document, nil="D1"), around()).content, "m.eml", today=NOW.date())
+        assert report.worst in (None, Severity.NOTE), report.rules
+
+
+def test_a_pdf_has_the_name_asked_for_and_a_header_in_the_body() -> None:
+    message = parsed(build(outgoing(b"%PDF-1.4 essai", label="CR de consultation"), around()))
+    assert list(files_of(message)) == ["20261123_CR de consultation_LEFEVRE_ANDREE.pdf"]
+    assert body_of(message).split("\n")[1:3] == ["LEFEVRE", "ANDREE"]
+    assert message["Subject"] == "CR de consultation"
+
+
+def test_a_text_is_the_body_between_header_and_tags() -> None:
+    lines = body_of(parsed(build(outgoing("Vu ce jour.\nÀ revoir.".encode("cp1252")), around()))).split("\n")
+    assert lines[13:15] == ["Vu ce jour.", "À revoir."]
+    assert lines[15:17] == ["****FIN****", "****FINFICHIER****"]
+
+
+def test_apicrypt_users_get_the_header_twice_and_a_subject_that_names_nobody() -> None:
+    message = parsed(build(outgoing(cda(), APICRYPT), around()))
+    assert message["Subject"] == "CR hospitalier"
+    assert body_of(message).split("\n")[1] == "LEFEVRE"
+    assert files_of(message)["message.hpr"].split(b"\r\n")[1] == b"LEFEVRE"
+    report = check_file(build(outgoing(cda(), APICRYPT), around()).content, "m.eml", today=NOW.date())
+    assert not report.refused
+
+
+@pytest.mark.parametrize(
+    ("identity", "rule"),
+    [
+        (Identity("DURAND", "ANDREE", date(1961, 2, 14)), "HID-070"),
+        (Identity("LEFEVRE", "SYLVIE", date(1961, 2, 14)), "HID-071"),
+        (Identity("LEFEVRE", "ANDREE", date(1961, 2, 15)), "HID-072"),
+    ],
+)
+def test_a_document_about_somebody_else_never_leaves(identity: Identity, rule: str) -> None:
+    with pytest.raises(WouldBeRefused) as refused:
+        build(outgoing(cda(), identity=identity), around())
+    assert rule in refused.value.decisions[0].sentence("fr")
+    assert identity.surname not in refused.value.decisions[0].sentence("fr").replace("LEFEVRE", "")
+
+
+def test_another_number_never_leaves() -> None:
+    with pytest.raises(BadDocument, match="HID-074"):
+        build(outgoing(cda(), identity=Identity("LEFEVRE", "ANDREE", date(1961, 2, 14), ins=OTHER_NUMBER)), around())
+    assert build(outgoing(cda(), identity=Identity("LEFEVRE", "ANDREE", date(1961, 2, 14), ins=NUMBER)), around())
+
+
+def test_patients_get_documents_with_their_own_number() -> None:
+    message = parsed(build(outgoing(cda(), PATIENT, closing=True), around()))
+    assert message["X-MSS-MES"] == "FIN"
+    with pytest.raises(WouldBeRefused):
+        build(outgoing(b"%PDF-1.4", PATIENT), around())
+    with pytest.raises(WouldBeRefused):
+        build(outgoing(cda(), Address(OTHER_NUMBER, "patient.mssante.fr")), around())
+
+
+def test_test_identities_follow_the_mode() -> None:
+    document = cda(ids=(("1.2.250.1.213.1.4.10", NUMBER), ("1.2.3.4", "IPP42")))
+    with pytest.raises(WouldBeRefused):
+        build(outgoing(document), around())
+    assert build(outgoing(document), around(options=ReaderOptions(test_identities=True)))
+
+
+def test_the_same_sending_gives_the_same_identifiers() -> None:
+    one, two = (build(outgoing(cda()), around()) for _ in range(2))
+    assert one.message_id == two.message_id == f"<{'ab' * 16}@smtp.op-a.mssante.test>"
+    assert files_of(parsed(one)) == files_of(parsed(two))
+
+
+@pytest.mark.parametrize("document", [b"\x00\x01\x02", b"PK\x03\x04", b"<a/>", b""])
+def test_anything_else_is_no_document(document: bytes) -> None:
+    with pytest.raises(BadDocument):
+        build(outgoing(document), around())
+
+
+def test_no_value_can_add_a_header_or_a_line() -> None:
+    wicked = Identity("LEFEVRE\r\nBcc: x@y.z", "ANDREE\n****FIN****", date(1961, 2, 14), file_number="1\r\nX-A: b")
+    names = {PEER.key: "Paul\r\nX-B: c <a@b.c>"}
+    wicked_mail = outgoing(
+        b"%PDF-1.4", identity=wicked, label="CR\r\nX-C: d", recipient_names=names, sender_name="Dr\nX-D: e"
+    )
+    message = parsed(build(wicked_mail, around()))
+    assert not {"Bcc", "X-A", "X-B", "X-C", "X-D"} & set(message.keys())
+    assert body_of(message).count("****FIN****") == 1
+
+
+# identity.json
+
+
+def test_an_identity_is_read_with_either_kind_of_date() -> None:
+    assert identity_from(GIVEN) == Identity("LEFEVRE", "Andrée", date(1961, 2, 14))
+    assert identity_from({**GIVEN, "birth_date": "14/02/1961"}).birth_date == date(1961, 2, 14)
+    assert identity_from({**GIVEN, "address": ["1 rue A", "Bat B"], "sex": "f"}).address == ("1 rue A", "Bat B")
+
+
+@pytest.mark.parametrize(
+    ("given", "named"),
+    [
+        ({}, "surname"),
+        ({"surname": "A"}, "first_name, birth_date"),
+        ({**GIVEN, "birth_date": "1961-02-31"}, "birth_date"),
+        ({**GIVEN, "birth_date": "hier"}, "birth_date"),
+        ({**GIVEN, "surname": 3}, "surname"),
+        ({**GIVEN, "surname": "A" * 201}, "surname"),
+        ({**GIVEN, "prenom": "x"}, "unknown field"),
+        ({**GIVEN, "address": [1]}, "address"),
+        ([], "object"),
+    ],
+)
+def test_a_faulty_identity_names_its_field_not_its_value(given: Any, named: str) -> None:
+    with pytest.raises(BadIdentity, match=named) as refused:
+        identity_from(given)
+    assert "hier" not in str(refused.value)
+    assert refused.value.said("fr")
+    assert refused.value.said("fr") != refused.value.said("en")
+
+
+_JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(max_size=20),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=12), inner, max_size=4),
+    max_leaves=8,
+)
+
+
+@given(_JSON, st.dictionaries(st.sampled_from(["surname", "first_name", "birth_date", "ins", "address"]), _JSON))
+def test_any_json_is_an_identity_or_says_why_not(whole: Any, fields: dict[str, Any]) -> None:
+    for one in (whole, {**GIVEN, **fields}):
+        try:
+            found = identity_from(one)
+        except BadIdentity as problem:
+            found = problem
+        assert found.surname if isinstance(found, Identity) else found.french
+
+
+# dropped files
+
+
+def test_a_dropped_letter_says_itself_who_it_is_about() -> None:
+    built = build_dropped(outgoing(v1(), identity=None, document_name="a.hpr"), around())
+    assert body_of(parsed(built)).split("\n")[1] == "LEFEVRE"
+    assert build_dropped(outgoing(cda(), identity=None), around()).reading.qualified
+
+
+@pytest.mark.parametrize("document", [b"%PDF-1.4", b"\x00\x01", b""])
+def test_a_dropped_file_without_a_patient_is_refused(document: bytes) -> None:
+    with pytest.raises(BadDocument):
+        build_dropped(outgoing(document, identity=None), around())
+
+
+@pytest.mark.parametrize("changes", [{7: "31 fevrier"}, {2: ""}, {3: ""}])
+def test_a_dropped_letter_is_judged(changes: dict[int, str]) -> None:
+    with pytest.raises(WouldBeRefused):
+        build_dropped(outgoing(v1(changes), identity=None), around())
+
+
+def test_a_dropped_text_without_header_is_refused() -> None:
+    with pytest.raises(WouldBeRefused) as refused:
+        build_dropped(outgoing(b"Bonjour, tout va bien.\r\n" * 5, identity=None), around())
+    assert refused.value.decisions[0].rule.name == "patient.header_required"
+
+
+def test_line_twelve_may_hold_the_address() -> None:
+    lines = list(V1)
+    lines[11] = "DRTEST     paul.essai@op-b.mssante.test"
+    assert receivers_of(text(lines)) == ("paul.essai@op-b.mssante.test",)
+    assert receivers_of(v1()) == ()
+    assert receivers_of(b"%PDF-") == ()
+    with pytest.raises(BadDocument):
+        build_dropped(Outgoing(SENDER, (), None, v1()), around())
+
+
+def test_addresses_are_strict() -> None:
+    assert recipients_of(["a@b.fr", "a@b.fr"]) == (Address("a", "b.fr"),)
+    with pytest.raises(AddressError):
+        recipients_of(["a@b.fr, c@d.fr"])

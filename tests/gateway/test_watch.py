@@ -1,0 +1,194 @@
+"""The watched folder: every file ends in one place, once, whatever happens in between."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from gateway.watch import Folder, NotNow, Refused
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = 100.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+class Post:
+    """Sends by remembering; refuses what says so; ``crash`` counts down to a death at that step."""
+
+    def __init__(self) -> None:
+        self.sent: list[tuple[str, bytes, str]] = []
+        self.down = False
+
+    def __call__(self, data: bytes, name: str, digest: str) -> str:
+        if self.down:
+            raise NotNow("the server is away")
+        if b"NON" in data:
+            raise Refused("ligne 7 : date illisible", "line 7: unreadable date")
+        self.sent.append((name, data, digest))
+        return f"ID{len(self.sent)}"
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Folder:
+    made = Folder(tmp_path, Post(), Clock(), settle=2.0)
+    made.prepare()
+    return made
+
+
+def post_of(folder: Folder) -> Post:
+    assert isinstance(folder.send, Post)
+    return folder.send
+
+
+def pass_time(folder: Folder, seconds: float = 3.0) -> list[str]:
+    """Look, wait, look again; what became of files."""
+    outcomes = folder.look()
+    assert isinstance(folder.clock, Clock)
+    folder.clock.now += seconds
+    return [outcome.what for outcome in (*outcomes, *folder.look())]
+
+
+def names(folder: Folder, place: str = "") -> list[str]:
+    return sorted(entry.name for entry in os.scandir(folder.path / place) if entry.is_file())
+
+
+def test_a_file_is_sent_and_kept_with_its_identifier(folder: Folder) -> None:
+    (folder.path / "a.hpr").write_bytes(b"OUI")
+    assert pass_time(folder) == ["sent"]
+    assert names(folder) == []
+    assert names(folder, "sending") == []
+    assert names(folder, "done") == [".sent", "a.hpr", "a.hpr.sent.txt"]
+    assert (folder.path / "done" / "a.hpr.sent.txt").read_text().strip() == "ID1"
+
+
+def test_a_refused_file_has_its_reason_beside_it(folder: Folder) -> None:
+    (folder.path / "a.hpr").write_bytes(b"NON")
+    assert pass_time(folder) == ["refused"]
+    assert (folder.path / "refused" / "a.hpr").read_bytes() == b"NON"
+    reason = (folder.path / "refused" / "a.hpr.reason.txt").read_text("utf-8")
+    assert reason.startswith("ligne 7 : date illisible")
+    assert "line 7: unreadable date" in reason
+
+
+def test_a_file_still_being_written_is_left_alone(folder: Folder) -> None:
+    path = folder.path / "a.hpr"
+    path.write_bytes(b"O")
+    assert pass_time(folder, 1.0) == []
+    path.write_bytes(b"OUI")
+    assert pass_time(folder, 1.0) == []
+    assert pass_time(folder, 1.5) == ["sent"]
+    assert post_of(folder).sent[0][1] == b"OUI"
+
+
+@pytest.mark.parametrize("name", [".hidden", "a.tmp", "a.part", "a.hpr~", "a.filepart"])
+def test_temporary_files_are_not_taken(folder: Folder, name: str) -> None:
+    (folder.path / name).write_bytes(b"OUI")
+    assert pass_time(folder) == []
+    assert names(folder) == [name]
+
+
+def test_empty_files_links_and_folders_are_not_taken(folder: Folder, tmp_path_factory: pytest.TempPathFactory) -> None:
+    secret = tmp_path_factory.mktemp("elsewhere") / "secret"
+    secret.write_bytes(b"secret")
+    (folder.path / "vide.hpr").touch()
+    (folder.path / "lien.hpr").symlink_to(secret)
+    (folder.path / "dossier.hpr").mkdir()
+    os.mkfifo(folder.path / "tube.hpr")
+    assert pass_time(folder) == []
+    assert post_of(folder).sent == []
+    assert secret.exists()
+
+
+def test_the_same_octets_leave_once(folder: Folder) -> None:
+    (folder.path / "a.hpr").write_bytes(b"OUI")
+    pass_time(folder)
+    (folder.path / "b.hpr").write_bytes(b"OUI")
+    assert pass_time(folder) == ["again"]
+    assert len(post_of(folder).sent) == 1
+    assert (folder.path / "done" / "b.hpr.sent.txt").read_text().strip() == "ID1"
+
+
+def test_two_files_of_one_name_are_both_kept(folder: Folder) -> None:
+    for data in (b"OUI 1", b"OUI 2", b"OUI 3"):
+        (folder.path / "a.hpr").write_bytes(data)
+        assert pass_time(folder) == ["sent"]
+    kept = {(folder.path / "done" / name).read_bytes() for name in names(folder, "done") if name.endswith(".hpr")}
+    assert kept == {b"OUI 1", b"OUI 2", b"OUI 3"}
+
+
+def test_what_cannot_leave_now_waits(folder: Folder) -> None:
+    post_of(folder).down = True
+    (folder.path / "a.hpr").write_bytes(b"OUI")
+    assert pass_time(folder) == ["later"]
+    assert names(folder, "sending") == ["a.hpr"]
+    post_of(folder).down = False
+    assert pass_time(folder) == ["sent"]
+
+
+def test_a_file_beyond_measure_is_refused(folder: Folder) -> None:
+    with (folder.path / "gros.hpr").open("wb") as file:
+        file.truncate(65 * 1024 * 1024)
+    assert pass_time(folder) == ["refused"]
+
+
+class Crash(BaseException):
+    """The machine stops."""
+
+
+@settings(max_examples=40, deadline=None)
+@given(step=st.integers(0, 12), refused=st.booleans())
+def test_nothing_is_lost_nor_sent_under_another_name_at_any_crash(
+    tmp_path_factory: pytest.TempPathFactory, step: int, refused: bool
+) -> None:
+    """Stop before any of the steps that touch the disk or the post; then start again as a new process would."""
+    path = tmp_path_factory.mktemp("watch")
+    data = b"NON" if refused else b"OUI"
+    (path / "a.hpr").parent.mkdir(exist_ok=True)
+    (path / "a.hpr").write_bytes(data)
+    post, left = Post(), [step]
+
+    def count(*_: object) -> None:
+        left[0] -= 1
+        if left[0] < 0:
+            raise Crash
+
+    def sending(octets: bytes, name: str, digest: str) -> str:
+        count()
+        identifier = post(octets, name, digest)
+        count()
+        return identifier
+
+    with pytest.MonkeyPatch.context() as patch:
+        plain_fsync, plain_rename = os.fsync, Path.rename
+        patch.setattr(os, "fsync", lambda handle: (count(), plain_fsync(handle))[1])
+        patch.setattr(Path, "rename", lambda self, target: (count(), plain_rename(self, target))[1])
+        first = Folder(path, sending, Clock(), settle=0.0)
+        first.prepare()
+        try:
+            first.look()
+            first.look()
+        except Crash:
+            pass
+    again = Folder(path, post, Clock(), settle=0.0)
+    again.prepare()
+    again.look()
+    again.look()
+    places = [place for place in ("", "sending", "done", "refused") for name in names(again, place) if name == "a.hpr"]
+    assert places == ["refused" if refused else "done"]
+    assert len({digest for _, _, digest in post.sent}) == (0 if refused else 1)
+    assert len(post.sent) <= 2  # a crash between the server's word and ours: same Message-ID, made of the digest
+
+
+def test_a_file_taken_back_is_forgotten(folder: Folder) -> None:
+    (folder.path / "a.hpr").write_bytes(b"OUI")
+    folder.look()
+    (folder.path / "a.hpr").unlink()
+    assert pass_time(folder) == []
