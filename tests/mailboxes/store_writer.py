@@ -40,6 +40,7 @@ async def write(store: SqlStore, first: int, count: int) -> None:
             await store.append(1, 1, [NewMessage(content(number), b"summary " + CANARY)])
         except StoreError as error:
             say(f"NO {number} {type(error).__name__}")
+            await asyncio.sleep(0.1)
         else:
             say(f"OK {number}")
 
