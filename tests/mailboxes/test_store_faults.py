@@ -13,6 +13,7 @@ import re
 import shutil
 import subprocess
 import sys
+import tempfile
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -244,8 +245,16 @@ def hits(directory: Path) -> list[str]:
 
 
 @pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
-    point = tmp_path / "small"
+def elsewhere() -> Iterator[Path]:
+    """A directory that pytest does not rotate away while something is mounted in it."""
+    directory = Path(tempfile.mkdtemp(prefix="caducee-disk-"))
+    yield directory
+    shutil.rmtree(directory, ignore_errors=True)
+
+
+@pytest.fixture
+def small_disk(elsewhere: Path) -> Iterator[Path]:
+    point = elsewhere / "small"
     point.mkdir()
     if (
         os.geteuid()
@@ -284,9 +293,9 @@ async def test_a_full_disk_refuses_reads_deletes_and_recovers(small_disk: Path) 
 
 
 @pytest.fixture
-def block_disk(tmp_path: Path) -> Iterator[tuple[Path, Path]]:
+def block_disk(elsewhere: Path) -> Iterator[tuple[Path, Path]]:
     """An ext4 file system in an image file, mounted."""
-    image, point = tmp_path / "image", tmp_path / "disk"
+    image, point = elsewhere / "image", elsewhere / "disk"
     point.mkdir()
     with image.open("wb") as file:
         file.truncate(96 << 20)
@@ -299,12 +308,12 @@ def block_disk(tmp_path: Path) -> Iterator[tuple[Path, Path]]:
     subprocess.run(["umount", str(point)], check=True)
 
 
-def test_a_power_cut_loses_nothing_said_durable(block_disk: tuple[Path, Path], tmp_path: Path) -> None:
+def test_a_power_cut_loses_nothing_said_durable(block_disk: tuple[Path, Path], elsewhere: Path) -> None:
     """F04: what reached the block device is copied while the writer works; the copy is mounted as after a cut."""
     image, point = block_disk
     directory = prepared(point)
-    cut = tmp_path / "cut"
-    after = tmp_path / "after"
+    cut = elsewhere / "cut"
+    after = elsewhere / "after"
     after.mkdir()
     first = 0
     for _turn in range(2):
