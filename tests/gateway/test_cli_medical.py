@@ -1,0 +1,165 @@
+"""Medical documents at the command line, as a person or a program runs it: check, show, opposition."""
+
+from __future__ import annotations
+
+import io
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
+
+from gateway.cli import application
+from gateway.cli.opposition import _number
+from tests.hprim.builders import NUMBER, cda, xdm
+from tests.hprim.examples import v1
+
+CONFIG = """
+[operator]
+name = "Essai"
+domains = ["op-a.mssante.test"]
+hostname = "smtp.op-a.mssante.test"
+test_mode = true
+[store]
+master_key = "file:master.key"
+"""
+
+
+def run(*words: str, given: str | bytes = "", lang: str = "en", config: Path | None = None) -> Any:
+    environment = {"CADUCEE_CONFIG": str(config) if config else "/nonexistent/config.toml"}
+    return CliRunner().invoke(application, ["--lang", lang, *words], input=given, env=environment)
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> dict[str, str]:
+    written = {
+        "good.hpr": v1(),
+        "bad.hpr": v1({7: "31 fevrier"}),
+        "good.zip": xdm(),
+        "empty.hpr": b"",
+        "test.xml": cda(ids=(("1.2.250.1.213.1.4.10", NUMBER), ("1.2.3.4", "IPP42"))),
+    }
+    for name, data in written.items():
+        (tmp_path / name).write_bytes(data)
+    return {name: str(tmp_path / name) for name in written} | {"missing": str(tmp_path / "missing")}
+
+
+@pytest.mark.parametrize(
+    ("name", "code"),
+    [("good.hpr", 0), ("bad.hpr", 1), ("good.zip", 0), ("empty.hpr", 2), ("missing", 2), ("test.xml", 0)],
+)
+def test_the_exit_code_is_the_answer(files: dict[str, str], name: str, code: int) -> None:
+    assert run("hprim", "check", files[name]).exit_code == code
+
+
+def test_the_worst_file_gives_the_code_and_each_has_its_own(files: dict[str, str]) -> None:
+    result = run("hprim", "check", "--json", files["good.hpr"], files["bad.hpr"], files["good.zip"])
+    assert result.exit_code == 1
+    told = json.loads(result.stdout)
+    assert [entry["exit"] for entry in told["files"]] == [0, 1, 0]
+    assert {"HID-021"} <= {problem["rule"] for problem in told["problems"]}
+    assert {patient["surname"] or patient["birth_surname"] for patient in told["patients"]} == {"LEFEVRE"}
+    assert {document["format"] for document in told["documents"]} >= {"hprim-medecins", "xdm", "cda"}
+
+
+def test_a_live_exchange_is_stricter_with_test_identities(files: dict[str, str]) -> None:
+    assert run("hprim", "check", "--production", files["test.xml"]).exit_code == 1
+    assert run("hprim", "check", "--require-header", files["good.zip"]).exit_code == 1
+
+
+def test_a_person_reads_rule_place_and_remedy(files: dict[str, str]) -> None:
+    said = run("hprim", "check", files["bad.hpr"], lang="fr").stdout
+    assert "serait refusé" in said
+    assert "[HID-021]" in said
+    assert "igne 7" in said
+
+
+def test_a_whole_mail_on_standard_input() -> None:
+    mail = b"From: a@b.fr\r\nTo: c@d.fr\r\nSubject: x\r\nContent-Type: text/plain\r\n\r\n" + v1()
+    assert run("hprim", "check", "-", given=mail).exit_code == 0
+
+
+def test_documents_are_shown_as_text_and_as_a_page_without_script(files: dict[str, str]) -> None:
+    assert "LEFEVRE" in run("hprim", "show", files["good.hpr"]).stdout
+    page = run("hprim", "show", "--html", files["good.zip"]).stdout
+    assert "LEFEVRE" in page
+    assert "default-src 'none'" in page
+    assert "<script" not in page
+    assert run("hprim", "show", files["empty.hpr"]).exit_code == 2
+    assert run("hprim", "show", files["missing"]).exit_code == 2
+
+
+def test_a_terminal_is_not_driven_by_a_document(tmp_path: Path) -> None:
+    path = tmp_path / "x.hpr"
+    path.write_bytes(v1({14: "\x1b[2Jeffacer"}))
+    assert "\x1b" not in run("hprim", "show", str(path)).stdout
+    assert "\x1b" not in run("hprim", "check", str(path)).stdout
+
+
+# opposition
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> Path:
+    path = tmp_path / "config.toml"
+    path.write_text(CONFIG)
+    assert run("config", "master-key", str(tmp_path / "master.key"), config=path).exit_code == 0
+    return path
+
+
+def test_an_opposition_is_recorded_listed_and_withdrawn(config: Path) -> None:
+    added = run("opposition", "add", "--reference", "L-2026-7", given=f"{NUMBER}\n", config=config)
+    assert added.exit_code == 0
+    again = run("opposition", "add", NUMBER, config=config)
+    assert "already" in again.stdout
+    told = json.loads(run("opposition", "list", "--json", config=config).stdout)
+    assert [line["scope"] for line in told] == ["patient", "professionals"]
+    assert {line["reference"] for line in told} == {"L-2026-7"}
+    assert NUMBER[:13] not in json.dumps(told)
+    assert run("opposition", "remove", NUMBER, "--scope", "patient", config=config).exit_code == 0
+    left = json.loads(run("opposition", "list", "--json", config=config).stdout)
+    assert [line["scope"] for line in left] == ["professionals"]
+    assert run("opposition", "remove", NUMBER, "--scope", "patient", config=config).exit_code == 1
+
+
+@pytest.mark.parametrize("number", ["123", "abcdefghijklm", "26102389990019", "A610238999001"])
+def test_a_faulty_number_is_refused_without_repeating_it(config: Path, number: str) -> None:
+    for verb in ("add", "remove"):
+        result = run("opposition", verb, number, config=config)
+        assert result.exit_code == 2
+        assert number not in result.output
+
+
+def test_numbers_are_read_from_standard_input(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.stdin", io.StringIO(f" {NUMBER} \nautre\n"))
+    assert _number("-") == NUMBER
+
+
+# sending and answering: wrong usage is said before anything is opened
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("send", "--from", "a@b.fr"), "--document"),
+        (("send", "--from", "pas une adresse"), "pas une adresse"),
+        (("integrate", "1", "--mailbox", "a@b.fr"), "--accepted"),
+        (("integrate", "1", "--mailbox", "x", "--accepted"), "x"),
+    ],
+)
+def test_wrong_usage_is_said_at_once(words: tuple[str, ...], said: str) -> None:
+    result = run(*words)
+    assert result.exit_code == 2
+    assert said in result.stderr
+
+
+def test_a_faulty_identity_is_said(tmp_path: Path, files: dict[str, str]) -> None:
+    given = tmp_path / "p.json"
+    for text, said in (('{"surname": "X"}', "birth_date"), ("{", "JSON"), ("[" * 100_000, "JSON")):
+        given.write_text(text)
+        result = run(
+            "send", "--from", "a@b.fr", "--to", "c@d.fr", "--patient", str(given), "--document", files["good.hpr"]
+        )
+        assert result.exit_code == 2
+        assert said in result.stderr
