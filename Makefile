@@ -6,7 +6,7 @@ READY  := $(VENV)/.ready
 SPACE  ?= run
 
 .DEFAULT_GOAL := help
-.PHONY: help setup system run test check bench lock clean
+.PHONY: help setup system run test check conformity bench lock clean
 
 help: ## show this list
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 16
@@ -34,6 +34,9 @@ check: $(READY) ## ruff, mypy --strict, import direction
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 	@$(BIN)/python -m pytest -q tests/test_import_direction.py
+
+conformity: $(READY) ## build docs/conformity.md from the code and the tests
+	@$(BIN)/python -m tests.conformity
 
 bench: $(READY) ## figures beside Postfix and Dovecot, in one run
 	@sh deploy/system-packages.sh bench
