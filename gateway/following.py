@@ -27,7 +27,8 @@ class Following:
         """What follows from this message."""
         entailed, rules = NOTHING, self._rules
         if rules is not None and arrival.local:
-            await rules.book.look()
+            if rules.book.stale():
+                await rules.book.look()
             if any(map(rules.ruled, arrival.local.values())):
                 entailed = await rules.execute(arrival)
         if _asks(arrival) or (arrival.local and may_be_receipt(arrival.anatomy)):

@@ -33,10 +33,14 @@ class RuleBook:
         self._rules: dict[int, list[Rule]] = {}
         self._names: dict[int, frozenset[str]] = {}
 
+    def stale(self) -> bool:
+        """Is it time for a look?"""
+        return self._clock() >= self._look_at
+
     async def look(self) -> None:
         """See what changed; asks the database at most once per :data:`LOOK_EVERY` seconds."""
         now = self._clock()
-        if now < self._look_at:
+        if not self.stale():
             return
         known = None if now >= self._reload_at else self._version
         page = await self._reading.run(lambda connection: _page(connection, known))

@@ -92,16 +92,11 @@ class Reception:
                 transaction.envid,
                 "local" if recipient.address.key in local else "mssante",
                 wants(recipient.dsn, reading=reading, delivery=delivery),
+                State.DELIVERED if recipient.address.key in local else State.QUEUED,
             )
             for recipient in _unique(transaction.recipients)
         ]
-
-        def work(unit: Unit) -> None:
-            tracking.follow(unit, rows, self.deadline)
-            for key in local:
-                tracking.note(unit, message, key, State.DELIVERED)
-
-        return work
+        return lambda unit: tracking.follow(unit, rows, self.deadline)
 
     def _believe(self, peer: Peer, anatomy: Anatomy, raw: bytes, mailboxes: Sequence[int]) -> Work | None:
         found = receipts.read(anatomy, raw) if mailboxes else ()

@@ -13,13 +13,14 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, and_, bindparam, delete, insert, or_, select, update
+from sqlalchemy import Connection, and_, bindparam, delete, or_, select, update
 
 from gateway.relay import outbox
 from gateway.relay.outcomes import Settlement
 from gateway.relay.parcel import Result
 from gateway.relay.tables import NEVER, followed
 from mailboxes.commit import Unit
+from mailboxes.sql import Insert
 from policies.catalogue import rule
 from policies.decision import Decision, decide
 from policies.events import Event, Kind
@@ -30,7 +31,10 @@ CHUNK = 500
 
 
 class Followed(NamedTuple):
-    """A recipient to follow. ``channel`` is ``local`` or ``mssante``; ``wants`` holds ``delivery``, ``reading``."""
+    """A recipient to follow. ``channel`` is ``local`` or ``mssante``; ``wants`` holds ``delivery``, ``reading``.
+
+    A mailbox of ours is ``DELIVERED`` from the start: the same transaction puts the message there.
+    """
 
     message: str
     recipient: str  # address key
@@ -40,6 +44,7 @@ class Followed(NamedTuple):
     envid: str
     channel: str
     wants: frozenset[str]
+    state: State = State.QUEUED
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,25 +65,30 @@ class Line:
 def follow(unit: Unit, rows: Sequence[Followed], deadline: float) -> None:
     """Start following, in the acceptance transaction. Who asked for something is answered within ``deadline`` seconds."""
     if rows:
-        unit.connection.execute(insert(followed), [_fresh(row, unit.now, deadline) for row in rows])
+        _INSERT(unit.cursor, [_fresh(row, unit.now, deadline) for row in rows])
 
 
-def _fresh(row: Followed, now: float, deadline: float) -> dict[str, Any]:
-    return {
-        "message": row.message,
-        "recipient": row.recipient,
-        "mailbox": row.mailbox,
-        "sender": row.sender,
-        "message_id": row.message_id[:250],
-        "envid": row.envid,
-        "channel": row.channel,
-        "wants": " ".join(sorted(row.wants)),
-        "sent_at": now,
-        "state": State.QUEUED.value,
-        "state_at": now,
-        "code": "",
-        "deadline_at": now + deadline if row.wants else NEVER,
-    }
+_COLUMNS = "message recipient mailbox sender message_id envid channel wants sent_at state state_at code deadline_at"
+_INSERT = Insert("followed", _COLUMNS)
+
+
+def _fresh(row: Followed, now: float, deadline: float) -> tuple[Any, ...]:
+    waits = bool(row.wants) and not confirmed(row.state, row.wants)
+    return (
+        row.message,
+        row.recipient,
+        row.mailbox,
+        row.sender,
+        row.message_id[:250],
+        row.envid,
+        row.channel,
+        " ".join(sorted(row.wants)),
+        now,
+        row.state.value,
+        now,
+        "",
+        now + deadline if waits else NEVER,
+    )
 
 
 def follow_up(unit: Unit, settlements: Iterable[Settlement]) -> None:
