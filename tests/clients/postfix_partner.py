@@ -7,6 +7,7 @@ import os
 import pwd
 import shutil
 import subprocess
+import tempfile
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -126,6 +127,7 @@ smtputf8_enable = no
             capture_output=True,
             timeout=60,
         )
+        shutil.rmtree(self.directory, ignore_errors=True)
 
     def wait_for(self, text: bytes, patience: float = 30.0) -> bytes:
         """Raw bytes of the received message that holds ``text``."""
@@ -140,15 +142,16 @@ smtputf8_enable = no
 
 
 def start(
-    directory: Path, domain: str, port: int, card: dict[str, Any], authorities: list[str], routes: dict[str, Any]
+    domain: str, port: int, card: dict[str, Any], authorities: list[str], routes: dict[str, Any]
 ) -> PostfixPartner:
     """Start one, or skip when Postfix is not installed or we may not run it."""
     program("postfix")
     if os.geteuid() != 0:
         pytest.skip("Postfix needs root to start")
-    for folder in [directory, *directory.parents][:3]:
-        folder.chmod(folder.stat().st_mode | 0o055)
-    partner = PostfixPartner(directory, domain, port)
+    # Not under pytest's own folder: Postfix's user must be able to walk there, whatever other test runs do to its mode.
+    home = Path(tempfile.mkdtemp(prefix="caducee-postfix-"))
+    home.chmod(0o755)
+    partner = PostfixPartner(home, domain, port)
     partner.configure(card, authorities, routes)
     partner.command("start")
     return partner

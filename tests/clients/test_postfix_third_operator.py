@@ -30,11 +30,10 @@ def triangle(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Triangle]:
     space = running.start(directory, "--partner", f"{DOMAIN}=127.0.0.1:{port}")
     inbound = space.a["smtp"]
     routes = {space.a["domain"]: (inbound["host"], inbound["port"], f"smtp.{space.a['domain']}")}
-    home = tmp_path_factory.mktemp("postfix")
     postfix = None
     try:
         authorities = [space.ca, space.facts["pki"]["intermediate"]]
-        postfix = postfix_partner.start(home, DOMAIN, port, space.facts["pki"]["op-c"], authorities, routes)
+        postfix = postfix_partner.start(DOMAIN, port, space.facts["pki"]["op-c"], authorities, routes)
         yield Triangle(space, postfix)
     finally:
         if postfix is not None:
