@@ -8,11 +8,14 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
-from mailboxes.imap.session import Selected, Session
 from mailboxes.imap.sets import compact
 from mailboxes.imap.view import News, Snapshot, news
 from mailboxes.store import Entry
+
+if TYPE_CHECKING:
+    from mailboxes.imap.session import Selected, Session
 
 SYSTEM_FLAGS = "\\Answered \\Flagged \\Deleted \\Seen \\Draft"
 _ENCODED: dict[str, bytes] = {}

@@ -93,7 +93,7 @@ def thread_number(anatomy: Anatomy) -> int:
 
 async def _content(session: Session, message: v.Message) -> bytes:
     if len(message.parts) == 1 and message.parts[0].text is not None:
-        return bytes(message.parts[0].text)
+        return message.parts[0].text
     pieces: list[bytes] = []
     size = 0
     for part in message.parts:

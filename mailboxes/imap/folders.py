@@ -7,7 +7,7 @@ told at once.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Sequence
+from collections.abc import Awaitable, Iterable, Sequence
 
 from mailboxes.imap import values as v
 from mailboxes.imap.fetch import need_condstore
@@ -64,14 +64,14 @@ async def _create(session: Session, asked: v.Command) -> None:
     session.done(asked, f"[MAILBOXID ({made.object_id})] Created")
 
 
-def _special_use(wanted: tuple[bytes, ...], folders: object) -> str:
+def _special_use(wanted: tuple[bytes, ...], folders: Iterable[Folder]) -> str:
     """One use of RFC 6154, held by no other folder."""
     if not wanted:
         return ""
     use = SPECIAL_USES.get(wanted[0].decode("ascii").lower())
     if use is None or len(wanted) > 1:
         raise Refused("That special use is not kept here", b"USEATTR")
-    if any(folder.special_use == use for folder in folders):  # type: ignore[attr-defined]
+    if any(folder.special_use == use for folder in folders):
         raise Refused("Another folder has that special use", b"USEATTR")
     return use
 

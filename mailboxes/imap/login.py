@@ -7,6 +7,8 @@ took its time; a refused login never tells whether the account exists (F61).
 
 from __future__ import annotations
 
+import asyncio
+import base64
 import json
 from collections.abc import Awaitable
 
@@ -14,7 +16,6 @@ from mailboxes.authentication import LoginRefused
 from mailboxes.imap import values as v
 from mailboxes.imap.cursor import BadSyntax
 from mailboxes.imap.grammar import decode_base64
-from mailboxes.imap.names import string
 from mailboxes.imap.session import (
     ANY,
     AUTHENTICATED,
@@ -49,7 +50,7 @@ def capabilities(session: Session) -> bytes:
     """What works, now, for this session."""
     if session.state != NEW:
         words = _AFTER + b" APPENDLIMIT=%d" % session.service.limits.message
-        return words if _is_compressed(session) else words + b" COMPRESS=DEFLATE"
+        return words if session.out.compressed else words + b" COMPRESS=DEFLATE"
     if not session.secure:
         starttls = b" STARTTLS" if session.service.tls is not None else b""
         return _BEFORE + starttls + b" LOGINDISABLED"
@@ -59,10 +60,6 @@ def capabilities(session: Session) -> bytes:
     if session.service.tokens:
         words += b" AUTH=OAUTHBEARER AUTH=XOAUTH2"
     return words
-
-
-def _is_compressed(session: Session) -> bool:
-    return bool(getattr(session.out, "compressed", False))
 
 
 def greet(session: Session) -> None:
@@ -94,16 +91,16 @@ def starttls(session: Session, asked: v.Command) -> Awaitable[None] | None:
         raise Refused("TLS is already in use" if session.secure else "TLS is not available", b"", BAD)
     session.put(b"%b OK Begin TLS\r\n" % asked.tag)
 
-    def secured(transport: object) -> None:
+    def secured(transport: asyncio.Transport) -> None:
         session.secure = True
         session.certificate = certificate_of(session, transport)
 
-    return session.out.start_tls(session.service.tls, secured)  # type: ignore[attr-defined, no-any-return]
+    return session.out.start_tls(session.service.tls, secured)
 
 
-def certificate_of(session: Session, transport: object) -> CertificateFacts | None:
+def certificate_of(session: Session, transport: asyncio.BaseTransport) -> CertificateFacts | None:
     """The facts of the client's certificate, if it showed one."""
-    tls = transport.get_extra_info("ssl_object")  # type: ignore[attr-defined]
+    tls = transport.get_extra_info("ssl_object")
     der = tls.getpeercert(binary_form=True) if tls is not None else None
     return session.service.certificate(der) if der else None
 
@@ -228,8 +225,6 @@ async def _token(session: Session, asked: v.Command, response: bytes) -> None:
 
 
 def _challenge(session: Session, asked: v.Command, refused: LoginRefused) -> None:
-    import base64
-
     status = {"status": "invalid_token" if asked.args.mechanism == "OAUTHBEARER" else "400", "schemes": "bearer"}
     session.put(b"+ %b\r\n" % base64.b64encode(json.dumps(status).encode("ascii")))
     session.out.flush()
@@ -296,10 +291,7 @@ def compress(session: Session, asked: v.Command) -> None:
     """RFC 4978."""
     if [word.upper() for word in asked.args.words] != [b"DEFLATE"]:
         raise Refused("Only DEFLATE", b"", BAD)
-    if _is_compressed(session):
+    if session.out.compressed:
         raise Refused("Compression is already active", b"COMPRESSIONACTIVE")
     session.put(b"%b OK Compressing\r\n" % asked.tag)
-    session.out.compress()  # type: ignore[attr-defined]
-
-
-__all__ = ["bearer", "capabilities", "certificate_of", "discount", "greet", "string", "welcome"]
+    session.out.compress()

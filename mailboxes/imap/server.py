@@ -27,7 +27,7 @@ from mailboxes.imap import (
     searching,
     selecting,
 )
-from mailboxes.imap.login import certificate_of, discount
+from mailboxes.imap.login import certificate_of, discount, greet
 from mailboxes.imap.ports import Service
 from mailboxes.imap.session import NEW, Session
 from mailboxes.imap.wire import Wire
@@ -56,14 +56,14 @@ class _Connection(Session):
         peer = transport.get_extra_info("peername")
         self.ip = str(peer[0]) if peer else ""
         if self.secure:
-            facts = certificate_of(self, transport)
-            self.certificate = facts
-        self.out, self.put = wire, wire.put
+            self.certificate = certificate_of(self, transport)
+        super().opened(wire)
         refusal = self.server.admit(self)
         if refusal:
             wire.bye(refusal)
-            return None
-        return super().opened(wire)
+        else:
+            greet(self)
+        return None
 
     def closed(self) -> None:
         super().closed()

@@ -9,16 +9,20 @@ Failure: an unforeseen exception is logged by type, answered ``NO [SERVERBUG]``,
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from pathlib import Path
+from ssl import SSLContext
 from typing import Any, Protocol
 
 import structlog
 
 from mailboxes.imap import values as v
+from mailboxes.imap.announce import announce
 from mailboxes.imap.grammar import CommandError, parse
 from mailboxes.imap.names import BadName, decode, written
 from mailboxes.imap.ports import Service, Standing
+from mailboxes.imap.sets import compact
 from mailboxes.imap.view import FolderIndex, Snapshot, Step
 from mailboxes.store import (
     Corrupted,
@@ -47,7 +51,7 @@ OK, NO, BAD = b"OK", b"NO", b"BAD"
 
 
 class Output(Protocol):
-    """Where answers go; :class:`mailboxes.imap.wire.Wire` on a socket, a list in tests."""
+    """Where answers go: :class:`mailboxes.imap.wire.Wire`."""
 
     def put(self, data: bytes) -> None: ...
 
@@ -66,6 +70,13 @@ class Output(Protocol):
     def abort(self) -> None: ...
 
     def close(self) -> None: ...
+
+    @property
+    def compressed(self) -> bool: ...
+
+    def compress(self) -> None: ...
+
+    def start_tls(self, context: SSLContext, secured: Callable[[asyncio.Transport], None]) -> Awaitable[None]: ...
 
 
 class Refused(Exception):
@@ -177,11 +188,9 @@ class Session:
     # Conversation
 
     def opened(self, wire: Any) -> Awaitable[None] | None:
-        from mailboxes.imap.login import greet
-
+        """The connection is there; the server greets."""
         self.out = wire
         self.put = wire.put
-        greet(self)
         return None
 
     def literal(self, text: bytes, size: int, synchronous: bool) -> bytes | None:
@@ -290,8 +299,6 @@ class Session:
     def done(self, asked: v.Command, text: str = "Done", expunge: bool = True) -> None:
         """Tell what is new, then ``tag OK``."""
         if self.selected is not None and self.selected.step.following is not None:
-            from mailboxes.imap.announce import announce
-
             announce(self, expunge)
         self.put(b"%b OK %b\r\n" % (asked.tag, text.encode("ascii")))
 
@@ -336,8 +343,6 @@ class Session:
         assert self.login is not None
         if self.standing is None or not self.standing.journalled or not (uids or count):
             return ()
-        from mailboxes.imap.sets import compact
-
         spelled = compact(uids[:10_000]).decode("ascii")
         detail = {"command": name, "folder": folder, "count": count or len(uids), "uids": spelled[:2000], "ip": self.ip}
         return (Event(kind, actor=self.login.account, mailbox=self.login.mailbox_id, detail=detail),)
@@ -362,8 +367,6 @@ class Session:
             return
         listening = self.idling or (self.notify is not None and self.notify.immediate)
         if listening and not self.out.busy:
-            from mailboxes.imap.announce import announce
-
             announce(self, self.idling or self.notify.expunges)
             self.out.flush()
 

@@ -200,7 +200,7 @@ class Wire(asyncio.Protocol):
             self._literal += taken
         if not self._left:
             if self._literal is not None:
-                self._literals.append(bytes(self._literal) if len(self._literal) < 65536 else self._literal)  # type: ignore[arg-type]
+                self._literals.append(bytes(self._literal))
             self._literal = None
         return data[len(taken) :]
 
