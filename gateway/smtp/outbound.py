@@ -29,13 +29,14 @@ from gateway.relay.wire import (
     WireError,
 )
 from gateway.smtp.resolver import Target
+from mailboxes.seal import FRAME
 from mailboxes.store import BodyReader, StoreError
 from policies.catalogue import rule
 from policies.decision import Decision, decide
 from policies.retry import enhanced_status, reply_class
 from policies.values import CertificateFacts
 
-BLOCK = 256 * 1024
+BLOCK = FRAME
 RETURN_PATH = b"return-path:"
 
 
@@ -331,7 +332,8 @@ class _Dialogue:
         parcel, stuffing = self._parcel, Stuffing()
         offset = await _after_return_path(parcel.body)
         while offset < parcel.body.size:
-            block = await parcel.body.read(offset, BLOCK)
+            # Reads end where stored frames end, so that none is decrypted twice.
+            block = await parcel.body.read(offset, BLOCK - offset % BLOCK)
             if not block:
                 raise Cut("the stored body ended early")
             offset += len(block)

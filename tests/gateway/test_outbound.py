@@ -5,14 +5,16 @@ from __future__ import annotations
 import asyncio
 import ssl
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
 
 from gateway.admin import pki
 from gateway.smtp.resolver import Target
+from mailboxes.seal import FRAME
 from tests.gateway.relay.peer import CLOSE, HANG, Peer, serving
-from tests.gateway.relay.space import DOMAIN, Body, Space, parcel, rules_of
+from tests.gateway.relay.space import DOMAIN, QUICK, Body, Space, parcel, rules_of
 
 
 @pytest.fixture(scope="module")
@@ -79,6 +81,24 @@ async def test_return_path_stays_at_home(space: Space, peer: Peer) -> None:
     """RFC 5321 4.4: final delivery adds it, relaying does not."""
     await space.partners(peer.port).send(parcel(b"Return-Path: <alice@op-a.mssante.test>\r\nReceived: x\r\n\r\nb\r\n"))
     assert peer.messages == [b"Received: x\r\n\r\nb\r\n.\r\n"]
+
+
+async def test_a_stored_body_is_read_frame_by_frame(space: Space, peer: Peer) -> None:
+    class Counted(Body):
+        def __init__(self, content: bytes) -> None:
+            super().__init__(content)
+            self.frames: list[int] = []
+
+        async def read(self, offset: int, length: int) -> bytes:
+            last = min(offset + length, self.size) - 1
+            self.frames += range(offset // FRAME, last // FRAME + 1)
+            return await super().read(offset, length)
+
+    body = Counted(b"Return-Path: <>\r\n" + (b"x" * 62 + b"\r\n") * 12_000)
+    peer.after_tls = b"250 PIPELINING\r\n"
+    attempt = await space.partners(peer.port, patience=replace(QUICK, dot=5, block=5)).send(parcel(body=body))
+    assert rules_of(attempt) == ["relay.handed_over"]
+    assert body.frames == [0, 0, 1, 2]
 
 
 async def test_each_recipient_gets_its_own_answer(space: Space, peer: Peer) -> None:
