@@ -9,6 +9,7 @@ Promise: what is opened here is closed by the ``close`` of what it returned, in 
 
 from __future__ import annotations
 
+import shutil
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -42,6 +43,7 @@ from mailboxes.provision import next_instance
 from mailboxes.seal import FRAME, BodyIds, Sealer
 from mailboxes.sqlstore import SqlStore
 
+ROOM_SECONDS = 1.0
 POOL_THREADS = 4
 """Threads for what is too heavy for the event loop: large messages, blobs, bulk decryption."""
 
@@ -103,7 +105,7 @@ def storage(config: Config, *, clock: Callable[[], float] = time.time) -> Storag
     reading = Reading(database, config.store.readers)
     blobs = blob_store(config, pool)
     limit = min(config.store.inline_limit, FRAME)
-    sealer = Sealer(keyring, blobs, BodyIds(instance, clock), pool, limit)
+    sealer = Sealer(keyring, blobs, BodyIds(instance, clock), pool, limit, room=room(config, committer))
     notices = open_notices(database, instance)
     committer.announcer = notices
     store = SqlStore(committer, reading, keyring, blobs, sealer, notices, pool)
@@ -150,6 +152,27 @@ def master_key(config: Config) -> MasterKey:
         return master_key_from_file(reference.path)
     key: LocalMasterKey = master_key_from_environment({"KEY": reference.read().decode("ascii", "replace")}, "KEY")
     return key
+
+
+def room(config: Config, committer: Committer) -> Callable[[], int] | None:
+    """Octets still free where this machine stores, asked of the system once a second; None when it stores elsewhere."""
+    if config.store.url.startswith("sqlite:"):
+        folder = Path(make_url(database_url(config)).database or ".").parent
+    elif not config.store.blobs.startswith("s3://"):
+        folder = Path(config.store.blobs)
+    else:
+        return None
+    asked, free = -1.0, 0
+
+    def answer() -> int:
+        nonlocal asked, free
+        now = time.monotonic()
+        if asked < 0 or now - asked > ROOM_SECONDS:
+            asked = now
+            free = shutil.disk_usage(folder if folder.exists() else folder.parent).free
+        return free + committer.reusable_bytes
+
+    return answer
 
 
 def blob_store(config: Config, pool: ThreadPoolExecutor) -> Blobs:

@@ -40,7 +40,7 @@ def pair(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pair]:
     facts = space.pki.facts()
     authorities = [str(space.pki.ca), str(space.pki.intermediate)]
     postfix = postfix_partner.start(DOMAIN, free_port(), facts["op-b"], authorities, {})  # type: ignore[arg-type]
-    etc = home / "etc"
+    etc = postfix.directory / "etc"
     (etc / "access").write_text(
         f"busy@{DOMAIN} 450 4.2.1 mailbox busy\ngone@{DOMAIN} 550 5.1.1 no such mailbox\n", "ascii"
     )
