@@ -61,6 +61,8 @@ class Snapshot:
     def by_number(self, ranges: Ranges, clipped: bool = False) -> Sequence[int] | None:
         """Places of sequence numbers, ascending, each once; None when one does not exist, unless ``clipped``."""
         count = len(self.uids)
+        if not count:  # programs ask 1:* of an empty folder; only numbers are wrong then
+            return range(0) if clipped or all(high == STAR for _, high in ranges) else None
         spans = [(min(low, count), count) if high == STAR else (low, high) for low, high in ranges]
         if clipped:
             spans = [(max(low, 1), min(high, count)) for low, high in spans if low <= count]

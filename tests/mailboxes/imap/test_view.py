@@ -1,0 +1,111 @@
+"""What sessions are told of a folder, whatever happens in it and whenever they listen: a model replays every announcement."""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from mailboxes.imap.values import STAR
+from mailboxes.imap.view import FolderIndex, Snapshot, changes_ahead, news
+from mailboxes.store import Changes, Entry, MailStore
+
+
+class Folder:
+    """The truth: entries by UID, what was erased when, and MODSEQ."""
+
+    def __init__(self) -> None:
+        self.entries: dict[int, Entry] = {}
+        self.erased: list[tuple[int, int]] = []
+        self.modseq = 1
+        self.uidnext = 1
+
+    def act(self, kind: str, choice: int) -> None:
+        self.modseq += 1
+        if kind == "append" or not self.entries:
+            self.entries[self.uidnext] = Entry(self.uidnext, self.modseq, "", 1, 0, 0, self.uidnext, b"", 0)
+            self.uidnext += 1
+            return
+        uid = sorted(self.entries)[choice % len(self.entries)]
+        if kind == "flag":
+            flags = "" if self.entries[uid].flags else "\\Seen"
+            self.entries[uid] = self.entries[uid]._replace(modseq=self.modseq, flags=flags)
+        else:
+            del self.entries[uid]
+            self.erased.append((self.modseq, uid))
+
+    def changes(self, since: int) -> Changes:
+        changed = sorted(entry for entry in self.entries.values() if entry.modseq > since)
+        return Changes(self.modseq, self.uidnext, changed, sorted(uid for at, uid in self.erased if at > since))
+
+
+class Session:
+    """Keeps only what it was told."""
+
+    def __init__(self, index: FolderIndex) -> None:
+        self.index = index
+        self.snapshot, self.step = index.snapshot, index.step
+        self.told = {entry.uid: entry.flags for entry in index.snapshot.entries}
+
+    def listen(self, may_expunge: bool) -> None:
+        heard = news(self.index, self.snapshot, self.step, may_expunge)
+        if heard is None:
+            return
+        assert may_expunge or not heard.vanished
+        for uid in heard.vanished:
+            del self.told[uid]  # it was told of before
+        before = max(self.told, default=0)
+        for entry in heard.changed:
+            assert entry.uid in self.told or entry.uid > before
+            self.told[entry.uid] = entry.flags
+        assert heard.snapshot.uids == sorted(self.told)
+        self.snapshot, self.step = heard.snapshot, heard.step
+
+
+actions = st.lists(
+    st.tuples(st.sampled_from(["append", "flag", "erase", "refresh", "hear", "hear all"]), st.integers(0, 50)),
+    max_size=60,
+)
+
+
+@settings(max_examples=400, deadline=None)
+@given(actions)
+def test_a_session_that_hears_everything_knows_the_folder(history: list[tuple[str, int]]) -> None:
+    folder = Folder()
+    index = FolderIndex(cast(MailStore, cast(Any, None)), 1, 1)
+    sessions = [Session(index) for _ in range(3)]
+    for kind, choice in history:
+        if kind == "refresh":
+            index.apply(folder.changes(index.snapshot.highestmodseq))
+        elif kind.startswith("hear"):
+            sessions[choice % 3].listen(kind == "hear all")
+        else:
+            folder.act(kind, choice)
+    index.apply(folder.changes(index.snapshot.highestmodseq))
+    # a reading that overlaps what is known changes nothing
+    index.apply(folder.changes(max(index.snapshot.highestmodseq - 3, 0)))
+    for session in sessions:
+        ahead = changes_ahead(session.step)
+        for uid in session.told:
+            last = ahead.get(uid)
+            assert uid not in folder.entries or last is None or last.flags == folder.entries[uid].flags
+        session.listen(False)
+        session.listen(True)
+        assert session.told == {uid: entry.flags for uid, entry in folder.entries.items()}
+        assert session.snapshot is index.snapshot
+
+
+def test_places_of_sets() -> None:
+    snapshot = Snapshot([Entry(uid, 1, "", 1, 0, 0, uid, b"", 0) for uid in (2, 3, 5, 9)], 1, 10)
+    assert list(snapshot.by_uid(((1, 3),))) == [0, 1]
+    assert list(snapshot.by_uid(((20, STAR),))) == [3]
+    assert list(snapshot.by_uid(((STAR, STAR), (2, 2)))) == [0, 3]
+    assert list(snapshot.by_number(((2, STAR),)) or ()) == [1, 2, 3]
+    assert snapshot.by_number(((4, 5),)) is None
+    assert list(snapshot.by_number(((4, 5),), clipped=True) or ()) == [3]
+    empty = Snapshot([], 1, 1)
+    assert list(empty.by_uid(((1, STAR),))) == []
+    assert empty.by_number(((1, 1),)) is None
+    assert list(empty.by_number(((1, STAR),)) or ()) == []
+    assert empty.by_number(((1, STAR),)) is not None
