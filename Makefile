@@ -4,6 +4,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 SPACE  ?= run
+JOBS   ?= 2
 
 .DEFAULT_GOAL := help
 .PHONY: help setup system run test check conformity bench lock clean
@@ -27,7 +28,7 @@ run: $(READY) ## start two operators on loopback, send a first exchange A to B t
 	@$(BIN)/caducee space --dir $(SPACE) --demo
 
 test: $(READY) system ## run every test
-	@$(BIN)/python -m pytest $(PYTEST)
+	@$(BIN)/python -m pytest -n $(JOBS) --dist loadfile $(PYTEST)
 
 check: $(READY) ## ruff, mypy --strict, import direction
 	@$(BIN)/ruff check .
