@@ -21,6 +21,7 @@ import structlog
 
 LONGEST_LINE = 65536
 MOST_LITERALS = 200
+MOST_LITERAL_BYTES = 256 << 20  # of one command, MULTIAPPEND included
 FLUSH_AT = 1 << 18  # bytes put before they are written although the command goes on
 TURN = 0.005  # seconds of pipelined commands before other connections have their turn
 _INFLATE_STEP = 1 << 16
@@ -279,7 +280,8 @@ class Wire(asyncio.Protocol):
         refusal = None
         if not self._skip:
             refusal = self.conversation.literal(text, size, synchronous)
-            if len(text) > LONGEST_LINE or len(self._literals) >= MOST_LITERALS:
+            too_many = len(self._literals) >= MOST_LITERALS or self.expected > MOST_LITERAL_BYTES
+            if len(text) > LONGEST_LINE or too_many:
                 self.bye(b"[LIMIT] command too long")
                 return
         if refusal is not None:

@@ -407,3 +407,10 @@ async def test_a_long_search_says_how_far_it_is(running: Running, monkeypatch: p
     assert untagged[0].startswith(b'* OK [INPROGRESS ("t')
     assert untagged[-1] == b"* SEARCH 1"
     await client.close()
+
+
+async def test_a_command_holds_a_bounded_number_of_literals(running: Running) -> None:
+    client = await running.login()
+    await client.send(b"a ID (" + b"{1+}\r\nx " * 250)
+    assert (await client.line()).startswith(b"* BYE [LIMIT] command too long")
+    assert await closed(client)
