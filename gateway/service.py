@@ -509,7 +509,7 @@ class Service:
 
 def _report(task: asyncio.Task[None]) -> None:
     if not task.cancelled() and (problem := task.exception()) is not None:
-        log.error("task_ended", error=type(problem).__name__, detail=str(problem)[:200])
+        log.error("task_ended", exc_info=problem)
 
 
 # from settings to the values of the parts

@@ -92,7 +92,7 @@ class Supervisor:
                 return
             lived = loop.time() - started
             worker.pause = FIRST_PAUSE if lived > STEADY else min(worker.pause * 2, LONGEST_PAUSE)
-            log.warning("worker_died", worker=worker.number, code=code, lived=round(lived, 1), pause=worker.pause)
+            log.warning("worker_died", worker=worker.number, ended=code, lived=round(lived, 1), pause=worker.pause)
             await self._sleep(worker.pause)
 
     async def _sleep(self, seconds: float) -> None:

@@ -65,9 +65,14 @@ def here(ctx: Any) -> Console:
 
 @contextmanager
 def open_store(config: Config) -> Iterator[Storage]:
-    """The operator's store, closed at the end."""
-    from gateway import compose
+    """The operator's store, closed at the end. What goes wrong inside is said as the service would say it."""
+    import structlog
 
+    from gateway import compose
+    from gateway.log import set_up
+
+    if not structlog.is_configured():
+        set_up("error", config.log.format)
     storage = compose.storage(config)
     try:
         yield storage
