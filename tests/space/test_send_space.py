@@ -1,0 +1,217 @@
+"""Practice software at work between two real operators: a document in, a tracking identifier out, an answer back."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from email import message_from_bytes
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.hprim.builders import OTHER_NUMBER, cda
+from tests.hprim.examples import V1, text, v1
+from tests.space.running import PATIENCE, ROOT, Space
+
+pytestmark = pytest.mark.slow
+
+ANDREE = {"surname": "LEFEVRE", "first_name": "ANDREE", "birth_date": "1961-02-14"}
+
+
+@pytest.fixture
+def given(tmp_path: Path) -> dict[str, str]:
+    """Identities and documents on disk."""
+    files = {
+        "andree.json": json.dumps(ANDREE).encode(),
+        "other.json": json.dumps({**ANDREE, "surname": "DURAND"}).encode(),
+        "document.xml": cda(),
+        "cr.pdf": b"%PDF-1.4 essai",
+        "lettre.txt": "Cher confrère, vu ce jour.".encode(),
+    }
+    for name, data in files.items():
+        (tmp_path / name).write_bytes(data)
+    return {name: str(tmp_path / name) for name in files}
+
+
+def send(
+    space: Space,
+    given: dict[str, str],
+    *words: str,
+    patient: str = "andree.json",
+    document: str = "document.xml",
+    check: bool = True,
+) -> Any:
+    sender = space.box(space.a)["address"]
+    asked = ("send", "--from", sender, "--patient", given[patient], "--document", given[document], "--json", *words)
+    return space.caducee(space.a, *asked, check=check)
+
+
+def wait_for_state(space: Space, message: str, states: set[str]) -> dict[str, Any]:
+    deadline = time.monotonic() + 40
+    while True:
+        told = json.loads(space.caducee(space.a, "track", message, "--json").stdout)
+        (line,) = told["recipients"]
+        if line["state"] in states:
+            return dict(line)
+        assert time.monotonic() < deadline, line
+        time.sleep(0.3)
+
+
+def wait_for_message(
+    space: Space, operator: dict[str, Any], box: dict[str, Any], header: str, value: str, author: str = "@"
+) -> bytes:
+    deadline = time.monotonic() + 40
+    while True:
+        with space.imap(operator, box) as imap:
+            _, found = imap.search(None, "FROM", f'"{author}"', "HEADER", header, f'"{value}"')
+            if found[0].split():
+                _, data = imap.fetch(found[0].split()[-1].decode(), "(BODY.PEEK[])")
+                return bytes(data[0][1])
+        assert time.monotonic() < deadline, value
+        time.sleep(0.2)
+
+
+@pytest.mark.parametrize("document", ["document.xml", "cr.pdf", "lettre.txt"])
+def test_a_document_is_sent_and_followed(space: Space, given: dict[str, str], document: str) -> None:
+    reader = space.box(space.b)
+    answer = json.loads(
+        send(space, given, "--to", reader["address"], "--label", "CR d'essai", document=document).stdout
+    )
+    wait_for_state(space, answer["message"], {"handed_over", "delivered", "read"})
+    arrived = message_from_bytes(wait_for_message(space, space.b, reader, "Message-ID", answer["message_id"]))
+    assert arrived["Disposition-Notification-To"] == space.box(space.a)["address"]
+    assert (arrived["X-MSS-INS"] == "O") is (document == "document.xml")
+    assert "MARTIN" in arrived["From"]
+
+
+def test_a_wrong_patient_stays_at_home(space: Space, given: dict[str, str]) -> None:
+    done = send(space, given, "--to", space.box(space.b)["address"], patient="other.json", check=False)
+    assert done.returncode == 1
+    assert "[HID-070]" in done.stderr
+    assert "DURAND" not in done.stderr
+
+
+def test_unknown_people_are_said_before_anything_leaves(space: Space, given: dict[str, str]) -> None:
+    outside = send(space, given, "--to", "x@exemple.invalid", check=False)
+    assert (outside.returncode, "recipient_not_listed" in outside.stderr) == (1, True)
+    words = ("send", "--from", f"nobody@{space.a['domain']}", "--to", space.box(space.b)["address"])
+    done = space.caducee(space.a, *words, "--patient", given["andree.json"], "--document", given["cr.pdf"], check=False)
+    assert done.returncode == 1
+    assert "nobody" in done.stderr
+
+
+def through_server(space: Space, given: dict[str, str], password: str, *words: str) -> subprocess.CompletedProcess[str]:
+    """No configuration at all: as on a practice's own machine."""
+    box, where = space.box(space.a), space.a["submission"]
+    command = [sys.executable, "-m", "gateway.cli", "--config", "/nonexistent.toml", "send", "--from", box["address"]]
+    command += [
+        "--to",
+        space.box(space.b)["address"],
+        "--patient",
+        given["andree.json"],
+        "--document",
+        given["document.xml"],
+    ]
+    command += ["--server", f"{where['host']}:{where['port']}", "--ca", space.ca, "--json", *words]
+    environment = {**os.environ, "CADUCEE_DEVICE_PASSWORD": password}
+    return subprocess.run(
+        command, capture_output=True, text=True, timeout=PATIENCE, cwd=ROOT, env=environment, check=False
+    )
+
+
+def test_a_machine_of_the_practice_sends_through_the_server(space: Space, given: dict[str, str]) -> None:
+    done = through_server(space, given, space.box(space.a)["device_password"])
+    assert done.returncode == 0, done.stderr
+    answer = json.loads(done.stdout)
+    wait_for_state(space, answer["message"], {"handed_over", "delivered", "read"})
+
+
+def test_a_wrong_password_or_no_server_is_said(space: Space, given: dict[str, str]) -> None:
+    done = through_server(space, given, "wrong")
+    assert (done.returncode, "535" in done.stderr) == (1, True)
+    assert through_server(space, given, "x", "--server", "127.0.0.1:9").returncode == 3
+
+
+def test_dropped_files_leave_once_and_refused_ones_say_why(space: Space, tmp_path: Path) -> None:
+    folder = tmp_path / "depot"
+    folder.mkdir()
+    reader = space.box(space.b)
+    lines = list(V1)
+    lines[11] = f"DRTEST     {reader['address']}"
+    lines[13] = f"Lettre {time.time_ns()}"
+    (folder / "lettre.hpr").write_bytes(text(lines))
+    (folder / "encore.hpr").write_bytes(text(lines))
+    (folder / "mauvaise.hpr").write_bytes(v1({7: "31 fevrier", 12: f"DRTEST     {reader['address']}"}))
+    (folder / "sans-adresse.hpr").write_bytes(v1())
+    words = ("send", "--from", space.box(space.a, "APP")["address"], "--watch", str(folder), "--once")
+    done = space.caducee(space.a, *words, check=False)
+    assert done.returncode == 1
+    kept = {path.name for path in (folder / "done").iterdir()}
+    assert {"lettre.hpr", "encore.hpr", "lettre.hpr.sent.txt", "encore.hpr.sent.txt"} <= kept
+    reasons = {path.name: path.read_text("utf-8") for path in (folder / "refused").glob("*.reason.txt")}
+    assert "[HID-021]" in reasons["mauvaise.hpr.reason.txt"]
+    assert "ligne 12" in reasons["sans-adresse.hpr.reason.txt"]
+    identifiers = {
+        (folder / "done" / name).read_text().strip() for name in ("lettre.hpr.sent.txt", "encore.hpr.sent.txt")
+    }
+    assert len(identifiers) == 1
+    assert json.loads(space.caducee(space.a, "track", identifiers.pop(), "--json").stdout)["recipients"]
+    assert space.wait_for(space.b, reader, lines[13])
+    assert space.caducee(space.a, *words).returncode == 0
+
+
+ANSWERS = [
+    ("--receipt", "multipart/report", ("--refused", "904"), "refused"),
+    ("--receipt", "multipart/report", ("--accepted",), "read"),
+    ("--no-receipt", "multipart/mixed", ("--refused", "902"), "refused"),
+]
+
+
+@pytest.mark.parametrize(("receipt", "kind", "outcome", "state"), ANSWERS)
+def test_a_practice_system_answers_the_sender(
+    space: Space, given: dict[str, str], receipt: str, kind: str, outcome: tuple[str, ...], state: str
+) -> None:
+    system, sender = space.box(space.b, "APP")["address"], space.box(space.a)
+    answer = json.loads(send(space, given, "--to", system, receipt).stdout)
+    wait_for_state(space, answer["message"], {"handed_over", "delivered"})
+    words = ("integrate", answer["message_id"], "--mailbox", system)
+    assert json.loads(space.caducee(space.b, *words, *outcome, "--json").stdout)["message"]
+    raw = wait_for_message(space, space.a, sender, "In-Reply-To", answer["message_id"], system)
+    back = message_from_bytes(raw)
+    assert back.get_content_type() == kind
+    assert any(part.get_filename() == "IHE_XDM.zip" for part in back.walk())
+    told = wait_for_state(space, answer["message"], {state})
+    assert told["code"] == (outcome[1] if len(outcome) == 2 else "")
+    assert space.caducee(space.b, *words, *outcome, check=False).returncode == 1
+
+
+def test_only_application_mailboxes_answer_and_only_for_what_they_hold(space: Space) -> None:
+    system, person = space.box(space.b, "APP")["address"], space.box(space.b)["address"]
+    for words, code in (
+        (("<nothing@x.test>", "--mailbox", system, "--accepted"), 1),
+        (("99999", "--mailbox", system, "--accepted"), 1),
+        (("1", "--mailbox", person, "--accepted"), 1),
+        (("1", "--mailbox", system, "--refused", "42"), 2),
+        (("1", "--mailbox", f"nobody@{space.b['domain']}", "--accepted"), 1),
+    ):
+        done = space.caducee(space.b, "integrate", *words, check=False)
+        assert done.returncode == code, (words, done.stderr)
+
+
+def test_a_patient_s_opposition_is_in_force_at_once(space: Space, given: dict[str, str], tmp_path: Path) -> None:
+    """Another patient than the one of the other tests: the register is the operator's."""
+    document = tmp_path / "other.xml"
+    document.write_bytes(cda(ids=(("1.2.250.1.213.1.4.8", OTHER_NUMBER), ("1.2.3.4", "IPP43"))))
+    given = {**given, "document.xml": str(document)}
+    reader = space.box(space.b)["address"]
+    space.caducee(space.a, "opposition", "add", OTHER_NUMBER, "--scope", "professionals")
+    refused = send(space, given, "--to", reader, check=False)
+    assert refused.returncode == 1
+    assert "patient.opposed" in refused.stderr
+    assert OTHER_NUMBER not in refused.stderr
+    space.caducee(space.a, "opposition", "remove", OTHER_NUMBER)
+    assert send(space, given, "--to", reader).returncode == 0
