@@ -33,6 +33,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 import structlog
 
+from gateway.record.journal import read
 from gateway.relay import queue
 from gateway.relay.courier import Courier, Settings
 from gateway.relay.guard import TrustGuard
@@ -43,6 +44,7 @@ from gateway.smtp.chain import PathReader, read_certificates
 from gateway.smtp.outbound import Patience
 from gateway.smtp.resolver import FixedNames, Routed, Target
 from mailboxes import body_rows
+from policies.events import Kind
 from policies.retry import Schedule
 from policies.trust import TrustSettings, trust_list
 from policies.values import DsnRequest
@@ -229,6 +231,18 @@ async def fill(url: str, rows: int, names: list[str], message: str) -> None:
     await house.reading.close()
 
 
+def deferrals(url: str) -> dict[str, int]:
+    """Why anything waited, from the journal: only the dead destinations should."""
+    house = open_house(url, RealTime())
+    found: dict[str, int] = {}
+    for record in house.reading.run_sync(lambda connection: read(connection, kind=Kind.DEFERRED)):
+        rule = str(record.detail["rule"])
+        found[rule] = found.get(rule, 0) + 1
+    house.committer.close_sync()
+    house.reading.close_sync()
+    return found
+
+
 def main() -> None:
     global orders
     asked = argparse.ArgumentParser()
@@ -309,6 +323,7 @@ def main() -> None:
     result["drain_per_s"] = round((seen[-1][0] - seen[0][0]) / (seen[-1][1] - seen[0][1]))
     stop(courier)
     server.kill()
+    result["deferred"] = deferrals(url)
     if postgres:
         postgres.stop()
     print(json.dumps(result))
