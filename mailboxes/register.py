@@ -30,6 +30,7 @@ from mailboxes.register_rows import (
     members,
     rights,
 )
+from mailboxes.rule_tables import mailbox_rule
 from policies import dn
 from policies.access import Opening, judge_attributes, judge_member, judge_opening
 from policies.address import AddressError, parse
@@ -178,6 +179,8 @@ class Register:
         )
         bound = (certificate_binding.c.mailbox_id == mailbox_id) & (certificate_binding.c.revoked_at == 0)
         execute(update(certificate_binding).where(bound).values(revoked_at=now))
+        ruled = (mailbox_rule.c.mailbox_id == mailbox_id) & (mailbox_rule.c.ended_at == 0)
+        execute(update(mailbox_rule).where(ruled).values(ended_at=max(now, 1), ended_by=actor))
 
     # aliases
 

@@ -8,7 +8,7 @@ within seconds; a rule ends once, whoever ends it. Failure: :class:`mailboxes.ac
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import Any
 
@@ -70,12 +70,23 @@ def may_change(connection: Connection, written: str, session: StrongSession) -> 
 # writing
 
 
-def forward(unit: Unit, written: str, target: str, actor: str, judge: Judge, *, keep: bool = True) -> int:
-    """Send on whatever arrives; answers the rule's number."""
+def forward(
+    unit: Unit,
+    written: str,
+    target: str,
+    actor: str,
+    judge: Judge,
+    *,
+    keep: bool = True,
+    domains: Collection[str] = (),
+) -> int:
+    """Send on whatever arrives; answers the rule's number. A target in one of our ``domains`` must be a mailbox."""
     found = _usable(unit.connection, written)
     to = _parsed(target)
     require(judge_number(len(_live(unit.connection, found.id, FORWARD))))
     local = register.find(unit.connection, str(to))
+    if local is None and to.domain in domains:
+        raise refuse("mailbox.not_found", address=str(to))
     if local is not None and local.id == found.id:
         require(decide(rule("redirection.to_itself")))
     require(judge(found.address, to))

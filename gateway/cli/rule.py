@@ -57,7 +57,8 @@ def forward(
     from mailboxes import rules
 
     def work(desk: Desk, unit: Any, who: str) -> int:
-        return rules.forward(unit, address, target, who, _judge(desk), keep=keep)
+        domains = desk.people.rules.domains
+        return rules.forward(unit, address, target, who, _judge(desk), keep=keep, domains=domains)
 
     _write(ctx, address, as_person, as_json, work)
 

@@ -75,9 +75,9 @@ class Boxes:
 class Rig:
     """Everything an acceptance needs, with ``alice`` and ``paul`` as local mailboxes 1 and 2."""
 
-    def __init__(self, directory: Path | None = None, clock=lambda: NOW) -> None:
+    def __init__(self, directory: Path | None = None, clock=lambda: NOW, url: str = "") -> None:
         self.clock = clock
-        self.database = open_database(f"sqlite:///{directory}/c.db" if directory else "sqlite://")
+        self.database = open_database(url or (f"sqlite:///{directory}/c.db" if directory else "sqlite://"))
         self.database.create_tables()
         self.committer = Committer(self.database, journal=Journal(), clock=clock)
         self.keyring = Keyring(LocalMasterKey(bytes(32)), clock)

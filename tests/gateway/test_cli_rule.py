@@ -42,6 +42,11 @@ def test_without_a_list_nothing_outside_is_a_target(terminal: Terminal) -> None:
     assert terminal.json("rule", "list") == []
 
 
+def test_a_target_of_ours_must_exist(terminal: Terminal) -> None:
+    said = terminal.refused("rule", "forward", MARIE, "personne@op.mssante.test", lang="fr")
+    assert "mailbox.not_found" in said
+
+
 def test_an_absence_has_readable_dates(terminal: Terminal, tmp_path: Path) -> None:
     day = time.strftime("%Y-%m-%d", time.localtime(time.time() + 3 * 86400))
     (tmp_path / "texte").write_text("Absente jusqu’à lundi.\n")

@@ -95,6 +95,16 @@ def test_a_closed_mailbox_takes_no_new_rule(shared_house: House, marie: int) -> 
     assert refused.value.decision.rule.name == "mailbox.unusable"
 
 
+def test_the_rules_of_a_deleted_mailbox_end_with_it(shared_house: House, marie: int) -> None:
+    house = shared_house
+    house.do(lambda unit: rules.forward(unit, MARIE, BOB, ACTOR, inside))
+    for step in (Step.CLOSE, Step.DELETE):
+        house.do(lambda unit, step=step: house.register.move(unit, MARIE, step, "fin", ACTOR))
+    assert house.ask(rules.listed) == []
+    (ended,) = house.ask(lambda connection: rules.listed(connection, ended=True))
+    assert (ended.ended_by, ended.ended_at) == (ACTOR, int(house.clock()))
+
+
 def test_only_owner_and_administrators_change_rules(shared_house: House, marie: int) -> None:
     house = shared_house
     paul = house.person("paul.durand", identity="8ANS0002")
