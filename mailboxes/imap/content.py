@@ -190,15 +190,25 @@ def search_text(content: bytes, summary: Summary) -> bytes:
 
 
 def _folded_header(header: bytes) -> bytes:
-    """A header block unfolded, decoded where it is encoded, without case."""
+    """A header block unfolded, decoded on the lines that are encoded, without case."""
     plain = _FOLDED.sub(b"", header)
-    if b"=?" not in plain and plain.isascii():
-        return plain.lower()
-    lines = [
-        line.lower() if b"=?" not in line and line.isascii() else fold(decode_words(line))
-        for line in plain.split(b"\n")
-    ]
-    return b"\n".join(lines)
+    at = plain.find(b"=?")
+    if at < 0:
+        return _lowered(plain)
+    pieces: list[bytes] = []
+    done = 0
+    while at >= 0:
+        start, end = plain.rfind(b"\n", 0, at) + 1, plain.find(b"\n", at)
+        end = len(plain) if end < 0 else end
+        pieces += (_lowered(plain[done:start]), fold(decode_words(plain[start:end])))
+        done = end
+        at = plain.find(b"=?", end)
+    pieces.append(_lowered(plain[done:]))
+    return b"".join(pieces)
+
+
+def _lowered(plain: bytes) -> bytes:
+    return plain.lower() if plain.isascii() else fold(decode_text(plain))
 
 
 def _folded_text(raw: bytes, charset: str) -> bytes:
