@@ -104,6 +104,7 @@ def _open_sqlite(url: str) -> Database:
     _create_private(Path(str(make_url(url).database)))
     options: dict[str, Any] = {
         "poolclass": NullPool,
+        "hide_parameters": True,  # an error's text may reach a log: it names the statement, never its values (MSS-146)
         "connect_args": {
             "timeout": BUSY_SECONDS,
             "check_same_thread": False,
@@ -130,6 +131,7 @@ def _open_sqlite_memory() -> Database:
     engine = create_engine(
         "sqlite://",
         poolclass=StaticPool,
+        hide_parameters=True,
         connect_args={
             "check_same_thread": False,
             "isolation_level": None,
@@ -190,6 +192,7 @@ def _open_postgresql(url: str) -> Database:
     parsed = make_url(url).set(drivername="postgresql+psycopg")
     options: dict[str, Any] = {
         "poolclass": NullPool,
+        "hide_parameters": True,  # an error's text may reach a log: it names the statement, never its values (MSS-146)
         "connect_args": {
             "connect_timeout": CONNECT_SECONDS,
             "application_name": "caducee",

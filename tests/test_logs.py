@@ -16,9 +16,12 @@ from pathlib import Path
 
 import pytest
 import structlog
+from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError
 
 from gateway import log as operations
 from gateway.log import FORBIDDEN, set_up, where
+from mailboxes.engine import open_database
 
 ROOT = Path(__file__).resolve().parent.parent
 ROOMS = ("policies", "hprim", "directory", "mailboxes", "gateway")
@@ -228,3 +231,13 @@ def test_a_place_outside_the_house_shows_no_path_of_the_machine() -> None:
     assert "tests/test_logs.py:" in told
     assert "/usr" not in told
     assert len(told.split(" < ")) <= operations.PLACES
+
+
+@pytest.mark.parametrize("url", ["sqlite://", "sqlite:///{folder}/caducee.db"])
+def test_an_error_of_the_database_does_not_repeat_the_values(url: str, tmp_path: Path) -> None:
+    database = open_database(url.format(folder=tmp_path))
+    with database.turn(), database.writer.begin() as connection:
+        with pytest.raises(DBAPIError) as caught:
+            connection.execute(text("SELECT json(:given)"), {"given": NAME})
+        assert NAME not in str(caught.value)
+    database.dispose()
