@@ -123,10 +123,10 @@ def test_the_scan_sees_what_it_must() -> None:
         "log.error('failed', patient)",
         "log.info('taken', what=row['ins'])",
     ]
-    for text in bad:
-        call = ast.parse(text, mode="eval").body
+    for line in bad:
+        call = ast.parse(line, mode="eval").body
         assert isinstance(call, ast.Call)
-        assert faults("gateway/x.py", call), text
+        assert faults("gateway/x.py", call), line
 
 
 def test_nothing_but_structlog_and_the_console_writes_for_people() -> None:
