@@ -206,7 +206,9 @@ def document_free(space: Space, sender: dict[str, Any], reader: dict[str, Any]) 
 
 def test_no_log_and_no_journal_of_the_run_names_a_patient(space: Space) -> None:
     """After all of the above: the operations log of the space, and the whole journal of both operators."""
-    log = (space.directory / "space.log").read_text("utf-8", "replace")
+    places = [space.directory / "space.log", *(Path(operator["log"]) for operator in (space.a, space.b))]
+    log = "".join(path.read_text("utf-8", "replace") for path in places)
+    assert log
     journals = [
         space.caducee(operator, "journal", "list", "--json", "--limit", "2000").stdout
         for operator in (space.a, space.b)
