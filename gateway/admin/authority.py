@@ -38,7 +38,7 @@ def read_rows(text: str) -> list[Row]:
     for number, line in enumerate(text.split("\n"), 1):
         kept = line.strip()
         if kept and not kept.startswith("#"):
-            domain, _, subject = kept.partition(" " if " " in kept else "\t")
+            domain, _, subject = kept.replace("\t", " ").partition(" ")
             found.append(row(domain, subject, number))
     return found
 

@@ -1,0 +1,323 @@
+"""What one process does about the trust space: CRLs over http, responders, expiry, logins by certificate, volumes, lists."""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import json
+from collections.abc import AsyncIterator, Sequence
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from string import Formatter
+
+import pytest
+from cryptography.hazmat.primitives.serialization import Encoding, load_pem_private_key
+from cryptography.x509 import load_pem_x509_certificate, load_pem_x509_certificates
+from hypothesis import given
+from hypothesis import strategies as st
+
+from directory import trustlist
+from gateway.admin import authority
+from gateway.admin.derive import derive
+from gateway.admin.examination import State, exit_code, found
+from gateway.admin.pki import OPERATORS, Pki, build
+from gateway.certificate_logins import CertificateLogins
+from gateway.config import Config, load
+from gateway.config_document import render
+from gateway.expiry_watch import ExpiryWatch
+from gateway.trust_space import TrustSpace
+from gateway.volumes import CONTENTS, Volumes
+from mailboxes.authentication import LoginRefused
+from policies.catalogue.sentences_doctor import DOCTOR, told
+from policies.certificate import DEFAULT
+from policies.decision import CatalogueError
+from policies.events import Event
+from policies.unsolicited import VolumeSettings
+from policies.values import Address, CertificateFacts, Login, Revocation
+from tests.gateway.rig import OURS, THEIRS, Rig, address, certificate, letter, transaction, user
+
+NOW = datetime.now(UTC)
+ALICE, BOB = f"alice@{OURS}", f"bob@{THEIRS}"
+
+
+@pytest.fixture(scope="module")
+def pki(tmp_path_factory: pytest.TempPathFactory) -> Pki:
+    return build(tmp_path_factory.mktemp("pki"), NOW, OPERATORS[:2])
+
+
+def configured(folder: Path, pki: Pki, **trust: object) -> Config:
+    values = {("operator", "domains"): [OURS], ("trust", "test_anchors"): [str(pki.ca)],
+              ("trust", "intermediates"): [str(pki.intermediate)], ("operator", "test_mode"): True}  # fmt: skip
+    values |= {("trust", key): value for key, value in trust.items()}  # type: ignore[misc]
+    (folder / "config.toml").write_text(derive(render(), values, []), "utf-8")  # type: ignore[arg-type]
+    return load(folder / "config.toml")
+
+
+# revocation
+
+
+async def answering(body: bytes) -> tuple[asyncio.Server, int, list[bytes]]:
+    """A plain HTTP server that says ``body`` to everything; what it was asked."""
+    asked: list[bytes] = []
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        asked.append(await reader.readuntil(b"\r\n\r\n"))
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\nConnection: close\r\n\r\n" % len(body) + body)
+        writer.close()
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    return server, server.sockets[0].getsockname()[1], asked
+
+
+async def test_a_revocation_list_is_fetched_over_plain_http(pki: Pki, tmp_path: Path) -> None:
+    """MSS-018: a CRL is signed; http is how authorities publish it. The white list is never read that way."""
+    server, port, _ = await answering(pki.crl.read_bytes())
+    async with server:
+        config = configured(tmp_path, pki, crls=[f"http://127.0.0.1:{port}/crl"])
+        space = TrustSpace(config, None, lambda: NOW.timestamp(), lambda: None)
+        await space.open()
+    read = [space.reader.facts(_chain(path), NOW) for path in (pki.faulty["revoked"].certificate, _client(pki))]
+    assert [facts.revocation for facts in read if facts] == [Revocation.REVOKED, Revocation.GOOD]
+
+
+async def test_a_responder_is_asked_only_when_configured(pki: Pki, tmp_path: Path) -> None:
+    """MSS-020, F45: without lists and with ``trust.ocsp``, the question goes out once, and the answer is still unknown."""
+    server, port, asked = await answering(b"not an answer")
+    signed = _with_responder(pki, f"http://127.0.0.1:{port}/ocsp")
+    async with server:
+        for ocsp in (False, True):
+            config = configured(tmp_path, pki, ocsp=ocsp)
+            space = TrustSpace(config, _NoCommitter(), lambda: NOW.timestamp(), lambda: None)  # type: ignore[arg-type]
+            facts = space.reader.facts((signed, *_chain(pki.intermediate)), NOW)
+            assert facts is not None
+            assert facts.chain_problem == ""
+            assert facts.revocation is Revocation.UNKNOWN
+            await asyncio.gather(*space._asking)
+            assert len(asked) == int(ocsp)
+    assert asked[0].startswith(b"POST /ocsp")
+
+
+class _NoCommitter:
+    """Stands for a service that records; nothing is recorded here."""
+
+
+def _with_responder(pki: Pki, address: str) -> bytes:
+    from cryptography import x509
+    from cryptography.hazmat.primitives import hashes
+    from cryptography.x509.oid import AuthorityInformationAccessOID, ExtendedKeyUsageOID
+
+    key = load_pem_private_key(pki.operators["op-b"].client.key.read_bytes(), None)
+    where = x509.AccessDescription(AuthorityInformationAccessOID.OCSP, x509.UniformResourceIdentifier(address))
+    builder = (
+        x509.CertificateBuilder()
+        .subject_name(x509.Name.from_rfc4514_string("CN=essai,C=FR"))
+        .issuer_name(pki.authority.certificate.subject)
+        .public_key(key.public_key())  # type: ignore[arg-type]
+        .serial_number(77)
+        .not_valid_before(NOW - timedelta(hours=1))
+        .not_valid_after(NOW + timedelta(days=9))
+        .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.CLIENT_AUTH]), critical=False)
+        .add_extension(x509.AuthorityInformationAccess([where]), critical=False)
+    )
+    return builder.sign(pki.authority.key, hashes.SHA256()).public_bytes(Encoding.DER)
+
+
+def _chain(path: Path) -> tuple[bytes, ...]:
+    return tuple(one.public_bytes(Encoding.DER) for one in load_pem_x509_certificates(path.read_bytes()))
+
+
+def _client(pki: Pki) -> Path:
+    return pki.operators["op-b"].client.certificate
+
+
+# expiry
+
+
+def test_each_threshold_is_told_once_also_after_a_restart(pki: Pki, tmp_path: Path) -> None:
+    """F48: 90, 60, 30, 14, 7 days before, and once it is over."""
+    mine = [load_pem_x509_certificate(_client(pki).read_bytes())]
+    end = mine[0].not_valid_after_utc
+    said = []
+    for days in (200, 89, 88, 59, 29, 29, 13, 6, 5, -1):
+        events = ExpiryWatch(tmp_path).look(mine, end - timedelta(days=days, hours=-1))
+        said += [event.detail["days"] for event in events]
+    assert said == [88, 58, 28, 12, 5, -2]
+    (tmp_path / "expiry.json").write_text("[broken")
+    assert len(ExpiryWatch(tmp_path).look(mine, end)) == 1
+
+
+# logins by certificate
+
+
+class Inner:
+    """The mailboxes' side: knows one certificate."""
+
+    def __init__(self) -> None:
+        self.there = True
+
+    async def password(self, login: str, secret: str, ip: str) -> Login:
+        return Login(login, 1, Address("alice", OURS), "device")
+
+    async def token(self, token: str, login: str, ip: str) -> Login:
+        return Login(login, 1, Address("alice", OURS), "token")
+
+    async def certificate(self, certificate: CertificateFacts, login: str, ip: str) -> Login:
+        return Login(certificate.subject, 3, Address("labo", OURS), "certificate", frozenset(), "certificate:dn:x")
+
+    async def alive(self, login: Login) -> bool:
+        return self.there
+
+
+class Facts:
+    """A reader whose answer the test changes."""
+
+    def __init__(self, now: CertificateFacts) -> None:
+        self.now = now
+
+    def facts(self, chain: Sequence[bytes], now: datetime) -> CertificateFacts | None:
+        return dataclasses.replace(self.now) if chain else None
+
+    def chain(self, fingerprint: str) -> tuple[bytes, ...]:
+        return (fingerprint.encode(),)
+
+
+@pytest.mark.parametrize(
+    ("change", "public", "reason"),
+    [
+        ({"revocation": Revocation.REVOKED}, "session.auth_failed", "trust.certificate_revoked"),
+        ({"revocation": Revocation.UNKNOWN}, "session.auth_unavailable", "trust.revocation_unknown"),
+        ({"chain_problem": "untrusted"}, "session.auth_failed", "trust.certificate_untrusted"),
+        ({"not_after": datetime(2020, 1, 1, tzinfo=UTC)}, "session.auth_failed", "trust.certificate_expired"),
+        ({"client_usage": False}, "session.auth_failed", "trust.certificate_wrong_usage"),
+    ],
+)
+async def test_a_certificate_that_a_partner_could_not_show_logs_nobody_in(
+    change: dict[str, object], public: str, reason: str
+) -> None:
+    """MSS-073; a SAN is not asked of a program's certificate."""
+    recorded: list[Event] = []
+    good = dataclasses.replace(certificate("CN=labo"), dns_names=())
+    reader, inner = Facts(good), Inner()
+    moment = good.not_before + timedelta(days=1)
+    logins = CertificateLogins(inner, lambda: reader, lambda: DEFAULT, lambda: moment, recorded.append)
+    found_login = await logins.certificate(good, "", "192.0.2.1")
+    assert await logins.alive(found_login)
+    reader.now = dataclasses.replace(good, **change)  # type: ignore[arg-type]
+    assert await logins.alive(found_login) is (reader.now.revocation is Revocation.UNKNOWN)
+    with pytest.raises(LoginRefused) as refused:
+        await logins.certificate(reader.now, "", "192.0.2.1")
+    assert (refused.value.rule, refused.value.reason) == (public, reason)
+    assert recorded[-1].detail["reason"] == reason
+
+
+async def test_other_means_are_left_alone_and_the_unknown_does_not_live() -> None:
+    inner = Inner()
+    logins = CertificateLogins(inner, lambda: Facts(certificate()), lambda: DEFAULT, lambda: NOW, lambda event: None)
+    assert await logins.alive(await logins.password("alice", "x", "ip"))
+    assert await logins.alive(await logins.token("t", "alice", "ip"))
+    assert not await logins.alive(await inner.certificate(certificate(), "", "ip"))
+    inner.there = False
+    assert not await logins.alive(await logins.password("alice", "x", "ip"))
+
+
+# volumes
+
+
+@pytest.fixture
+async def rig() -> AsyncIterator[Rig]:
+    made = Rig()
+    yield made
+    await made.close()
+
+
+async def test_a_broadcast_is_slowed_then_refused_and_a_partner_is_not_counted(rig: Rig) -> None:
+    """TOU-A06, F77: the same content, whatever its subject."""
+    rig.intake.settings = dataclasses.replace(
+        rig.intake.settings, volume=VolumeSettings(slow_down=0, refuse=0, broadcast_slow_down=2, broadcast_refuse=5)
+    )
+    others = [f"b{number}@{THEIRS}" for number in range(9)]
+    names = []
+    for number, recipients in enumerate([others[:3], others[3:4], others[3:9], [f"postmaster@{THEIRS}"]]):
+        answer = await rig.intake.message(
+            transaction(user(), ALICE, *recipients), letter(ALICE, subject=f"sujet {number}")
+        )
+        names.append(answer.decision.rule.name)
+    assert names[0] == "session.message_accepted"
+    assert names[1:3] == ["sender.broadcast_slow_down", "sender.broadcast_refused"]
+    other = await rig.intake.message(transaction(user(), ALICE, others[4]), letter(ALICE, body="Autre chose.\r\n"))
+    assert other.decision.accepted
+
+
+def test_what_was_refused_is_given_back_and_an_hour_forgets() -> None:
+    clock = [0.0]
+    volumes = Volumes(lambda: clock[0])
+    one = volumes.count(ALICE, b"a", [address(BOB)])
+    one.undo()
+    two = volumes.count(ALICE, b"a", [address(BOB), address(f"x@{THEIRS}"), address(f"postmaster@{THEIRS}")])
+    assert (two.before.recipients_last_hour, two.before.same_content, two.recipients) == (0, 0, 2)
+    clock[0] = 3599.0
+    assert volumes.count(ALICE, b"b", []).before.recipients_last_hour == 2
+    clock[0] = 3601.0
+    three = volumes.count(ALICE, b"a", [])
+    assert (three.before.recipients_last_hour, three.before.same_content) == (0, 0)
+
+
+@given(st.lists(st.tuples(st.integers(0, 3), st.integers(0, 400), st.integers(0, 30)), max_size=300))
+def test_memory_is_bounded_whatever_is_sent(sent: list[tuple[int, int, int]]) -> None:
+    clock = [0.0]
+    volumes = Volumes(lambda: clock[0], senders=2)
+    for sender, content, count in sent:
+        clock[0] += 7
+        made = volumes.count(f"s{sender}", str(content).encode(), [address(f"r{n}@{THEIRS}") for n in range(count)])
+        assert made.before.recipients_last_hour >= 0
+    assert len(volumes._senders) <= 2
+    assert all(len(known.contents) <= CONTENTS and len(known.minutes) <= 61 for known in volumes._senders.values())
+
+
+# the authority
+
+
+def test_rows_are_read_changed_signed_and_read_back(pki: Pki) -> None:
+    names = [cards.subject for cards in pki.operators.values()]
+    rows = authority.read_rows(f"# essai\n\nop-a.mssante.test {names[0]}\n\tOP-B.mssante.test\t{names[1]}\r\n")
+    wanted = authority.changed(rows, [authority.row("op-c.mssante.test", names[1]), rows[0]], ["op-b.mssante.test"])
+    signing = authority.signer(pki.signing.certificate, pki.signing.key)
+    follows = NOW + timedelta(hours=3)
+    data = authority.issue(wanted, NOW, signing, follows)
+    anchors = load_pem_x509_certificates(pki.ca.read_bytes())
+    read = trustlist.load(data, anchors=anchors, require_signature=True, now=NOW)
+    assert not read.warnings
+    assert [row.domain for row in read.rows] == ["op-a.mssante.test", "op-c.mssante.test"]
+    assert read.trust.generated > follows
+    with pytest.raises(authority.BadRows):
+        authority.changed(rows, [], ["inconnu.mssante.test"])
+
+
+@given(st.text(max_size=200))
+def test_any_text_is_rows_or_a_bad_row(text: str) -> None:
+    try:
+        rows = authority.read_rows(text)
+    except authority.BadRows:
+        rows = []
+    assert all(trustlist.a_label(row.domain) == row.domain for row in rows)
+
+
+# the doctor's words
+
+
+def test_both_languages_say_the_same_facts() -> None:
+    def keys(text: str) -> set[str]:
+        return {name for _, name, _, _ in Formatter().parse(text) if name}
+
+    for name, sentence in DOCTOR.items():
+        assert keys(sentence.fr) == keys(sentence.en), name
+        assert keys(sentence.remedy_fr) == keys(sentence.remedy_en), name
+    assert json.dumps(found(State.BAD, "disk.full", free="1", limit="2", path="/p").to_json("fr"))
+    with pytest.raises(CatalogueError):
+        told("disk.full", "fr", {})
+
+
+def test_the_gravest_state_is_the_exit_code() -> None:
+    good, warn = found(State.GOOD, "store.good"), found(State.WARN, "scanner.off")
+    bad, away = found(State.BAD, "list.missing"), found(State.AWAY, "scanner.away")
+    assert [exit_code(found_) for found_ in ((), (good, warn), (good, bad), (bad, away))] == [0, 0, 1, 3]
