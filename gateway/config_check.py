@@ -7,7 +7,7 @@ Failure: none is raised; faults are given to ``report`` with the key they are ab
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 from cryptography import x509
@@ -19,6 +19,7 @@ from gateway.settings import CBC_SUITES, SUITES, Config
 
 ALGORITHMS = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA")
 TYPES = ("PER", "ORG", "APP", "CAB")
+WAYS_IN = ("inbound", "submission")
 DOORS = ("inbound", "submission", "submissions", "imap", "imaps")
 FLOOR_MEMORY = 19 * 1024 * 1024  # OWASP's smallest Argon2id setting with two passes
 FLOOR_PASSES = 2
@@ -193,9 +194,38 @@ def _rest(config: Config, report: Report) -> None:
                 report(("store", "blobs"), "config.s3_incomplete", key=key)
     if not config.service.roles:
         report(("service", "roles"), "config.no_role")
-    for name in config.hprim.types:
+
+
+def _medical(config: Config, report: Report) -> None:
+    """Names of types, ways in and rules; a rule that protects from the wrong patient keeps its severity."""
+    own = config.hprim
+    for name in own.types:
         if name not in TYPES:
             report(("hprim", "types", name), "config.unknown_type", name=name)
+    for name in own.header_types:
+        if name not in TYPES:
+            report(("hprim", "header_types"), "config.unknown_type", name=name)
+    for name in own.directions:
+        if name not in WAYS_IN:
+            report(("hprim", "directions", name), "config.unknown_direction", name=name)
+    _rules(("hprim", "severity"), own.severity, report)
+    tables = {"domains": own.domains, "types": own.types, "directions": own.directions, "partners": own.partners}
+    for key, table in tables.items():
+        for name, severities in table.items():
+            _rules(("hprim", key, name), severities, report)
+
+
+def _rules(path: tuple[str, ...], severities: Mapping[str, str], report: Report) -> None:
+    if not severities:
+        return
+    from hprim.rules import CATALOGUE  # only a configuration that names rules pays for reading them
+
+    for name, severity in severities.items():
+        rule = CATALOGUE.get(name)
+        if rule is None:
+            report((*path, name), "config.unknown_rule", name=name)
+        elif rule.severity.value == "R!" and severity != "refuse":
+            report((*path, name), "config.fixed_rule", name=name)
 
 
 _CHECKS: tuple[Callable[[Config, Report], None], ...] = (
@@ -209,6 +239,7 @@ _CHECKS: tuple[Callable[[Config, Report], None], ...] = (
     _trust,
     _tokens,
     _rest,
+    _medical,
 )
 
 

@@ -374,6 +374,24 @@ CONFIG: Mapping[str, Sentence] = {
         "Types : PER, ORG, APP, CAB.",
         "Types: PER, ORG, APP, CAB.",
     ),
+    "config.unknown_direction": _s(
+        "« {name} » n’est pas un sens d’échange",
+        "“{name}” is not a way in",
+        "Sens : submission (vos utilisateurs), inbound (partenaires).",
+        "Ways in: submission (your users), inbound (partners).",
+    ),
+    "config.unknown_rule": _s(
+        "aucune règle médicale ne s’appelle {name}",
+        "no medical rule is called {name}",
+        "Elles s’écrivent HID-041 ou MSS-096 ; `caducee hprim check` les cite.",
+        "They are written HID-041 or MSS-096; `caducee hprim check` cites them.",
+    ),
+    "config.fixed_rule": _s(
+        "la règle {name} protège d’une erreur de patient : sa gravité ne peut pas être abaissée",
+        "rule {name} protects from the wrong patient: its severity cannot be lowered",
+        "Retirez cette ligne.",
+        "Remove this line.",
+    ),
     # what is still missing before serving
     "serve.no_certificate": _s(
         "aucun certificat de serveur",
