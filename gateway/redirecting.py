@@ -4,7 +4,7 @@ A forward is one more recipient. To a mailbox of ours it is one more delivery of
 would take it from anybody. To a partner it is a queue row of the same bytes behind a Resent block (RFC 5322 3.6.6), sent
 in the owner's name, so that failures come back to the owner and a message that returns is known again.
 Promise: each target is judged at each execution; what may not go on, or cannot, stays in the mailbox, whatever its rule
-says of keeping a copy; a rule whose target left the space ends, and its owner is told once. Every chain ends: a mailbox is
+says of keeping a copy; a forward that fails brings the whole message back; a rule whose target left the space ends, and its owner is told once. Every chain ends: a mailbox is
 visited once, a message its owner sent on already stays. Failure: :class:`mailboxes.store.StoreError` as at acceptance.
 """
 
@@ -19,6 +19,7 @@ from gateway import received
 from gateway.arrival import NOTHING, Arrival, Consequences, Work
 from gateway.record.explain import noted
 from gateway.relay import letters, outbox, queue
+from gateway.relay.notices import FULL_BYTES
 from gateway.relay.parcel import Bodies, Result
 from gateway.relay.queue import Queued
 from gateway.relay.reception import Arrived
@@ -42,7 +43,8 @@ from policies.values import Address, DsnRequest, MailboxFacts
 
 HOPS = 10  # mailboxes of ours one message is led through
 LEGS = 200  # targets at partners
-_WISHES = DsnRequest(notify=frozenset({"FAILURE", "DELAY"}))
+RETURNED = FULL_BYTES - 64 * 1024  # the largest message that comes back whole, with what we add, when a forward fails
+_WISHES = DsnRequest(notify=frozenset({"FAILURE", "DELAY"}), ret="FULL")
 
 
 class Mailboxes(Protocol):
@@ -184,6 +186,7 @@ class Redirecting:
                     course.ended.append((one, decision))
         if far:
             course.legs.append(Leg(path, far))
+            keep = keep or arrival.sealed.size > RETURNED
         if (far or reached) and not keep:
             course.gone.add(stop.mailbox.id)
         return reached

@@ -13,7 +13,7 @@ from sqlalchemy import select
 from gateway.answering import PERIOD, Answering
 from gateway.following import Following
 from gateway.record import journal
-from gateway.redirecting import Judgement, Redirecting
+from gateway.redirecting import RETURNED, Judgement, Redirecting
 from gateway.relay import letters, outbox
 from gateway.relay.bodies import StoreBodies
 from gateway.relay.notices import House, returned
@@ -235,6 +235,17 @@ async def test_without_a_copy_the_mailbox_stays_empty_and_no_body_is_left_over(r
     assert await rig.inbox(1) == []
     assert await rig.queued() == [(ALICE, BOB)]
     assert await rig.bodies_left() == 1
+
+
+async def test_a_message_too_large_to_come_back_whole_is_kept(rig: Ruled) -> None:
+    """A forward that fails returns the message to its owner; what a notice cannot hold stays in the mailbox."""
+    await rig.forward(ALICE, BOB, keep=False)
+    await arrives(rig, ALICE, content=letter(BOB, body="x" * 70 + "\r\n"))
+    assert await rig.inbox(1) == []
+    await arrives(rig, ALICE, content=letter(BOB, body=("x" * 70 + "\r\n") * (RETURNED // 72)))
+    assert len(await rig.inbox(1)) == 1
+    rows = await rig.reading.run(lambda connection: connection.execute(select(queue.c.ret)).scalars().all())
+    assert rows == ["FULL", "FULL"]
 
 
 async def test_a_forward_to_a_mailbox_of_ours_is_one_more_delivery(rig: Ruled) -> None:

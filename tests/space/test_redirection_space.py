@@ -235,6 +235,7 @@ def test_a_failure_of_the_forward_comes_back_to_the_owner_and_stays(talk: Talk) 
     talk.send(talk.jeanne, [paul], talk.written(talk.jeanne, paul, "échec 7210"))
     notice = talk.arrives(talk.paul, nobody, 40)
     assert b"Action: failed" in notice
+    assert b"Voici." in notice  # the message itself comes back: the owner kept no copy
     assert talk.count(talk.jeanne, "Message non remis") == 0
 
 
