@@ -3,6 +3,7 @@
 usage: imap_compare.py DIR [COUNT] [ROUNDS]     (COUNT messages of 3 KiB and one of 10 MiB; default 10000, 3)
 Prints, per line: ours and Dovecot's first (cold) and median, and the ratio of the medians.
 """
+
 import importlib.util, json, os, signal, statistics as st, subprocess, sys, time
 from pathlib import Path
 
@@ -64,8 +65,20 @@ def main(folder, count, rounds):
     mine, theirs = folder / "ours.json", folder / "dovecot.json"
     for one in (mine, theirs):
         one.unlink(missing_ok=True)
-    server = subprocess.Popen([sys.executable, str(ROOT / "bench" / "imap_ours.py"), "serve", str(folder / "ours"), str(count), str(mine)])
-    subprocess.run([sys.executable, str(ROOT / "bench" / "imap_dovecot.py"), "start", str(folder / "dovecot"), str(count), str(theirs)], check=True)
+    server = subprocess.Popen(
+        [sys.executable, str(ROOT / "bench" / "imap_ours.py"), "serve", str(folder / "ours"), str(count), str(mine)]
+    )
+    subprocess.run(
+        [
+            sys.executable,
+            str(ROOT / "bench" / "imap_dovecot.py"),
+            "start",
+            str(folder / "dovecot"),
+            str(count),
+            str(theirs),
+        ],
+        check=True,
+    )
     try:
         while not mine.exists():
             assert server.poll() is None
@@ -78,7 +91,9 @@ def main(folder, count, rounds):
                 for side, info in infos.items():
                     got[side].append(once(ours, info, commands))
             a, b = got["ours"], got["dovecot"]
-            print(f"{name:24s} {a[0]:9.1f}ms {st.median(a):7.1f}ms   {b[0]:11.1f}ms {st.median(b):7.1f}ms   {st.median(a) / st.median(b):.2f}")
+            print(
+                f"{name:24s} {a[0]:9.1f}ms {st.median(a):7.1f}ms   {b[0]:11.1f}ms {st.median(b):7.1f}ms   {st.median(a) / st.median(b):.2f}"
+            )
         rates = {side: [appends(ours, info) for _ in range(rounds)] for side, info in infos.items()}
         a, b = st.median(rates["ours"]), st.median(rates["dovecot"])
         print(f"{'APPEND':24s} {a:9.0f}/s {'':9s}   {b:11.0f}/s {'':9s}   {a / b:.2f} (more is better)")
@@ -88,7 +103,9 @@ def main(folder, count, rounds):
     finally:
         server.send_signal(signal.SIGTERM)
         server.wait()
-        subprocess.run([sys.executable, str(ROOT / "bench" / "imap_dovecot.py"), "stop", str(folder / "dovecot")], check=False)
+        subprocess.run(
+            [sys.executable, str(ROOT / "bench" / "imap_dovecot.py"), "stop", str(folder / "dovecot")], check=False
+        )
 
 
 if __name__ == "__main__":

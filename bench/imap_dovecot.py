@@ -3,6 +3,7 @@
 usage: imap_dovecot.py start DIR COUNT PORTFILE | stop DIR
 Then ``imap_ours.py ops|cmds|idle|append PORTFILE`` asks it the same questions (same client, same key type).
 """
+
 import json, os, shutil, subprocess, sys, time
 from pathlib import Path
 
@@ -52,6 +53,7 @@ service imap {{
 def start(folder, count, portfile):
     from importlib import util
     from tests.mailboxes.imap import harness
+
     spec = util.spec_from_file_location("ours", ROOT / "bench" / "imap_ours.py")
     saved, sys.argv = sys.argv, ["x", "none", "none"]
     ours = util.module_from_spec(spec)
