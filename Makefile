@@ -41,10 +41,13 @@ conformity: $(READY) ## build docs/conformity.md from the code and the tests
 
 bench: $(READY) ## figures beside Postfix and Dovecot, in one run
 	@sh deploy/system-packages.sh bench
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r bench/requirements.lock
 	@$(BIN)/python bench/side_by_side.py
+	@$(BIN)/python bench/imap_compare.py .bench/imap 10000 3
 
 lock: ## resolve requirements.lock again (needs uv)
 	@uv pip compile -q --universal --python-version 3.11 --extra dev --generate-hashes --no-header --no-emit-index-url --no-emit-find-links --no-annotate pyproject.toml -o requirements.lock
+	@uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url --no-emit-find-links --no-annotate bench/requirements.in -o bench/requirements.lock
 
 clean: ## forget the environment and the space in a box
 	@rm -rf $(VENV) $(SPACE) .bench .mypy_cache .ruff_cache .pytest_cache
