@@ -164,7 +164,10 @@ def main() -> None:
                 continue
             row = measure(case, ours, theirs, generator, rounds, scale)
             results.append(row)
-            print(f"{case.name:28}{row['ours']:>12}{row['theirs']:>20}{row['ratio']:>8}{'>= ' + str(case.target):>8}", flush=True)
+            print(
+                f"{case.name:28}{row['ours']:>12}{row['theirs']:>20}{row['ratio']:>8}{'>= ' + str(case.target):>8}",
+                flush=True,
+            )
     finally:
         process.send_signal(signal.SIGTERM)
         process.wait(60)

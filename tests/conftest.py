@@ -36,11 +36,6 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]):
     """With CADUCEE_REQUIRE_CLIENTS=1 a real-client test that skips itself is reported as failed."""
     outcome = yield
     report = outcome.get_result()
-    if (
-        REQUIRE_CLIENTS
-        and report.skipped
-        and item.get_closest_marker("client")
-        and not hasattr(report, "wasxfail")
-    ):
+    if REQUIRE_CLIENTS and report.skipped and item.get_closest_marker("client") and not hasattr(report, "wasxfail"):
         report.outcome = "failed"
         report.longrepr = f"{item.nodeid}: a real-client test was skipped: {report.longrepr}"

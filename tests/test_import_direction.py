@@ -39,9 +39,7 @@ def modules(room: str) -> list[Path]:
 def test_room_imports_only_what_it_may(room: str) -> None:
     for path in modules(room):
         others = imported(path) & set(ROOMS) - {room}
-        assert others <= MAY_IMPORT[room], (
-            f"{path.relative_to(ROOT)} imports {sorted(others - MAY_IMPORT[room])}"
-        )
+        assert others <= MAY_IMPORT[room], f"{path.relative_to(ROOT)} imports {sorted(others - MAY_IMPORT[room])}"
 
 
 @pytest.mark.parametrize("room", sorted(THIRD_PARTY))
@@ -49,9 +47,7 @@ def test_pure_rooms_use_only_what_is_granted(room: str) -> None:
     import sys
 
     for path in modules(room):
-        foreign = {
-            name for name in imported(path) if name not in sys.stdlib_module_names and name not in ROOMS
-        }
+        foreign = {name for name in imported(path) if name not in sys.stdlib_module_names and name not in ROOMS}
         assert foreign <= THIRD_PARTY[room], f"{path.relative_to(ROOT)} imports {sorted(foreign)}"
 
 
