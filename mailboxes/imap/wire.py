@@ -276,11 +276,11 @@ class Wire(asyncio.Protocol):
 
     def _announce(self, text: bytes, size: int, synchronous: bool) -> None:
         """A literal follows: accept it, refuse it, or swallow it because the command was refused already."""
-        self.expected += size
         refusal = None
         if not self._skip:
             refusal = self.conversation.literal(text, size, synchronous)
-            too_many = len(self._literals) >= MOST_LITERALS or self.expected > MOST_LITERAL_BYTES
+            held = self.expected + (size if refusal is None else 0)
+            too_many = len(self._literals) >= MOST_LITERALS or held > MOST_LITERAL_BYTES
             if len(text) > LONGEST_LINE or too_many:
                 self.bye(b"[LIMIT] command too long")
                 return
@@ -288,9 +288,11 @@ class Wire(asyncio.Protocol):
             self.put(refusal)
             if synchronous:  # the client will not send it
                 self._text, self._literals = b"", []
+                self.begun, self.expected = 0.0, 0
                 self._free()
                 return
             self._skip = True
+        self.expected += size
         if self._skip:
             self._text, self._left, self._literal = b"", size, None
             self._literals = []
