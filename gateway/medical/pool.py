@@ -60,10 +60,12 @@ class Readers:
         self._alive: set[Process] = set()
 
     async def read(self, question: Question) -> Reading:
-        data = pickle.dumps(question, pickle.HIGHEST_PROTOCOL)
         process = await self._free.get()
         kept: Process | None = None
         try:
+            data = pickle.dumps(
+                question, pickle.HIGHEST_PROTOCOL
+            )  # only now: a copy per process, not per message waiting
             process = process if process is not None and process.returncode is None else await self._start()
             reading = await self._ask(process, data)
             kept = process

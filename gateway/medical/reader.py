@@ -40,6 +40,7 @@ from policies.values import Address, Door
 
 OFF_LOOP = 256 * 1024
 PATIENT_DOMAIN = "patient.mssante.fr"
+LARGE_AT_ONCE = 4
 _POISONED = 1000
 _NIL = Finding(
     "MSS-096",
@@ -94,6 +95,7 @@ class DocumentReader:
         self._token = token
         self._pool = pool
         self._registers = registers
+        self._large = asyncio.Semaphore(LARGE_AT_ONCE)
         self._poison: OrderedDict[bytes, int] = OrderedDict()
         self._without_number: dict[str, tuple[PatientSettings, Medical]] = {}
 
@@ -167,9 +169,12 @@ class DocumentReader:
         *,
         asked: bool,
     ) -> Medical:
-        question = await self._question(anatomy, raw, recipients, asked=asked)
         try:
-            reading = await self._readers.read(question)
+            if len(raw) > OFF_LOOP:
+                async with self._large:  # decoded copies of large messages are few at a time
+                    attached, reading = await self._ask(anatomy, raw, recipients, asked=asked)
+            else:
+                attached, reading = await self._ask(anatomy, raw, recipients, asked=asked)
         except ReaderDied as death:
             return Medical((self._poisoned(raw, anatomy, str(death)),))
         reading = _completed(reading, anatomy)
@@ -177,7 +182,7 @@ class DocumentReader:
             self._facts(transaction, recipients, kind, self._findings(reading, transaction)),
             has_header=reading.has_header,
             has_cda=reading.has_cda,
-            attachments=attachments(question.parts),
+            attachments=attached,
             body_length=reading.body_length,
             qualified=reading.qualified,
             opposed=await self._opposed(reading, recipients, to_patients),
@@ -185,6 +190,13 @@ class DocumentReader:
         )
         decisions = patient.judge(facts, self.settings.policy)
         return await self._medical(transaction, anatomy, reading, decisions, to_patients)
+
+    async def _ask(
+        self, anatomy: Anatomy, raw: bytes, recipients: tuple[Address, ...], *, asked: bool
+    ) -> tuple[int, Reading]:
+        """How many documents are attached, and what the reader found."""
+        question = await self._question(anatomy, raw, recipients, asked=asked)
+        return attachments(question.parts), await self._readers.read(question)
 
     async def _question(
         self, anatomy: Anatomy, raw: bytes, recipients: tuple[Address, ...], *, asked: bool
