@@ -120,6 +120,7 @@ class Courier:
         self._ended.set()
         self._steady = clockwork.Steady(clock, self._settings.jump)
         self._chores_at = 0.0
+        self._sweep: asyncio.Task[None] | None = None
         self._tell_at = 0.0
         self._telling = False
         self._newest = 0
@@ -218,7 +219,8 @@ class Courier:
             pass
         while await self._committer.run(self._unanswered) == tracking.CHUNK:
             pass
-        await self._transport.sweep()
+        if self._sweep is None or self._sweep.done():  # beside the loop: a partner may be slow even to say goodbye
+            self._sweep = self._spawn(self._transport.sweep())
         self._chores_at = self._clock.monotonic() + self._settings.chores
 
     def _overdue(self, unit: Unit) -> int:
@@ -301,10 +303,11 @@ class Courier:
             lane.running += 1
             self._spawn(self._work(domain, lane, lane.parcels.popleft()))
 
-    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         task = asyncio.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+        return task
 
     # carrying
 

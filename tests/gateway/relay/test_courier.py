@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from typing import TypeVar
 
@@ -140,3 +141,18 @@ async def test_a_transport_that_breaks_defers_its_own_parcel_only(house: House) 
 
         await until(both)
     assert [record.detail.get("rule") for record in await house.journal(broken)][-1] == "relay.busy"
+
+
+async def test_a_partner_slow_to_say_goodbye_holds_nobody_up(house: House) -> None:
+    """F31: idle sessions are closed beside the loop."""
+
+    class Clinging(Script):
+        async def sweep(self) -> None:
+            await asyncio.sleep(3600)
+
+    script = Clinging()
+    with running(house.courier(script)):
+        for _ in range(3):
+            before = len(script.sent)
+            await house.send()
+            await until(lambda before=before: len(script.sent) > before, 5)
