@@ -88,7 +88,7 @@ class Partners:
             results = await kept.session.deliver(parcel)
             if not kept.session.unheard:
                 await self._put_back(parcel.domain, kept)
-                return Attempt(tuple(results))
+                return Attempt(tuple(results), self._silence(results))
             # The server had closed the idle session: nothing was said of this parcel, so it may be said again.
         try:
             kept = await self._open(parcel.domain)

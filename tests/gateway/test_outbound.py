@@ -320,6 +320,16 @@ async def test_a_tarpit_is_given_up_and_spared(space: Space, peer: Peer) -> None
     assert attempt.broken is not None
 
 
+async def test_a_session_that_falls_silent_later_spares_the_destination_too(space: Space, peer: Peer) -> None:
+    partners = space.partners(peer.port)
+    assert (await partners.send(parcel())).broken is None
+    peer.mail = HANG
+    again = await partners.send(parcel())
+    assert rules_of(again) == ["relay.silent"]
+    assert again.broken is not None
+    assert peer.connections == 1
+
+
 async def test_a_peer_that_stops_reading_is_given_up(space: Space, peer: Peer) -> None:
     peer.stop_reading_in_data = True
     peer.after_tls = b"250 PIPELINING\r\n"
