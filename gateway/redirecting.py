@@ -201,14 +201,15 @@ class Redirecting:
 
     async def _resealed(self, arrival: Arrival, leg: Leg, number: int) -> Sealed:
         now = self._judgement.clock()
-        line, _, rest = arrival.head.partition(b"\r\n")
-        traces = rest if line.lower().startswith(b"return-path:") else arrival.head
+        # our own Return-Path is the delivery's to the mailbox, not part of what is sent on
+        cut = arrival.raw.find(b"\r\n") + 2 if arrival.raw[:12].lower() == b"return-path:" else 0
         blocks = [
             received.resent(owner, targets, self._hostname, f"{arrival.message}.{number}.{place}", now)
             for place, (owner, targets) in enumerate(_steps(leg))
         ]
-        head = received.return_path(leg.path[-1]) + b"".join(reversed(blocks)) + traces
-        return await self._sealer.seal(head + arrival.raw, pack(arrival.anatomy, len(head)))
+        head = received.return_path(leg.path[-1]) + b"".join(reversed(blocks)) + arrival.head
+        whole = b"".join((head, memoryview(arrival.raw)[cut:]))
+        return await self._sealer.seal(whole, pack(arrival.anatomy, len(head) - cut))
 
     def _row(self, arrival: Arrival, leg: Leg, target: Address, body: Sealed) -> Queued:
         return Queued(
