@@ -91,7 +91,7 @@ def explain(failure: Exception, host: str) -> Decision:
         return decide(rule("relay.garbled"), failure.text, host=host)
     if isinstance(failure, Injected):
         return decide(rule("relay.garbled"), str(failure), host=host)
-    if isinstance(failure, UnsafeContent):
+    if isinstance(failure, UnsafeContent | ValueError):  # ValueError: an address that could break out of its line
         return decide(rule("relay.unsafe_content"), str(failure))
     return decide(rule("relay.cut"), f"{type(failure).__name__} {failure}"[:200], host=host)
 
@@ -211,7 +211,7 @@ class Session:
         self.unheard = False
         try:
             await dialogue.run()
-        except (WireError, OSError, StoreError, ssl.SSLError) as failure:
+        except (WireError, OSError, StoreError, ValueError) as failure:
             self.abort()
             self.unheard = isinstance(failure, Cut | Injected | OSError) and not dialogue.heard
             dialogue.fail(self._failure(failure))
@@ -282,15 +282,15 @@ class _Dialogue:
         if parcel.eight_bit:
             words.append("BODY=8BITMIME")
         if "DSN" in extensions:
-            words += [f"RET={parcel.ret}"] if parcel.ret else []
-            words.append(f"ENVID={parcel.envid or parcel.message}")  # ours lets a notice find its message
+            words += [f"RET={parcel.ret}"] if parcel.ret in ("FULL", "HDRS") else []
+            words.append(f"ENVID={_one_word(parcel.envid) or parcel.message}")  # ours lets a notice find its message
         return " ".join(words)
 
     def _rcpt(self, way: Waypoint) -> str:
         words = [f"RCPT TO:<{way.recipient}>"]
         if "DSN" in self._session.extensions:
             words += [f"NOTIFY={','.join(sorted(way.dsn.notify))}"] if way.dsn.notify else []
-            words += [f"ORCPT={way.dsn.orcpt}"] if way.dsn.orcpt else []
+            words += [f"ORCPT={way.dsn.orcpt}"] if _one_word(way.dsn.orcpt) else []
         return " ".join(words)
 
     async def _pipelined(self, commands: list[str]) -> Reply | None:
@@ -366,6 +366,11 @@ class _Dialogue:
 
     def results(self) -> list[Result]:
         return [self._answers[way.id] for way in self._parcel.recipients]
+
+
+def _one_word(value: str) -> str:
+    """A parameter value that cannot become two parameters; empty otherwise."""
+    return value if all(33 <= ord(character) < 127 for character in value) else ""
 
 
 async def _connect(target: Target, address: str, patience: Patience) -> Wire:

@@ -11,8 +11,10 @@ from datetime import UTC, datetime
 import pytest
 
 from gateway.admin import pki
+from gateway.relay.parcel import Waypoint
 from gateway.smtp.resolver import Target
 from mailboxes.seal import FRAME
+from policies.values import DsnRequest
 from tests.gateway.relay.peer import CLOSE, HANG, Peer, serving
 from tests.gateway.relay.space import DOMAIN, QUICK, Body, Space, parcel, rules_of
 
@@ -302,6 +304,25 @@ async def test_no_bare_line_end_or_nul_is_ever_completed(space: Space, peer: Pee
     assert rules_of(attempt) == ["relay.unsafe_content"]
     await asyncio.sleep(0.05)
     assert peer.messages == []
+
+
+@pytest.mark.parametrize("value", ["E1 SIZE=0", "E1\r\nRSET", "é", "\x00"])
+async def test_a_parameter_cannot_become_two(space: Space, peer: Peer, value: str) -> None:
+    bad = DsnRequest(frozenset({"SUCCESS"}), f"rfc822;{value}")
+    way = Waypoint(0, f"bob@{DOMAIN}", bad)
+    attempt = await space.partners(peer.port).send(parcel(recipients=(way,), envid=value, ret=value))
+    assert rules_of(attempt) == ["relay.handed_over"]
+    assert f"MAIL FROM:<alice@op-a.mssante.test> SIZE=20 ENVID={'M' * 26}\r\n".encode() in peer.commands
+    assert f"RCPT TO:<bob@{DOMAIN}> NOTIFY=SUCCESS\r\n".encode() in peer.commands
+
+
+@pytest.mark.parametrize("address", ["bob>\r\nDATA\r\n<x@y", "b\x00b", "bé"])
+async def test_an_address_cannot_break_out_of_its_line(space: Space, peer: Peer, address: str) -> None:
+    way = Waypoint(0, f"{address}@{DOMAIN}")
+    attempt = await space.partners(peer.port).send(parcel(recipients=(way,)))
+    assert rules_of(attempt) == ["relay.unsafe_content"]
+    assert peer.messages == []
+    assert not any(line.startswith((b"MAIL", b"DATA")) for line in peer.commands)
 
 
 async def test_a_lapsed_lease_stops_before_the_final_dot(space: Space, peer: Peer) -> None:
