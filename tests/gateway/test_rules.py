@@ -221,6 +221,7 @@ async def test_a_forward_to_a_partner_is_sent_in_the_owner_s_name_and_keeps_the_
     (carried,) = await rig.carried()
     assert carried.endswith(original)
     assert carried.startswith(f"Return-Path: <{ALICE}>\r\nResent-Date: ".encode())
+    assert carried.lower().count(b"\r\nreturn-path:") == 0  # the one of the delivery to the mailbox stays there
     assert f"Resent-From: <{ALICE}>\r\nResent-To: <{BOB}>\r\n".encode() in carried
     (kept,) = await rig.inbox(1)
     assert b"Resent-" not in kept
