@@ -479,6 +479,7 @@ class Service:
         if self._imap is not None:
             self._imap.service.limits = imap_limits(config)
         if self._partners is not None:
+            self._partners.follow(resolver(config), patience(config))
             self._partners.keep = config.queue.keep_open
             self._partners.messages = config.queue.messages_per_connection
 

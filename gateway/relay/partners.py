@@ -173,6 +173,11 @@ class Partners:
                 del self._idle[domain]
         await asyncio.gather(*(kept.session.quit() for kept in tired))
 
+    def follow(self, resolver: Resolver, patience: Patience) -> None:
+        """Other routes and patience, from the next session on; sessions that are kept stay what they were."""
+        self._resolver = resolver
+        self._patience = patience
+
     async def close(self) -> None:
         """See :class:`~gateway.relay.parcel.Transport`."""
         everyone = [kept for stack in self._idle.values() for kept in stack]
