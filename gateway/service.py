@@ -372,8 +372,7 @@ class Service:
     def _trust_changed(self) -> None:
         log.info("trust_list_in_force", version=(trusted.version if (trusted := self._space.trusted()) else ""))
         if self._rules is not None:  # while starting, they are judged once the rest is open
-            task = asyncio.create_task(self._rejudge())
-            task.add_done_callback(_report)
+            self._spawn(self._rejudge)
 
     async def _rejudge(self) -> None:
         """Rules that point outside the list now in force end, and their owners are told (MSS-058)."""

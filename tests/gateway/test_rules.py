@@ -274,6 +274,15 @@ async def test_a_ring_of_rules_ends_and_loses_nothing(rig: Ruled) -> None:
     assert [len(await rig.inbox(number)) for number in (1, 2, 3)] == [0, 0, 1]
 
 
+async def test_aliases_hide_no_ring(rig: Ruled) -> None:
+    alias = f"al@{OURS}"
+    rig.boxes.held[alias] = rig.boxes.held[ALICE]
+    await rig.forward(ALICE, PAUL, keep=False)
+    await rig.forward(PAUL, alias, keep=False)
+    await arrives(rig, alias, ALICE)
+    assert [len(await rig.inbox(number)) for number in (1, 2)] == [0, 1]
+
+
 async def test_a_chain_names_every_owner_to_the_partner_the_last_one_first(rig: Ruled) -> None:
     await rig.forward(ALICE, PAUL)
     await rig.forward(PAUL, BOB)
