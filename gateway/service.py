@@ -26,7 +26,7 @@ from typing import Any
 
 import structlog
 
-from gateway import people, policy_settings
+from gateway import housekeeping, people, policy_settings
 from gateway.acceptance import Acceptor
 from gateway.answering import Answering
 from gateway.certificate_logins import CertificateLogins
@@ -39,7 +39,7 @@ from gateway.intake import Intake, IntakeSettings
 from gateway.medical.reader import DocumentReader
 from gateway.medical.wiring import document_reader, medical_settings
 from gateway.notice_entry import NoticeEntry
-from gateway.record import journal, retention
+from gateway.record import journal
 from gateway.redirecting import Judgement, Redirecting
 from gateway.relay.bodies import StoreBodies
 from gateway.relay.courier import Courier
@@ -437,15 +437,15 @@ class Service:
             await asyncio.sleep(self.config.journal.anchor_every)
 
     async def _retain(self) -> None:
-        """Once a day, let go of what the journal need not keep any longer (MSS-145)."""
+        """Once a day, let go of what need not be kept any longer (MSS-145)."""
         assert self._storage is not None
         while True:
             try:
-                if removed := await retention.purge(self._storage.committer, retention.kept(self.config.journal)):
+                if removed := await housekeeping.daily(replace(self._storage, config=self.config)):
                     log.info("journal_purged", records=removed)
-            except Exception as problem:  # noqa: BLE001 - kept a day too long is better than a service that ends
-                log.error("journal_not_purged", error=type(problem).__name__)
-            await asyncio.sleep(retention.EVERY)
+            except Exception:  # kept a day too long is better than a service that ends
+                log.exception("housekeeping_failed")
+            await asyncio.sleep(housekeeping.EVERY)
 
     async def reload(self, path: Path) -> bool:
         """Take up a changed configuration; False when it was refused and the old one stays (F21)."""

@@ -16,6 +16,8 @@ UID_GAP = 100_000
 """More messages than any folder receives between two backups."""
 MODSEQ_GAP = 1 << 32
 """More changes than any folder sees between two backups; MODSEQ has 63 bits."""
+HISTORY = 10_000
+"""Erasures a folder remembers, for mail programs that were away."""
 
 _MAILBOXES = Sql("SELECT mailbox_id FROM mailbox_state ORDER BY mailbox_id")
 _LEAP = Sql(
@@ -50,13 +52,13 @@ def after_restore(unit: Unit, mailbox_id: int) -> None:
     unit.touched(mailbox_id, 0)
 
 
-def forget_history(unit: Unit, mailbox_id: int, keep: int = 10_000) -> None:
-    """Forget erasures but the last ``keep`` of each folder.
+def forget_history(unit: Unit, mailbox_id: int, keep: int | None = None) -> None:
+    """Forget erasures but the last ``keep`` of each folder (:data:`HISTORY` unless told).
 
     Who comes back with a MODSEQ older than what is kept is told of every UID that is not there, which RFC 7162 allows.
     """
     for folder in folder_rows.all_folders(unit.cursor, mailbox_id):
-        row = _NEWEST(unit.cursor, mailbox_id, folder.id, keep).fetchone()
+        row = _NEWEST(unit.cursor, mailbox_id, folder.id, HISTORY if keep is None else keep).fetchone()
         if row is not None:
             _FORGET(unit.cursor, mailbox_id, folder.id, row[0])
             _FROM(unit.cursor, row[0], mailbox_id, folder.id, row[0])

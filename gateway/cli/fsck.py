@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from gateway.cli import output
-from gateway.cli.context import here, open_store
+from gateway.cli.context import actor, here, open_store
 from gateway.cli.errors import REFUSED
 from gateway.cli.language import tr
 from gateway.cli.output import Json
@@ -44,9 +44,23 @@ def fsck(
     everything: Annotated[
         bool, typer.Option("--all", help=tr("Déchiffrer tous les messages.", "Decrypt every message."))
     ] = False,
+    restored: Annotated[
+        bool,
+        typer.Option(
+            "--restored",
+            help=tr(
+                "La base vient d’une sauvegarde : à dire une fois, avant de servir, pour que les logiciels de messagerie suivent.",
+                "The database comes from a backup: say so once, before serving, so that mail programs follow.",
+            ),
+        ),
+    ] = False,
     as_json: Json = False,
 ) -> None:
     with open_store(here(ctx).config()) as storage:
+        if restored:
+            from gateway import housekeeping
+
+            housekeeping.after_restore(storage, actor())
         report, repaired = asyncio.run(_examine(storage, None if everything else sample, repair))
     if as_json:
         done = None if repaired is None else asdict(repaired)

@@ -18,9 +18,6 @@ from gateway.settings import Journal
 from mailboxes.commit import Committer, Unit
 from policies.events import Event, Kind
 
-EVERY = 24 * 3600.0
-"""Seconds between two looks at what has grown too old."""
-
 MOST = 20_000
 """Records removed in one transaction, so that mail waiting for its commit waits a fraction of a second."""
 

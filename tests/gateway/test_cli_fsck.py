@@ -11,11 +11,13 @@ import pytest
 from sqlalchemy import insert, text
 from typer.testing import CliRunner
 
-from gateway import compose
+from gateway import compose, housekeeping
 from gateway.cli import application
 from gateway.cli.fsck import held_by_the_relay
 from gateway.config import load
+from gateway.record.journal import read
 from gateway.relay.tables import queue
+from mailboxes import upkeep
 from mailboxes.keys import create_master_key_file
 from mailboxes.store import NewMessage
 
@@ -100,3 +102,34 @@ def test_what_the_queue_needs_is_no_orphan(config: Path) -> None:
     storage.close_sync()
     code, report = run(config)
     assert (code, report["wrong_refs"]) == (1, [[body, 1, 3]])
+
+
+def uidnext(config: Path) -> int:
+    storage = compose.storage(load(config))
+    folder = asyncio.run(storage.store.folder(1, "INBOX"))
+    storage.close_sync()
+    return folder.uidnext
+
+
+def test_a_restored_store_never_gives_a_uid_again(config: Path) -> None:
+    before = uidnext(config)
+    code, report = run(config, "--restored")
+    assert (code, report["healthy"]) == (0, True)
+    assert uidnext(config) == before + upkeep.UID_GAP
+    storage = compose.storage(load(config))
+    told = storage.reading.run_sync(read)[-1]
+    storage.close_sync()
+    assert (told.kind, told.detail) == ("service.store_fault", {"reference": "1 mailboxes", "what": "restored"})
+
+
+def test_the_daily_round_shortens_histories_and_can_be_repeated(config: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    change(config, text("INSERT INTO expunged VALUES (1, 1, 5, 1), (1, 1, 6, 2), (1, 1, 7, 3)"))
+    monkeypatch.setattr(upkeep, "HISTORY", 1)
+    storage = compose.storage(load(config))
+    for _ in range(2):
+        assert asyncio.run(housekeeping.daily(storage)) == 0
+        kept = storage.reading.run_sync(
+            lambda connection: connection.execute(text("SELECT modseq FROM expunged")).all()
+        )
+        assert [row[0] for row in kept] == [7]
+    storage.close_sync()

@@ -1,0 +1,59 @@
+"""What the service does once a day, and what an operator does once after putting a backup back.
+
+Promise: many small transactions, so that mail waiting for its commit waits little; running it again, or in several
+processes, changes nothing more. Failure: a database error propagates; what was done before stays done.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from functools import partial
+from itertools import islice
+
+from gateway.compose import Storage
+from gateway.record import retention
+from mailboxes import upkeep
+from mailboxes.commit import Unit
+from mailboxes.engine import cursor_of
+from policies.events import Event, Kind
+
+EVERY = 24 * 3600.0
+"""Seconds between two rounds."""
+
+TOGETHER = 50
+"""Mailboxes treated in one transaction."""
+
+
+async def daily(storage: Storage) -> int:
+    """Let go of journal records that are too old (MSS-145) and of long histories of erasures; the records removed."""
+    removed = await retention.purge(storage.committer, retention.kept(storage.config.journal))
+    mailboxes = await storage.reading.run(lambda connection: upkeep.mailboxes(cursor_of(connection)))
+    for some in _parts(mailboxes):
+        await storage.committer.run(partial(_forget, mailboxes=some))
+    return removed
+
+
+def _forget(unit: Unit, mailboxes: Sequence[int]) -> None:
+    for mailbox in mailboxes:
+        upkeep.forget_history(unit, mailbox)
+
+
+def after_restore(storage: Storage, actor: str) -> int:
+    """Make every mailbox safe to serve after the database came from a backup (F36). Returns how many."""
+    mailboxes = storage.reading.run_sync(lambda connection: upkeep.mailboxes(cursor_of(connection)))
+    for some in _parts(mailboxes):
+        storage.committer.run_sync(partial(_leap, mailboxes=some))
+    told = Event(Kind.STORE_FAULT, actor=actor, detail={"what": "restored", "reference": f"{len(mailboxes)} mailboxes"})
+    storage.committer.run_sync(lambda unit: unit.emit(told))
+    return len(mailboxes)
+
+
+def _leap(unit: Unit, mailboxes: Sequence[int]) -> None:
+    for mailbox in mailboxes:
+        upkeep.after_restore(unit, mailbox)
+
+
+def _parts(mailboxes: Sequence[int]) -> Iterator[list[int]]:
+    waiting = iter(mailboxes)
+    while some := list(islice(waiting, TOGETHER)):
+        yield some
