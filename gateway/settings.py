@@ -24,7 +24,6 @@ HOUR = 60 * MINUTE
 DAY = 24 * HOUR
 
 Severity = Literal["refuse", "warn", "note"]
-SEVERITIES = ("refuse", "warn", "note")
 ROLES = ("inbound", "submission", "imap", "courier")
 SUITES = (
     "ECDHE-ECDSA-AES256-GCM-SHA384",

@@ -175,11 +175,6 @@ def _swapped(a: Prepared, b: Prepared) -> bool:
     return surname_level(a.surname, b.first) in _AGREED and surname_level(a.first, b.surname) in _AGREED
 
 
-def compare_traits(a: Traits, b: Traits) -> Comparison:
-    """Compare two identities without their numbers."""
-    return compare_prepared(prepare_traits(a), prepare_traits(b))
-
-
 def compare(a: Patient, b: Patient) -> Comparison:
     """Compare two readings."""
     return compare_prepared(prepare(a), prepare(b))

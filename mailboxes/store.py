@@ -72,11 +72,6 @@ class Entry(NamedTuple):
     key: bytes
     thread_id: int
 
-    @property
-    def email_id(self) -> str:
-        """RFC 8474 EMAILID: the same bytes in the same mailbox have the same one."""
-        return f"M{self.body_id:x}"
-
 
 @dataclass(frozen=True, slots=True)
 class Folder:

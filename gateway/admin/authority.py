@@ -20,8 +20,6 @@ from directory.trustlist import Row
 from directory.trustlist_publish import SigningKey, publish
 from policies import dn
 
-MAXIMUM_FILE = 64 * 1024 * 1024
-
 
 class BadRows(ValueError):
     """A row cannot be published. ``line`` counts from 1, 0 when it did not come from a file."""

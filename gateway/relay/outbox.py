@@ -23,7 +23,6 @@ from policies.decision import Decision, Language
 from policies.events import Event, Kind
 from policies.values import DsnRequest
 
-POSTMASTER = ""  # in the place of a recipient
 ENTRIES = 100  # recipients told of in one notice
 
 
