@@ -75,8 +75,8 @@ RULES: tuple[Rule, ...] = (
     _note(
         "absent",
         "2.0.0",
-        "{address} est absent(e). Ceci est une réponse automatique ; votre message est bien arrivé dans sa boîte.",
-        "{address} is away. This is an automatic reply; your message did arrive in the mailbox.",
+        "Réponse automatique de {address} : votre message est bien arrivé.",
+        "Automatic reply of {address}: your message did arrive.",
         "MSS-060",
         "RFC 3834 3",
     ),
