@@ -152,6 +152,29 @@ async def test_an_announced_qualified_number_must_be_there(bench: Bench) -> None
     assert "HID-058" in replies.reply(answer.decision).decode()
 
 
+LACKING = {
+    "sex": {"sex": None},
+    "birth-date": {"born": None},
+    "birth-name": {"surname": "", "used": "LEFEVRE"},
+    "first-name": {"first": "", "listed": ""},
+    "number": {"ids": (("1.2.3.4", "IPP42"),)},
+    "other-authority": {"ids": (("1.2.250.1.213.1.4.13", NUMBER), ("1.2.3.4", "IPP42"))},
+}
+
+
+@pytest.mark.parametrize("lacking", LACKING.values(), ids=LACKING)
+async def test_a_number_without_its_four_traits_is_not_qualified(lacking: dict[str, object]) -> None:
+    """MSS-095, MSS-108: the header says O only for number, authority, birth name, first name, birth date and sex."""
+    everything = dict.fromkeys(("HID-062", "HID-063", "HID-065", "HID-066", "HID-071", "HID-077", "HID-051"), "note")
+    bench = Bench(policy=PatientSettings(severity=everything))  # type: ignore[arg-type]
+    await bench.send(xdm_mail(ALICE, [PAUL], xdm(**lacking)))
+    (stored,) = await bench.rig.inbox(2)
+    assert b"X-MSS-INS: N\r\n" in stored
+    announced = await bench.send(xdm_mail(ALICE, [PAUL], xdm(**lacking), headers=HEADERS, number=2))
+    assert not announced.decision.accepted
+    await bench.close()
+
+
 async def test_no_document_no_header(bench: Bench) -> None:
     await bench.send(mail(ALICE, [PAUL], text=hprim_text()))
     (stored,) = await bench.rig.inbox(2)
@@ -183,6 +206,7 @@ async def test_two_patients_in_one_message_are_refused(bench: Bench) -> None:
 
 
 async def test_a_name_in_a_file_name_stays_out_of_reply_and_journal(bench: Bench) -> None:
+    """MSS-146."""
     files = [("LEFEVRE Andree 14-02-1961.hpr", b"")]
     answer = await bench.send(mail(ALICE, [PAUL], files=files))
     assert name(answer) == "patient.refused"
@@ -264,6 +288,7 @@ async def test_apicrypt_users_get_a_header_or_nothing(bench: Bench) -> None:
 
 
 async def test_test_identities_follow_the_mode(bench: Bench) -> None:
+    """MSS-106: test authorities count in test mode only."""
     rehearsal = xdm(ids=(("1.2.250.1.213.1.4.10", NUMBER),))
     answer = await bench.send(xdm_mail(ALICE, [PAUL], rehearsal))
     assert "HID-052" in answer.decision.sentence("fr")
@@ -301,6 +326,7 @@ def from_patient(about: str, *more: str, number: int = 50) -> bytearray:
 
 
 async def test_patients_answer_what_they_were_sent_until_it_is_closed(bench: Bench) -> None:
+    """MSS-101, MSS-102."""
     bench.rig.trusted = trust_list([*LISTED, ("patient.mssante.fr", PARTNER_DN)], at(NOW), at(NOW))
     first, last = f"<medical-1@{OURS}>", f"<medical-2@{OURS}>"
     assert name(await bench.receive(PATIENT, from_patient(""))) == "patient.conversation_unknown"
@@ -329,6 +355,7 @@ async def oppose(bench: Bench, number: str, *scopes: str) -> None:
 
 
 async def test_a_patient_who_objected_is_not_written_about(bench: Bench) -> None:
+    """TOU-A10, TOU-F08, MSS-100."""
     await oppose(bench, NUMBER, "professionals")
     answer = await bench.send(xdm_mail(ALICE, [PAUL]))
     assert name(answer) == "patient.opposed"

@@ -1,4 +1,4 @@
-"""From a patient and a document to a message: what is built is conformant, and an identity that disagrees never leaves."""
+"""From a patient and a document to a message (TOU-C03): what is built is conformant; an identity that disagrees never leaves."""
 
 from __future__ import annotations
 

@@ -77,6 +77,7 @@ def wait_for_message(
 
 @pytest.mark.parametrize("document", ["document.xml", "cr.pdf", "lettre.txt"])
 def test_a_document_is_sent_and_followed(space: Space, given: dict[str, str], document: str) -> None:
+    """TOU-C03, MSS-118."""
     reader = space.box(space.b)
     answer = json.loads(
         send(space, given, "--to", reader["address"], "--label", "CR d'essai", document=document).stdout
@@ -175,6 +176,7 @@ ANSWERS = [
 def test_a_practice_system_answers_the_sender(
     space: Space, given: dict[str, str], receipt: str, kind: str, outcome: tuple[str, ...], state: str
 ) -> None:
+    """MSS-116, MSS-117."""
     system, sender = space.box(space.b, "APP")["address"], space.box(space.a)
     answer = json.loads(send(space, given, "--to", system, receipt).stdout)
     wait_for_state(space, answer["message"], {"handed_over", "delivered"})
