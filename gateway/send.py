@@ -426,6 +426,7 @@ class _Letter:
             body_length=reading.body_length,
             qualified=reading.qualified,
             closing=self.headers.get("X-MSS-MES", ""),
+            header_asked=self.around.options.header_required,
         )
         decisions = patient.judge(facts, self.around.policy)
         if not decisions[0].accepted:

@@ -81,7 +81,8 @@ DEFAULT = PatientSettings()
 @dataclass(frozen=True, slots=True)
 class PatientFacts:
     """What is known of one message. ``sender_type`` is empty for partners; ``opposed`` says that the register holds the
-    patient for this kind of exchange; ``body_length`` counts the characters of the text a reader sees."""
+    patient for this kind of exchange; ``body_length`` counts the characters of the text a reader sees; ``header_asked`` says that
+    :func:`header_required` asked for a header."""
 
     door: Door
     findings: tuple[Finding, ...] = ()
@@ -95,6 +96,7 @@ class PatientFacts:
     qualified: bool = False
     opposed: bool = False
     closing: str = ""
+    header_asked: bool = False
 
 
 def judge(facts: PatientFacts, settings: PatientSettings = DEFAULT) -> tuple[Decision, ...]:
@@ -105,7 +107,7 @@ def judge(facts: PatientFacts, settings: PatientSettings = DEFAULT) -> tuple[Dec
         ((level(found, facts, settings), found) for found in facts.findings), key=lambda pair: -_RANK[pair[0]]
     )
     refused = [found for one, found in levels if one == "refuse"]
-    decisions = [*_by_itself(facts, settings), *_refusals(refused)]
+    decisions = [*_by_itself(facts, settings), *_refusals(refused, facts)]
     decisions += [_told("patient.warned", found) for one, found in levels if one == "warn"]
     decisions += _remarks(facts, settings)
     decisions += [_told("patient.noted", found) for one, found in levels if one == "note"]
@@ -187,11 +189,11 @@ def _by_itself(facts: PatientFacts, settings: PatientSettings) -> list[Decision]
     return found
 
 
-def _refusals(refused: list[Finding]) -> list[Decision]:
+def _refusals(refused: list[Finding], facts: PatientFacts) -> list[Decision]:
     """One decision per finding; the first names the others, since it is the one the sender reads."""
     decisions = []
     for index, found in enumerate(refused):
-        if found.name == "HID-001":
+        if found.name == "HID-001" and facts.header_asked:
             decisions.append(decide(rule("patient.header_required")))
             continue
         others = sorted({one.name for one in refused} - {found.name}) if index == 0 else []

@@ -28,7 +28,8 @@ _TAIL = 2048
 _DATE_LINE = re.compile(rb"\n[ \t0-9][0-9./ \t-]{5,24}\r?\n")
 _DATE_IN_PAGE = re.compile(rb">[\s0-9][0-9./\s-]{5,24}<")
 _NUMBER = re.compile(r"[1-478][0-9 .\-\u00a0]{12,}")
-_OPENINGS = (b"H|", b"MSH|", b"<?xml", b"<ClinicalDocument", b"\xef\xbb\xbf<")
+_OPENINGS = (b"H|", b"MSH|", b"<?xml", b"<ClinicalDocument", b"\xef\xbb\xbf<", b"\xff\xfe", b"\xfe\xff")
+_LETTERS = frozenset({b"plain", b"html", b"calendar", b"rfc822-headers", b"enriched", b""})
 _XDM = "xdm/1.0"
 _DOCUMENTS = frozenset({b"application", b"message", b""})
 _OURS = (b"x-mss-ins", b"x-mss-codecda", b"x-mss-mes")
@@ -49,7 +50,7 @@ def worth_reading(anatomy: Anatomy, raw: bytes) -> bool:
             if kind in _DOCUMENTS and part.full_type not in _REPORTS:
                 return True
             continue
-        if part.disposition is not None and _is_attached(part):
+        if _is_attached(part) or part.media.sub.lower() not in _LETTERS:
             return True
         looked += 1
         if looked > LOOKED_AT or _medical_text(part, raw):
@@ -64,10 +65,12 @@ def _in_subject(subject: str) -> bool:
 def _medical_text(part: Part, raw: bytes) -> bool:
     start, stop = part.body_start, part.body_end
     if part.encoding == b"base64":
-        text = decode_part(raw[start : min(stop, start + _BIG)], b"base64", LOOK)
+        text = _lines(decode_part(raw[start : min(stop, start + _BIG)], b"base64", LOOK))
         tagged = b"****" in text or b"****" in _base64_end(raw[max(start, stop - _TAIL) : stop])
     else:
         text = decode_part(raw[start : min(stop, start + _BIG)], part.encoding, LOOK)
+        if part.encoding == b"quoted-printable":
+            text = _lines(text)
         # one star is found ten times faster than four
         tagged = raw.find(b"*", start, stop) >= 0 and raw.find(b"****", start, stop) >= 0
     date = _DATE_IN_PAGE if part.media.sub.lower() == b"html" else _DATE_LINE
@@ -80,10 +83,15 @@ def _base64_end(tail: bytes) -> bytes:
     return decode_part(bare[len(bare) % 4 :], b"base64")
 
 
+def _lines(text: bytes) -> bytes:
+    """Behind an encoding line ends may be of any kind."""
+    return text.replace(b"\r\n", b"\n").replace(b"\r", b"\n") if b"\r" in text else text
+
+
 def _is_attached(part: Part) -> bool:
-    return part.disposition is not None and (
-        part.disposition.main.lower() == b"attachment" or bool(file_names(part.disposition, part.media))
-    )
+    if part.disposition is not None:
+        return part.disposition.main.lower() == b"attachment" or bool(file_names(part.disposition, part.media))
+    return bool(part.media.parameters) and bool(file_names(part.media))
 
 
 def leaves(anatomy: Anatomy, raw: bytes) -> Iterator[PartBytes]:

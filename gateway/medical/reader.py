@@ -187,6 +187,7 @@ class DocumentReader:
             qualified=reading.qualified,
             opposed=await self._opposed(reading, recipients, to_patients),
             closing=anatomy.mss.get("MES", ""),
+            header_asked=asked,
         )
         decisions = patient.judge(facts, self.settings.policy)
         return await self._medical(transaction, anatomy, reading, decisions, to_patients)

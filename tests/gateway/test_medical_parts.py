@@ -33,6 +33,17 @@ def test_every_valid_header_is_seen(text: bytes, encoding: str) -> None:
     assert look(text_mail(text, encoding))
 
 
+def test_old_line_ends_behind_an_encoding_are_seen() -> None:
+    assert look(text_mail(v1().replace(b"\r\n", b"\r").replace(b"*", b""), "base64"))
+    assert look(text_mail(v1().replace(b"\r\n", b"=0D=\r\n").replace(b"*", b""), "quoted-printable"))
+    assert look(text_mail("MOREL\n".encode("utf-16"), "base64"))
+
+
+def test_a_name_in_the_type_makes_a_file_of_it() -> None:
+    assert look(text_mail(b"", kind='text/plain; name="lettre.hpr"'))
+    assert look(text_mail(b"<a/>", kind="text/xml"))
+
+
 @pytest.mark.parametrize("encoding", ["8bit", "base64"])
 def test_end_tags_are_seen_after_any_text(encoding: str) -> None:
     long = b"Bonjour a tous\r\n" * (LOOK // 8) + b"****FIN****\r\n****FINFICHIER****\r\n"

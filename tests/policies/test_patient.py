@@ -132,9 +132,10 @@ def test_apicrypt_recipients_need_a_header() -> None:
     assert patient.header_required([PAUL, APICRYPT], "")
     assert not patient.header_required([PAUL, Address("a", "notapicrypt.org")], "APP")
     assert patient.header_required([PAUL], "APP", PatientSettings(header_types=frozenset({"APP"})))
-    (decision,) = judge(facts(found("HID-001", "R"), recipients=(APICRYPT,)))
+    (decision,) = judge(facts(found("HID-001", "R"), recipients=(APICRYPT,), header_asked=True))
     assert decision.rule.name == "patient.header_required"
     assert "nom, prénom et date de naissance" in decision.sentence("fr")
+    assert names(judge(facts(found("HID-001", "R")))) == ["patient.refused"]
 
 
 def test_a_document_for_a_patient_must_bear_his_qualified_number() -> None:
