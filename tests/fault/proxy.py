@@ -58,12 +58,14 @@ class Proxy:
     target: int
     mode: str = HONEST
     sessions: int = 0
+    ports: list[int] = field(default_factory=list)  # by which of our ports each session came
     open: set[asyncio.StreamWriter] = field(default_factory=set)
     clear: bytearray = field(default_factory=bytearray)  # what the courier said before TLS
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.sessions += 1
         self.open.add(writer)
+        self.ports.append(int(writer.get_extra_info("sockname")[1]))
         with contextlib.suppress(OSError):
             back, forth = await asyncio.open_connection("127.0.0.1", self.target)
             downstream = asyncio.ensure_future(self._down(back, writer))

@@ -162,8 +162,10 @@ def test_nothing_ever_reaches_an_outside_address(ground: Ground) -> None:
     assert told[:8] == [550] * 8, told
     assert ground.submit(ground.far, _invitation(ground)) == 550
     assert _from_outside(ground) >= 500
-    rule = ground.living.caducee(ground.living.a, "rule", "--help")
-    assert rule.returncode == 0
+    address = ground.box["address"]
+    for words in (("forward", address, EVIL), ("forward", address, "quelquun@EVIL.test", "--no-keep")):
+        written = ground.living.caducee(ground.living.a, "rule", *words)
+        assert written.returncode == 1, written
     time.sleep(3)  # several rounds of the courier, whose first retry is after one second
     assert ground.sink.connections == 0
     assert not ground.sink.octets
@@ -385,9 +387,16 @@ def test_a_faulty_configuration_changes_nothing(ground: Ground) -> None:
     until(lambda: "reload_refused" in site.log.read_text("utf-8"), 20)
     assert session.noop()[0] == 250
     assert ground.submit(ground.box["address"]) == 250
-    smaller = good.replace("[limits]\n", '[limits]\nmessage_size = "1MiB"\n')
-    site.config.write_text(smaller, "utf-8")
+    another = faults.Listener(ground.proxy.serve)
+    other = good.replace("[limits]\n", '[limits]\nmessage_size = "1MiB"\n')
+    other = other.replace(f"port = {ground.proxy_listener.port}", f"port = {another.port}")
+    site.config.write_text(other, "utf-8")
     _reload(site)
+    ground.change(faults.HONEST)
+    before, taken = ground.delivered(), ground.proxy.ports.count(another.port)
+    assert ground.submit(ground.far) == 250
+    until(lambda: ground.delivered() > before, 30, "delivered by the new route")
+    assert ground.proxy.ports.count(another.port) > taken
     assert session.noop()[0] == 250
     with ground.submission() as again:
         again.ehlo()

@@ -35,6 +35,7 @@ QUICK: dict[tuple[str, str], Value] = {
     ("trust", "crl_refresh"): "1s",
     ("queue", "first_retry"): "1s",
     ("queue", "longest_retry"): "2s",
+    ("dns", "timeout"): "1s",
 }
 FILLERS = [f"etablissement-{number:02}.mssante.test" for number in range(1, 31)]
 

@@ -186,17 +186,28 @@ def _application(alive: Living) -> tuple[dict, ssl.SSLContext]:
 
 
 def test_an_application_certificate_is_judged_at_login_and_while_its_session_lives(alive: Living) -> None:
-    """MSS-073, F46: SASL EXTERNAL by IMAP and by submission; a revocation ends both and refuses the next."""
+    """MSS-073, F46, F47: SASL EXTERNAL by IMAP and by submission; a revocation ends both and refuses the next, while a
+    mailbox suspended at the same time loses its IDLE session."""
     box, context = _application(alive)
     imap = imaplib.IMAP4_SSL("127.0.0.1", alive.a.ports["imaps"], ssl_context=context, timeout=30)
     imap.authenticate("EXTERNAL", lambda _: b"")
     smtp = smtplib.SMTP_SSL("127.0.0.1", alive.a.ports["submissions"], context=context, timeout=30)
     smtp.ehlo()
     assert smtp.docmd("AUTH", "EXTERNAL =")[0] == 235
+    person = alive.a.mailboxes[1]
+    idle = imaplib.IMAP4_SSL("127.0.0.1", alive.a.ports["imaps"], ssl_context=alive.trust(), timeout=30)
+    idle.login(person["login"], person["device_password"])
+    idle.select("INBOX")
+    idle.send(b"a1 IDLE\r\n")
     began = time.monotonic()
     alive.revoke(Path(box["client_cert"]))
+    suspended = alive.caducee(alive.a, "mailbox", "suspend", person["address"], "--reason", "essai")
+    assert suspended.returncode == 0, suspended.stderr
     until(lambda: ended(smtp), what="the submission session ends")
     until(lambda: _dead(imap), what="the IMAP session ends")
+    idle.sock.settimeout(IN_FORCE)
+    assert idle.readline().startswith(b"+ ")
+    assert idle.readline().startswith(b"* BYE")
     assert time.monotonic() - began < IN_FORCE
     late = imaplib.IMAP4_SSL("127.0.0.1", alive.a.ports["imaps"], ssl_context=context, timeout=30)
     with pytest.raises(imaplib.IMAP4.error):
@@ -206,6 +217,7 @@ def test_an_application_certificate_is_judged_at_login_and_while_its_session_liv
     assert smtp.docmd("AUTH", "EXTERNAL =")[0] == 535
     reasons = {event["reason"] for event in alive.events(alive.a, "session.login_refused")}
     assert "trust.certificate_revoked" in reasons
+    alive.caducee(alive.a, "mailbox", "resume", person["address"], "--reason", "essai")
 
 
 def _dead(imap: imaplib.IMAP4_SSL) -> bool:
