@@ -12,7 +12,8 @@ from itertools import islice
 
 from gateway.compose import Storage
 from gateway.record import retention
-from mailboxes import upkeep
+from gateway.relay import tracking
+from mailboxes import fsck, rules, upkeep
 from mailboxes.commit import Unit
 from mailboxes.engine import cursor_of
 from policies.events import Event, Kind
@@ -20,16 +21,26 @@ from policies.events import Event, Kind
 EVERY = 24 * 3600.0
 """Seconds between two rounds."""
 
+TRACKED = 180 * 24 * 3600.0
+"""Seconds a message whose recipients are all settled stays on the "sent" board."""
+
 TOGETHER = 50
 """Mailboxes treated in one transaction."""
 
 
 async def daily(storage: Storage) -> int:
-    """Let go of journal records that are too old (MSS-145) and of long histories of erasures; the records removed."""
+    """Let go of what is too old: journal records (MSS-145), histories of erasures, answers given, settled messages (TOU-F02),
+    blobs without a row. Returns the journal records removed.
+    """
     removed = await retention.purge(storage.committer, retention.kept(storage.config.journal))
     mailboxes = await storage.reading.run(lambda connection: upkeep.mailboxes(cursor_of(connection)))
     for some in _parts(mailboxes):
         await storage.committer.run(partial(_forget, mailboxes=some))
+    now = storage.clock()
+    await storage.committer.run(rules.forget)
+    while await storage.committer.run(partial(tracking.forget, before=now - TRACKED)) >= tracking.CHUNK:
+        pass
+    await fsck.sweep(storage.store, now=now)
     return removed
 
 
