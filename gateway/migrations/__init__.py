@@ -40,7 +40,7 @@ def revisions() -> tuple[str, ...]:
 def upgrade(database: Database) -> None:
     """Create or upgrade the tables. Raises :class:`StoreUnavailable`."""
     with database.turn():
-        with database.writer.connect() as connection:
+        with database.reader.connect() as connection:  # takes no lock: a process that starts waits for no writer
             found = current(connection)
         if found == revisions()[-1]:
             return

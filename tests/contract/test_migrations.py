@@ -101,6 +101,16 @@ def test_a_database_in_form_is_left_alone_and_alembic_is_not_loaded(tmp_path: Pa
     assert form(open_database(url)) == before
 
 
+def test_a_process_that_starts_waits_for_no_writer(shared_url: str) -> None:
+    writing, starting = open_database(shared_url), open_database(shared_url)
+    upgrade(writing)
+    with writing.writer.begin() as connection:
+        connection.execute(text("DELETE FROM access_version"))
+        upgrade(starting)  # on SQLite it would raise after ten seconds, were it to wait
+    writing.dispose()
+    starting.dispose()
+
+
 def test_processes_that_start_together_upgrade_once(shared_url: str) -> None:
     program = (
         "import sys; from gateway.migrations import upgrade, steps; from mailboxes.engine import open_database\n"
