@@ -259,10 +259,10 @@ async def _dropped(post: Post, request: Request, digest: str) -> str:
         raise (Refused(problem.reason, problem.reason) if problem.final else NotNow(problem.reason)) from None
     except StoreError as problem:
         raise NotNow(type(problem).__name__) from None
-    except Exception as problem:
+    except Exception as problem:  # one file must not stop the folder: it stays in sending/ and is tried again
         decision = _decision(problem)
         if decision is None:
-            raise
+            raise NotNow(type(problem).__name__) from problem
         if decision.code < 500:
             raise NotNow(decision.rule.name) from None
         raise Refused(decision_text(decision, "fr"), decision_text(decision, "en")) from None
