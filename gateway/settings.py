@@ -545,6 +545,12 @@ class Hprim:
         "flag", "Let one HPRIM file hold several patients, each with a whole header (batches of laboratories).", False
     )
     qualified_nia: bool = setting("flag", "Count a waiting number (NIA) as a qualified INS.", False)
+    derogation: bool = setting(
+        "flag",
+        "Professionals may still send an INS whose identity is not qualified, with a warning; patients never get one.\n"
+        "Set it to false when the derogation of the reference framework ends (MSS-109).",
+        True,
+    )
     notices: bool = setting(
         "flag", "Tell our users about warnings, in one message to their own INBOX; otherwise the journal only.", True
     )

@@ -31,6 +31,7 @@ _PROFILES: dict[str, dict[str, Level]] = {
 _SHOWN = 8
 BODY_SAYS_SOMETHING = 200
 """Characters of text from which the body is taken to hold the information itself (TOU-B02)."""
+UNQUALIFIED = "HID-087"
 CLOSING = "FIN"
 CLOSING_SUBJECT = "[FIN]"
 
@@ -60,7 +61,8 @@ class PatientSettings:
     domain, ``types`` by type of the sending mailbox; within one table the key is a rule of the reader.
 
     ``header_domains``: recipient domains, sub-domains included, whose mail needs an HPRIM header; ``header_types`` types of
-    sending mailboxes that must always give one.
+    sending mailboxes that must always give one. ``derogation``: an INS of an identity that is not qualified may go to
+    professionals, with a warning (MSS-109).
     """
 
     profile: str = "standard"
@@ -73,6 +75,7 @@ class PatientSettings:
     header_types: frozenset[str] = frozenset()
     patient_domains: frozenset[str] = frozenset({"patient.mssante.fr"})
     remark_attached: bool = True
+    derogation: bool = True
 
 
 DEFAULT = PatientSettings()
@@ -124,6 +127,8 @@ def level_of(name: str, severity: str, facts: PatientFacts, settings: PatientSet
     if severity == "R!":
         return "refuse"
     usual = _PROFILES.get(settings.profile, _STANDARD)[severity]
+    if name == UNQUALIFIED and (not settings.derogation or to_patients(facts.recipients, settings)):
+        usual = "refuse"
     tables = (
         settings.severity,
         settings.directions.get(facts.door.value, {}),

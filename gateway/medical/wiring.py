@@ -69,4 +69,5 @@ def patient_settings(config: Config) -> PatientSettings:
         header_types=frozenset(own.header_types),
         patient_domains=frozenset(config.limits.patient_domains),
         remark_attached=own.remark_attached,
+        derogation=own.derogation,
     )

@@ -138,6 +138,16 @@ def test_apicrypt_recipients_need_a_header() -> None:
     assert names(judge(facts(found("HID-001", "R")))) == ["patient.refused"]
 
 
+def test_an_identity_that_is_not_qualified_goes_to_professionals_while_the_derogation_lasts() -> None:
+    """MSS-109."""
+    unqualified = found("HID-087", "W")
+    assert names(judge(facts(unqualified))) == ["patient.warned"]
+    assert names(judge(facts(unqualified), PatientSettings(derogation=False))) == ["patient.refused"]
+    assert names(judge(facts(unqualified, recipients=(PAUL, PATIENT)))) == ["patient.refused"]
+    ended = PatientSettings(derogation=False, partners={"op-c.test": {"HID-087": "warn"}})
+    assert names(judge(facts(unqualified, sender_domain="op-c.test"), ended)) == ["patient.warned"]
+
+
 def test_a_document_for_a_patient_must_bear_his_qualified_number() -> None:
     to_patient = {"recipients": (PATIENT,), "attachments": 1}
     assert names(judge(facts(**to_patient)))[0] == "patient.not_qualified"
