@@ -463,7 +463,7 @@ def _any() -> ssl.SSLContext:
 
 
 def test_a_list_too_old_stops_exchanges_and_not_the_house(tmp_path: Path, clock: Path) -> None:
-    """F16, F42, MSS-013: five days later and unconfirmed, 451 both ways, while local mail flows; then all is well again."""
+    """F16, F42, F44, MSS-013: five days later and unconfirmed, 451 both ways, while local mail flows; then all is well again."""
     settings = {("trust", "refuse_age"): "4d", ("trust", "alarm_age"): "3d", ("trust", "refresh"): "1s",
                 ("queue", "first_retry"): "1s", ("queue", "longest_retry"): "2s"}  # fmt: skip
     killable = Killable(build(tmp_path, settings=settings))
@@ -486,6 +486,10 @@ def test_a_list_too_old_stops_exchanges_and_not_the_house(tmp_path: Path, clock:
     assert not _kinds(killable, "message.expired")
     until(lambda: "age_stale" in {event["what"] for event in _kinds(killable, "trust.list")}, 15, "the age is told")
     assert _kinds(killable, "service.clock_jump")
+    clock.write_text("+8d\n")  # the revocation list has expired too (F44): unknown is not good
+    until(lambda: _first_answer(killable) == 421, 20, "the session is deferred")
+    assert "trust.revocation_unknown" in {event["rule"] for event in _kinds(killable, "session.peer_refused")}
+    assert not _kinds(killable, "message.failed")
     source.write_bytes(kept)
     clock.write_text("-2h\n")
     until(lambda: local(killable, there) == 250, 40, "all is well again")
@@ -493,6 +497,14 @@ def test_a_list_too_old_stops_exchanges_and_not_the_house(tmp_path: Path, clock:
     assert killable.stop() == 0
     told = json.loads(killable.caducee("journal", "verify", "--json").stdout)
     assert told["intact"], told
+
+
+def _first_answer(killable: Killable) -> int:
+    session = killable.partner_session()
+    try:
+        return session.mail("dr@op-b.mssante.test")[0]
+    finally:
+        session.close()
 
 
 def _kinds(killable: Killable, kind: str) -> list[dict]:
