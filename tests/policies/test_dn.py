@@ -146,7 +146,12 @@ KINDS = st.sampled_from(
 )
 
 
-@given(st.lists(st.tuples(KINDS, VALUES.filter(lambda value: value.strip() != "")), min_size=1, max_size=6))
+def writable(value: str) -> bool:
+    """What the library agrees to put into a certificate: a common name holds 64 octets at most."""
+    return value.strip() != "" and len(value.encode()) <= 64
+
+
+@given(st.lists(st.tuples(KINDS, VALUES.filter(writable)), min_size=1, max_size=6))
 def test_what_a_certificate_library_writes_reads_back_the_same_both_ways_round(pairs: list[tuple[object, str]]) -> None:
     name = x509.Name([x509.NameAttribute(kind, value) for kind, value in pairs])  # type: ignore[arg-type]
     mirrored = x509.Name([x509.NameAttribute(kind, value) for kind, value in reversed(pairs)])  # type: ignore[arg-type]
