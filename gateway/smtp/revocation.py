@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -97,7 +98,8 @@ class FolderCache:
 
     def write(self, source: str, data: bytes) -> None:
         path = self._path(source)
-        partial = path.with_suffix(".new")
+        # One name per process: several start at once and fetch the same list.
+        partial = path.with_name(f"{path.name}.{os.getpid()}.new")
         partial.write_bytes(data)
         partial.replace(path)
 

@@ -138,8 +138,9 @@ def test_a_partner_that_does_not_answer_delay_then_failure(talk: Talk) -> None:
     message = talk.send(talk.alice, [away], talk.written(talk.alice, away, "retard 7106"), wish=ALL)
     assert talk.state(talk.alice, message, away) in ("queued", "delayed")
     until(lambda: talk.state(talk.alice, message, away) in ("delayed", "late", "failed"), 40)
-    delayed = talk.arrives(talk.alice, "Action: delayed", 40)
-    assert f"Final-Recipient: rfc822; {away}".encode() in delayed
+    # by the recipient, because other messages of this mailbox may be late too
+    delayed = talk.arrives(talk.alice, f"Final-Recipient: rfc822; {away}", 40)
+    assert b"Action: delayed" in delayed or b"Action: failed" in delayed
     talk.reaches(talk.alice, message, away, "failed", 60)
     failed = talk.arrives(talk.alice, "Action: failed", 40)
     assert b"Status: 4.4.7\r\n" in failed or b"Status: 5.4.7\r\n" in failed
