@@ -35,6 +35,8 @@ from policies.trust import Freshness, TrustList
 
 log = structlog.get_logger("trust")
 
+FIRST_LIST_SECONDS = 5.0
+FIRST_LIST_LOOK = 0.1
 LOOK_EVERY = 5.0
 """Seconds between two looks at what other processes accepted."""
 
@@ -149,6 +151,15 @@ class TrustSpace:
         await self._record(self.load_kept())
         await self._record(await self._revocations.refresh(self.now))
         await self.refresh()
+        await self._first_list()
+
+    async def _first_list(self) -> None:
+        """At a first start another process may still be reading the list: a door without one would defer everybody."""
+        patience = FIRST_LIST_SECONDS if self._config.trust.list else 0.0
+        while self._seen is None and patience > 0:
+            await asyncio.sleep(FIRST_LIST_LOOK)
+            patience -= FIRST_LIST_LOOK
+            self.look()
 
     async def refresh(self) -> Outcome | None:
         """Fetch once and record what came of it; None without a source, or while another process is at it."""
