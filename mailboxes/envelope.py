@@ -9,11 +9,12 @@ parts are rendered from the last to the first. Failure: none; unreadable address
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
 from mailboxes.headers import Media, Parameters
 from mailboxes.mime import Part
 from mailboxes.words import unfold
-from policies.address import AddressError, Entry, entries
+from policies.address import REMEMBERED_OCTETS, AddressError, Entry, entries
 
 Values = dict[bytes, list[bytes]]
 
@@ -72,6 +73,15 @@ def _addresses(values: Values, name: bytes, limit: int) -> bytes:
     if not stated:
         return b"NIL"
     value = stated[0] if len(stated) == 1 else b", ".join(stated)
+    return _remembered(value, limit) if len(value) <= REMEMBERED_OCTETS else _rendered(value, limit)
+
+
+@lru_cache(maxsize=4096)
+def _remembered(value: bytes, limit: int) -> bytes:
+    return _rendered(value, limit)
+
+
+def _rendered(value: bytes, limit: int) -> bytes:
     try:
         found = entries(value, limit)
     except AddressError:

@@ -34,6 +34,7 @@ the above or ``empty``, ``no_at``, ``bad_character``, ``syntax``. Sources: RFC 5
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import NamedTuple
 
 from policies.values import Address
@@ -138,13 +139,28 @@ _SIMPLE = re.compile(
 )
 
 
+REMEMBERED_OCTETS = 256
+"""Field values up to this length are remembered once read: correspondents write to each other more than once."""
+
+
 def entries(value: bytes, limit: int = LIST_ADDRESSES) -> list[Entry]:
     """The elements of an address-list field value, addresses not yet checked for their length and letters.
 
     Raises AddressError when the list has more than one reading, or too many elements. Linear in the value.
     """
+    if len(value) <= REMEMBERED_OCTETS:
+        return list(_remembered(bytes(value), limit))
     if len(value) > LIST_OCTETS:
         raise AddressError("too_long")
+    return _read_entries(value, limit)
+
+
+@lru_cache(maxsize=4096)
+def _remembered(value: bytes, limit: int) -> tuple[Entry, ...]:
+    return tuple(_read_entries(value, limit))
+
+
+def _read_entries(value: bytes, limit: int) -> list[Entry]:
     found: list[Entry] = []
     position, end = 0, len(value)
     while position < end:  # most lists only hold simple forms: one expression per element
