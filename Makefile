@@ -17,7 +17,7 @@ setup: $(READY) ## create .venv with the locked dependencies
 $(READY): requirements.lock pyproject.toml
 	@sh deploy/system-packages.sh setup
 	@$(PYTHON) -m venv $(VENV)
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements.lock
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $@
 
@@ -41,7 +41,7 @@ conformity: $(READY) ## build docs/conformity.md from the code and the tests
 
 bench: $(READY) ## figures beside Postfix and Dovecot, in one run
 	@sh deploy/system-packages.sh bench
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r bench/requirements.lock
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r bench/requirements.lock
 	@$(BIN)/python bench/side_by_side.py
 	@$(BIN)/python bench/imap_compare.py .bench/imap 10000 3
 
