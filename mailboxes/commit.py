@@ -257,7 +257,7 @@ class Committer:
     def _transaction(self, batch: list[_Waiting]) -> _Done:
         for attempt in range(MAX_RETRIES + 1):
             try:
-                with self.database.turn():
+                with self.database.writing():
                     return self._attempt(batch)
             except Exception as error:
                 fault = fault_of(error)

@@ -9,11 +9,12 @@ both drivers into the few kinds the rest of the store tells apart.
 
 from __future__ import annotations
 
+import fcntl
 import os
 import sqlite3
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
@@ -40,13 +41,15 @@ CACHED_STATEMENTS = 512
 class Database:
     """Two engines on one database: ``writer`` starts write transactions, ``reader`` only reads.
 
-    ``turns`` is held during each transaction of an in-memory database, whose one connection serves everybody.
+    ``turns`` is held during each transaction of an in-memory database, whose one connection serves everybody;
+    ``line`` during each write transaction of a SQLite file that several processes share.
     """
 
     url: str
     writer: Engine
     reader: Engine
     turns: threading.RLock | None = None
+    line: Line | None = None
 
     @property
     def sqlite(self) -> bool:
@@ -66,6 +69,10 @@ class Database:
         with self.turns:
             yield
 
+    def writing(self) -> AbstractContextManager[object]:
+        """Held during a write transaction."""
+        return self.line or self.turns or nullcontext()
+
     def create_tables(self) -> None:
         """Create what is missing; for tests and first starts. Migrations do it on a database that lives."""
         with self.turn(), self.writer.begin() as connection:
@@ -74,6 +81,8 @@ class Database:
     def dispose(self) -> None:
         self.writer.dispose()
         self.reader.dispose()
+        if self.line is not None:
+            self.line.close()
 
 
 def open_database(url: str) -> Database:
@@ -118,7 +127,51 @@ def _open_sqlite(url: str) -> Database:
     event.listen(writer, "begin", _begin_immediate)
     event.listen(reader, "connect", _prepare_reader)
     event.listen(reader, "begin", _begin)
-    return Database(url, writer, reader)
+    return Database(url, writer, reader, line=Line(Path(f"{make_url(url).database}-line")))
+
+
+class Line:
+    """Puts the processes that write to one SQLite file in line.
+
+    SQLite's own wait for its write lock is a sleep of 1 to 100 ms, again and again, and whoever just let go takes it
+    back meanwhile: two busy processes had commits of 240 ms (99th percentile) and were no faster than one. A record lock
+    on a file of its own wakes who waits at once. It is order, not safety: SQLite locks as before, so what does not know
+    this file, or cannot make it, only waits longer. The kernel takes the lock back from a process that dies.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._here = threading.RLock()  # record locks do not hold off another thread of the same process
+        self._depth = 0
+        self._file = -1
+
+    def __enter__(self) -> None:
+        self._here.acquire()
+        self._depth += 1
+        if self._depth > 1:
+            return
+        try:
+            if self._file < 0:
+                self._file = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            fcntl.lockf(self._file, fcntl.LOCK_EX)
+        except OSError:
+            pass  # a full or read-only disk is for SQLite to report
+
+    def __exit__(self, *_: object) -> None:
+        self._depth -= 1
+        try:
+            if self._file >= 0 and not self._depth:
+                fcntl.lockf(self._file, fcntl.LOCK_UN)
+        except OSError:
+            pass
+        finally:
+            self._here.release()
+
+    def close(self) -> None:
+        """Let go of the file."""
+        if self._file >= 0:
+            os.close(self._file)
+            self._file = -1
 
 
 def _create_private(path: Path) -> None:

@@ -71,6 +71,21 @@ async def test_another_process_is_heard_soon(shared_url: str) -> None:
         assert heard == [1, 1]  # its own change is not heard a second time
 
 
+async def test_a_bell_tells_another_process_when_to_look(shared_url: str) -> None:
+    if not shared_url.startswith("sqlite"):
+        pytest.skip("PostgreSQL tells its listeners itself")
+    async with stores.opened(shared_url) as store:
+        await store.committer.run(lambda unit: store.provision(unit, 1, 0))
+        wire = LogWire(store.committer.database, origin=9999, poll=3600)  # without a bell it would not look today
+        wire.open()
+        for _ in range(2):
+            hearing = asyncio.ensure_future(asyncio.to_thread(wire.hear))
+            await asyncio.sleep(0.05)
+            await store.append(1, 1, [MESSAGE])
+            assert (await asyncio.wait_for(hearing, 20)).touched == {(1, 1)}
+        wire.close()
+
+
 async def test_a_change_too_large_to_tell_wakes_everybody(shared_url: str) -> None:
     async with stores.opened(shared_url) as here, stores.opened(shared_url) as there:
         await here.committer.run(lambda unit: here.provision(unit, 1, 0))
