@@ -83,7 +83,7 @@ ROOM_EVERY = 1.0
 
 HEAD_ROOM = 3
 """A message in flight exists up to three times for a moment: as received, as judged, as sealed. The byte budget of the
-doors is the configured one divided by this, so that the process stays within what was configured."""
+doors is the configured one divided by this, and by the number of workers, so that all together stay within it."""
 
 Work = Callable[[], Coroutine[Any, Any, None]]
 
@@ -99,11 +99,12 @@ class Wall:
 
 
 class Service:
-    """One process. ``config_path`` is read again at each reload."""
+    """One process of ``workers`` alike. ``config_path`` is read again at each reload."""
 
-    def __init__(self, config: Config, roles: tuple[str, ...], *, shared_ports: bool = False) -> None:
+    def __init__(self, config: Config, roles: tuple[str, ...], *, shared_ports: bool = False, workers: int = 1) -> None:
         self.config = config
         self.roles = roles
+        self.workers = workers
         self.shared_ports = shared_ports
         self.ports: dict[str, list[dict[str, Any]]] = {}
         self._smtp: list[tuple[str, SmtpServer]] = []
@@ -143,7 +144,8 @@ class Service:
             self._record_soon,
         )
         self._boxes = people.mailboxes(opened)
-        self._budget = Budget(max(config.limits.bytes_in_flight // HEAD_ROOM, config.limits.message_size))
+        share = config.limits.bytes_in_flight // HEAD_ROOM // self.workers
+        self._budget = Budget(max(share, config.limits.message_size))
         self._scanner = scanner(config)
         self._courier = self._make_courier(opened)
         self._documents = document_reader(config, opened, self._boxes)

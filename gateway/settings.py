@@ -616,7 +616,14 @@ class Service:
     roles: tuple[str, ...] = setting(
         "roles", "What `caducee serve` does: inbound, submission, imap, courier.", ROLES, choices=ROLES, reload=False
     )
-    workers: int = setting("number", "Processes sharing the same ports.", 1, low=1, high=64, reload=False)
+    workers: int = setting(
+        "number",
+        "Processes sharing the same ports; 0 is one per processor core, at most 8.",
+        1,
+        low=0,
+        high=64,
+        reload=False,
+    )
     grace: float = setting("duration", "Time running work has to end after SIGTERM.", 30.0, low=0, high=5 * MINUTE)
 
 

@@ -4,13 +4,14 @@ With ``workers = 1`` there is nothing to supervise and :mod:`gateway.service` ru
 worker is the same command with ``--worker``; workers share listening ports by SO_REUSEPORT and nothing else but the
 database and the blobs.
 Promise: SIGTERM reaches every worker and waits for its graceful end; a worker that dies is started again after a pause
-that grows while it keeps dying. Failure: when the first worker cannot start at all (a configuration fault), the
+that grows while it keeps dying; no worker outlives its supervisor, however that ends. Failure: when the first worker cannot start at all (a configuration fault), the
 supervisor ends with that worker's exit code instead of trying for ever.
 """
 
 from __future__ import annotations
 
 import asyncio
+import ctypes
 import json
 import os
 import signal
@@ -26,7 +27,27 @@ FIRST_PAUSE = 0.5
 LONGEST_PAUSE = 30.0
 STEADY = 60.0  # a worker that lived this long starts again at once
 
+MOST = 8
+SUPERVISOR = "CADUCEE_SUPERVISOR"
+_PR_SET_PDEATHSIG = 1
+
 log = structlog.get_logger("caducee.supervisor")
+
+
+def one_per_core() -> int:
+    """How many workers ``service.workers = 0`` means here."""
+    return min(len(os.sched_getaffinity(0)), MOST)
+
+
+def die_with_supervisor() -> None:
+    """Have the kernel kill this worker when its supervisor ends: a service that was killed must be gone as a whole.
+
+    Elsewhere than on Linux the worker then serves on until it is told to stop.
+    """
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.environ.get(SUPERVISOR) not in (None, str(os.getppid())):
+        os.kill(os.getpid(), signal.SIGKILL)  # it ended before we could ask
 
 
 def write_atomically(path: Path, content: str) -> None:
@@ -104,7 +125,11 @@ class Supervisor:
     async def _run_once(self, worker: _Worker) -> tuple[int, bool]:
         """One life of one worker: its exit code, and whether it ever said it was ready."""
         process = await asyncio.create_subprocess_exec(
-            *self.command, "--worker", str(worker.number), stdout=asyncio.subprocess.PIPE
+            *self.command,
+            "--worker",
+            str(worker.number),
+            stdout=asyncio.subprocess.PIPE,
+            env={**os.environ, SUPERVISOR: str(os.getpid())},
         )
         worker.process = process
         assert process.stdout is not None

@@ -47,6 +47,7 @@ def serve(
     from gateway.config import ConfigError, missing
     from gateway.log import set_up
     from gateway.settings import ROLES
+    from gateway.supervisor import die_with_supervisor, one_per_core
 
     console = here(ctx)
     config = console.config()
@@ -57,23 +58,25 @@ def serve(
     if lacking := missing(config):
         raise ConfigError(lacking)
     set_up(config.log.level, config.log.format)
-    count = workers or config.service.workers
+    count = workers or config.service.workers or one_per_core()
     if worker < 0 and count > 1:
         raise typer.Exit(_supervise(console.config_path, roles, count, ready_file))
-    raise typer.Exit(asyncio.run(_one(config, console.config_path, roles, worker >= 0, ready_file)))
+    if worker >= 0:
+        die_with_supervisor()
+    raise typer.Exit(asyncio.run(_one(config, console.config_path, roles, count, worker >= 0, ready_file)))
 
 
 def _supervise(config_path: Path, roles: tuple[str, ...], count: int, ready_file: Path | None) -> int:
     from gateway.supervisor import Supervisor
 
-    command = [sys.executable, "-m", "gateway.cli", "--config", str(config_path), "serve"]
+    command = [sys.executable, "-m", "gateway.cli", "--config", str(config_path), "serve", "--workers", str(count)]
     for name in roles:
         command += ["--role", name]
     return asyncio.run(Supervisor(command, count, ready_file).run())
 
 
 async def _one(
-    config: Config, config_path: Path, roles: tuple[str, ...], shared_ports: bool, ready_file: Path | None
+    config: Config, config_path: Path, roles: tuple[str, ...], workers: int, shared_ports: bool, ready_file: Path | None
 ) -> int:
     """This very process serves."""
     import structlog
@@ -82,7 +85,7 @@ async def _one(
     from gateway.smtp.tls import BadIdentity
 
     log = structlog.get_logger("service")
-    service = Service(config, roles, shared_ports=shared_ports)
+    service = Service(config, roles, shared_ports=shared_ports, workers=workers)
     try:
         await service.start()
     except (OSError, ValueError) as problem:

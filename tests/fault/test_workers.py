@@ -1,0 +1,88 @@
+"""Several workers for one operator: they share the doors, hear of each other at once, and none outlives its supervisor."""
+
+from __future__ import annotations
+
+import imaplib
+import os
+import signal
+import smtplib
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.space.living import Living, living, until
+
+pytestmark = [pytest.mark.slow, pytest.mark.fault]
+
+MESSAGE = "From: <{0}>\r\nTo: <{0}>\r\nSubject: ouvriers\r\nMessage-ID: <{1}@op-a.mssante.test>\r\n\r\nBonjour\r\n"
+
+
+@pytest.fixture
+def alive(tmp_path: Path) -> Iterator[Living]:
+    with living(tmp_path, {("service", "workers"): 2}) as made:
+        yield made
+
+
+def children(pid: int) -> list[int]:
+    return [int(word) for word in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
+def running(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+def submit(alive: Living, number: int) -> None:
+    box = alive.a.mailboxes[0]
+    with smtplib.SMTP_SSL("127.0.0.1", alive.a.ports["submissions"], context=alive.trust(), timeout=30) as smtp:
+        smtp.login(box["login"], box["device_password"])
+        smtp.sendmail(box["address"], [box["address"]], MESSAGE.format(box["address"], number))
+
+
+def test_whatever_worker_takes_a_message_every_worker_announces_it(alive: Living) -> None:
+    box = alive.a.mailboxes[0]
+    sessions = []
+    for _ in range(8):
+        imap = imaplib.IMAP4_SSL("127.0.0.1", alive.a.ports["imaps"], ssl_context=alive.trust(), timeout=30)
+        imap.login(box["login"], box["device_password"])
+        sessions.append((imap, int(imap.select("INBOX")[1][0] or 0)))
+        imap.send(b"I1 IDLE\r\n")
+        assert imap.readline().startswith(b"+")
+    for number in range(4):
+        submit(alive, number)
+    for imap, before in sessions:
+        lines = b""
+        while b"* %d EXISTS" % (before + 4) not in lines:
+            lines += imap.readline()
+        imap.shutdown()
+
+
+def test_a_killed_supervisor_leaves_no_worker_and_the_service_starts_again(alive: Living) -> None:
+    process = alive.a.process
+    assert process is not None
+    workers = children(process.pid)
+    assert len(workers) == 2
+    submit(alive, 1)
+    process.kill()
+    process.wait(10)
+    until(lambda: not any(running(pid) for pid in workers), what="workers gone")
+
+
+def test_a_killed_worker_is_replaced_and_its_work_goes_on(alive: Living) -> None:
+    process = alive.a.process
+    assert process is not None
+    before = children(process.pid)
+    os.kill(before[0], signal.SIGKILL)
+    until(lambda: len(children(process.pid)) == 2 and before[0] not in children(process.pid), what="replaced")
+    deadline = time.monotonic() + 30
+    for number in range(10):
+        while True:
+            try:
+                submit(alive, number)
+                break
+            except OSError:  # the door of the dead may have been tried
+                assert time.monotonic() < deadline
