@@ -4,7 +4,7 @@ Counted end to end: from the first byte of the first message until IMAP STATUS s
 minutes, same load generator; ours with mutual TLS, encryption at rest, journal and content policies, theirs with
 STARTTLS, durable queue, policy service and milter. Each side keeps its own data under .bench/.
 
-usage: side_by_side.py [--rounds N] [--quick] [--json FILE] [--only CASE]
+usage: side_by_side.py [--rounds N] [--quick] [--json FILE] [--only CASE] [--workers N]
 """
 
 from __future__ import annotations
@@ -102,12 +102,15 @@ def stop_peers() -> None:
     subprocess.run(["sh", HERE / "peers.sh", "stop"], env=environment, stdout=subprocess.DEVNULL)
 
 
-def start_ours() -> tuple[subprocess.Popen[bytes], Side]:
+def start_ours(workers: int) -> tuple[subprocess.Popen[bytes], Side]:
     ready = WORK / "space.json"
     ready.unlink(missing_ok=True)
     command = [sys.executable, "-m", "gateway.cli", "space", "--dir", str(WORK / "space"), "--ready-file", str(ready)]
     process = subprocess.Popen(
-        [*command, "--load-mailboxes", str(USERS)], stdout=subprocess.DEVNULL, cwd=HERE.parent, start_new_session=True
+        [*command, "--load-mailboxes", str(USERS), "--set", f"service.workers={workers}"],
+        stdout=subprocess.DEVNULL,
+        cwd=HERE.parent,
+        start_new_session=True,
     )
     deadline = time.monotonic() + 90
     while not ready.exists():
@@ -150,12 +153,15 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--quick", action="store_true", help="a fifth of the messages, one round")
     parser.add_argument("--only", default="", help="cases whose name contains this")
+    parser.add_argument(
+        "--workers", type=int, default=0, help="our processes; 0, as for the peers, is what the cores give"
+    )
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
     rounds, scale = (1, 0.2) if options.quick else (options.rounds, 1.0)
     generator = build_generator()
     theirs = start_peers()
-    process, ours = start_ours()
+    process, ours = start_ours(options.workers)
     results = []
     try:
         print(f"{'messages/s, end to end':28}{ours.name:>12}{theirs.name:>20}{'ratio':>8}{'target':>8}")

@@ -287,7 +287,6 @@ def pack(anatomy: Anatomy, added: int = 0) -> bytes:
     texts.append(_utf8(" ".join(anatomy.references)) if b"references" in values else b"")
     texts += [_first_local(values, name) for name in (b"from", b"to", b"cc")]
     rows = [_row(part, added) for part in anatomy.parts]
-    rows = [_row(part, added) for part in anatomy.parts]
     if added:
         rows[0] = (0, *rows[0][1:])
     return encode(anatomy.size + added, anatomy.header_end + added, anatomy.date, texts, rows)

@@ -190,11 +190,16 @@ class Committer:
                 self._thread.start()
             self._arrived.notify()
 
-    def _take(self) -> list[_Waiting]:
-        """Everything that waits, up to the batch size; empty when closing and done. Who gave up waiting is not served."""
+    def _work_waits(self) -> bool:
+        """Sleep until something waits; False when closing and done."""
         with self._arrived:
             while not self._queue and not self._closing:
                 self._arrived.wait()
+            return bool(self._queue)
+
+    def _take(self) -> list[_Waiting]:
+        """Everything that waits, up to the batch size. Who gave up waiting is not served."""
+        with self._arrived:
             batch: list[_Waiting] = []
             while self._queue and len(batch) < self._max_batch:
                 waiting = self._queue.popleft()
@@ -203,12 +208,12 @@ class Committer:
             return batch
 
     def _write_for_ever(self) -> None:
-        while True:
-            batch = self._take()
-            if batch:
-                self._hand_over(batch, self._commit(batch))
-            elif self._closing:
-                break
+        while self._work_waits():
+            # The turn first, then the work: what arrives while another process writes shares the transaction too.
+            with self.database.writing():
+                batch = self._take()
+                done = self._commit(batch) if batch else []
+            self._hand_over(batch, done)
         if self._connection is not None:
             self._connection.close()
 
@@ -239,13 +244,14 @@ class Committer:
     # one batch
 
     def _commit(self, batch: list[_Waiting]) -> list[_Done]:
-        """Make ``batch`` durable, together or, when something common to all fails, one by one."""
-        try:
-            return [self._transaction(batch)]
-        except Exception as error:  # noqa: BLE001 - whatever it is, every caller must hear of it
-            if len(batch) == 1 or refusal(error) is not None:
-                _fail(batch, error)
-                return []
+        """Make ``batch`` durable: at one go, then item guarded from item, then, when something common fails, one by one."""
+        for guarded in (False, True):
+            try:
+                return [self._transaction(batch, guarded=guarded)]
+            except Exception as error:  # noqa: BLE001 - whatever it is, every caller must hear of it
+                if len(batch) == 1 or refusal(error) is not None:
+                    _fail(batch, error)
+                    return []
         done = []
         for waiting in batch:
             try:
@@ -254,11 +260,10 @@ class Committer:
                 _fail([waiting], error)
         return done
 
-    def _transaction(self, batch: list[_Waiting]) -> _Done:
+    def _transaction(self, batch: list[_Waiting], *, guarded: bool = False) -> _Done:
         for attempt in range(MAX_RETRIES + 1):
             try:
-                with self.database.writing():
-                    return self._attempt(batch)
+                return self._attempt(batch, guarded=guarded)
             except Exception as error:
                 fault = fault_of(error)
                 self._give_up(fault)
@@ -280,14 +285,14 @@ class Committer:
         except Exception:  # noqa: BLE001
             self._suspect = True
 
-    def _attempt(self, batch: list[_Waiting]) -> _Done:
+    def _attempt(self, batch: list[_Waiting], *, guarded: bool) -> _Done:
         connection = self._trusted()
         unit = Unit(connection, None, self._clock())
         connection.begin()
         unit.cursor = cursor_of(connection)
         calls = _calls(batch)
         for handler, members in calls:
-            _call(unit, handler, members, guarded=len(calls) > 1 or len(members) > 1)
+            _call(unit, handler, members, guarded=guarded or len(calls) > 1)
         if all(waiting.failed for waiting in batch):
             connection.rollback()
             return _Done()

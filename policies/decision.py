@@ -53,6 +53,9 @@ class Rule:
     remedy_fr: str = ""
     remedy_en: str = ""
 
+    def __hash__(self) -> int:
+        return hash(self.name)  # a name stands in the catalogue once
+
 
 @dataclass(frozen=True, slots=True)
 class Decision:
@@ -112,6 +115,17 @@ def decide(rule: Rule, /, detail: str = "", **parameters: object) -> Decision:
 
     Raises :class:`CatalogueError` when a named parameter is missing.
     """
+    if not parameters and not detail:
+        return _bare(rule)
+    return _made(rule, detail, parameters)
+
+
+@cache
+def _bare(rule: Rule) -> Decision:
+    return _made(rule, "", {})
+
+
+def _made(rule: Rule, detail: str, parameters: Mapping[str, object]) -> Decision:
     given = parameters.keys() | {
         name[:-3] for name in parameters if name.endswith("_fr") and f"{name[:-3]}_en" in parameters
     }

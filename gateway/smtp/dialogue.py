@@ -277,11 +277,11 @@ class Dialogue(Edge):
             await self.answer(answer.decision, b"")
             return
         self._errors = self._junk = 0
-        taken = decide(rule("session.message_accepted"), identifier=answer.message)
         if answer.decision.verdict is Verdict.NOTE:
+            taken = decide(rule("session.message_accepted"), identifier=answer.message)
             self.say(replies.joined(taken, answer.decision))
         else:
-            self.say(replies.reply(taken))
+            self.say(replies.accepted(answer.message))
 
     async def _refuse_content(self, reader: ContentReader) -> None:
         fault = reader.fault

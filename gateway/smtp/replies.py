@@ -9,11 +9,14 @@ Failure: none; a sentence of any length is cut over several lines.
 from __future__ import annotations
 
 import unicodedata
+from functools import cache
 
-from policies.decision import Decision, Language, Rule
+from policies.catalogue import rule
+from policies.decision import Decision, Language, Rule, decide
 
 LANGUAGES: tuple[Language, Language] = ("fr", "en")
 _LIMIT = 510  # without CRLF
+_MARK = b"0" * 26  # as long as an identifier, so that lines are cut at the same place
 _ASCII = {
     "œ": "oe", "Œ": "OE", "æ": "ae", "Æ": "AE", "ß": "ss", "’": "'", "‘": "'", "“": '"', "”": '"', "«": '"', "»": '"',
     "–": "-", "—": "-", "‑": "-", "−": "-", "…": "...", "€": "EUR", "°": "o", "·": ".", "•": "-",
@@ -45,6 +48,16 @@ def reply(decision: Decision) -> bytes:
     if known is None:
         known = _plain[decision.rule.name] = _build(decision)
     return known
+
+
+def accepted(identifier: str) -> bytes:
+    """The reply to a message taken: every message has it, with our identifier of it in its place."""
+    return _accepted().replace(_MARK, identifier.encode("ascii"))
+
+
+@cache
+def _accepted() -> bytes:
+    return reply(decide(rule("session.message_accepted"), identifier=_MARK.decode("ascii")))
 
 
 def joined(*decisions: Decision) -> bytes:
