@@ -1,5 +1,6 @@
 # Two commands do everything on a fresh machine: `make run` and `make test`. `make help` lists the rest.
-PYTHON ?= python3
+# The system's own interpreter first: it is built with all optimisations and gets the system's security updates.
+PYTHON ?= $(shell for each in /usr/bin/python3 python3; do $$each -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$each && break; done)
 VENV   := .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready

@@ -14,8 +14,25 @@ LENGTH = 26
 _PAIRS = [first + second for first in ALPHABET for second in ALPHABET]
 
 
-def message_identifier(now: float, randomness: Callable[[int], bytes] = os.urandom) -> str:
-    """A new identifier; ``now`` is seconds since the epoch."""
+class _Drawn:
+    """Random octets drawn from the system in advance: identifiers are no secrets, and each draw is a system call."""
+
+    def __init__(self) -> None:
+        self._octets = b""
+        self._at = 0
+
+    def __call__(self, count: int) -> bytes:
+        if self._at + count > len(self._octets):
+            self._octets, self._at = os.urandom(4096), 0
+        start, self._at = self._at, self._at + count
+        return self._octets[start : self._at]
+
+
+_drawn = _Drawn()
+
+
+def message_identifier(now: float, randomness: Callable[[int], bytes] = _drawn) -> str:
+    """A new identifier; ``now`` is seconds since the epoch. For one thread, the event loop's."""
     number = (int(now * 1000) << 80) | int.from_bytes(randomness(10), "big")
     return "".join([_PAIRS[(number >> shift) & 1023] for shift in range(120, -1, -10)])
 

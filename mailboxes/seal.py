@@ -143,7 +143,8 @@ class Sealer:
 
 def seal_small(body_id: int, content: Content, summary: bytes) -> Sealed:
     """Encrypt a message of at most one frame."""
-    data_key = os.urandom(KEY_BYTES)
+    drawn = os.urandom(KEY_BYTES + NONCE_BYTES)  # each call lets another thread have the interpreter: one is enough
+    data_key = drawn[:KEY_BYTES]
     cipher = AESGCM(data_key)
     return Sealed(
         body_id=body_id,
@@ -151,7 +152,7 @@ def seal_small(body_id: int, content: Content, summary: bytes) -> Sealed:
         sha256=hashlib.sha256(content).digest(),
         inline=FORMAT + cipher.encrypt(_nonce(0, last=True), content, _context(body_id)),
         blob="",
-        summary=seal_summary(cipher, body_id, summary),
+        summary=seal_summary(cipher, body_id, summary, drawn[KEY_BYTES:]),
         data_key=data_key,
     )
 
@@ -166,8 +167,9 @@ def open_small(data_key: bytes, body_id: int, data: bytes) -> bytes:
         raise Corrupted(f"{body_id:x}") from error
 
 
-def seal_summary(cipher: AESGCM, body_id: int, summary: bytes) -> bytes:
-    nonce = os.urandom(NONCE_BYTES)
+def seal_summary(cipher: AESGCM, body_id: int, summary: bytes, nonce: bytes = b"") -> bytes:
+    """``nonce`` is random, and drawn here when it is not given."""
+    nonce = nonce or os.urandom(NONCE_BYTES)
     return FORMAT + nonce + cipher.encrypt(nonce, summary, _summary_context(body_id))
 
 

@@ -70,6 +70,23 @@ class Layer(sslproto.SSLProtocol):
         if together:
             self.resume_writing()
 
+    def _do_read__copied(self) -> None:
+        """asyncio's, but it asks OpenSSL only while something is left: to be told that nothing is costs an exception."""
+        read, left = self._sslobj.read, self._incoming  # type: ignore[attr-defined]
+        chunks = []
+        try:
+            while chunk := read(self.max_size):
+                chunks.append(chunk)
+                if not left.pending and not self._sslobj.pending():  # type: ignore[attr-defined]
+                    break
+        except sslproto.SSLAgainErrors:
+            chunk = b"nothing yet"
+        if chunks:
+            self._app_protocol.data_received(chunks[0] if len(chunks) == 1 else b"".join(chunks))  # type: ignore[attr-defined]
+        if not chunk:
+            self._call_eof_received()  # type: ignore[attr-defined]
+            self._start_shutdown()
+
     def get_buffer(self, n: int) -> memoryview:
         """The buffer all connections share: the selector loop fills it and calls back in the same turn."""
         return self._receive
