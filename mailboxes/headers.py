@@ -27,17 +27,17 @@ class Field(NamedTuple):
 
 
 # A field with its folded lines; a blank line; or a line that is neither.
-FIELDS = re.compile(rb"([!-9;-~]++)[ \t]*+:([^\n]*+(?:\n[ \t][^\n]*+)*+)\n?|\r?\n|([^\n]++)\n?")
+FIELDS = re.compile(rb"([!-9;-~]++)[ \t]*+:([^\n]*+(?>(?:\n[ \t][^\n]*+)*))\n?|\r?\n|([^\n]++)\n?")
 
 _TOKEN = rb"[!#-'*+.0-9A-Z^-z|~{}-]++"
-_MEDIA = re.compile(rb"[ \t\r\n]*+(" + _TOKEN + rb")(?:[ \t\r\n]*+/[ \t\r\n]*+(" + _TOKEN + rb"))?+")
+_MEDIA = re.compile(rb"[ \t\r\n]*+(" + _TOKEN + rb")(?>(?:[ \t\r\n]*+/[ \t\r\n]*+(" + _TOKEN + rb"))?)")
 _QUICK = re.compile(  # type, subtype and at most one plain parameter: what most fields hold
-    rb"[ \t\r\n]*+(" + _TOKEN + rb")(?:/(" + _TOKEN + rb"))?+"
-    rb'(?:;[ \t\r\n]*+([A-Za-z-]++)=(?:"([^"\\\r\n]*+)"|([^;"(\\ \t\r\n]++)))?+[ \t\r\n]*+\Z'
+    rb"[ \t\r\n]*+(" + _TOKEN + rb")(?>(?:/(" + _TOKEN + rb"))?)"
+    rb'(?>(?:;[ \t\r\n]*+([A-Za-z-]++)=(?:"([^"\\\r\n]*+)"|([^;"(\\ \t\r\n]++)))?)[ \t\r\n]*+\Z'
 )
 _PARAMETER = re.compile(
     rb"[ \t\r\n]*+;[ \t\r\n]*+([^][()<>@,;:\\\"/?= \t\r\n\x00-\x1f\x7f]++)[ \t\r\n]*+="
-    rb'[ \t\r\n]*+(?:"((?:[^"\\]++|\\.)*+)"?+|([^;" \t\r\n]*+))',
+    rb'[ \t\r\n]*+(?:"((?>(?:[^"\\]++|\\.)*))"?+|([^;" \t\r\n]*+))',
     re.DOTALL,
 )
 _NEXT = re.compile(rb"[^;]*+(?=;)|[^;]++\Z")

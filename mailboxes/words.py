@@ -141,7 +141,7 @@ class BaseSubject(NamedTuple):
 
 
 _BLOB = r"\[[^\[\]]*+\][ \t]*+"
-_LEADER = re.compile(rf"(?:{_BLOB})*+(?:re|fwd?)[ \t]*+(?:{_BLOB})?+:|[ \t]", re.IGNORECASE)
+_LEADER = re.compile(rf"(?>(?:{_BLOB})*)(?:re|fwd?)[ \t]*+(?>(?:{_BLOB})?):|[ \t]", re.IGNORECASE)
 _BLOBS = re.compile(_BLOB)
 
 

@@ -48,16 +48,16 @@ COMMENT_DEPTH = 50
 ELEMENT_WORDS = 200  # of one display name
 
 _ATEXT = rb"\-A-Za-z0-9!#$%&'*+/=?^_`{|}~"
-_DOT_ATOM = rb"[A-Za-z0-9#$&'*+/=?^_`{|}~-]++(?:\.[A-Za-z0-9#$&'*+/=?^_`{|}~-]++)*+"  # without % and !
+_DOT_ATOM = rb"[A-Za-z0-9#$&'*+/=?^_`{|}~-]++(?>(?:\.[A-Za-z0-9#$&'*+/=?^_`{|}~-]++)*)"  # without % and !
 _LABEL = rb"(?!-)[A-Za-z0-9-]{1,63}+(?<!-)"
-_DOMAIN = _LABEL + rb"(?:\." + _LABEL + rb")*+"
+_DOMAIN = _LABEL + rb"(?>(?:\." + _LABEL + rb")*)"
 _PLAIN = re.compile(rb"(" + _DOT_ATOM + rb")@(" + _DOMAIN + rb")\Z")
 _LOCAL = re.compile(_DOT_ATOM + rb"\Z")
 _HOST = re.compile(_DOMAIN + rb"\Z")
 _LITERAL = re.compile(rb"\[[!-Z^-~]*+\]\Z")
-_QUOTED = re.compile(rb'"((?:[^"\\]|\\.)*+)"', re.DOTALL)
-_ROUTE = re.compile(rb"@" + _DOMAIN + rb"(?:,@" + _DOMAIN + rb")*+:")
-_PATH = re.compile(rb'<((?:[^"<>\\]++|\\.|"(?:[^"\\]|\\.)*+")*+)>', re.DOTALL)
+_QUOTED = re.compile(rb'"((?>(?:[^"\\]|\\.)*))"', re.DOTALL)
+_ROUTE = re.compile(rb"@" + _DOMAIN + rb"(?>(?:,@" + _DOMAIN + rb")*):")
+_PATH = re.compile(rb'<((?>(?:[^"<>\\]++|\\.|"(?>(?:[^"\\]|\\.)*)")*))>', re.DOTALL)
 _ESCAPE = re.compile(rb"\\(.)", re.DOTALL)
 
 
@@ -132,7 +132,7 @@ class Entry(NamedTuple):
 GROUP_END = Entry(b"", b"", b"")
 
 _WORD = rb"[" + _ATEXT + rb".\x80-\xff]++"
-_NAME = rb'(?:"([^"\\\x00-\x1f\x7f]*+)"|(' + _WORD + rb"(?: " + _WORD + rb")*+))"
+_NAME = rb'(?:"([^"\\\x00-\x1f\x7f]*+)"|(' + _WORD + rb"(?>(?: " + _WORD + rb")*)))"
 _SIMPLE = re.compile(
     rb"[ \t\r\n]*+(?:" + _NAME + rb"[ ]?<([" + _ATEXT + rb".]++)@([A-Za-z0-9.-]++)>"
     rb"|<?([" + _ATEXT + rb".]++)@([A-Za-z0-9.-]++)(>?))[ \t\r\n]*+(?:,|\Z)"
@@ -279,7 +279,7 @@ def _read_path(path: bytes) -> Address | None:
 _TOKEN = re.compile(
     rb"([ \t\r\n]++)"
     rb"|([" + _ATEXT + rb".\x80-\xff]++)"
-    rb'|"((?:[^"\\\x00]|\\[^\x00])*+)"'
+    rb'|"((?>(?:[^"\\\x00]|\\[^\x00])*))"'
     rb"|(\[[!-Z^-~]*+\])"
     rb"|([@<>,:;(])",
     re.DOTALL,

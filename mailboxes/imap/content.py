@@ -161,7 +161,7 @@ def fold(text: str) -> bytes:
 
 _SEPARATOR = b"\n\0"
 _FOLDED = re.compile(rb"\r?\n(?=[ \t])")
-_TYPE = re.compile(rb"^content-type[ \t]*+:([^\n]*+(?:\n[ \t][^\n]*+)*+)", re.IGNORECASE | re.MULTILINE)
+_TYPE = re.compile(rb"^content-type[ \t]*+:([^\n]*+(?>(?:\n[ \t][^\n]*+)*))", re.IGNORECASE | re.MULTILINE)
 _ENCODING = re.compile(
     rb"^content-transfer-encoding[ \t]*+:[ \t\r\n]*+([A-Za-z0-9-]{0,40}+)", re.IGNORECASE | re.MULTILINE
 )

@@ -9,7 +9,7 @@ import re
 from typing import NamedTuple
 
 FROM, TO = 2, 5
-_TOKEN = re.compile(rb'"((?:[^"\\]|\\.)*+)"|\{([0-9]+)\}\r\n|NIL|[()]', re.DOTALL)
+_TOKEN = re.compile(rb'"((?>(?:[^"\\]|\\.)*))"|\{([0-9]+)\}\r\n|NIL|[()]', re.DOTALL)
 _ESCAPE = re.compile(rb"\\(.)", re.DOTALL)
 
 
