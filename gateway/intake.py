@@ -138,10 +138,9 @@ class Intake:
 
     async def session(self, peer: Peer) -> Decision:
         """A partner's certificate, or a login: may this peer speak?"""
-        if peer.door is not Door.INBOUND:
-            return self._judge_login(peer)
-        decision = self._partners.peer(peer.certificate)
+        decision = self._partners.peer(peer.certificate) if peer.door is Door.INBOUND else self._judge_login(peer)
         if not decision.accepted:
+            decision = self._referred(decision)
             await self._record(_peer_refused(peer, decision))
         return decision
 
@@ -159,7 +158,7 @@ class Intake:
         if decision.accepted:
             decision = await self._judge_sender(peer, sender)
         if not decision.accepted:
-            await self._record(_refused(peer, sender, (), [("mail", "", decision)]))
+            return await self.turned_away(peer, sender, (), "mail", decision)
         return decision
 
     async def _judge_sender(self, peer: Peer, address: Address | None) -> Decision:
@@ -174,8 +173,20 @@ class Intake:
         """RCPT TO."""
         decision = await self._judge_recipient(peer.door, recipient, 0)
         if not decision.accepted:
-            await self._record(_refused(peer, sender, (recipient,), [("rcpt", recipient.key, decision)]))
+            return await self.turned_away(peer, sender, (recipient,), "rcpt", decision)
         return decision
+
+    async def turned_away(
+        self, peer: Peer, sender: Address | None, recipients: Sequence[Address], stage: str, decision: Decision
+    ) -> Decision:
+        """A refusal before there was a message, or because of its form: journalled under a reference of its own."""
+        decision = self._referred(decision)
+        about = recipients[0].key if stage == "rcpt" else ""
+        await self._record(_refused(peer, sender, recipients, [(stage, about, decision)], decision.reference))
+        return decision
+
+    def _referred(self, decision: Decision) -> Decision:
+        return replace(decision, reference=message_identifier(self._clock()))
 
     async def _judge_recipient(self, door: Door, recipient: Address, size: int) -> Decision:
         mailbox = None
@@ -284,7 +295,7 @@ class Intake:
         addresses = tuple(recipient.address for recipient in transaction.recipients)
         event = _refused(transaction.peer, transaction.sender, addresses, judged, identifier)
         await self._record(event)
-        return Answer(worst, identifier)
+        return Answer(replace(worst, reference=identifier), identifier)
 
     async def _accept(
         self,
@@ -463,8 +474,11 @@ def _peer_refused(peer: Peer, decision: Decision) -> Event:
     detail = {
         "door": peer.door.value,
         "ip": peer.ip,
+        "helo": peer.helo,
         "rule": decision.rule.name,
         "certificate": peer.certificate.fingerprint if peer.certificate else "",
         "detail": decision.detail,
+        "decisions": [noted("session", "", decision)],
     }
-    return Event(Kind.PEER_REFUSED, actor=_who(peer), detail=detail)
+    mailbox = peer.login.mailbox_id if peer.login else 0
+    return Event(Kind.PEER_REFUSED, actor=_who(peer), message=decision.reference, mailbox=mailbox, detail=detail)

@@ -62,12 +62,14 @@ class Decision:
     """The answer to one question about one recipient (or one session). Build it with :func:`decide`.
 
     ``parameters`` fill the public sentence; one that differs by language is given twice, as ``place_fr`` and ``place_en``
-    for ``{place}``. ``detail`` is for the operator's journal only and never leaves the house.
+    for ``{place}``. ``detail`` is for the operator's journal only and never leaves the house. ``reference`` is where the
+    journal tells of this decision, for the reader to quote; empty when it does not.
     """
 
     rule: Rule
     parameters: Mapping[str, str] = field(default_factory=dict)
     detail: str = ""
+    reference: str = field(default="", compare=False)
 
     @property
     def verdict(self) -> Verdict:

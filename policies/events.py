@@ -33,7 +33,7 @@ class Kind(Enum):
     # sessions
     LOGIN = ("session.login", "means ip device mailbox")
     LOGIN_REFUSED = ("session.login_refused", "means ip reason mailbox")
-    PEER_REFUSED = ("session.peer_refused", "door ip rule certificate detail")
+    PEER_REFUSED = ("session.peer_refused", "door ip helo rule certificate detail decisions")
     CUT = ("session.cut", "reason ip")
     # reading and changing mailboxes (MSS-062, TOU-F01)
     READ = ("mailbox.read", "command folder count uids ip")

@@ -9,7 +9,7 @@ Failure: when the port raises, the verb answers 451 4.3.0 (``store.unavailable``
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Sequence
 from typing import Any, ClassVar
 
 import structlog
@@ -207,10 +207,12 @@ class Dialogue(Edge):
             await self.refuse(fault.rule, **fault.parameters)
             return
         if command.size > self.limits.message_size:
-            await self.refuse("session.message_too_large", limit=self.limits.message_size)
+            await self._turn_away(
+                "mail", command.sender, (), decide(rule("session.message_too_large"), limit=self.limits.message_size)
+            )
             return
         if not self.doorway.gate.message(self.origin, self._account()):
-            await self.refuse("session.rate_limited")
+            await self._turn_away("mail", command.sender, (), decide(rule("session.rate_limited")))
             return
         intake = self.doorway.intake
         session = await self.ask(intake.session(self.peer))
@@ -234,11 +236,11 @@ class Dialogue(Edge):
         except Malformed as fault:
             await self.refuse(fault.rule, **fault.parameters)
             return
-        if not self.doorway.gate.recipient(self.origin, self._account()):
-            await self.refuse("session.rate_limited")
-            return
-        address = command.address if command.address.domain else Address("postmaster", self.doorway.domain)
         envelope = self.envelope
+        address = command.address if command.address.domain else Address("postmaster", self.doorway.domain)
+        if not self.doorway.gate.recipient(self.origin, self._account()):
+            await self._turn_away("rcpt", envelope.sender, (address,), decide(rule("session.rate_limited")))
+            return
         decision = await self.ask(self.doorway.intake.recipient(self.peer, envelope.sender, address))
         if not decision.accepted:
             self._count_refused_recipient()
@@ -253,7 +255,7 @@ class Dialogue(Edge):
         try:
             self.envelope = DoorEnvelope()
             if reader.fault is not None:
-                await self._refuse_content(reader)
+                await self._refuse_content(reader, envelope)
                 return
             await self._hand_over(envelope, reader.blocks)
         finally:
@@ -283,12 +285,14 @@ class Dialogue(Edge):
         else:
             self.say(replies.accepted(answer.message))
 
-    async def _refuse_content(self, reader: ContentReader) -> None:
+    async def _refuse_content(self, reader: ContentReader, envelope: DoorEnvelope) -> None:
         fault = reader.fault
         assert fault is not None
         refusal = rule(fault.value)
         limits = {"session.line_too_long": self.limits.line_length, "session.header_too_large": self.limits.header_size}
         decision = decide(refusal, limit=limits.get(fault.value, self.limits.message_size))
+        recipients = tuple(recipient.address for recipient in envelope.recipients)
+        decision = await self._noted("data", envelope.sender, recipients, decision)
         if fault in FATAL:
             self.hang_up(decision)
             raise Gone
@@ -310,6 +314,24 @@ class Dialogue(Edge):
     async def refuse(self, name: str, **parameters: object) -> None:
         """Answer with a rule of the catalogue and count the error."""
         await self.answer(decide(rule(name), "", **parameters), b"")
+
+    async def _turn_away(
+        self, stage: str, sender: Address | None, recipients: Sequence[Address], decision: Decision
+    ) -> None:
+        """Refuse a message for a reason of the door's own: its sender may ask about it as about any other."""
+        await self.answer(await self._noted(stage, sender, recipients, decision), b"")
+
+    async def _noted(
+        self, stage: str, sender: Address | None, recipients: Sequence[Address], decision: Decision
+    ) -> Decision:
+        """The decision with its reference in the journal; without one when this address filled enough lines of it."""
+        if not self.doorway.gate.worth_noting(self.origin):
+            return decision
+        try:
+            return await self.doorway.intake.turned_away(self.peer, sender, recipients, stage, decision)
+        except Exception as fault:  # noqa: BLE001 - refused all the same
+            self._broken(fault)
+            return decision
 
     async def answer(self, decision: Decision, good: bytes) -> bool:
         """Say a decision; ``good`` is said for a plain acceptance. True when accepted."""

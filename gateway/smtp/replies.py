@@ -2,7 +2,8 @@
 
 Promise: every line is ASCII, at most 512 octets with its CRLF (RFC 5321 4.5.3.1.5), has the form
 ``CODE[- ]STATUS text [rule.name]``, French first, then English (RFC 2034, RFC 3463); nothing of a decision's private
-detail is in it, and no octet of a parameter can start a new line.
+detail is in it, and no octet of a parameter can start a new line. A refusal that the journal tells of ends with a line that
+names its reference.
 Failure: none; a sentence of any length is cut over several lines.
 """
 
@@ -12,6 +13,7 @@ import unicodedata
 from functools import cache
 
 from policies.catalogue import rule
+from policies.catalogue.session import REFERENCE_EN, REFERENCE_FR
 from policies.decision import Decision, Language, Rule, decide
 
 LANGUAGES: tuple[Language, Language] = ("fr", "en")
@@ -40,9 +42,12 @@ def ascii_text(text: str) -> str:
     return " ".join(printable.split())
 
 
+_REFERENCE = ascii_text(f"{REFERENCE_FR} {REFERENCE_EN}")
+
+
 def reply(decision: Decision) -> bytes:
     """The whole reply to a decision. Replies without parameters are built once per rule."""
-    if decision.parameters:
+    if decision.parameters or decision.reference:
         return _build(decision)
     known = _plain.get(decision.rule.name)
     if known is None:
@@ -82,6 +87,8 @@ def _lines(decision: Decision) -> list[str]:
         template.format_map({name: ascii_text(value) for name, value in decision.said(language).items()}).strip()
         for language, template in zip(LANGUAGES, _template(decision.rule), strict=True)
     ]
+    if decision.reference:
+        texts.append(_REFERENCE.format(reference=ascii_text(decision.reference)))
     return [f"{decision.enhanced} {piece}{tag}" for text in texts for piece in _wrapped(text, room)]
 
 

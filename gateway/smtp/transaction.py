@@ -2,12 +2,14 @@
 
 The doors (:mod:`gateway.smtp.inbound`, :mod:`gateway.smtp.submission`) translate words into these values and decisions
 into replies; :mod:`gateway.intake` judges and commits.
+A refusal of the port carries the reference under which the journal tells of it.
 Failure: an ``Intake`` method never raises for a bad message: it answers a decision. If it does raise, the door says
 451 4.3.0 (``store.unavailable``), keeps nothing, and logs the exception's type.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -59,6 +61,12 @@ class Intake(Protocol):
 
     async def recipient(self, peer: Peer, sender: Address | None, recipient: Address) -> Decision:
         """RCPT TO."""
+        ...
+
+    async def turned_away(
+        self, peer: Peer, sender: Address | None, recipients: Sequence[Address], stage: str, decision: Decision
+    ) -> Decision:
+        """The door itself refused (a limit, a content that broke the protocol): journalled, with a reference."""
         ...
 
     async def message(self, transaction: Transaction, content: Content) -> Answer:

@@ -15,6 +15,10 @@ _WRITE_TO_OPERATOR_EN = "If this happens again, tell your operator's help desk."
 _CHECK_PROGRAM_FR = "Vérifiez les réglages de votre logiciel de messagerie, ou prévenez son éditeur."
 _CHECK_PROGRAM_EN = "Check the settings of your mail program, or tell its publisher."
 
+REFERENCE_FR = "Référence à rappeler : {reference}."
+REFERENCE_EN = "Reference to quote: {reference}."
+"""What ends the reply to a refusal the journal tells of: whoever quotes it gets the answer of ``caducee explain``."""
+
 RULES: tuple[Rule, ...] = (
     # what goes well
     Rule(

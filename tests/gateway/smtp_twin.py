@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import ssl
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -41,6 +41,7 @@ class MemoryIntake:
     verdict: Decision = ACCEPT
     kept: list[tuple[Transaction, bytes]] = field(default_factory=list)
     sessions: list[Peer] = field(default_factory=list)
+    turned: list[tuple[str, str]] = field(default_factory=list)  # stage and rule of what the door itself refused
     keep_content: bool = True
     broken: str = ""  # the method that raises
     gate: asyncio.Event | None = None  # message() waits for it
@@ -57,6 +58,13 @@ class MemoryIntake:
     async def recipient(self, peer: Peer, sender: Address | None, recipient: Address) -> Decision:
         self._maybe_break("recipient")
         return self.refused_recipients.get(recipient.key, ACCEPT)
+
+    async def turned_away(
+        self, peer: Peer, sender: Address | None, recipients: Sequence[Address], stage: str, decision: Decision
+    ) -> Decision:
+        self._maybe_break("turned_away")
+        self.turned.append((stage, decision.rule.name))
+        return replace(decision, reference=f"r{len(self.turned)}")
 
     async def message(self, transaction: Transaction, content: Content) -> Answer:
         self._maybe_break("message")

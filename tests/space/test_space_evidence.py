@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import smtplib
 import subprocess
 import sys
@@ -51,18 +52,74 @@ def test_a_message_is_explained_at_both_operators(space: Space) -> None:
     assert name in french
 
 
-def test_a_refused_message_is_explained_too(space: Space) -> None:
-    sender = space.box(space.a)
-    message = letter(sender["address"], "x", "refus 4472")
+def reference(reply: bytes) -> str:
+    """What a refused sender can quote."""
+    found = re.findall(rb"quote: ([0-9A-Z]{26})\.", reply)
+    assert len(found) == 1, reply
+    return found[0].decode("ascii")
+
+
+def partner(space: Space, card: dict) -> smtplib.SMTP:
+    """A session at A's inbound door with some certificate in B's name."""
+    session = smtplib.SMTP(space.a["smtp"]["host"], space.a["smtp"]["port"], "smtp.op-b.mssante.test", timeout=30)
+    context = space.tls()
+    context.load_cert_chain(card["client_cert"], card["client_key"])
+    session.starttls(context=context)
+    session.ehlo()
+    return session
+
+
+def refusals(space: Space) -> dict[str, bytes]:
+    """What a sender hears when refused at each step, under the rule it was refused by."""
+    pki, reader, sender = space.facts["pki"], space.box(space.a), space.box(space.b)["address"]
+    said = {"trust.certificate_revoked": partner(space, pki["revoked"]).mail(sender)[1]}
+    with partner(space, pki["op-b"]) as session:
+        said["trust.sender_not_listed"] = session.mail("x@exemple.invalid")[1]
+        said["session.message_too_large"] = session.mail(sender, ["SIZE=99999999999"])[1]
+        assert session.mail(sender)[0] == 250
+        said["recipient.unknown"] = session.rcpt("personne@op-a.mssante.test")[1]
+        assert session.rcpt(reader["address"])[0] == 250
+        assert session.docmd("DATA")[0] == 354
+        session.sock.sendall(b"Subject: x\r\n\r\nune ligne\nnue\r\n.\r\n")
+        said["session.bare_line_end"] = session.getreply()[1]
+    message = letter(reader["address"], "x", "refus 4472")
     message["Reply-To"] = "quelquun@exemple.invalid"
     where = space.a["submissions"]
     with smtplib.SMTP_SSL(where["host"], where["port"], context=space.tls(), timeout=30) as smtp:
-        smtp.login(sender["login"], sender["device_password"])
-        smtp.mail(sender["address"])
-        smtp.rcpt(space.box(space.b)["address"])
-        code, text = smtp.data(message.as_bytes(policy=SMTP))
-    assert code == 550
-    assert b"redirection.header_outside" in text
+        smtp.login(reader["login"], reader["device_password"])
+        smtp.mail(reader["address"])
+        said["trust.recipient_not_listed"] = smtp.rcpt("quelquun@exemple.invalid")[1]
+        smtp.rcpt(sender)
+        said["redirection.header_outside"] = smtp.data(message.as_bytes(policy=SMTP))[1]
+    return said
+
+
+def test_a_refusal_at_any_step_is_explained_by_the_reference_in_its_reply(space: Space) -> None:
+    """Whoever was refused can quote something, and the operator finds the rule, its source and its remedy by it."""
+    for name, said in refusals(space).items():
+        assert name.encode() in said, said
+        told = json.loads(space.caducee(space.a, "explain", reference(said), "--json").stdout)
+        assert not told["accepted"]
+        graver = [entry for entry in told["decisions"] if entry["verdict"] != "accept"]
+        assert name in [entry["rule"] for entry in graver]
+        assert all(entry["sources"] and entry["sentence"] for entry in graver), graver
+        for language in ("fr", "en"):
+            assert name in space.caducee(space.a, "--lang", language, "explain", reference(said)).stdout
+
+
+def test_a_reference_tells_nothing_of_the_recipient_it_is_about(space: Space) -> None:
+    """F60: addresses that are not there hear the same words around a reference that is made of a date and of chance."""
+    with partner(space, space.facts["pki"]["op-b"]) as session:
+        session.mail(space.box(space.b)["address"])
+        names = [f"personne{number}@op-a.mssante.test" for number in range(4)]
+        said = [session.rcpt(name)[1] for name in names]
+    quoted = [reference(each) for each in said]
+    assert len(set(quoted)) == len(quoted)
+    shapes = {
+        each.replace(mark.encode(), b"R").replace(name.encode(), b"N")
+        for each, mark, name in zip(said, quoted, names, strict=True)
+    }
+    assert len(shapes) == 1, shapes
 
 
 def test_a_question_is_answered_without_sending(space: Space) -> None:
