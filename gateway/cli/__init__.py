@@ -25,7 +25,7 @@ from typer.core import TyperCommand, TyperGroup
 from gateway.cli.language import chosen, tr
 from policies.catalogue.sentences_console import SENTENCES
 
-SHARED = frozenset({"context", "output", "language", "session_file", "errors"})
+SHARED = frozenset({"context", "output", "language", "session_file", "errors", "wrong_usage"})
 HEAD_BYTES = 1000
 # the order in which people need them; others follow by name
 FIRST = ("serve", "config", "account", "mailbox", "device")
@@ -65,6 +65,22 @@ class Root(TyperGroup):
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
         name, _, rest = super().resolve_command(ctx, args)
         return name, None if name is None else command(name), rest
+
+    def main(self, *args: Any, **named: Any) -> Any:
+        """Run, and say a wrong usage in our own words."""
+        standalone_mode = named.pop("standalone_mode", True)
+        named["standalone_mode"] = False
+        try:
+            ended = super().main(*args, **named)
+        except Exception as problem:
+            if not standalone_mode or not hasattr(problem, "format_message"):
+                raise
+            from gateway.cli.wrong_usage import tell
+
+            ended = tell(problem)
+        if standalone_mode:
+            sys.exit(ended if isinstance(ended, int) else 0)
+        return ended
 
     def invoke(self, ctx: Any) -> Any:
         try:

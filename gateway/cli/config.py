@@ -127,7 +127,7 @@ def rotate_key(
 
     console = here(ctx)
     if not yes:
-        typer.confirm(console.say("cli.rotation_asked"), abort=True, err=True)
+        output.confirm(console.say("cli.rotation_asked"))
 
     with open_store(console.config()) as storage:
         if file.exists():

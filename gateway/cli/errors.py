@@ -10,7 +10,7 @@ import sys
 
 from gateway.cli.output import mark
 from gateway.config import ConfigError, Fault, SecretMissing
-from policies.catalogue.sentences_console import remedy, say
+from policies.catalogue.sentences_console import SENTENCES, remedy, say
 from policies.decision import Decision, Language
 
 DONE, REFUSED, USAGE, UNAVAILABLE = 0, 1, 2, 3
@@ -26,6 +26,24 @@ class Said(Exception):
         self.parameters = parameters
 
 
+def said_text(problem: Said, language: Language) -> str:
+    """The sentence, a full stop where it has none, and what to do about it."""
+    given = {name: _worded(problem.sentence, name, value, language) for name, value in problem.parameters.items()}
+    text, advice = say(problem.sentence, language, **given), remedy(problem.sentence, language, **given)
+    if not advice:
+        return text
+    return f"{text if text.endswith(('.', '!', '?', '»', ':')) else text + '.'} {advice}"
+
+
+_WORDED = {("cli.bad_address", "problem"): "address", ("cli.list_refused", "reason"): "list"}
+
+
+def _worded(sentence: str, name: str, value: object, language: Language) -> object:
+    """A stable word of another module, as people say it."""
+    subject = _WORDED.get((sentence, name))
+    return word(subject, str(value), language) if subject else value
+
+
 def told(problem: Exception, language: Language) -> int | None:
     """Print what ``problem`` means; the exit code, or None when it is unknown."""
     if isinstance(problem, ConfigError):
@@ -33,8 +51,7 @@ def told(problem: Exception, language: Language) -> int | None:
             _print(fault_text(fault, language))
         return USAGE
     if isinstance(problem, Said):
-        advice = remedy(problem.sentence, language, **problem.parameters)
-        _print(f"{say(problem.sentence, language, **problem.parameters)} {advice}".strip())
+        _print(said_text(problem, language))
         return problem.code
     return _from_the_rooms(problem, language)
 
@@ -56,6 +73,12 @@ def _from_the_rooms(problem: Exception, language: Language) -> int | None:
         _print(say("cli.store_unavailable", language, reason=str(away) or type(away).__name__))
         return UNAVAILABLE
     return None
+
+
+def word(subject: str, value: str, language: Language) -> str:
+    """``list.replay``, ``outcome.held``... in words; the word itself when nobody wrote any."""
+    name = f"{subject}.{value}"
+    return say(name, language) if name in SENTENCES else value
 
 
 def decision_text(decision: Decision, language: Language) -> str:

@@ -22,12 +22,14 @@ Message = Annotated[
     str,
     typer.Argument(
         help=tr(
-            "Identifiant du message (celui de la réponse 250 ou 550).",
-            "Identifier of the message (the one in the 250 or 550 reply).",
+            "Identifiant du message accepté, ou référence du refus : la réponse du serveur les donne.",
+            "Identifier of the message accepted, or reference of the refusal: the server’s reply gives them.",
         )
     ),
 ]
-From = Annotated[str, typer.Option("--from", help=tr("Question : expéditeur.", "Question: sender."))]
+From = Annotated[
+    str, typer.Option("--from", help=tr("Question : expéditeur, ou « <> ».", "Question: sender, or “<>”."))
+]
 To = Annotated[
     list[str] | None, typer.Option("--to", help=tr("Question : destinataire(s).", "Question: recipient(s)."))
 ]
@@ -35,6 +37,9 @@ Cert = Annotated[
     Path | None,
     typer.Option("--cert", help=tr("Question : certificat présenté (PEM).", "Question: certificate presented (PEM).")),
 ]
+
+
+NULL = "<>"
 
 
 def register(app: typer.Typer) -> None:
@@ -50,6 +55,8 @@ def explain(
     asked = bool(from_ or to or cert)
     if asked is bool(message):
         raise Said("cli.explain_what", USAGE)
+    if asked and not from_ and cert is None:
+        raise Said("cli.explain_from", USAGE)
     with opened(ctx) as desk:
         if message:
             _message(desk, message, as_json)
@@ -68,12 +75,36 @@ def _message(desk: Desk, message: str, as_json: bool) -> None:
     if as_json:
         output.as_json(told.to_json())
         return
-    output.facts([(tr("Message", "Message"), told.message), (tr("De", "From"), told.sender or "<>")])
+    output.facts(
+        [
+            (tr("Message", "Message"), told.message),
+            (tr("Sort", "Outcome"), _outcome(told)),
+            (tr("Qui", "Who"), told.actor),
+            (tr("De", "From"), "" if told.sender is None else told.sender or "<>"),
+        ]
+    )
     for reason in told.reasons:
         _show(reason)
     for step in told.steps:
-        facts = " ".join(f"{key}={value}" for key, value in step.facts.items() if value not in ("", [], None))
-        output.line(f"{step.at}  {step.what}  {step.recipient}  {facts}")
+        kept = (pair for pair in step.facts.items() if pair[0] not in _SAID_ABOVE and pair[1] not in ("", [], None))
+        facts = " ".join(f"{key}={_plain(value)}" for key, value in kept)
+        output.line("  ".join(part for part in (step.at, step.what, step.recipient, facts) if part))
+
+
+_SAID_ABOVE = frozenset({"rule", "detail"})
+"""What a refused session also keeps beside its decision, for whoever counts by rule."""
+
+
+def _outcome(told: Explanation) -> str:
+    if told.accepted:
+        return tr("accepté", "accepted")
+    if any(each.verdict == "refuse" for each in told.reasons):
+        return tr("refusé", "refused")
+    return tr("remis à plus tard", "deferred") if told.reasons else ""
+
+
+def _plain(value: object) -> str:
+    return ",".join(map(str, value)) if isinstance(value, list) else str(value)
 
 
 def _show(reason: Reason) -> None:
@@ -89,8 +120,9 @@ def _question(desk: Desk, sender: str, recipients: list[str], cert: Path | None,
     from gateway.record.explain import reason
 
     language = desk.console.language
-    asked = [("mail", "", _sender(desk, sender, cert))]
-    asked += [("rcpt", recipient, _recipient(desk, recipient, bool(cert))) for recipient in recipients]
+    inbound = cert is not None or _from_elsewhere(desk, sender)
+    asked = [("mail", "", _sender(desk, sender, cert, inbound=inbound))]
+    asked += [("rcpt", recipient, _recipient(desk, recipient, inbound)) for recipient in recipients]
     reasons = [
         reason(stage, who, decision.rule.name, decision.parameters, decision.detail, language)
         for stage, who, decision in asked
@@ -123,8 +155,14 @@ def _flat(reason: Reason) -> dict[str, Any]:
     }
 
 
-def _sender(desk: Desk, sender: str, cert: Path | None) -> Decision:
-    """A partner's sender with its certificate, or one of our own mailboxes."""
+def _from_elsewhere(desk: Desk, sender: str) -> bool:
+    """Whether this sender would come by a partner's server: nobody else has an address that is not ours."""
+    address = _address(sender) if sender != NULL else None
+    return address is None or address.domain not in desk.storage.config.operator.domains
+
+
+def _sender(desk: Desk, sender: str, cert: Path | None, *, inbound: bool) -> Decision:
+    """A partner's sender with the certificate its server presents, or one of our own mailboxes."""
     from gateway.trust_space import kept_space
     from mailboxes import lookup
     from policies import trust
@@ -133,17 +171,15 @@ def _sender(desk: Desk, sender: str, cert: Path | None) -> Decision:
     from policies.sender import judge_mail_from
     from policies.values import Login
 
-    address = _address(sender) if sender else None
+    address = _address(sender) if sender not in ("", NULL) else None
     space = kept_space(desk.storage.config, desk.storage.clock)
-    if cert is not None:
-        facts = space.reader.facts(_chain(cert), datetime.now(UTC))
+    if inbound:
+        facts = space.reader.facts(_chain(cert), datetime.now(UTC)) if cert is not None else None
         domain = address.domain if address else None
         return trust.judge_inbound(facts, domain, space.trusted(), space.now, space.settings)
-    if address is None:
-        raise Said("cli.explain_what", USAGE)
-    found = desk.ask(lambda connection: lookup.facts(connection, address.key))
-    if found is None:
-        return decide(rule("sender.not_yours"), "no such mailbox here", address=address, login=address)
+    found = desk.ask(lambda connection: lookup.facts(connection, address.key)) if address else None
+    if address is None or found is None:
+        return decide(rule("mailbox.not_found"), address=sender)
     login = Login(str(address), found.id, found.address, "device", frozenset({address.key}))
     return judge_mail_from(login, address, found)
 
@@ -176,5 +212,7 @@ def _chain(path: Path) -> list[bytes]:
 
     try:
         return [one.public_bytes(Encoding.DER) for one in x509.load_pem_x509_certificates(path.read_bytes())]
-    except (OSError, ValueError) as problem:
-        raise Said("cli.bad_certificate", USAGE, file=path, reason=problem) from None
+    except OSError as problem:
+        raise Said("cli.bad_certificate", USAGE, file=path, reason=problem.strerror) from None
+    except ValueError:
+        raise Said("cli.bad_certificate", USAGE, file=path, reason="PEM ?") from None

@@ -299,10 +299,8 @@ def delete(
     as_json: Json = False,
 ) -> None:
     if not yes:
-        typer.confirm(
-            tr(f"Détruire pour toujours le contenu de {address} ?", f"Destroy the content of {address} for ever?"),
-            abort=True,
-            err=True,
+        output.confirm(
+            tr(f"Détruire pour toujours le contenu de {address} ?", f"Destroy the content of {address} for ever?")
         )
     _move(ctx, address, Step.DELETE, reason, as_json)
 

@@ -56,6 +56,22 @@ def facts(pairs: Iterable[tuple[str, object]]) -> None:
         sys.stdout.write(f"{mark(sys.stdout, name.ljust(width), '1')}  {value}\n")
 
 
+def remark(text: str) -> None:
+    """A word to whoever reads over the shoulder of a table; a program that reads a pipe does not get it."""
+    if sys.stdout.isatty():
+        line(text)
+
+
+def confirm(question: str) -> None:
+    """Ask on standard error; anything but a clear yes ends the command with 1, and says that nothing was done."""
+    from gateway.cli.errors import Said
+
+    sys.stderr.write(f"{question} {tr('[o/N]', '[y/N]')} ")
+    sys.stderr.flush()
+    if sys.stdin.readline().strip().lower() not in ("o", "oui", "y", "yes"):
+        raise Said("cli.given_up")
+
+
 def when(seconds: float) -> str:
     """A date in local time; empty for never."""
     return datetime.fromtimestamp(seconds).astimezone().strftime("%Y-%m-%d %H:%M") if seconds else ""

@@ -10,7 +10,8 @@ from typing import Annotated, Any
 import typer
 
 from gateway.cli import output
-from gateway.cli.context import Desk, actor, opened
+from gateway.cli.context import Desk, actor, here, opened
+from gateway.cli.errors import Said
 from gateway.cli.language import tr
 from gateway.cli.output import Json, when
 from gateway.relay import desk as bureau
@@ -65,6 +66,8 @@ def list_(
         "no.|message|recipient|state|tries|next|reason",
     ).split("|")
     output.table(columns, [_cells(row) for row in rows])
+    if not rows:
+        output.remark(tr("Rien n’attend.", "Nothing waits."))
     if total > len(rows):
         output.line(tr(f"… {len(rows)} sur {total}", f"… {len(rows)} of {total}"))
 
@@ -122,7 +125,7 @@ def show(ctx: typer.Context, which: Which = None, as_json: Json = False) -> None
         output.facts(_facts(row))
         output.line("")
     if not rows:
-        raise typer.Exit(1)
+        raise Said("cli.not_queued")
 
 
 def _all_rows(connection: Any, chosen: Selection, now: float) -> list[Row]:
@@ -211,8 +214,8 @@ def drop(
 ) -> None:
     chosen = _selections(which, domain, sender, recipient, everything=everything)
     question = tr("Retirer ces messages de la file ?", "Take these messages out of the queue?")
-    if not yes and not typer.confirm(question, err=True):
-        raise typer.Exit(1)
+    if not yes:
+        output.confirm(question)
     _act(ctx, None, chosen, as_json=as_json)
 
 
@@ -233,8 +236,12 @@ def _act(ctx: typer.Context, action: Action | None, chosen: list[Selection], *, 
                 advance(len(part))
     if as_json:
         output.as_json({"selected": len(ids), "done": done})
-    else:
+    elif ids:
         output.line(tr(f"{done} ligne(s) sur {len(ids)}", f"{done} row(s) of {len(ids)}"))
+        if done < len(ids):
+            output.line(here(ctx).say("cli.queue_untouched"))
+    if not ids:
+        raise Said("cli.not_queued")
     if not done:
         raise typer.Exit(1)
 

@@ -10,6 +10,7 @@ from sqlalchemy import Connection
 
 from gateway.cli import output
 from gateway.cli.context import opened
+from gateway.cli.errors import Said
 from gateway.cli.language import tr
 from gateway.cli.output import Json, when
 from gateway.record import journal
@@ -53,7 +54,7 @@ def register(app: typer.Typer) -> None:
         else:
             _show(lines, steps)
         if not lines and not steps:
-            raise typer.Exit(1)
+            raise Said("cli.not_tracked", message=message[:200])
 
 
 def read(connection: Connection, message: str) -> tuple[list[Line], list[dict[str, Any]]]:

@@ -46,10 +46,10 @@ def show(ctx: typer.Context, version: Version = "", domain: Domain = "", as_json
     if as_json:
         output.as_json({**facts, "list": [_row(row) for row in rows]})
     else:
-        output.facts(facts.items())
+        output.facts(_named(facts))
         output.table((tr("domaine", "domain"), tr("certificat", "certificate")), [(r.domain, r.subject) for r in rows])
     if domain and not rows:
-        raise typer.Exit(REFUSED)
+        raise Said("cli.domain_not_listed", domain=domain[:254])
 
 
 @app.command(help=tr("Versions gardées, de la plus ancienne à celle qui attend.", "Versions kept, oldest first."))
@@ -113,7 +113,7 @@ def verify(ctx: typer.Context, file: FilePath, as_json: Json = False) -> None:
     if as_json:
         output.as_json({**facts, "rows": len(loaded.rows), "warnings": warnings, "changes": asdict(changes)})
     else:
-        output.facts([*facts.items(), ("rows", len(loaded.rows)), ("warnings", len(warnings))])
+        output.facts(_named({**facts, "rows": len(loaded.rows), "warnings": len(warnings)}))
         for each in warnings:
             output.line(f"  {each['row']}: {each['what']} {each['detail']}")
         _show_difference(changes, as_json=False)
@@ -213,14 +213,51 @@ def _live(ctx: typer.Context, ask: Callable[[TrustSpace], Coroutine[None, None, 
 
 def _told(outcome: Outcome, as_json: bool) -> None:
     version = outcome.trust.version if outcome.trust else ""
-    facts = {"outcome": outcome.word, "reason": outcome.reason, "detail": outcome.detail, "version": version}
+    detail = "" if outcome.reason == "nothing_held" else outcome.detail  # the reason says it all
+    facts = {"outcome": outcome.word, "reason": outcome.reason, "detail": detail, "version": version}
     if as_json:
         output.as_json({**facts, "changes": asdict(outcome.changes)})
     else:
-        output.facts(facts.items())
+        output.facts(_named(facts))
         _show_difference(outcome.changes, as_json=False)
     if outcome.word in ("refused", "held"):
         raise typer.Exit(REFUSED)
+
+
+_NAMES = {
+    "name": ("version", "version"),
+    "version": ("version", "version"),
+    "generated": ("générée", "generated"),
+    "sha256": ("empreinte SHA-256", "SHA-256"),
+    "accepted_at": ("acceptée", "accepted"),
+    "domains": ("domaines", "domains"),
+    "rows": ("lignes", "rows"),
+    "warnings": ("lignes écartées", "rows left out"),
+    "signer": ("signée par", "signed by"),
+    "confirmed_by": ("confirmée par", "confirmed by"),
+    "fetched": ("vue à sa source", "seen at its source"),
+    "age_seconds": ("âge en secondes", "age in seconds"),
+    "state": ("fraîcheur", "freshness"),
+    "outcome": ("résultat", "outcome"),
+    "reason": ("raison", "reason"),
+    "detail": ("détail", "detail"),
+}
+_STATES = {"fresh": "fraîche", "warn": "à surveiller", "alarm": "alarme", "stale": "périmée : les échanges attendent"}
+
+
+def _named(facts: dict[str, Any]) -> list[tuple[str, object]]:
+    """Facts as people read them; ``--json`` keeps the stable words."""
+    from gateway.cli.errors import word
+
+    said: list[tuple[str, object]] = []
+    for key, value in facts.items():
+        shown = value
+        if key == "state":
+            shown = tr(_STATES[value], value)
+        elif key in ("outcome", "reason") and value:
+            shown = word({"outcome": "outcome", "reason": "list"}[key], str(value), tr("fr", "en"))  # type: ignore[arg-type]
+        said.append((tr(*_NAMES[key]), shown))
+    return said
 
 
 def _current_name(space: TrustSpace) -> str:

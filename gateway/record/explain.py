@@ -48,9 +48,12 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
+    """``sender`` is empty for the null reverse-path, None where none was ever named; ``actor`` is who spoke."""
+
     message: str
     accepted: bool
-    sender: str
+    actor: str
+    sender: str | None
     reasons: tuple[Reason, ...]
     steps: tuple[Step, ...]
 
@@ -59,6 +62,7 @@ class Explanation:
         return {
             "message": self.message,
             "accepted": self.accepted,
+            "actor": self.actor,
             "sender": self.sender,
             "decisions": [
                 {
@@ -91,9 +95,9 @@ def explain(connection: Connection, message: str, language: Language) -> Explana
     if not records:
         raise UnknownMessage(message)
     reasons = tuple(reason for record in records for reason in _reasons(record, language))
-    sender = next((str(r.detail["sender"]) for r in records if "sender" in r.detail), "")
+    sender = next((str(r.detail["sender"]) for r in records if "sender" in r.detail), None)
     accepted = any(record.kind == "message.accepted" for record in records)
-    return Explanation(message, accepted, sender, reasons, tuple(_steps(records)))
+    return Explanation(message, accepted, records[0].actor, sender, reasons, tuple(_steps(records)))
 
 
 def _reasons(record: Record, language: Language) -> Iterable[Reason]:

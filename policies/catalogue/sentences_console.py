@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from policies.catalogue.sentences_medical import TEXTS
+from policies.catalogue.sentences_trust import TRUST
 from policies.decision import CatalogueError, Language
 
 
@@ -422,12 +423,40 @@ CONFIG: Mapping[str, Sentence] = {
         "donnez un identifiant de message, ou une question (--from, --to, --cert)",
         "give a message identifier, or a question (--from, --to, --cert)",
     ),
+    "cli.explain_from": _s(
+        "une question a besoin de l’expéditeur (--from ADRESSE, ou --cert FICHIER pour un partenaire)",
+        "a question needs the sender (--from ADDRESS, or --cert FILE for a partner)",
+    ),
     "cli.unknown_message": _s(
         "le journal ne sait rien du message {message}",
         "the journal knows nothing of message {message}",
-        "L’identifiant est dans la réponse 250 ou 550 du serveur.",
-        "The identifier is in the server’s 250 or 550 reply.",
+        "L’identifiant, ou la référence d’un refus, est dans la réponse du serveur.",
+        "The identifier, or the reference of a refusal, is in the server’s reply.",
     ),
+    "cli.not_tracked": _s(
+        "aucun message {message} n’est connu",
+        "no message {message} is known",
+        "Donnez notre identifiant (celui de la réponse 250) ou le Message-ID.",
+        "Give our identifier (the one in the 250 reply) or the Message-ID.",
+    ),
+    "cli.not_queued": _s(
+        "rien de tel n’attend dans la file",
+        "nothing like that waits in the queue",
+        "Ce qui est parti se retrouve par caducee track ou caducee explain.",
+        "What has left is found by caducee track or caducee explain.",
+    ),
+    "cli.queue_untouched": _s(
+        "Le reste est en cours d’envoi, déjà dans cet état, ou parti entre-temps ; caducee queue hold retient aussi ce qui "
+        "est en cours.",
+        "The rest is being carried, already in that state, or gone meanwhile; caducee queue hold also keeps what is being "
+        "carried.",
+    ),
+    "cli.domain_not_listed": _s(
+        "{domain} n’est pas dans cette liste",
+        "{domain} is not in this list",
+    ),
+    "cli.usage_hint": _s("caducee: « {command} -h » montre l’usage.", "caducee: “{command} -h” shows the usage."),
+    "cli.given_up": _s("abandonné : rien n’a été fait", "given up: nothing was done"),
     "cli.bad_address": _s("adresse illisible : {address} ({problem})", "unreadable address: {address} ({problem})"),
     "cli.bad_certificate": _s("certificat illisible : {file} ({reason})", "unreadable certificate: {file} ({reason})"),
     "cli.list_refused": _s(
@@ -576,7 +605,9 @@ CLI: Mapping[str, Sentence] = {
 
 MEDICAL: Mapping[str, Sentence] = {name: Sentence(*texts) for name, texts in TEXTS.items()}
 
-SENTENCES: dict[str, Sentence] = {**CONFIG, **HELP, **CLI, **MEDICAL}
+WORDS: Mapping[str, Sentence] = {name: Sentence(*texts) for name, texts in TRUST.items()}
+
+SENTENCES: dict[str, Sentence] = {**CONFIG, **HELP, **CLI, **MEDICAL, **WORDS}
 
 
 def say(name: str, language: Language, /, **parameters: object) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 import time
@@ -137,6 +138,52 @@ def test_wrong_usage_is_two(terminal: Terminal) -> None:
     assert "--type" in terminal.refused("mailbox", "create", MARIE, code=2)
     assert "--lang" in terminal.runner.invoke(application, ["--lang", "de", "config", "check"]).stderr
     assert "not a size" in terminal.refused("mailbox", "quota", MARIE, "1 lot", code=2)
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["nimporte"], "la commande « nimporte » n’existe pas"),
+        (["trust", "shwo"], "la commande « shwo » n’existe pas (voulez-vous dire show ?)"),
+        (["trust", "verify"], "il manque l’argument file"),
+        (["mailbox", "create", MARIE], "il manque --type, au choix : PER, ORG, APP, CAB"),
+        (["queue", "list", "--lmit", "3"], "l’option --lmit n’existe pas (voulez-vous dire --limit"),
+        (["queue", "list", "--limit", "x"], "--limit attend un nombre entier"),
+        (["queue", "list", "--limit", "0"], "--limit : au moins 1"),
+        (["explain", "a", "b", "c"], "de trop : b c"),
+        (["explain", "--from"], "l’option --from attend une valeur"),
+    ],
+)
+def test_a_wrong_usage_is_said_in_french_too(
+    terminal: Terminal, monkeypatch: pytest.MonkeyPatch, words: list[str], said: str
+) -> None:
+    """Whoever asked for French is never answered in the framework's English."""
+    monkeypatch.setattr("gateway.cli.wrong_usage.chosen", lambda: "fr")
+    told = terminal.refused(*words, code=2, lang="fr").splitlines()
+    assert told[0].startswith(f"caducee: {said}"), told
+    assert all("montre l’usage" in line for line in told[1:])
+
+
+def test_a_sentence_and_its_remedy_are_two_sentences(terminal: Terminal) -> None:
+    assert "nothing of message ABC. The identifier" in terminal.refused("explain", "ABC")
+
+
+def test_what_is_not_confirmed_is_not_done(terminal: Terminal) -> None:
+    for answer in ("", "n\n", "peut-être\n"):
+        assert "nothing was done" in terminal.refused("queue", "drop", "--all", given=answer)
+    assert "nothing like that" in terminal.refused("queue", "drop", "--all", given="oui\n")
+
+
+def test_every_reason_a_list_is_refused_for_has_words() -> None:
+    """The words the rooms use, found in their source, all have a sentence."""
+    used = {f"list.{word}" for word in _words("directory/*.py", r'(?:Refused|Unreachable)\("([a-z_0-9]+)"')}
+    used |= {f"address.{word}" for word in _words("policies/address.py", r'AddressError\("([a-z_]+)"\)')}
+    assert len(used) >= 30
+    assert used - {"address.too_many"} <= SENTENCES.keys()
+
+
+def _words(where: str, pattern: str) -> set[str]:
+    return {word for path in ROOT.glob(where) for word in re.findall(pattern, path.read_text("utf-8"))}
 
 
 def test_a_missing_or_wrong_configuration_is_two_and_names_the_line(terminal: Terminal) -> None:

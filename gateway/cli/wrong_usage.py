@@ -1,0 +1,71 @@
+"""A wrong command line, said in the language asked for: what the framework says in English only.
+
+Promise: one line on what is wrong, one on where to read more, exit code 2. A message the framework words in a way not known
+here is shown as it is. Failure: none.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from typing import Any
+
+from gateway.cli.language import chosen
+from gateway.cli.output import mark
+from policies.catalogue.sentences_console import say
+
+_FRENCH = (
+    (r"Missing (?:option|argument) '?(.*?)'?\. Choose from: (.*)", r"il manque \1, au choix : \2"),
+    (r"Missing argument '?(.*?)'?\.(.*)", r"il manque l’argument \1\2"),
+    (r"Missing option '?(.*?)'?\.(.*)", r"il manque l’option \1\2"),
+    (r"Missing parameter: (.*)", r"il manque \1"),
+    (r"No such command '(.*?)'\.(.*)", r"la commande « \1 » n’existe pas\2"),
+    (r"No such option: (\S+)(.*)", r"l’option \1 n’existe pas\2"),
+    (r"Missing command\.", r"il manque une commande"),
+    (r"Got unexpected extra argument(?:s|\(s\))? \((.*)\)", r"de trop : \1"),
+    (r"Invalid value for '?(.*?)'?: Input should be a valid (?:int|integer)\b.*", r"\1 attend un nombre entier"),
+    (r"Invalid value for '?(.*?)'?: Input should be greater than or equal to (\S+)", r"\1 : au moins \2"),
+    (r"Invalid value for '?(.*?)'?: Input should be less than or equal to (\S+)", r"\1 : au plus \2"),
+    (r"Option '?(.*?)'? requires an argument\.", r"l’option \1 attend une valeur"),
+    (
+        r"Invalid value for '?(.*?)'?: '?(.*?)'? is not a valid (?:int|integer)\.",
+        r"\1 : « \2 » n’est pas un nombre entier",
+    ),
+    (r"Invalid value for '?(.*?)'?: (\S+) is not in the range (.*)\.", r"\1 : \2 n’est pas dans les bornes \3"),
+    (r"Invalid value for '?(.*?)'?: '?(.*?)'? is not one of (.*)\.", r"\1 : « \2 » n’est pas l’un de \3"),
+    (r"Invalid value for '?(.*?)'?: (.*)", r"\1 : \2"),
+    (r"Invalid value: (.*)", r"\1"),
+)
+_TAILS = (
+    (r"\(Possible options: (.*)\)", r"(voulez-vous dire \1 ?)"),
+    (r"Did you mean '?([^'?]*)'?\?", r"(voulez-vous dire \1 ?)"),
+)
+
+
+def tell(problem: Any) -> int:
+    """Print a usage error of the framework; the exit code."""
+    context = getattr(problem, "ctx", None)
+    text = problem.format_message()
+    if type(problem).__name__ == "NoArgsIsHelpError":
+        sys.stderr.write(f"{text}\n")
+        return int(problem.exit_code)
+    text = " ".join(text.split())  # choices come one a line
+    sys.stderr.write(f"{mark(sys.stderr, 'caducee:', '1;31')} {french(text) if chosen() == 'fr' else english(text)}\n")
+    if context is not None:
+        sys.stderr.write(say("cli.usage_hint", chosen(), command=context.command_path) + "\n")
+    return int(problem.exit_code)
+
+
+def english(text: str) -> str:
+    """Without the words that say nothing."""
+    return re.sub(r"\AInvalid value: ", "", text)
+
+
+def french(text: str) -> str:
+    """The framework's sentence in French; the sentence itself when it is not known."""
+    for pattern, wanted in _TAILS:
+        text = re.sub(pattern, wanted, text)
+    for pattern, wanted in _FRENCH:
+        if re.fullmatch(pattern, text, re.DOTALL):
+            return re.sub(pattern, wanted, text, count=1, flags=re.DOTALL)
+    return text
