@@ -10,7 +10,7 @@ the rule; a revocation that cannot be known is ``session.auth_unavailable``, to 
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime
 from typing import Protocol
 
@@ -19,7 +19,7 @@ from policies import certificate as certificates
 from policies.certificate import CertificateSettings, Role
 from policies.decision import Decision, Verdict
 from policies.events import Event, Kind
-from policies.values import CertificateFacts, Login
+from policies.values import CertificateFacts, Login, Revocation
 
 REMEMBERED = 20_000
 CERTIFICATE = "certificate"
@@ -42,7 +42,9 @@ class CertificateLogins:
         settings: Callable[[], CertificateSettings],
         now: Callable[[], datetime],
         record: Callable[[Event], object],
+        ready: Callable[[Sequence[bytes]], Awaitable[None]] | None = None,
     ) -> None:
+        self._ready = ready
         self._inner = inner
         self._reader = reader
         self._settings = settings
@@ -58,6 +60,7 @@ class CertificateLogins:
 
     async def certificate(self, certificate: CertificateFacts, login: str, ip: str) -> Login:
         """Judge, then let the mailboxes say whose it is."""
+        certificate = await self._asked(certificate)
         decision = self._judge(certificate)
         if not decision.accepted:
             detail = {"means": CERTIFICATE, "ip": ip, "reason": decision.rule.name}
@@ -71,6 +74,14 @@ class CertificateLogins:
         if len(self._chains) > REMEMBERED:
             self._chains.popitem(last=False)
         return found
+
+    async def _asked(self, certificate: CertificateFacts) -> CertificateFacts:
+        """The facts, with what its responder says when nobody else knows (F45)."""
+        if self._ready is None or certificate.chain_problem or certificate.revocation is not Revocation.UNKNOWN:
+            return certificate
+        chain = self._reader().chain(certificate.fingerprint)
+        await self._ready(chain)
+        return self._reader().facts(chain, self._now()) or certificate
 
     async def alive(self, login: Login) -> bool:
         """The withdrawal of anything, and for a certificate its chain, dates and revocation as they are now.

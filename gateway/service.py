@@ -142,6 +142,7 @@ class Service:
             lambda: self._space.settings.certificate,
             self._now,
             self._record_soon,
+            self._space.ready,
         )
         self._boxes = people.mailboxes(opened)
         share = config.limits.bytes_in_flight // HEAD_ROOM // self.workers
@@ -183,6 +184,11 @@ class Service:
 
     def _facts(self, tls_object: Any) -> CertificateFacts | None:
         return tls.peer_facts(tls_object, self._space.reader, self._now())
+
+    async def _ready(self, tls_object: Any) -> None:
+        """What must be asked elsewhere before this peer's certificate can be judged."""
+        if self._space.asks:
+            await self._space.ready(tls.presented(tls_object))
 
     def _der_facts(self, der: bytes) -> CertificateFacts | None:
         return self._space.reader.facts((der,), self._now())
@@ -250,6 +256,7 @@ class Service:
             lambda: self._client_context,
             lambda: self._space.reader,
             self._now,
+            self._ready,
         )
         self._partners = Partners(
             resolver(config),
@@ -296,6 +303,7 @@ class Service:
             hostname=self.config.operator.hostname,
             context=self._server_context(ask_certificate=True),
             facts=self._facts,
+            ready=self._ready,
             intake=self._intake,
             limits=limits,
             budget=self._budget,

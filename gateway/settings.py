@@ -163,7 +163,17 @@ class Trust:
     crl_grace: float = setting(
         "duration", "How long an expired revocation list still counts, with an alarm.", 0.0, low=0, high=1 * DAY
     )
-    ocsp: bool = setting("flag", "Ask the responder named in a certificate when no revocation list covers it.", False)
+    ocsp: bool = setting(
+        "flag",
+        "Ask the responder named in a certificate when no revocation list covers it, and again every crl_refresh.",
+        False,
+    )
+    ocsp_nonce: bool = setting(
+        "flag",
+        "Count only answers that repeat our nonce. false: for an authority that signs answers in advance; an old one can\n"
+        "then be replayed until the date it ends.",
+        True,
+    )
     generated_within: float = setting(
         "duration", "Oldest date a list may bear itself, against a source that replays one for ever. 0: any.", 0.0
     )

@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import fcntl
 import secrets
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -44,6 +44,8 @@ EXPIRY_EVERY = 3600.0
 """Seconds between two looks at how long our own certificates last."""
 
 NONCE = 16
+OCSP_PATIENCE = 3.0
+"""Seconds a new session waits for the responder of its certificate; afterwards its revocation is unknown, for now."""
 
 
 def certificates(paths: tuple[Path, ...]) -> list[x509.Certificate]:
@@ -107,10 +109,36 @@ class TrustSpace:
 
     def _status(self, config: Config) -> RevocationStatus:
         """Who is asked about revocation: the lists, and responders behind them when so configured."""
+        self._responders: Combined | None = None
         if not config.trust.ocsp:
             return self._revocations
-        responders = Responders(WebFetch(anchors(config), plain=True), lambda: secrets.token_bytes(NONCE))
-        return Combined(self._revocations, responders, self._ask_later if self._committer is not None else None)
+        responders = Responders(
+            WebFetch(anchors(config), plain=True),
+            lambda: secrets.token_bytes(NONCE),
+            require_nonce=config.trust.ocsp_nonce,
+            again=timedelta(seconds=config.trust.crl_refresh),
+        )
+        live = self._committer is not None
+        self._responders = Combined(self._revocations, responders, self._ask_later if live else None)
+        return self._responders
+
+    @property
+    def asks(self) -> bool:
+        """Whether a certificate's own responder is asked."""
+        return self._responders is not None
+
+    async def ready(self, chain: Sequence[bytes]) -> None:
+        """Before a presented chain is judged for the first time: let its responders answer, for a moment (F45).
+
+        Who gives up waiting does not stop the question: the next session finds the answer.
+        """
+        if self._responders is None or not chain:
+            return
+        for certificate, issuer in self.reader.links(chain, self.now):
+            task = asyncio.ensure_future(self._responders.prepare(certificate, issuer, self.now))
+            self._asking.add(task)
+            task.add_done_callback(self._asking.discard)
+            await asyncio.wait((task,), timeout=OCSP_PATIENCE)
 
     def _ask_later(self, asking: Coroutine[None, None, None]) -> None:
         task = asyncio.get_running_loop().create_task(asking)

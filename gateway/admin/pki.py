@@ -21,7 +21,7 @@ from typing import Final
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
-from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID, ObjectIdentifier
+from cryptography.x509.oid import AuthorityInformationAccessOID, ExtendedKeyUsageOID, NameOID, ObjectIdentifier
 
 PrivateKey = rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey
 
@@ -113,8 +113,9 @@ class Authority:
         names: Iterable[x509.GeneralName] = (),
         usages: Sequence[ObjectIdentifier] = (CLIENT,),
         life: timedelta = LIFE,
+        responder: str = "",
     ) -> x509.Certificate:
-        """A leaf certificate valid from an hour before ``now``. No names, no SAN extension."""
+        """A leaf certificate valid from an hour before ``now``. No names, no SAN extension; no ``responder``, no AIA."""
         builder = _leaf_builder(subject, self.certificate.subject, key, now - SKEW, now + life, usages)
         identifier = self.certificate.extensions.get_extension_for_class(x509.SubjectKeyIdentifier)
         builder = builder.add_extension(
@@ -128,6 +129,11 @@ class Authority:
         held = list(names)
         if held:
             builder = builder.add_extension(x509.SubjectAlternativeName(held), critical=False)
+        if responder:
+            where = x509.AccessDescription(
+                AuthorityInformationAccessOID.OCSP, x509.UniformResourceIdentifier(responder)
+            )
+            builder = builder.add_extension(x509.AuthorityInformationAccess([where]), critical=False)
         return builder.sign(self.key, hashes.SHA256())
 
     def revoke(self, certificate: x509.Certificate, when: datetime) -> None:

@@ -7,7 +7,7 @@ lists as they are at that moment, so a change is in force at the next message (F
 from __future__ import annotations
 
 import ssl
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from datetime import datetime
 
 from gateway.smtp.chain import PathReader
@@ -19,7 +19,8 @@ from policies.values import CertificateFacts
 
 
 class TrustGuard:
-    """``lists``, ``settings``, ``context`` and ``reader`` give what is in force; ``now`` is aware, UTC."""
+    """``lists``, ``settings``, ``context`` and ``reader`` give what is in force; ``now`` is aware, UTC;
+    ``ready`` asks elsewhere what has to be asked before a certificate is read."""
 
     def __init__(
         self,
@@ -28,7 +29,9 @@ class TrustGuard:
         context: Callable[[], ssl.SSLContext],
         reader: Callable[[], PathReader],
         now: Callable[[], datetime],
+        ready: Callable[[ssl.SSLObject], Awaitable[None]] | None = None,
     ) -> None:
+        self._ready = ready
         self._lists = lists
         self._settings = settings
         self._context = context
@@ -45,6 +48,8 @@ class TrustGuard:
 
     async def certificate(self, tls: ssl.SSLObject) -> CertificateFacts | None:
         """See :class:`gateway.smtp.outbound.Guard`."""
+        if self._ready is not None:
+            await self._ready(tls)
         return peer_facts(tls, self._reader(), self._now())
 
     def judge(self, domain: str, certificate: CertificateFacts | None, host: str | None) -> Decision:

@@ -16,6 +16,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from itertools import pairwise
 from pathlib import Path
 from typing import Protocol
 
@@ -123,6 +124,11 @@ class PathReader:
             return None
         path = self._known_or_read(chain, now).path
         return path[1] if len(path) > 1 else None
+
+    def links(self, chain: Sequence[bytes], now: datetime) -> tuple[tuple[x509.Certificate, x509.Certificate], ...]:
+        """Each certificate of the path to an anchor with its issuer, the peer's own first; empty without a path."""
+        path = self._known_or_read(chain, now).path if chain else ()
+        return tuple(pairwise(path))
 
     def chain(self, fingerprint: str) -> tuple[bytes, ...]:
         """The path (DER) of a certificate judged lately, by its SHA-256 in hexadecimal; empty when none is remembered."""

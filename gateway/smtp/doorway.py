@@ -7,7 +7,7 @@ changes (connections open then keep the one they began with). Failure: none.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from functools import cached_property
 from ssl import SSLContext, SSLObject
@@ -25,6 +25,11 @@ from policies.values import Address, CertificateFacts, Door, Login
 
 Facts = Callable[[SSLObject], CertificateFacts | None]
 Record = Callable[[Event], None]
+Ready = Callable[[SSLObject], Awaitable[None]]
+
+
+async def _at_once(presented: SSLObject) -> None:
+    """Nothing has to be asked of anybody."""
 
 
 @dataclass(frozen=True)
@@ -45,6 +50,7 @@ class Doorway:
     authenticator: Authenticator | None = None
     names: frozenset[str] = frozenset()
     record: Record = lambda event: None
+    ready: Ready = _at_once  # awaited between the handshake and ``facts``: who must be asked elsewhere is asked there
 
     def refuse(self, hello: Hello) -> int | None:
         """The alert a ClientHello deserves (F52). ALPN has no name for SMTP that mail programs use: none may be asked."""

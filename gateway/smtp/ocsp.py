@@ -2,19 +2,21 @@
 
 The network is asked before a decision is needed (:meth:`Responders.prepare`), never inside one: :meth:`Responders.status`
 only reads answers already verified. An answer counts when it is signed by the issuer or by a responder the issuer
-delegated, speaks of this very certificate, is current, and repeats our nonce.
+delegated, speaks of this very certificate, is current, not older than the one before, and repeats our nonce. It holds until
+it says so itself, but is asked again long before, so that a revocation is heard of.
 
-Promise: a silent, unsigned, stale or replayed answer is *unknown*, never *good*. Nothing raises for a bad responder.
-Bounds: 64 KiB an answer, 4 096 answers remembered.
+Promise: a silent, unsigned, stale or replayed answer is *unknown*, never *good*; revoked stays revoked until a newer answer
+says good. Nothing raises for a bad responder. Bounds: 64 KiB an answer, 4 096 answers remembered.
 Failure: none.
 """
 
 from __future__ import annotations
 
+import asyncio
 from collections import OrderedDict
 from collections.abc import Callable, Coroutine
-from dataclasses import dataclass
-from datetime import datetime, timedelta
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
 from typing import Protocol
 
 from cryptography import x509
@@ -34,6 +36,7 @@ REMEMBERED = 4096
 LONGEST_LIFE = timedelta(hours=12)
 SKEW = timedelta(minutes=5)
 RETRY = timedelta(minutes=1)
+_NEVER = datetime.min.replace(tzinfo=UTC)
 _STATUS = {
     ocsp.OCSPCertStatus.GOOD: Revocation.GOOD,
     ocsp.OCSPCertStatus.REVOKED: Revocation.REVOKED,
@@ -62,44 +65,72 @@ class MemoryPost:
 
 @dataclass(frozen=True, slots=True)
 class _Answer:
+    """What is known: good until ``until``, to be asked again from ``again`` on. ``said`` is the answer's own date."""
+
     status: Revocation
     until: datetime
+    again: datetime
+    said: datetime = _NEVER
+
+    def at(self, now: datetime) -> Revocation:
+        lasts = now <= self.until or self.status is Revocation.REVOKED
+        return self.status if lasts else Revocation.UNKNOWN
 
 
 class Responders:
     """Verified answers of OCSP responders. ``nonce`` makes random octets; ``require_nonce`` refuses answers without it
-    (some responders of the field sign in advance and cannot repeat one)."""
+    (some responders of the field sign in advance and cannot repeat one); ``again`` is how often an answer is renewed."""
 
-    def __init__(self, post: Post, nonce: Callable[[], bytes], *, require_nonce: bool = True) -> None:
+    def __init__(
+        self,
+        post: Post,
+        nonce: Callable[[], bytes],
+        *,
+        require_nonce: bool = True,
+        again: timedelta = timedelta(hours=1),
+    ) -> None:
         self._post = post
         self._nonce = nonce
         self._require_nonce = require_nonce
+        self._again = again
         self._known: OrderedDict[tuple[bytes, int], _Answer] = OrderedDict()
-        self._asking: set[tuple[bytes, int]] = set()
+        self._asking: dict[tuple[bytes, int], asyncio.Future[None]] = {}
 
     def status(self, certificate: x509.Certificate, issuer: x509.Certificate, now: datetime) -> Revocation:
         """What a responder said not long ago; unknown without an answer."""
         known = self._known.get(_key(certificate, issuer))
-        return known.status if known is not None and now <= known.until else Revocation.UNKNOWN
+        return known.at(now) if known is not None else Revocation.UNKNOWN
 
     def wants(self, certificate: x509.Certificate, issuer: x509.Certificate, now: datetime) -> bool:
-        """Whether asking would tell anything new: there is a responder, and no current answer or recent failure."""
+        """Whether asking would tell anything new: there is a responder, and no young answer or recent failure."""
         key = _key(certificate, issuer)
         known = self._known.get(key)
-        return key not in self._asking and (known is None or now > known.until) and bool(responder(certificate))
+        return key not in self._asking and (known is None or now > known.again) and bool(responder(certificate))
 
     async def prepare(self, certificate: x509.Certificate, issuer: x509.Certificate, now: datetime) -> None:
-        """Ask the responder named in the certificate, unless a current answer is known. A failure is remembered for a
-        minute, so that a dead responder is not asked by each session."""
+        """Ask the responder named in the certificate, unless a young answer is known; whoever comes while it is asked
+        waits for the same answer. A failure is remembered for a minute, so that a dead responder is not asked by each
+        session."""
         key = _key(certificate, issuer)
+        if key in self._asking:
+            await asyncio.shield(self._asking[key])
+            return
         if not self.wants(certificate, issuer, now):
             return
-        self._asking.add(key)
+        self._asking[key] = asked = asyncio.get_running_loop().create_future()
         try:
             answer = await self._ask(responder(certificate), certificate, issuer, now)
+            self._learn(key, answer, now)
         finally:
-            self._asking.discard(key)
-        self._known[key] = answer or _Answer(Revocation.UNKNOWN, now + RETRY)
+            del self._asking[key]
+            asked.set_result(None)
+
+    def _learn(self, key: tuple[bytes, int], answer: _Answer | None, now: datetime) -> None:
+        known = self._known.get(key)
+        if known is not None and known.at(now) is not Revocation.UNKNOWN and not _replaces(known, answer):
+            self._known[key] = replace(known, again=now + RETRY)
+        else:
+            self._known[key] = answer or _Answer(Revocation.UNKNOWN, now + RETRY, now + RETRY)
         if len(self._known) > REMEMBERED:
             self._known.popitem(last=False)
 
@@ -131,7 +162,9 @@ class Responders:
         for single in response.responses:
             if _speaks_of(single, certificate, issuer) and _current(single, now):
                 ends = single.next_update_utc or single.this_update_utc + LONGEST_LIFE
-                return _Answer(_STATUS[single.certificate_status], min(ends, now + LONGEST_LIFE))
+                until = min(ends, now + LONGEST_LIFE)
+                status = _STATUS[single.certificate_status]
+                return _Answer(status, until, min(until, now + self._again), single.this_update_utc)
         return None
 
     def _nonce_fits(self, response: ocsp.OCSPResponse, nonce: bytes) -> bool:
@@ -139,6 +172,13 @@ class Responders:
             return response.extensions.get_extension_for_class(x509.OCSPNonce).value.nonce == nonce
         except x509.ExtensionNotFound:
             return not self._require_nonce
+
+
+def _replaces(known: _Answer, answer: _Answer | None) -> bool:
+    """A verified answer, not older, replaces what is known; only *good* ends *revoked*."""
+    if answer is None or answer.said < known.said:
+        return False
+    return known.status is not Revocation.REVOKED or answer.status is not Revocation.UNKNOWN
 
 
 def responder(certificate: x509.Certificate) -> str:
@@ -218,8 +258,8 @@ class Source(Protocol):
 class Combined:
     """Lists first, then the responders for what no list covers. Both say what they know at once.
 
-    What neither knows is asked in the background through ``spawn`` (:func:`asyncio.create_task` or a task group's): this
-    session hears *unknown*, and the partner's next attempt finds the answer.
+    What neither knows is asked by :meth:`prepare`, for whoever can wait, or in the background through ``spawn``
+    (:func:`asyncio.create_task` or a task group's); so is an answer that grows old, while it still holds.
     """
 
     def __init__(
@@ -236,7 +276,11 @@ class Combined:
         said = self._lists.status(certificate, issuer, now)
         if said is not Revocation.UNKNOWN:
             return said
-        said = self._responders.status(certificate, issuer, now)
-        if said is Revocation.UNKNOWN and self._spawn is not None and self._responders.wants(certificate, issuer, now):
+        if self._spawn is not None and self._responders.wants(certificate, issuer, now):
             self._spawn(self._responders.prepare(certificate, issuer, now))
-        return said
+        return self._responders.status(certificate, issuer, now)
+
+    async def prepare(self, certificate: x509.Certificate, issuer: x509.Certificate, now: datetime) -> None:
+        """Wait for the responder's answer where no list knows and the last answer is none, or grew old."""
+        if self._lists.status(certificate, issuer, now) is Revocation.UNKNOWN:
+            await self._responders.prepare(certificate, issuer, now)

@@ -222,6 +222,9 @@ class Wire(SMTP):
         except Exception as failure:  # noqa: BLE001 - asyncio gives OSError, SSLError or ConnectionResetError
             self._note_refusal(refusal(failure))
             return False
+        ssl_object = self.transport.get_extra_info("ssl_object") if not self._gone else None
+        if ssl_object is not None:
+            await self.doorway.ready(ssl_object)
         return self._secured()
 
     # -- inside

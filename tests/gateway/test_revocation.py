@@ -403,6 +403,50 @@ async def test_a_responder_is_asked_once_and_believed_while_current(told: Respon
     assert held.status(told.ca.good, told.ca.below.certificate, NOW + 2 * HOUR) is Revocation.UNKNOWN
 
 
+async def test_an_answer_is_asked_again_while_it_still_holds(told: Responder) -> None:
+    """A revocation is heard of long before the last good answer ends, and a dead responder does not end that answer."""
+    told.next_update = NOW + 10 * HOUR
+    held = responders(told)
+    issuer = told.ca.below.certificate
+    assert await answer(told, held) is Revocation.GOOD
+    later = NOW + HOUR + timedelta(seconds=1)
+    told.signer = Ca().below  # for a while it says nothing we can believe
+    assert await answer(told, held, later) is Revocation.GOOD
+    assert not held.wants(told.ca.good, issuer, later + timedelta(seconds=59))
+    told.signer, told.status = told.ca.below, ocsp.OCSPCertStatus.REVOKED
+    assert await answer(told, held, later + timedelta(seconds=61)) is Revocation.REVOKED
+    assert told.asked == 3
+
+
+async def test_revoked_ends_only_by_a_newer_word(told: Responder) -> None:
+    """F45: not by silence, not by time, not by *unknown*, not by an older answer played again."""
+    held = responders(told)
+    told.status, told.this_update = ocsp.OCSPCertStatus.REVOKED, NOW - HOUR / 2
+    assert await answer(told, held) is Revocation.REVOKED
+    much_later = NOW + 20 * DAY
+    for status, this_update, expected in (
+        (ocsp.OCSPCertStatus.UNKNOWN, much_later, Revocation.REVOKED),
+        (ocsp.OCSPCertStatus.GOOD, NOW - HOUR, Revocation.REVOKED),
+        (ocsp.OCSPCertStatus.GOOD, much_later + HOUR, Revocation.GOOD),
+    ):
+        much_later += HOUR
+        told.status, told.this_update = status, this_update
+        told.next_update = much_later + HOUR
+        assert await answer(told, held, much_later) is expected, status
+
+
+async def test_whoever_comes_while_it_is_asked_waits_for_the_same_answer(told: Responder) -> None:
+    class Far:
+        async def post(self, source: str, body: bytes, content_type: str, limit: int) -> bytes:
+            await asyncio.sleep(0.05)
+            return told(source, body)
+
+    held = Responders(Far(), lambda: b"\x07" * 16)
+    found = await asyncio.gather(*(answer(told, held) for _ in range(20)))
+    assert set(found) == {Revocation.GOOD}
+    assert told.asked == 1
+
+
 async def test_a_responder_says_revoked_or_unknown(told: Responder) -> None:
     told.status = ocsp.OCSPCertStatus.REVOKED
     assert await answer(told, responders(told)) is Revocation.REVOKED

@@ -102,14 +102,15 @@ class Living:
         self.pki.authority.revoke(x509.load_pem_x509_certificate(certificate.read_bytes()), datetime.now(UTC))
         self.pki.publish_crl(datetime.now(UTC), self._number)
 
-    def card(self, name: str, operator: int = 1, days: int = 90, *, server: bool = False, curve: bool = False) -> Card:
-        """Another certificate in an operator's name."""
+    def card(self, name: str, operator: int = 1, days: int = 90, *, server: bool = False, curve: bool = False,
+             responder: str = "") -> Card:  # fmt: skip
+        """Another certificate in an operator's name; ``responder`` is the address of its OCSP responder."""
         who = self.space.sites[operator].operator
         key = curve_key_pair() if curve else rsa_key()
         usages = [ExtendedKeyUsageOID.SERVER_AUTH] if server else [ExtendedKeyUsageOID.CLIENT_AUTH]
         certificate = self.pki.authority.issue(
             operator_subject(who), key, datetime.now(UTC), names=server_names(who), usages=usages,
-            life=timedelta(days=days),
+            life=timedelta(days=days), responder=responder,
         )  # fmt: skip
         return self.pki.card(name, certificate, key)
 
