@@ -30,6 +30,7 @@ __all__ = [
     "Listen",
     "Secret",
     "SecretMissing",
+    "absent",
     "changes",
     "load",
     "missing",
@@ -188,6 +189,15 @@ def missing(config: Config) -> list[Fault]:
     return [
         Fault(str(config.source), config_scan.line_of(lines, path), dotted(path), sentence)
         for path, sentence in config_check.missing_to_serve(config)
+    ]
+
+
+def absent(config: Config) -> list[Fault]:
+    """Files to be read from time to time that are not there now. The service starts without them, on what it kept."""
+    lines = config_scan.lines(config.source.read_text("utf-8")) if config.source.is_file() else {}
+    return [
+        Fault(str(config.source), config_scan.line_of(lines, key), dotted(key), "config.source_absent", {"path": path})
+        for key, path in config_check.absent_sources(config)
     ]
 
 

@@ -7,6 +7,7 @@ Failure: none is raised; faults are given to ``report`` with the key they are ab
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
@@ -241,6 +242,19 @@ _CHECKS: tuple[Callable[[Config, Report], None], ...] = (
     _rest,
     _medical,
 )
+
+
+def absent_sources(config: Config) -> Iterator[tuple[tuple[str | int, ...], str]]:
+    """Key and path of each file that is to be read from time to time and is not there, or not readable, now."""
+    trust = config.trust
+    named: list[tuple[tuple[str | int, ...], str]] = [
+        (("trust", "list"), trust.list),
+        (("trust", "list_checksum"), trust.list_checksum),
+        *((("trust", "crls", number), source) for number, source in enumerate(trust.crls)),
+    ]
+    for key, source in named:
+        if source and "://" not in source and not (Path(source).is_file() and os.access(source, os.R_OK)):
+            yield key, source
 
 
 def missing_to_serve(config: Config) -> Iterator[tuple[tuple[str, str], str]]:

@@ -194,13 +194,17 @@ def _place(value: object, spec: Spec, base: Path) -> Path:
 
 
 def _source(value: object, spec: Spec, base: Path) -> str:
-    """An https URL as it is, or an existing file as an absolute path."""
+    """An https URL as it is, or a file as an absolute path.
+
+    What is published there may be away for a while, as a server may: the last version taken is kept (F40), and
+    :func:`gateway.config.absent` tells.
+    """
     text = read_text(value)
     if not text or text.startswith("https://"):
         return text
     if "://" in text:
         raise Unreadable("config.not_https", value=shown(value))
-    return str(_file(text, spec, base))
+    return str(base / text)
 
 
 def _crl_source(value: object, spec: Spec, base: Path) -> str:

@@ -31,7 +31,7 @@ from gateway.acceptance import Acceptor
 from gateway.answering import Answering
 from gateway.certificate_logins import CertificateLogins
 from gateway.compose import Storage, storage
-from gateway.config import ConfigError, changes, load
+from gateway.config import ConfigError, absent, changes, load
 from gateway.config_units import Listen
 from gateway.content_gate import ContentGate
 from gateway.following import Following
@@ -131,6 +131,7 @@ class Service:
 
     async def _start(self) -> None:
         config = self.config
+        tell_absent(config)
         opened = await asyncio.to_thread(storage, config)
         self._storage = opened
         opened.notices.start()
@@ -466,6 +467,7 @@ class Service:
                 log.error("reload_refused", fault=str(fault))
             await self._record(Event(Kind.RELOADED, detail={"outcome": "refused", "reason": str(refused)[:500]}))
             return False
+        tell_absent(config)
         waiting = [change.key for change in changes(self.config, config) if change.restart]
         self.config = config
         self._space.reload(config)
@@ -543,6 +545,12 @@ def client_identity(config: Config) -> tls.Identity | None:
     if config.tls.client_certificate is not None and config.tls.client_key is not None:
         return tls.Identity(config.tls.client_certificate, config.tls.client_key)
     return next(iter(identities(config)), None)
+
+
+def tell_absent(config: Config) -> None:
+    """A list or a revocation list whose file is gone is an alarm, not the end of the service (F40)."""
+    for fault in absent(config):
+        log.warning("source_absent", key=fault.key, path=fault.parameters["path"])
 
 
 def scanner(config: Config) -> Scanner:

@@ -178,8 +178,8 @@ class TrustSpace:
         """At start and after a reload: what is kept on disk first, then the sources."""
         await self._record(self.load_kept())
         await self._record(await self._revocations.refresh(self.now))
-        await self.refresh()
-        await self._first_list()
+        if await self.refresh() is None:
+            await self._first_list()
 
     async def _first_list(self) -> None:
         """At a first start another process may still be reading the list: a door without one would defer everybody."""

@@ -45,9 +45,10 @@ Probe = Callable[[str, int, ssl.SSLContext], tuple[str, bytes]]
 
 def configuration(config: Config) -> list[Finding]:
     """What is still missing to serve."""
-    from gateway.config import missing
+    from gateway.config import absent, missing
 
-    lacking = [Finding("config", State.WARN, fault.sentence, {"fault": fault}) for fault in missing(config)]
+    faults = (*missing(config), *absent(config))
+    lacking = [Finding("config", State.WARN, fault.sentence, {"fault": fault}) for fault in faults]
     return lacking or [found(State.GOOD, "config.good")]
 
 

@@ -11,7 +11,7 @@ from gateway.cli import errors, output
 from gateway.cli.context import here
 from gateway.cli.language import tr
 from gateway.cli.output import Json
-from gateway.config import ConfigError, Fault, missing, show
+from gateway.config import ConfigError, Fault, absent, missing, show
 
 if TYPE_CHECKING:
     from mailboxes.commit import Unit
@@ -40,14 +40,16 @@ def check(
             raise
         output.as_json({"valid": False, "faults": [_fault(fault, console.language) for fault in problem.faults]})
         raise typer.Exit(errors.USAGE) from None
-    lacking = missing(config)
+    lacking, away = missing(config), absent(config)
     if as_json:
-        output.as_json({"valid": True, "missing": [_fault(fault, console.language) for fault in lacking]})
+        said = {"missing": lacking, "absent": away}
+        told = {name: [_fault(fault, console.language) for fault in faults] for name, faults in said.items()}
+        output.as_json({"valid": True, **told})
     else:
         output.line(console.say("cli.config_valid", file=config.source))
-        for fault in lacking:
+        for fault in (*lacking, *away):
             output.line(f"  {errors.fault_text(fault, console.language)}")
-    if ready and lacking:
+    if ready and (lacking or away):
         raise typer.Exit(errors.REFUSED)
 
 

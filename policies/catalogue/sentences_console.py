@@ -165,6 +165,12 @@ CONFIG: Mapping[str, Sentence] = {
         "Les chemins partent du dossier de la configuration. Créez le fichier ou corrigez le chemin.",
         "Paths start from the configuration's folder. Create the file or mend the path.",
     ),
+    "config.source_absent": _s(
+        "le fichier {path} n’est pas là en ce moment, ou n’est pas lisible",
+        "the file {path} is not there now, or not readable",
+        "Le service s’en tient à la dernière version qu’il a gardée ; sans elle, les échanges avec les partenaires attendent.",
+        "The service holds to the last version it kept; without one, exchanges with partners wait.",
+    ),
     "config.file_unreadable": _s(
         "le fichier {path} ne peut pas être lu",
         "the file {path} cannot be read",

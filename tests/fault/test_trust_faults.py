@@ -9,6 +9,7 @@ from __future__ import annotations
 import concurrent.futures
 import contextlib
 import json
+import shutil
 import signal
 import smtplib
 import socket
@@ -497,6 +498,44 @@ def test_a_list_too_old_stops_exchanges_and_not_the_house(tmp_path: Path, clock:
     assert killable.stop() == 0
     told = json.loads(killable.caducee("journal", "verify", "--json").stdout)
     assert told["intact"], told
+
+
+def test_a_list_whose_file_is_gone_does_not_keep_the_service_from_starting(tmp_path: Path) -> None:
+    """F40: a restart goes on with the last list kept; without any, partners wait (451) and the house does not."""
+    killable = Killable(build(tmp_path, settings={("trust", "refresh"): "1s"}))
+    here, there = killable.site.mailboxes[1]["address"], "dr@op-b.mssante.test"
+    killable.start()
+    assert killable.stop() == 0
+    source = killable.space.list_file
+    kept = source.read_bytes()
+    source.unlink()
+    told = killable.caducee("config", "check", "--json")
+    assert [fault["key"] for fault in json.loads(told.stdout)["absent"]] == ["trust.list"]
+    assert killable.caducee("config", "check", "--ready").returncode == 1
+    killable.start()
+    assert _said_to_partner(killable, there) == "250"
+    assert local(killable, there) == 250
+    assert '"source_absent"' in killable.site.log.read_text("utf-8")
+    doctor = json.loads(killable.caducee("doctor", "--json").stdout)
+    assert "trust.list" in {finding["says"].partition(":")[0] for finding in doctor["findings"]}, doctor
+    killable.kill()
+    shutil.rmtree(killable.site.directory / "data" / "trust")
+    killable.start()
+    assert _said_to_partner(killable, there) == "451 trust.list_missing"
+    assert local(killable, there) == 451
+    assert local(killable, here) == 250
+    source.write_bytes(kept)
+    until(lambda: _said_to_partner(killable, there) == "250", 30, "the list is back")
+    assert local(killable, there) == 250
+    assert killable.stop() == 0
+
+
+def _said_to_partner(killable: Killable, sender: str) -> str:
+    """The code of a first MAIL, and the rule where there is one."""
+    session = killable.partner_session()
+    code, text = session.mail(sender)
+    session.close()
+    return " ".join([str(code), *(["trust.list_missing"] if b"trust.list_missing" in text else [])])
 
 
 def _first_answer(killable: Killable) -> int:

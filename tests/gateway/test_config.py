@@ -17,6 +17,7 @@ from gateway.config import (
     Fault,
     Secret,
     SecretMissing,
+    absent,
     changes,
     load,
     missing,
@@ -147,9 +148,28 @@ def test_there_are_bad_configurations_of_every_kind() -> None:
         "config.empty_path",
         "config.empty_entry",
         "config.not_a_ratio",
+        "config.source_absent",  # no fault: told, and served without
     }
     assert {name for name in CONFIG if name.startswith("config.")} == tried | elsewhere
     assert len(BAD) >= 25
+
+
+def test_a_source_that_is_away_is_told_and_is_no_fault(folder: Path) -> None:
+    """F40: what is published in a file may be away for a while, as what is published on a server."""
+    (folder / "here.crl").write_text("x")
+    text = (
+        GOOD + '[trust]\nlist = "gone.xml"\nlist_checksum = "https://exemple.test/x"\ncrls = ["here.crl", "gone.crl"]\n'
+    )
+    path = folder / "config.toml"
+    path.write_text(text)
+    config = load(path)
+    assert config.trust.list == str(folder / "gone.xml")
+    away = absent(config)
+    assert [(fault.key, Path(fault.parameters["path"]).name) for fault in away] == [
+        ("trust.list", "gone.xml"),
+        ("trust.crls[1]", "gone.crl"),
+    ]
+    assert all(fault.line == text[: text.index(fault.key.partition(".")[2][:4])].count("\n") + 1 for fault in away)
 
 
 def test_all_faults_are_told_at_once_in_the_order_of_the_file(folder: Path) -> None:
