@@ -37,7 +37,7 @@ class Acceptor:
     """The handler the committer groups messages under; one instance per process, so that they share transactions."""
 
     def __init__(self, store: SqlStore, schedule: Schedule, queued: Callable[[], None]) -> None:
-        self._schedule = schedule
+        self.schedule = schedule
         self._store = store
         self._queued = queued
 
@@ -51,7 +51,7 @@ class Acceptor:
             for item in items:
                 if item.queued:
                     self._store.hold_body(unit, item.sealed, len(item.queued))
-            queue.enqueue(unit, rows, self._schedule)
+            queue.enqueue(unit, rows, self.schedule)
             unit.after_commit(self._queued)
         for item in items:
             for work in item.also:

@@ -116,7 +116,7 @@ class Redirecting:
         self._sealer = sealer
         self._store = store
         self._bodies = bodies
-        self._schedule = schedule
+        self.schedule = schedule
         self._wake = wake
         self._hostname = hostname
 
@@ -229,7 +229,7 @@ class Redirecting:
             self._store.put_body(unit, sealed)
             for body in sealed:
                 self._store.hold_body(unit, body, sum(row.body_id == body.body_id for row in rows))
-            queue.enqueue(unit, rows, self._schedule)
+            queue.enqueue(unit, rows, self.schedule)
             unit.after_commit(self._wake)
 
         def record(unit: Unit) -> None:

@@ -49,8 +49,8 @@ from gateway.relay.notices import House
 from gateway.relay.partners import Partners
 from gateway.relay.reception import Reception
 from gateway.rule_book import RuleBook
-from gateway.scan import Clamd, NoScanner, Scanner
-from gateway.settings import Config, SmtpDoor
+from gateway.scan import Clamd, Finding, NoScanner, Scanner
+from gateway.settings import Config, ImapDoor, SmtpDoor
 from gateway.smtp import tls
 from gateway.smtp.budget import Budget
 from gateway.smtp.edge import Doorway
@@ -108,7 +108,7 @@ class Service:
         self.shared_ports = shared_ports
         self.ports: dict[str, list[dict[str, Any]]] = {}
         self._smtp: list[tuple[str, SmtpServer]] = []
-        self._imap: ImapServer | None = None
+        self._imap: list[tuple[str, ImapServer]] = []
         self._courier: Courier | None = None
         self._tasks: list[asyncio.Task[None]] = []
         self._contexts: list[ssl.SSLContext] = []
@@ -146,9 +146,8 @@ class Service:
             self._space.ready,
         )
         self._boxes = people.mailboxes(opened)
-        share = config.limits.bytes_in_flight // HEAD_ROOM // self.workers
-        self._budget = Budget(max(share, config.limits.message_size))
-        self._scanner = scanner(config)
+        self._budget = Budget(budget(config, self.workers))
+        self._scanner = LiveScanner(scanner(config))
         self._courier = self._make_courier(opened)
         self._documents = document_reader(config, opened, self._boxes)
         self._rules = rules = self._make_rules(opened)
@@ -196,6 +195,7 @@ class Service:
 
     def _make_intake(self, opened: Storage) -> Intake:
         assert self._courier is not None
+        self._acceptor = Acceptor(opened.store, policy_settings.schedule(self.config), self._courier.wake)
         return Intake(
             settings=intake_settings(self.config, self._space),
             trusted=self._space.trusted,
@@ -203,7 +203,7 @@ class Service:
             scanner=self._scanner,
             sealer=opened.sealer,
             committer=opened.committer,
-            acceptor=Acceptor(opened.store, policy_settings.schedule(self.config), self._courier.wake),
+            acceptor=self._acceptor,
             clock=opened.clock,
             pool=opened.pool,
             medical=self._documents,
@@ -221,7 +221,7 @@ class Service:
         book = RuleBook(opened.reading, time.monotonic)
         judgement = Judgement(space.trusted, lambda: space.settings, lambda: self._intake.settings.recipient, clock)
         hostname = self.config.operator.hostname
-        redirecting = Redirecting(
+        self._redirecting = redirecting = Redirecting(
             book,
             self._boxes,
             judgement,
@@ -349,14 +349,15 @@ class Service:
             clock=opened.clock,
             certificate=self._der_facts,
             room=self._budget,
-            limits=imap_limits(config),
+            limits=imap_limits(config, config.imap),
             tls=context,
             tokens=bool(config.tokens.issuer),
         )
-        self._imap = ImapServer(own)
         for name, door, implicit in (("imap", config.imap, False), ("imaps", config.imaps, True)):
+            server = ImapServer(replace(own, limits=imap_limits(config, door)))
+            self._imap.append((name, server))
             for listen in door.listen:
-                port = await self._imap.listen(
+                port = await server.listen(
                     listen.host, listen.port, tls=context if implicit else None, reuse_port=self.shared_ports
                 )
                 self._opened(name, listen.host, port)
@@ -486,9 +487,19 @@ class Service:
     def _apply_limits(self, config: Config) -> None:
         doors = {"inbound": config.inbound, "submission": config.submission, "submissions": config.submissions}
         for name, server in self._smtp:
-            server.doorway = replace(server.doorway, limits=smtp_limits(config, doors[name]))
-        if self._imap is not None:
-            self._imap.service.limits = imap_limits(config)
+            limits = smtp_limits(config, doors[name])
+            server.doorway = replace(server.doorway, limits=limits)
+            server.doorway.gate.follow(limits)
+        self._budget.resize(budget(config, self.workers))
+        self._scanner.inner = scanner(config)
+        for context in self._contexts:
+            tls.follow(context, suites=suites(config), tickets=config.tls.tickets, anchors=anchors(config))
+        schedule = policy_settings.schedule(config)
+        self._acceptor.schedule = self._redirecting.schedule = schedule
+        if self._courier is not None:
+            self._courier.follow(schedule, policy_settings.lane(config))
+        for name, door in self._imap:
+            door.service.limits = imap_limits(config, config.imap if name == "imap" else config.imaps)
         if self._partners is not None:
             self._partners.follow(resolver(config), patience(config))
             self._partners.keep = config.queue.keep_open
@@ -500,8 +511,7 @@ class Service:
         """Drain the doors, end the courier, close the store."""
         patience_left = self.config.service.grace if grace is None else grace
         await asyncio.gather(*(server.drain(patience_left) for _, server in self._smtp))
-        if self._imap is not None:
-            await self._imap.close(min(patience_left, 5.0))
+        await asyncio.gather(*(server.close(min(patience_left, 5.0)) for _, server in self._imap))
         if self._courier is not None and "courier" in self.roles:
             await self._courier.stop()
         if self._partners is not None:
@@ -525,6 +535,11 @@ def _report(task: asyncio.Task[None]) -> None:
 
 
 # from settings to the values of the parts
+
+
+def budget(config: Config, workers: int = 1) -> int:
+    """Octets of messages the doors of one of ``workers`` may hold at once; always enough for one."""
+    return max(config.limits.bytes_in_flight // HEAD_ROOM // workers, config.limits.message_size)
 
 
 def suites(config: Config) -> tuple[str, ...]:
@@ -551,6 +566,16 @@ def tell_absent(config: Config) -> None:
     """A list or a revocation list whose file is gone is an alarm, not the end of the service (F40)."""
     for fault in absent(config):
         log.warning("source_absent", key=fault.key, path=fault.parameters["path"])
+
+
+class LiveScanner:
+    """The scanner the configuration names now: whoever scans keeps this one through a reload."""
+
+    def __init__(self, inner: Scanner) -> None:
+        self.inner = inner
+
+    async def scan(self, content: bytes | bytearray | memoryview) -> Finding:
+        return await self.inner.scan(content)
 
 
 def scanner(config: Config) -> Scanner:
@@ -668,12 +693,13 @@ def smtp_limits(config: Config, own: SmtpDoor) -> Limits:
     )
 
 
-def imap_limits(config: Config) -> ImapLimits:
-    own = config.imaps
+def imap_limits(config: Config, own: ImapDoor) -> ImapLimits:
+    """What an IMAP door counts."""
     return ImapLimits(
         message=config.limits.append_size,
         login_time=int(own.login_timeout),
         idle_time=int(own.idle_timeout),
+        session_time=int(own.session_timeout),
         connections=own.connections,
         per_ip=own.connections_per_ip,
         per_account=own.connections_per_account,

@@ -50,10 +50,12 @@ class Operator:
         reload=False,
     )
     hostname: str = setting(
-        "domain", "Name of this server in greetings, identifiers and traces.", shipped="mail.operateur.mssante.test"
+        "domain",
+        "Name of this server in greetings, identifiers and traces.",
+        shipped="mail.operateur.mssante.test",
+        reload=False,
     )
-    language: Literal["fr", "en"] = setting("choice", "Language of answers and notices.", "fr", choices=("fr", "en"))
-    postmaster: str = setting("text", "Where operators write; empty: postmaster@ the first domain.", "")
+    postmaster: str = setting("text", "Where operators write; empty: postmaster@ the first domain.", "", reload=False)
     test_mode: bool = setting(
         "flag",
         "Test service: test PKI and test identities only. Never mixed with production (MSS-148).",
@@ -78,7 +80,12 @@ class Store:
     )
     blobs: str = setting("blobs", "Large bodies: a folder, or `s3://BUCKET/PREFIX`.", "data/blobs", reload=False)
     inline_limit: int = setting(
-        "size", "Bodies up to this size are kept in the database row.", 128 * KiB, low=0, high=256 * KiB
+        "size",
+        "Bodies up to this size are kept in the database row.",
+        128 * KiB,
+        low=0,
+        high=256 * KiB,
+        reload=False,
     )
     master_key: Secret = setting(
         "secret",
@@ -377,7 +384,7 @@ class Queue:
     )
     per_destination: int = setting("number", "Connections at once to one destination.", 20, low=1, high=1000)
     connections: int = setting(
-        "number", "Connections at once to all destinations, per process.", 200, low=1, high=10_000
+        "number", "Connections at once to all destinations, per process.", 200, low=1, high=10_000, reload=False
     )
     messages_per_connection: int = setting(
         "number", "Messages sent on one connection before it is closed.", 100, low=1, high=10_000
@@ -386,7 +393,12 @@ class Queue:
         "duration", "How long an unused connection to a partner is kept.", 30.0, low=0, high=5 * MINUTE
     )
     lease: float = setting(
-        "duration", "Time after which the work of a courier that died is taken over.", 30.0, low=5, high=1 * HOUR
+        "duration",
+        "Time after which the work of a courier that died is taken over.",
+        30.0,
+        low=5,
+        high=1 * HOUR,
+        reload=False,
     )
     port: int = setting("number", "Port of partners found by their MX records.", 25, low=1, high=65535)
     connect_timeout: float = setting("duration", "Time to connect.", 30.0, low=0.1)
@@ -456,19 +468,32 @@ class Accounts:
         low=1,
         high=12 * HOUR,
     )
-    failures: int = setting("number", "Failed logins per hour, account and address, before a lock.", 10, low=1, high=10)
+    failures: int = setting(
+        "number", "Failed logins per hour, account and address, before a lock.", 10, low=1, high=10, reload=False
+    )
     lock: float = setting(
         "duration",
         "Length of the lock; the owner is never kept out longer.",
         15 * MINUTE,
         low=10 * MINUTE,
         high=15 * MINUTE,
+        reload=False,
     )
     failures_per_ip: int = setting(
-        "number", "Failed logins per hour from one address, all accounts together.", 100, low=1, high=100_000
+        "number",
+        "Failed logins per hour from one address, all accounts together.",
+        100,
+        low=1,
+        high=100_000,
+        reload=False,
     )
     login_cache: float = setting(
-        "duration", "How long a proved login is remembered in memory; a withdrawal cuts it short.", 30.0, low=0, high=60
+        "duration",
+        "How long a proved login is remembered in memory; a withdrawal cuts it short.",
+        30.0,
+        low=0,
+        high=60,
+        reload=False,
     )
     devices: int = setting("number", "Device passwords one person may have for one mailbox.", 20, low=1, high=1000)
     device_lifetime: float = setting("duration", "Life of a device password. 0: until withdrawn.", 0.0, low=0)
@@ -501,14 +526,14 @@ class Accounts:
 class Tokens:
     """Access tokens of Pro Santé Connect (XOAUTH2, OAUTHBEARER). Off while issuer is empty."""
 
-    issuer: str = setting("text", "Exact `iss` of accepted tokens.", "")
-    audience: str = setting("text", "`aud` (or `azp`) that names us.", "")
-    keys: Path | None = setting("file", "The issuer's public keys, a JWKS file.", None)
+    issuer: str = setting("text", "Exact `iss` of accepted tokens.", "", reload=False)
+    audience: str = setting("text", "`aud` (or `azp`) that names us.", "", reload=False)
+    keys: Path | None = setting("file", "The issuer's public keys, a JWKS file.", None, reload=False)
     algorithms: tuple[str, ...] = setting(
-        "names", "Signature algorithms accepted; never `none`.", ("RS256", "ES256", "PS256")
+        "names", "Signature algorithms accepted; never `none`.", ("RS256", "ES256", "PS256"), reload=False
     )
-    acr: str = setting("text", "Level of authentication required (MSS-072).", "eidas1")
-    leeway: float = setting("duration", "Clock difference tolerated.", 30.0, low=0, high=5 * MINUTE)
+    acr: str = setting("text", "Level of authentication required (MSS-072).", "eidas1", reload=False)
+    leeway: float = setting("duration", "Clock difference tolerated.", 30.0, low=0, high=5 * MINUTE, reload=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

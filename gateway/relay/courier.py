@@ -14,7 +14,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Callable, Coroutine
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import groupby
 from typing import Any, TypeVar
@@ -127,6 +127,11 @@ class Courier:
         self._new_mail = False
         self._look_at = 0.0
         self._sessions = asyncio.Semaphore(self._settings.sessions)
+
+    def follow(self, schedule: Schedule, lane: Lane) -> None:
+        """Take up another schedule and width of lanes: from the next outcome and the next success or failure on."""
+        self._settings = replace(self._settings, schedule=schedule, lane=lane)
+        self._handover = replace(self._handover, schedule=schedule)
 
     def wake(self) -> None:
         """New mail was committed. Call on the event loop (``Unit.after_commit`` does)."""

@@ -51,6 +51,11 @@ class Budget:
         self.borrowed = 0
         self._queue: deque[tuple[int, asyncio.Future[None]]] = deque()
 
+    def resize(self, total: int) -> None:
+        """Another total from now on; a smaller one holds once enough of what is in flight has ended."""
+        self.total = max(total, FREE)
+        self._admit()
+
     @property
     def waiting(self) -> int:
         """Connections in the queue."""

@@ -80,6 +80,14 @@ class Buckets:
         self._clock = clock
         self._levels: OrderedDict[str, tuple[float, float]] = OrderedDict()
 
+    def follow(self, rate: Rate) -> None:
+        """Another rate from now on; what was used stays used."""
+        if rate != self._rate:
+            spent = {key: self._rate.burst - self._level(key) for key in self._levels}
+            self._rate, now = rate, self._clock()
+            for key, used in spent.items():
+                self._levels[key] = (float(rate.burst) - used, now)
+
     def allow(self, key: str, cost: float = 1.0) -> bool:
         """Take ``cost`` tokens from ``key``'s bucket; False when it holds fewer."""
         if not self._rate.per_minute:
@@ -119,6 +127,19 @@ class Gate:
         self._recipients_account = Buckets(limits.recipients_per_account, clock)
         self._notes = Buckets(NOTES, clock)
         self._failures = Buckets(limits.login_failures_per_ip, clock)
+
+    def follow(self, limits: Limits) -> None:
+        """Other limits from now on. Who is connected stays; what was used of a rate stays used."""
+        self._limits = limits
+        for buckets, rate in (
+            (self._connections_ip, limits.connections_rate_per_ip),
+            (self._messages_ip, limits.messages_per_ip),
+            (self._recipients_ip, limits.recipients_per_ip),
+            (self._messages_account, limits.messages_per_account),
+            (self._recipients_account, limits.recipients_per_account),
+            (self._failures, limits.login_failures_per_ip),
+        ):
+            buckets.follow(rate)
 
     def enter(self, ip: str) -> bool:
         """Count a new connection; False, and not counted, when there are too many."""

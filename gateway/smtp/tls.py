@@ -110,6 +110,21 @@ def server_context(
     return context
 
 
+def follow(context: ssl.SSLContext, *, suites: Sequence[str], tickets: int, anchors: Sequence[Path] = ()) -> None:
+    """Take up other settings in the context of a door that is open: handshakes from now on obey them.
+
+    Authorities that are gone stay known to OpenSSL until the next start; the policies no longer accept them.
+    """
+    context.set_ciphers(":".join(suites))
+    context.num_tickets = tickets
+    if tickets:
+        context.options &= ~ssl.OP_NO_TICKET
+    else:
+        context.options |= ssl.OP_NO_TICKET
+    for anchor in anchors:
+        context.load_verify_locations(cafile=str(anchor))
+
+
 def client_context(identity: Identity | None, *, suites: Sequence[str] = SUITES) -> ssl.SSLContext:
     """The courier's context. It verifies nothing: :func:`peer_facts` and the policies must, before a byte is sent.
 

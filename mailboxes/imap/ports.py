@@ -76,6 +76,7 @@ class Limits:
     message: int = 35 * 1024 * 1024
     login_time: int = 60
     idle_time: int = 30 * 60
+    session_time: int = 24 * 3600  # longest life of a session, whatever it does (MSS-075)
     stuck_time: int = 5 * 60  # a client that does not read its answer
     command_time: int = 5 * 60  # from a command's first octet to its last
     slowest: int = 10 * 1024  # octets per second of a literal, beyond that time

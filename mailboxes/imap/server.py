@@ -164,6 +164,8 @@ class ImapServer:
                     wire.bye(b"[UNAVAILABLE] Login took too long")
             elif silent > limits.idle_time:
                 wire.bye(b"[UNAVAILABLE] Idle for too long")
+            elif now - wire.born > limits.session_time:
+                wire.bye(b"[UNAVAILABLE] The session lasted long enough; connect again")
             if wire.closing and silent > limits.login_time:
                 wire.abort()
 

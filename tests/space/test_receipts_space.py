@@ -18,7 +18,6 @@ SHORT = {
     ("queue", "lifetime"): "25s",
     ("queue", "unknown_domain"): "20s",
     ("queue", "confirm_within"): "3s",
-    ("operator", "language"): "fr",
 }
 
 

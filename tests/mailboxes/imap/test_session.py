@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import contextlib
 import os
 import ssl
 import zlib
@@ -236,6 +237,22 @@ async def test_silent_clients_are_sent_away(tmp_path: Path, pki: Pki) -> None:
         assert await closed(client)
         assert (await other.line()).startswith(b"* BYE [UNAVAILABLE] Idle")
         assert await closed(other)
+
+
+async def test_a_session_ends_at_its_longest_life_however_busy_it_was(tmp_path: Path, pki: Pki) -> None:
+    """MSS-075."""
+    async with serving(tmp_path, pki, limits=Limits(session_time=1, sweep_every=0.1)) as running:
+        client = await running.login()
+        said = b""
+        for _ in range(30):
+            with contextlib.suppress(ConnectionError):  # closed in between: the last words are still to be read
+                await client.send(b"n NOOP\r\n")
+            said = await client.line()
+            if said.startswith(b"* BYE"):
+                break
+            await asyncio.sleep(0.1)
+        assert said.startswith(b"* BYE [UNAVAILABLE] The session lasted long enough")
+        assert await closed(client)
 
 
 async def test_a_command_that_trickles_in_is_ended(tmp_path: Path, pki: Pki) -> None:
