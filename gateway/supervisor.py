@@ -22,6 +22,8 @@ from pathlib import Path
 
 import structlog
 
+from gateway.leash import NONE, hold
+
 GRACE = 40.0  # seconds between SIGTERM and SIGKILL: a running DATA has 30 s to end (F20)
 FIRST_PAUSE = 0.5
 LONGEST_PAUSE = 30.0
@@ -73,7 +75,8 @@ class _Worker:
 class Supervisor:
     """Runs ``workers`` copies of ``command`` until told to stop."""
 
-    def __init__(self, command: Sequence[str], workers: int, ready_file: Path | None) -> None:
+    def __init__(self, command: Sequence[str], workers: int, ready_file: Path | None, leash: int = NONE) -> None:
+        self.leash = leash
         self.command = list(command)
         self.workers = [_Worker(number) for number in range(workers)]
         self.ready_file = ready_file
@@ -86,6 +89,7 @@ class Supervisor:
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._stop)
         loop.add_signal_handler(signal.SIGHUP, self._pass_on, signal.SIGHUP)
+        hold(self.leash, self._stop)
         await asyncio.gather(*(self._keep(worker) for worker in self.workers))
         return self.exit_code
 

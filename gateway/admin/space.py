@@ -254,7 +254,11 @@ class Space:
             command = [sys.executable, "-m", "gateway.cli", "--config", str(site.config), "serve"]
             with site.log.open("ab") as log:
                 site.process = subprocess.Popen(
-                    [*command, "--ready-file", str(site.ready)], stdout=log, stderr=log, start_new_session=True
+                    [*command, "--ready-file", str(site.ready), "--leash", "0"],
+                    stdin=subprocess.PIPE,  # ours to hold: an operator does not outlive the space, however that ends
+                    stdout=log,
+                    stderr=log,
+                    start_new_session=True,
                 )
         for site in self.sites:
             self._await(site)

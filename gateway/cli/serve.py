@@ -15,6 +15,7 @@ import typer
 from gateway.cli.context import here
 from gateway.cli.errors import UNAVAILABLE, USAGE, Said
 from gateway.cli.language import tr
+from gateway.leash import NONE, hold
 
 if TYPE_CHECKING:
     from gateway.service import Service
@@ -35,6 +36,7 @@ ReadyFile = Annotated[
     typer.Option("--ready-file", help=tr("Fichier écrit quand tout répond.", "File written once everything answers.")),
 ]
 Worker = Annotated[int, typer.Option("--worker", hidden=True)]
+Leash = Annotated[int, typer.Option("--leash", hidden=True)]  # a descriptor: we end when its other end closes
 
 
 def register(app: typer.Typer) -> None:
@@ -43,7 +45,12 @@ def register(app: typer.Typer) -> None:
 
 
 def serve(
-    ctx: typer.Context, role: Role = None, workers: Workers = 0, ready_file: ReadyFile = None, worker: Worker = -1
+    ctx: typer.Context,
+    role: Role = None,
+    workers: Workers = 0,
+    ready_file: ReadyFile = None,
+    worker: Worker = -1,
+    leash: Leash = NONE,
 ) -> None:
     from gateway.config import ConfigError, missing
     from gateway.log import set_up
@@ -61,23 +68,29 @@ def serve(
     set_up(config.log.level, config.log.format)
     count = workers or config.service.workers or one_per_core()
     if worker < 0 and count > 1:
-        raise typer.Exit(_supervise(console.config_path, roles, count, ready_file))
+        raise typer.Exit(_supervise(console.config_path, roles, count, ready_file, leash))
     if worker >= 0:
         die_with_supervisor()
-    raise typer.Exit(asyncio.run(_one(config, console.config_path, roles, count, worker >= 0, ready_file)))
+    raise typer.Exit(asyncio.run(_one(config, console.config_path, roles, count, worker >= 0, ready_file, leash)))
 
 
-def _supervise(config_path: Path, roles: tuple[str, ...], count: int, ready_file: Path | None) -> int:
+def _supervise(config_path: Path, roles: tuple[str, ...], count: int, ready_file: Path | None, leash: int) -> int:
     from gateway.supervisor import Supervisor
 
     command = [sys.executable, "-m", "gateway.cli", "--config", str(config_path), "serve", "--workers", str(count)]
     for name in roles:
         command += ["--role", name]
-    return asyncio.run(Supervisor(command, count, ready_file).run())
+    return asyncio.run(Supervisor(command, count, ready_file, leash).run())
 
 
 async def _one(
-    config: Config, config_path: Path, roles: tuple[str, ...], workers: int, shared_ports: bool, ready_file: Path | None
+    config: Config,
+    config_path: Path,
+    roles: tuple[str, ...],
+    workers: int,
+    shared_ports: bool,
+    ready_file: Path | None,
+    leash: int,
 ) -> int:
     """This very process serves."""
     import structlog
@@ -98,6 +111,7 @@ async def _one(
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stopping.set)
     reloads: set[asyncio.Task[bool]] = set()
+    hold(leash, stopping.set)
     loop.add_signal_handler(signal.SIGHUP, lambda: _reload(service, config_path, reloads))
     _settle()
     _announce(service.ports, shared_ports, ready_file)

@@ -48,6 +48,9 @@ Set = Annotated[
 ]
 
 
+Leash = Annotated[int, typer.Option("--leash", hidden=True)]  # as for ``serve``
+
+
 def register(app: typer.Typer) -> None:
     """Add the command."""
     app.command("space", help=tr("Démarrer un espace de confiance d’essai.", "Start a test trust space."))(space)
@@ -61,6 +64,7 @@ def space(
     load_mailboxes: Load = 0,
     demo: Demo = False,
     set_: Set = None,
+    leash: Leash = -1,
 ) -> None:
     from gateway.admin.space import Space, SpaceFailed
     from gateway.admin.space import partner as read_partner
@@ -80,10 +84,10 @@ def space(
     except SpaceFailed as problem:
         output.line(f"caducee: {problem}")
         raise typer.Exit(UNAVAILABLE) from None
-    raise typer.Exit(_keep(built, ready_file, demo))
+    raise typer.Exit(_keep(built, ready_file, demo, leash))
 
 
-def _keep(built: Space, ready_file: Path | None, demo: bool) -> int:
+def _keep(built: Space, ready_file: Path | None, demo: bool, leash: int) -> int:
     """Serve until SIGTERM or SIGINT; an operator that dies by itself ends the space with a failure."""
     stopping = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -95,7 +99,7 @@ def _keep(built: Space, ready_file: Path | None, demo: bool) -> int:
         if demo:
             _show_exchange(built)
             _show_connection(built.facts())
-        while not stopping.wait(0.5):
+        while not stopping.wait(0.5) and not _let_go(leash):
             dead = built.dead()
             if dead is not None:
                 output.line(f"caducee: {dead.operator.domain}: {tr('arrêté', 'ended')}, {dead.log}")
@@ -104,6 +108,14 @@ def _keep(built: Space, ready_file: Path | None, demo: bool) -> int:
     finally:
         built.stop()
     return code
+
+
+def _let_go(leash: int) -> bool:
+    """Whether the other end of the pipe was closed."""
+    import os
+    import select
+
+    return leash >= 0 and bool(select.select([leash], [], [], 0)[0]) and not os.read(leash, 4096)
 
 
 def _setting(text: str) -> tuple[tuple[str, str], Any]:

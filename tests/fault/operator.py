@@ -64,8 +64,9 @@ class Killable:
         log = self.site.log.open("ab")
         began = time.monotonic()
         self.process = subprocess.Popen(
-            [*command, "--ready-file", str(self.site.ready)], stdout=log, stderr=log, cwd=ROOT, start_new_session=True
-        )
+            [*command, "--ready-file", str(self.site.ready), "--leash", "0"],
+            stdin=subprocess.PIPE, stdout=log, stderr=log, cwd=ROOT, start_new_session=True,
+        )  # fmt: skip
         while not self.site.ready.exists():
             assert self.process.poll() is None, self.site.log.read_text("utf-8", "replace")[-3000:]
             assert time.monotonic() - began < PATIENCE

@@ -97,7 +97,8 @@ def start(directory: Path, *options: str) -> Space:
     command = [sys.executable, "-m", "gateway.cli", "space", "--dir", str(directory / "space")]
     log = (directory / "space.log").open("wb")
     process = subprocess.Popen(
-        [*command, "--ready-file", str(ready), *options],
+        [*command, "--ready-file", str(ready), "--leash", "0", *options],
+        stdin=subprocess.PIPE,  # closed when this process ends, however it ends
         stdout=log,
         stderr=log,
         cwd=ROOT,
