@@ -20,7 +20,6 @@ from typing import Any
 from sqlalchemy import URL
 from sqlalchemy.engine import make_url
 
-import gateway.medical.tables  # noqa: F401 - with the next three: the modules register their tables before any is created
 import mailboxes.account_tables
 import mailboxes.rule_tables
 import mailboxes.tables  # noqa: F401

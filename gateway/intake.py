@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import time
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, field, replace
@@ -29,7 +30,7 @@ from gateway.record.explain import noted
 from gateway.relay.queue import Queued
 from gateway.scan import Scanner, ScanUnavailable
 from gateway.smtp.transaction import Answer, Content, Recipient, Transaction
-from gateway.volumes import Volumes, likeness
+from gateway.volumes import Counted, MemoryLedger, Volumes, likeness
 from mailboxes.anatomy import Anatomy, Limits, dissect, pack
 from mailboxes.commit import Committer, Unit
 from mailboxes.seal import Sealer
@@ -44,7 +45,7 @@ from policies.decision import Decision, Verdict, decide, gravest
 from policies.events import Event, Kind
 from policies.recipient import RecipientSettings
 from policies.trust import TrustList, TrustSettings
-from policies.unsolicited import VolumeSettings
+from policies.unsolicited import Volume, VolumeSettings
 from policies.values import Address, Door, MailboxFacts, Peer
 
 OFF_LOOP = 512 * 1024
@@ -97,6 +98,7 @@ class IntakeSettings:
 
 
 Judged = list[tuple[str, str, Decision]]  # stage, recipient, decision
+Also = tuple[Callable[[Unit], None], ...]
 
 
 class Intake:
@@ -132,7 +134,7 @@ class Intake:
         self._medical = medical or NoMedicalReader()
         self._followers = followers
         self._room = room
-        self._volumes = volumes or Volumes(clock)
+        self._volumes = volumes or Volumes(MemoryLedger(), clock, time.monotonic)
 
     # the doors' questions, in the order of the protocol
 
@@ -155,6 +157,8 @@ class Intake:
     async def sender(self, peer: Peer, sender: Address | None, size: int) -> Decision:
         """MAIL FROM."""
         decision = self._room() or content_policy.judge_size(size, self.settings.content)
+        if decision.accepted and peer.login is not None and self._volumes.is_shut(peer.login.address.key):
+            decision = decide(rule(unsolicited.RATE))
         if decision.accepted:
             decision = await self._judge_sender(peer, sender)
         if not decision.accepted:
@@ -206,7 +210,26 @@ class Intake:
         raw = joined(self._trace(transaction, identifier, now), content)
         anatomy = await self._off_loop(len(raw), dissect, raw, self.settings.limits)
         judged = self._judge_content(transaction, anatomy, raw)
-        forget = self._judge_volume(transaction, anatomy, raw, judged)
+        counted = await self._judge_volume(transaction, anatomy, raw, judged)
+        accepted = False
+        try:
+            answer = await self._judge_further(transaction, identifier, anatomy, raw, judged, counted.also, now)
+            accepted = answer.decision.accepted
+        finally:
+            counted.end(accepted)
+        return answer
+
+    async def _judge_further(
+        self,
+        transaction: Transaction,
+        identifier: str,
+        anatomy: Anatomy,
+        raw: bytes,
+        judged: Judged,
+        also: Also,
+        now: float,
+    ) -> Answer:
+        """What costs more: the scanner, the documents, each recipient again; then the commit."""
         medical = Medical()
         if all(decision.accepted for _, _, decision in judged):
             judged.extend(await self._scan(raw))
@@ -216,26 +239,27 @@ class Intake:
         judged.extend(await self._recipients_again(transaction, anatomy, raw))
         worst = gravest([decision for _, _, decision in judged])
         if not worst.accepted:
-            forget()
             return await self._refuse(transaction, identifier, judged, worst)
-        answer = await self._accept(transaction, identifier, anatomy, raw, judged, medical, now)
-        if not answer.decision.accepted:
-            forget()
-        return answer
+        medical = replace(medical, also=(*medical.also, *also)) if also else medical
+        return await self._accept(transaction, identifier, anatomy, raw, judged, medical, now)
 
-    def _judge_volume(
-        self, transaction: Transaction, anatomy: Anatomy, raw: bytes, judged: Judged
-    ) -> Callable[[], None]:
-        """Count what our own users send (TOU-A06); what undoes it when this message is not accepted after all."""
+    async def _judge_volume(self, transaction: Transaction, anatomy: Anatomy, raw: bytes, judged: Judged) -> Counted:
+        """Count what our own users send (TOU-A06)."""
         login, settings = transaction.peer.login, self.settings.volume
         if transaction.peer.door is not Door.SUBMISSION or login is None or not settings.counts:
-            return _nothing
+            return _UNCOUNTED
         addresses = [recipient.address for recipient in transaction.recipients]
-        counted = self._volumes.count(login.address.key, likeness(anatomy.parts, raw), addresses)
+        try:
+            counted = await self._volumes.count(login.address.key, likeness(anatomy.parts, raw), addresses)
+        except StoreError as problem:
+            judged.append(("volume", "", _store_decision(problem)))
+            return _UNCOUNTED
         decision = unsolicited.judge(Door.SUBMISSION, transaction.sender, counted.recipients, counted.before, settings)
         if not decision.accepted:
             judged.append(("volume", "", decision))
-        return counted.undo
+            if decision.rule.name == unsolicited.RATE:
+                self._volumes.shut(login.address.key)
+        return counted
 
     async def _off_loop(self, size: int, work: Callable[..., Any], *arguments: Any) -> Any:
         if size <= OFF_LOOP:
@@ -380,8 +404,11 @@ class Intake:
         return self._partners.now()
 
 
-def _nothing() -> None:
+def _nothing(accepted: bool) -> None:
     """No attempt was counted."""
+
+
+_UNCOUNTED = Counted(Volume(), 0, (), _nothing)
 
 
 def _emit(unit: Unit, events: list[Event]) -> list[None]:

@@ -69,6 +69,8 @@ def volume(config: Config) -> VolumeSettings:
         broadcast_slow_down=own.broadcast_slow_down,
         broadcast_refuse=own.broadcast_refuse,
         exempt=frozenset(own.exempt),
+        messages=config.limits.messages_per_account,
+        recipients=config.limits.recipients_per_account,
     )
 
 

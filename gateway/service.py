@@ -61,12 +61,14 @@ from gateway.smtp.server import SmtpServer, serve_inbound, serve_submission
 from gateway.standing import RegisterStandings
 from gateway.trust_space import TrustSpace, anchors
 from gateway.user_rules import UserRules
+from gateway.volumes import SqlLedger, Volumes, forget
 from mailboxes.anatomy import Limits as AnatomyLimits
 from mailboxes.imap.content import Cache
 from mailboxes.imap.ports import Limits as ImapLimits
 from mailboxes.imap.ports import Service as ImapService
 from mailboxes.imap.server import ImapServer
 from mailboxes.imap.view import Indexes
+from mailboxes.store import StoreError
 from policies.catalogue import rule
 from policies.content import ContentSettings
 from policies.decision import Decision, decide
@@ -80,6 +82,9 @@ RECHECK_EVERY = 15.0
 
 ROOM_EVERY = 1.0
 """Seconds an answer about free disk space is good for."""
+
+FORGET_EVERY = 600.0
+"""Seconds between two looks at which rows of volumes are older than an hour."""
 
 HEAD_ROOM = 3
 """A message in flight exists up to three times for a moment: as received, as judged, as sealed. The byte budget of the
@@ -164,6 +169,7 @@ class Service:
         self._spawn(self._recheck)
         self._spawn(self._anchor)
         self._spawn(self._retain)
+        self._spawn(self._forget_volumes)
         if "courier" in self.roles:
             self._spawn(self._courier.run)
         await self._record(Event(Kind.STARTED, detail={"roles": list(self.roles)}))
@@ -209,6 +215,7 @@ class Service:
             medical=self._documents,
             followers=self._make_following(opened),
             room=self._room,
+            volumes=Volumes(SqlLedger(opened.reading), opened.clock, time.monotonic),
         )
 
     def _make_following(self, opened: Storage) -> Following:
@@ -459,6 +466,16 @@ class Service:
                 log.exception("housekeeping_failed")
             await asyncio.sleep(housekeeping.EVERY)
 
+    async def _forget_volumes(self) -> None:
+        """What was sent more than an hour ago judges nobody."""
+        assert self._storage is not None
+        while True:
+            await asyncio.sleep(FORGET_EVERY)
+            try:
+                await self._storage.committer.run(forget)
+            except StoreError as problem:
+                log.warning("volumes_not_forgotten", error=type(problem).__name__)
+
     async def reload(self, path: Path) -> bool:
         """Take up a changed configuration; False when it was refused and the old one stays (F21)."""
         try:
@@ -682,8 +699,6 @@ def smtp_limits(config: Config, own: SmtpDoor) -> Limits:
         connections_rate_per_ip=Rate(limits.connections_per_minute, max(10, limits.connections_per_minute)),
         refused_recipients=limits.unknown_recipients,
         messages_per_ip=Rate.hourly(limits.messages_per_ip),
-        messages_per_account=Rate.hourly(limits.messages_per_account),
-        recipients_per_account=Rate.hourly(limits.recipients_per_account),
         login_failures_per_ip=Rate.hourly(config.accounts.failures_per_ip),
         session_timeout=own.session_timeout,
         command_timeout=own.idle_timeout,

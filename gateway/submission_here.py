@@ -7,6 +7,7 @@ leaves its journal entry and raises. Failure: :class:`NotTaken` with the decisio
 
 from __future__ import annotations
 
+import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -24,6 +25,7 @@ from gateway.relay.reception import Reception
 from gateway.service import intake_settings, scanner
 from gateway.smtp.transaction import Recipient, Transaction
 from gateway.trust_space import TrustSpace
+from gateway.volumes import SqlLedger, Volumes
 from mailboxes.lookup import Mailboxes
 from policies.decision import Decision
 from policies.values import Address, BalState, Door, DsnRequest, Login, MailboxFacts, Peer
@@ -111,6 +113,7 @@ def _wired(config: Config, opened: Storage, readers: Reader) -> WayIn:
         pool=opened.pool,
         medical=document_reader(config, opened, boxes, readers),
         followers=Following(reception, opened.sealer),
+        volumes=Volumes(SqlLedger(opened.reading), opened.clock, time.monotonic),
     )
     return WayIn(opened, intake, boxes)
 

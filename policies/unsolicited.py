@@ -25,26 +25,32 @@ class Volume:
 
     recipients_last_hour: int = 0
     same_content: int = 0
+    messages_last_hour: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class VolumeSettings:
     """Numbers of recipients; 0 switches a threshold off. ``exempt`` are senders' address keys or whole domains (an
-    APP mailbox that sends results to many is normal)."""
+    APP mailbox that sends results to many is normal). ``messages`` and ``recipients`` are the plain rates of a mailbox, per
+    hour, which exempt nobody."""
 
     slow_down: int = 200
     refuse: int = 500
     broadcast_slow_down: int = 30
     broadcast_refuse: int = 50
     exempt: frozenset[str] = frozenset()
+    messages: int = 0
+    recipients: int = 0
 
     @property
     def counts(self) -> bool:
         """Whether any threshold is on: else there is nothing to count."""
-        return bool(self.slow_down or self.refuse or self.broadcast_slow_down or self.broadcast_refuse)
+        suspect = self.slow_down or self.refuse or self.broadcast_slow_down or self.broadcast_refuse
+        return bool(suspect or self.messages or self.recipients)
 
 
 DEFAULT = VolumeSettings()
+RATE = "session.rate_limited"
 
 
 def judge(
@@ -55,7 +61,13 @@ def judge(
     The refusing thresholds count this message's ``recipients``; the slowing ones only what went before, since waiting
     would never make this message smaller.
     """
-    if door is Door.INTERNAL or sender is None or _exempt(sender, settings):
+    if door is Door.INTERNAL or sender is None:
+        return decide(rule("sender.accepted"))
+    if settings.messages and volume.messages_last_hour >= settings.messages:
+        return decide(rule(RATE), f"{volume.messages_last_hour} messages")
+    if settings.recipients and volume.recipients_last_hour >= settings.recipients:
+        return decide(rule(RATE), f"{volume.recipients_last_hour} recipients")
+    if _exempt(sender, settings):
         return decide(rule("sender.accepted"))
     same = volume.same_content + recipients
     hour = volume.recipients_last_hour + recipients

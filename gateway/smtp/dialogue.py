@@ -211,7 +211,7 @@ class Dialogue(Edge):
                 "mail", command.sender, (), decide(rule("session.message_too_large"), limit=self.limits.message_size)
             )
             return
-        if not self.doorway.gate.message(self.origin, self._account()):
+        if not self.doorway.gate.message(self.origin):
             await self._turn_away("mail", command.sender, (), decide(rule("session.rate_limited")))
             return
         intake = self.doorway.intake
@@ -238,9 +238,6 @@ class Dialogue(Edge):
             return
         envelope = self.envelope
         address = command.address if command.address.domain else Address("postmaster", self.doorway.domain)
-        if not self.doorway.gate.recipient(self.origin, self._account()):
-            await self._turn_away("rcpt", envelope.sender, (address,), decide(rule("session.rate_limited")))
-            return
         decision = await self.ask(self.doorway.intake.recipient(self.peer, envelope.sender, address))
         if not decision.accepted:
             self._count_refused_recipient()
@@ -369,6 +366,3 @@ class Dialogue(Edge):
         if self._junk > self.limits.junk_commands:
             self.hang_up(decide(rule("session.too_many_errors")))
             raise Gone
-
-    def _account(self) -> str:
-        return self.session.login.account if self.session.login is not None else ""

@@ -56,9 +56,6 @@ class Limits:
     connections_per_account: int = 50
     connections_rate_per_ip: Rate = Rate()
     messages_per_ip: Rate = Rate()
-    recipients_per_ip: Rate = Rate()
-    messages_per_account: Rate = Rate()
-    recipients_per_account: Rate = Rate()
     login_failures_per_ip: Rate = Rate(per_minute=10, burst=30)
     session_timeout: float = 3600.0
     command_timeout: float = 300.0
@@ -122,9 +119,6 @@ class Gate:
         self._accounts: Counter[str] = Counter()
         self._connections_ip = Buckets(limits.connections_rate_per_ip, clock)
         self._messages_ip = Buckets(limits.messages_per_ip, clock)
-        self._recipients_ip = Buckets(limits.recipients_per_ip, clock)
-        self._messages_account = Buckets(limits.messages_per_account, clock)
-        self._recipients_account = Buckets(limits.recipients_per_account, clock)
         self._notes = Buckets(NOTES, clock)
         self._failures = Buckets(limits.login_failures_per_ip, clock)
 
@@ -134,9 +128,6 @@ class Gate:
         for buckets, rate in (
             (self._connections_ip, limits.connections_rate_per_ip),
             (self._messages_ip, limits.messages_per_ip),
-            (self._recipients_ip, limits.recipients_per_ip),
-            (self._messages_account, limits.messages_per_account),
-            (self._recipients_account, limits.recipients_per_account),
             (self._failures, limits.login_failures_per_ip),
         ):
             buckets.follow(rate)
@@ -166,13 +157,9 @@ class Gate:
     def log_out(self, account: str) -> None:
         _down(self._accounts, account)
 
-    def message(self, ip: str, account: str) -> bool:
-        """May one more message begin?"""
-        return self._messages_ip.allow(ip) and (not account or self._messages_account.allow(account))
-
-    def recipient(self, ip: str, account: str) -> bool:
-        """May one more recipient be named?"""
-        return self._recipients_ip.allow(ip) and (not account or self._recipients_account.allow(account))
+    def message(self, ip: str) -> bool:
+        """May one more message begin? What one mailbox may send is counted by the intake, for all processes."""
+        return self._messages_ip.allow(ip)
 
     def may_log_in(self, ip: str) -> bool:
         """False while an address has failed too many logins."""

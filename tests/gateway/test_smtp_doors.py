@@ -524,15 +524,17 @@ async def test_small_verbs(opened: Open, pki: Pki) -> None:
         assert (await client.say(line)).startswith(answer), line
 
 
-async def test_rates_of_messages_and_recipients(opened: Open, pki: Pki) -> None:
-    one = Rate(per_minute=0.001, burst=1)
-    server = await opened(limits=Limits(**{**QUICK, "messages_per_ip": one, "recipients_per_ip": one}))
+async def test_the_rate_of_messages_of_one_address(opened: Open, pki: Pki) -> None:
+    one, intake = Rate(per_minute=0.001, burst=1), MemoryIntake()
+    server = await opened(intake=intake, limits=Limits(**{**QUICK, "messages_per_ip": one}))
     client = await Client.secured(server.port, pki.client_context())
     await client.say("MAIL FROM:<a@b.test>")
-    assert (await client.say("RCPT TO:<c@d.test>")).startswith("250")
-    assert "[session.rate_limited]" in await client.say("RCPT TO:<e@d.test>")
     await client.say("RSET")
-    assert (await client.say("MAIL FROM:<a@b.test>")).startswith("450-4.7.1")
+    refused = await client.say("MAIL FROM:<a@b.test>")
+    assert refused.startswith("450-4.7.1")
+    assert "[session.rate_limited]" in refused
+    assert "Reference to quote: r1" in refused
+    assert intake.turned == [("mail", "session.rate_limited")]
 
 
 async def test_a_note_is_told_with_the_acceptance(opened: Open, pki: Pki) -> None:

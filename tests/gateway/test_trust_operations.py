@@ -26,7 +26,6 @@ from gateway.config import Config, load
 from gateway.config_document import render
 from gateway.expiry_watch import ExpiryWatch
 from gateway.trust_space import TrustSpace
-from gateway.volumes import CONTENTS, Volumes
 from mailboxes.authentication import LoginRefused
 from policies.catalogue.sentences_doctor import DOCTOR, told
 from policies.certificate import DEFAULT
@@ -34,7 +33,7 @@ from policies.decision import CatalogueError
 from policies.events import Event
 from policies.unsolicited import VolumeSettings
 from policies.values import Address, CertificateFacts, Login, Revocation
-from tests.gateway.rig import OURS, THEIRS, Rig, address, certificate, letter, transaction, user
+from tests.gateway.rig import OURS, THEIRS, Rig, certificate, letter, transaction, user
 
 NOW = datetime.now(UTC)
 ALICE, BOB = f"alice@{OURS}", f"bob@{THEIRS}"
@@ -246,32 +245,6 @@ async def test_a_broadcast_is_slowed_then_refused_and_a_partner_is_not_counted(r
     assert names[1:3] == ["sender.broadcast_slow_down", "sender.broadcast_refused"]
     other = await rig.intake.message(transaction(user(), ALICE, others[4]), letter(ALICE, body="Autre chose.\r\n"))
     assert other.decision.accepted
-
-
-def test_what_was_refused_is_given_back_and_an_hour_forgets() -> None:
-    clock = [0.0]
-    volumes = Volumes(lambda: clock[0])
-    one = volumes.count(ALICE, b"a", [address(BOB)])
-    one.undo()
-    two = volumes.count(ALICE, b"a", [address(BOB), address(f"x@{THEIRS}"), address(f"postmaster@{THEIRS}")])
-    assert (two.before.recipients_last_hour, two.before.same_content, two.recipients) == (0, 0, 2)
-    clock[0] = 3599.0
-    assert volumes.count(ALICE, b"b", []).before.recipients_last_hour == 2
-    clock[0] = 3601.0
-    three = volumes.count(ALICE, b"a", [])
-    assert (three.before.recipients_last_hour, three.before.same_content) == (0, 0)
-
-
-@given(st.lists(st.tuples(st.integers(0, 3), st.integers(0, 400), st.integers(0, 30)), max_size=300))
-def test_memory_is_bounded_whatever_is_sent(sent: list[tuple[int, int, int]]) -> None:
-    clock = [0.0]
-    volumes = Volumes(lambda: clock[0], senders=2)
-    for sender, content, count in sent:
-        clock[0] += 7
-        made = volumes.count(f"s{sender}", str(content).encode(), [address(f"r{n}@{THEIRS}") for n in range(count)])
-        assert made.before.recipients_last_hour >= 0
-    assert len(volumes._senders) <= 2
-    assert all(len(known.contents) <= CONTENTS and len(known.minutes) <= 61 for known in volumes._senders.values())
 
 
 # the authority

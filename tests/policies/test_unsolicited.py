@@ -29,6 +29,16 @@ def test_thresholds(recipients: int, volume: Volume, rule: str, source: str) -> 
     says(unsolicited.judge(Door.SUBMISSION, MARIE, recipients, volume, SETTINGS), rule, source)
 
 
+def test_the_rate_of_a_mailbox_exempts_nobody() -> None:
+    """What one mailbox may send in an hour is a limit of ours, not a suspicion."""
+    rates = VolumeSettings(messages=3, recipients=9, exempt=frozenset({MARIE.key}))
+    for volume in (Volume(messages_last_hour=3), Volume(recipients_last_hour=9)):
+        says(unsolicited.judge(Door.SUBMISSION, MARIE, 1, volume, rates), "session.rate_limited", "MSS-078")
+        assert unsolicited.judge(Door.INTERNAL, None, 1, volume, rates).accepted
+    within = Volume(recipients_last_hour=8, messages_last_hour=2)
+    assert unsolicited.judge(Door.SUBMISSION, MARIE, 1, within, rates).accepted
+
+
 def test_slowing_down_is_temporary_and_refusal_tells_how_to_appeal() -> None:
     slow = unsolicited.judge(Door.SUBMISSION, MARIE, 1, Volume(recipients_last_hour=21), SETTINGS)
     assert (slow.code, slow.enhanced) == (450, "4.7.1")
