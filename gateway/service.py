@@ -69,6 +69,7 @@ from mailboxes.imap.ports import Service as ImapService
 from mailboxes.imap.server import ImapServer
 from mailboxes.imap.view import Indexes
 from mailboxes.store import StoreError
+from mailboxes.tally import LocalTally, SharedTally, Tally
 from policies.catalogue import rule
 from policies.content import ContentSettings
 from policies.decision import Decision, decide
@@ -121,6 +122,7 @@ class Service:
         self._partners: Partners | None = None
         self._documents: DocumentReader | None = None
         self._rules: UserRules | None = None
+        self._tally: Tally = LocalTally()
         self._room_asked = -ROOM_EVERY
         self._has_room = True
 
@@ -152,6 +154,7 @@ class Service:
         )
         self._boxes = people.mailboxes(opened)
         self._budget = Budget(budget(config, self.workers))
+        self._tally = SharedTally(config.service.data / "connections") if self.shared_ports else LocalTally()
         self._scanner = LiveScanner(scanner(config))
         self._courier = self._make_courier(opened)
         self._documents = document_reader(config, opened, self._boxes)
@@ -304,7 +307,7 @@ class Service:
         self._contexts.append(context)
         return context
 
-    def _doorway(self, door: Door, own: SmtpDoor, *, implicit_tls: bool = False) -> Doorway:
+    def _doorway(self, door: Door, own: SmtpDoor, name: str, *, implicit_tls: bool = False) -> Doorway:
         limits = smtp_limits(self.config, own)
         return Doorway(
             door=door,
@@ -315,7 +318,7 @@ class Service:
             intake=self._intake,
             limits=limits,
             budget=self._budget,
-            gate=Gate(limits, time.monotonic),
+            gate=Gate(limits, time.monotonic, self._tally, name),
             clock=time.monotonic,
             domain=self.config.operator.domains[0],
             implicit_tls=implicit_tls,
@@ -329,7 +332,7 @@ class Service:
 
     async def _open_inbound(self) -> None:
         for listen in self.config.inbound.listen:
-            doorway = self._doorway(Door.INBOUND, self.config.inbound)
+            doorway = self._doorway(Door.INBOUND, self.config.inbound, "inbound")
             server = await serve_inbound(doorway, sock=self._bind(listen))
             self._opened("inbound", listen.host, server.port)
             self._smtp.append(("inbound", server))
@@ -338,7 +341,7 @@ class Service:
         doors = (("submission", self.config.submission, False), ("submissions", self.config.submissions, True))
         for name, own, implicit in doors:
             for listen in own.listen:
-                doorway = self._doorway(Door.SUBMISSION, own, implicit_tls=implicit)
+                doorway = self._doorway(Door.SUBMISSION, own, name, implicit_tls=implicit)
                 server = await serve_submission(doorway, sock=self._bind(listen))
                 self._opened(name, listen.host, server.port)
                 self._smtp.append((name, server))
@@ -356,6 +359,7 @@ class Service:
             clock=opened.clock,
             certificate=self._der_facts,
             room=self._budget,
+            tally=self._tally,
             limits=imap_limits(config, config.imap),
             tls=context,
             tokens=bool(config.tokens.issuer),

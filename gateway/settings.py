@@ -214,7 +214,9 @@ class SmtpDoor:
 
     listen: tuple[Listen, ...] = setting("listen", "Addresses; empty: this door stays closed.", (), reload=False)
     connections: int = setting("number", "Connections at once, per process.", 1000, low=1, high=100_000)
-    connections_per_ip: int = setting("number", "Connections at once from one address.", 50, low=1, high=100_000)
+    connections_per_ip: int = setting(
+        "number", "Connections at once from one address, all workers together.", 50, low=1, high=100_000
+    )
     idle_timeout: float = setting("duration", "Silence after which a session is closed.", 5 * MINUTE, low=1)
     data_timeout: float = setting("duration", "Longest time one message may take to arrive.", 10 * MINUTE, low=1)
     minimum_rate: int = setting("size", "Bytes per second below which a sender is cut off.", 500, low=0)
@@ -243,7 +245,9 @@ class Submission(SmtpDoor):
         (Listen("0.0.0.0", 587),),  # noqa: S104
         reload=False,
     )
-    connections_per_account: int = setting("number", "Connections at once for one mailbox.", 20, low=1, high=10_000)
+    connections_per_account: int = setting(
+        "number", "Connections at once for one account, all workers together.", 20, low=1, high=10_000
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -256,7 +260,9 @@ class Submissions(SmtpDoor):
         (Listen("0.0.0.0", 465),),  # noqa: S104
         reload=False,
     )
-    connections_per_account: int = setting("number", "Connections at once for one mailbox.", 20, low=1, high=10_000)
+    connections_per_account: int = setting(
+        "number", "Connections at once for one account, all workers together.", 20, low=1, high=10_000
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -265,8 +271,16 @@ class ImapDoor:
 
     listen: tuple[Listen, ...] = setting("listen", "Addresses; empty: this door stays closed.", (), reload=False)
     connections: int = setting("number", "Connections at once, per process.", 10_000, low=1, high=1_000_000)
-    connections_per_ip: int = setting("number", "Connections at once from one address.", 500, low=1, high=100_000)
-    connections_per_account: int = setting("number", "Connections at once for one mailbox.", 50, low=1, high=10_000)
+    connections_per_ip: int = setting(
+        "number",
+        "Connections at once from one address, both IMAP doors and all workers together.",
+        500,
+        low=1,
+        high=100_000,
+    )
+    connections_per_account: int = setting(
+        "number", "Connections at once for one account, likewise.", 50, low=1, high=10_000
+    )
     login_timeout: float = setting("duration", "Time a client has to log in.", 1 * MINUTE, low=1)
     idle_timeout: float = setting(
         "duration",
@@ -327,15 +341,20 @@ class Limits:
     mime_parts: int = setting("number", "Most parts in one message.", 1000, low=10, high=10_000)
     recipients: int = setting("number", "Recipients of one message.", 100, low=1, high=10_000)
     hops: int = setting("number", "Received lines after which a message is a loop (MSS-046).", 50, low=5, high=200)
-    messages_per_account: int = setting("number", "Messages one mailbox may send per hour. 0: no limit.", 500, low=0)
+    messages_per_account: int = setting(
+        "number", "Messages one mailbox may send per hour, all processes together. 0: no limit.", 500, low=0
+    )
     recipients_per_account: int = setting(
-        "number", "Recipients one mailbox may write to per hour. 0: no limit.", 2000, low=0
+        "number", "Recipients one mailbox may write to per hour, all processes together. 0: no limit.", 2000, low=0
     )
     messages_per_ip: int = setting(
-        "number", "Messages accepted from one partner address per hour. 0: no limit.", 0, low=0
+        "number", "Messages begun from one address per hour, in each process. 0: no limit.", 0, low=0
     )
     connections_per_minute: int = setting(
-        "number", "New connections from one address per minute. 0: no limit.", 600, low=0
+        "number",
+        "New connections from one address per minute, shared out evenly between workers. 0: no limit.",
+        600,
+        low=0,
     )
     errors: int = setting("number", "Errors after which a session is closed.", 20, low=1, high=1000)
     junk: int = setting(
@@ -352,7 +371,10 @@ class Limits:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Unsolicited:
-    """Volumes that look like unsolicited mail (TOU-A06, TOU-B03): numbers of recipients, 0 switches one off."""
+    """Volumes that look like unsolicited mail (TOU-A06, TOU-B03): numbers of recipients, 0 switches one off.
+
+    Counted for each sending mailbox, all processes together, and not forgotten by a restart.
+    """
 
     slow_down: int = setting("number", "Recipients per hour from which a sender is asked to wait (450).", 200, low=0)
     refuse: int = setting("number", "Recipients per hour from which a sender is refused (550).", 500, low=0)

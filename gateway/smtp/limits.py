@@ -8,9 +8,11 @@ Failure: none raises; each question answers yes or no.
 
 from __future__ import annotations
 
-from collections import Counter, OrderedDict
+from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
+
+from mailboxes.tally import LocalTally, Tally
 
 Clock = Callable[[], float]
 """Seconds, never going back (``time.monotonic``)."""
@@ -110,13 +112,17 @@ class Buckets:
 
 
 class Gate:
-    """Who is connected and how fast they send: shared by all doors that shall count together."""
+    """Who is connected and how fast they send, at the door ``name``; ``tally`` counts with the other workers of the machine.
 
-    def __init__(self, limits: Limits, clock: Clock) -> None:
+    New connections are spread over the workers by the kernel, so each lets its share of their rate in; all other rates are
+    this process's own.
+    """
+
+    def __init__(self, limits: Limits, clock: Clock, tally: Tally | None = None, name: str = "") -> None:
         self._limits = limits
-        self._ips: Counter[str] = Counter()
+        self._tally = tally or LocalTally()
+        self._name = name
         self._open = 0
-        self._accounts: Counter[str] = Counter()
         self._connections_ip = Buckets(limits.connections_rate_per_ip, clock)
         self._messages_ip = Buckets(limits.messages_per_ip, clock)
         self._notes = Buckets(NOTES, clock)
@@ -135,27 +141,23 @@ class Gate:
     def enter(self, ip: str) -> bool:
         """Count a new connection; False, and not counted, when there are too many."""
         limits = self._limits
-        if self._ips[ip] >= limits.connections_per_ip or self._open >= limits.connections:
+        if self._open >= limits.connections or not self._connections_ip.allow(ip, self._tally.processes):
             return False
-        if not self._connections_ip.allow(ip):
+        if not self._tally.enter(f"{self._name} ip {ip}", limits.connections_per_ip):
             return False
-        self._ips[ip] += 1
         self._open += 1
         return True
 
     def leave(self, ip: str) -> None:
         self._open -= 1
-        _down(self._ips, ip)
+        self._tally.leave(f"{self._name} ip {ip}")
 
     def log_in(self, account: str) -> bool:
         """Count a session of an account; False, and not counted, when there are too many."""
-        if self._accounts[account] >= self._limits.connections_per_account:
-            return False
-        self._accounts[account] += 1
-        return True
+        return self._tally.enter(f"{self._name} account {account}", self._limits.connections_per_account)
 
     def log_out(self, account: str) -> None:
-        _down(self._accounts, account)
+        self._tally.leave(f"{self._name} account {account}")
 
     def message(self, ip: str) -> bool:
         """May one more message begin? What one mailbox may send is counted by the intake, for all processes."""
@@ -171,9 +173,3 @@ class Gate:
 
     def login_failed(self, ip: str) -> None:
         self._failures.allow(ip)
-
-
-def _down(counter: Counter[str], key: str) -> None:
-    counter[key] -= 1
-    if counter[key] <= 0:
-        del counter[key]

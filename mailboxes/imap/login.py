@@ -245,28 +245,18 @@ async def _failed(session: Session, asked: v.Command, refused: LoginRefused | No
 async def welcome(session: Session, asked: v.Command, found: Login) -> None:
     """The login is good: count it, learn its rights, say so."""
     service = session.service
-    account = f"account {found.account}"
-    if service.counted.get(account, 0) >= service.limits.per_account:
-        session.tagged(asked, NO, "[LIMIT] Too many connections for this account")
-        return
     session.standing = await service.standings.of(found)
     if "l" not in session.standing.rights and "r" not in session.standing.rights:
         session.tagged(asked, NO, "[NOPERM] You have no right to read this mailbox")
         return
-    service.counted[account] = service.counted.get(account, 0) + 1
-    session.on_close.append(lambda: discount(service.counted, account))
+    account = f"imap account {found.account}"
+    if not service.tally.enter(account, service.limits.per_account):
+        session.tagged(asked, NO, "[LIMIT] Too many connections for this account")
+        return
+    session.on_close.append(lambda: service.tally.leave(account))
     session.login = found
     session.state = AUTHENTICATED
     session.put(b"%b OK [CAPABILITY %b] Logged in\r\n" % (asked.tag, capabilities(session)))
-
-
-def discount(counted: dict[str, int], name: str) -> None:
-    """One connection less under ``name``."""
-    left = counted.get(name, 0) - 1
-    if left > 0:
-        counted[name] = left
-    else:
-        counted.pop(name, None)
 
 
 # --------------------------------------------------------------------------- options of a session

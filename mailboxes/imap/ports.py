@@ -16,6 +16,7 @@ from mailboxes.authentication import Authenticator
 from mailboxes.imap.content import Cache
 from mailboxes.imap.view import Indexes
 from mailboxes.store import MailStore
+from mailboxes.tally import LocalTally, Tally
 from policies.decision import Decision
 from policies.values import BalType, CertificateFacts, Login
 
@@ -109,4 +110,4 @@ class Service:
     limits: Limits = field(default_factory=Limits)
     tls: SSLContext | None = None
     tokens: bool = False  # offer OAUTHBEARER and XOAUTH2
-    counted: dict[str, int] = field(default_factory=dict)  # connections per IP and per account
+    tally: Tally = field(default_factory=LocalTally)  # connections per IP and per account

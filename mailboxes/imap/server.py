@@ -27,7 +27,7 @@ from mailboxes.imap import (
     searching,
     selecting,
 )
-from mailboxes.imap.login import certificate_of, discount, greet
+from mailboxes.imap.login import certificate_of, greet
 from mailboxes.imap.ports import Service
 from mailboxes.imap.session import NEW, Session
 from mailboxes.imap.wire import Wire
@@ -107,11 +107,10 @@ class ImapServer:
         service = self.service
         if len(self.connections) >= service.limits.connections:
             return b"[LIMIT] Too many connections"
-        name = f"ip {session.ip}"
-        if service.counted.get(name, 0) >= service.limits.per_ip:
+        name = f"imap ip {session.ip}"
+        if not service.tally.enter(name, service.limits.per_ip):
             return b"[LIMIT] Too many connections from your address"
-        service.counted[name] = service.counted.get(name, 0) + 1
-        session.on_close.append(lambda: discount(service.counted, name))
+        session.on_close.append(lambda: service.tally.leave(name))
         self.connections.add(session)
         return b""
 

@@ -6,6 +6,7 @@ import concurrent.futures
 import os
 import signal
 import smtplib
+import socket
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,12 +16,13 @@ import pytest
 from tests.space.living import Living, living
 
 pytestmark = [pytest.mark.slow]
-REFUSE, RATE = 12, 5
+REFUSE, RATE, HELD = 12, 5, 10
 
 
 @pytest.fixture(scope="module")
 def alive(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Living]:
-    settings = {("service", "workers"): 2, ("unsolicited", "refuse"): REFUSE, ("unsolicited", "slow_down"): 0}
+    settings = {("service", "workers"): 2, ("unsolicited", "refuse"): REFUSE, ("unsolicited", "slow_down"): 0,
+                ("inbound", "connections_per_ip"): HELD, ("imaps", "connections_per_ip"): HELD}  # fmt: skip
     with living(tmp_path_factory.mktemp("volumes"), settings) as made:
         yield made
 
@@ -57,6 +59,30 @@ def test_many_sessions_at_once_pass_a_threshold_once(alive: Living) -> None:
     assert set(said) == {"250", "sender.volume_refused"}
     # Two processes may each be accepting one message at the very moment the last place is taken.
     assert REFUSE - 2 <= said.count("250") <= REFUSE + 7
+
+
+def test_one_address_has_one_limit_whichever_worker_answers(alive: Living) -> None:
+    """F55: by SMTP and by IMAP; what is closed makes room, and what a killed worker held is forgotten."""
+    for _ in range(2):
+        for door, good, full in (("inbound", b"220", b"421"), ("imaps", b"* OK", b"* BYE")):
+            held = [_greeted(alive, door) for _ in range(HELD + 6)]
+            words = [words for _, words in held]
+            assert sum(said.startswith(good) for said in words) == HELD, words
+            assert sum(said.startswith(full) for said in words) == 6, words
+            for connection, _ in held:
+                connection.close()
+            time.sleep(1)
+        assert alive.a.process is not None
+        workers = Path(f"/proc/{alive.a.process.pid}/task/{alive.a.process.pid}/children").read_text("ascii").split()
+        os.kill(int(workers[0]), signal.SIGKILL)
+        time.sleep(8)  # it is started again
+
+
+def _greeted(alive: Living, door: str) -> tuple[socket.socket, bytes]:
+    connection = socket.create_connection(("127.0.0.1", alive.a.ports[door]), timeout=20)
+    if door == "imaps":
+        connection = alive.trust().wrap_socket(connection, server_hostname="localhost")
+    return connection, connection.recv(4096)
 
 
 def test_the_rate_of_a_mailbox_is_one_for_all_processes(tmp_path: Path) -> None:

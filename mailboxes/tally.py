@@ -1,0 +1,159 @@
+"""Who is connected, counted by name (an address, an account), for one process or for all workers of a machine.
+
+Workers that share a port divide the connections of one client among them as the kernel likes; only their sum means
+anything. Each worker writes what it holds into a column of its own in a mapped file and reads the others': there is no lock
+to wait for and nothing to send. A column belongs to whoever holds the lock on its byte, which the kernel takes back from a
+process that dies; what it left there is wiped by the next one that starts.
+
+Promise: what this process holds is counted exactly; what others hold may be counted too high, when two names share both
+their cells (about once in a hundred million pairs of names), never too low by more than what they are changing at this
+instant. Failure: without a column to be had (:data:`WORKERS` are taken) only this process is counted.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import mmap
+import os
+import struct
+from collections import Counter
+from hashlib import blake2b
+from pathlib import Path
+from typing import Protocol
+
+WORKERS = 64
+CELLS = 1 << 14
+ROWS = 2
+_COLUMN = CELLS * ROWS
+_WORD = 4
+_SIZE = _WORD * (WORKERS + WORKERS * _COLUMN)
+_NOBODY = bytes(_WORD * _COLUMN)
+
+
+class Tally(Protocol):
+    """Counts of connections."""
+
+    def enter(self, name: str, limit: int) -> bool:
+        """Count one more under ``name``; False, and not counted, when ``limit`` are there already."""
+        ...
+
+    def leave(self, name: str) -> None:
+        """One less."""
+        ...
+
+    @property
+    def processes(self) -> int:
+        """How many processes count together, this one included."""
+        ...
+
+
+class LocalTally:
+    """One process alone."""
+
+    processes = 1
+
+    def __init__(self) -> None:
+        self._held: Counter[str] = Counter()
+
+    def enter(self, name: str, limit: int) -> bool:
+        if self._held[name] >= limit:
+            return False
+        self._held[name] += 1
+        return True
+
+    def leave(self, name: str) -> None:
+        self._held[name] -= 1
+        if self._held[name] <= 0:
+            del self._held[name]
+
+    def __len__(self) -> int:
+        return len(self._held)
+
+
+class SharedTally:
+    """All processes that open the same file."""
+
+    def __init__(self, path: Path) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        if os.fstat(self._file).st_size < _SIZE:
+            os.ftruncate(self._file, _SIZE)  # holes: only cells in use take room
+        self._map = mmap.mmap(self._file, _SIZE)
+        self._cells = memoryview(self._map).cast("I")
+        self._held = LocalTally()
+        self._column = self._seat()
+
+    def enter(self, name: str, limit: int) -> bool:
+        cells = _cells(name)
+        if not self._held.enter(name, limit - self._elsewhere(cells)):
+            return False
+        self._write(cells, 1)
+        return True
+
+    def leave(self, name: str) -> None:
+        self._held.leave(name)
+        self._write(_cells(name), -1)
+
+    @property
+    def processes(self) -> int:
+        return max(1, sum(map(bool, self._cells[:WORKERS].tolist())))
+
+    def close(self) -> None:
+        """Leave the column empty to the next one."""
+        if self._column is not None:
+            self._wipe(self._column)
+        self._cells.release()
+        self._map.close()
+        os.close(self._file)
+
+    def _elsewhere(self, cells: tuple[int, int]) -> int:
+        """What the others hold: in each row the sum of their cells, and the smaller sum is nearer the truth."""
+        others = [
+            WORKERS + column * _COLUMN
+            for column, taken in enumerate(self._cells[:WORKERS].tolist())
+            if taken and column != self._column
+        ]
+        return min(sum(self._cells[start + cell] for start in others) for cell in cells)
+
+    def _write(self, cells: tuple[int, int], change: int) -> None:
+        if self._column is None:
+            return
+        start = WORKERS + self._column * _COLUMN
+        for cell in cells:
+            self._cells[start + cell] = max(0, self._cells[start + cell] + change)
+
+    def _seat(self) -> int | None:
+        """Take the first column nobody holds; wipe what the dead left in others."""
+        mine = None
+        for column in range(WORKERS):
+            if not self._lock(column, fcntl.F_WRLCK):
+                continue
+            if self._cells[column]:
+                self._wipe(column)
+            if mine is None:
+                mine = column
+                self._cells[column] = 1
+            else:
+                self._lock(column, fcntl.F_UNLCK)
+        return mine
+
+    def _wipe(self, column: int) -> None:
+        start = _WORD * (WORKERS + column * _COLUMN)
+        self._map[start : start + len(_NOBODY)] = _NOBODY
+        self._cells[column] = 0
+
+    def _lock(self, column: int, kind: int) -> bool:
+        """A lock on one byte, held by this open file: the kernel lets go of it when we end, however we end."""
+        asked = struct.pack("hhqqi4x", kind, os.SEEK_SET, column, 1, 0)
+        try:
+            fcntl.fcntl(self._file, fcntl.F_OFD_SETLK, asked)
+        except OSError:
+            return False
+        return True
+
+
+def _cells(name: str) -> tuple[int, int]:
+    """The cell of a name in each row, as places in a column."""
+    digest = blake2b(name.encode("utf-8", "surrogatepass"), digest_size=8).digest()
+    first, second = struct.unpack("II", digest)
+    return first % CELLS, CELLS + second % CELLS
