@@ -1,16 +1,19 @@
 """The queue under a backlog: 100 000 recipients to 200 destinations, 5 of them dead (reliability figures 2 and 3, F10, F32).
 
-    python bench/queue_backlog.py [--rows 100000] [--url sqlite:///...|postgresql+psycopg://...]
+    python bench/queue_backlog.py [--rows 100000] [--postgres]
 
 Partners are real TLS servers on loopback in a process of their own; two of the dead destinations refuse the connection,
 three accept it and say nothing. Figures, one line of JSON at the end:
     idle_ms      median and 95th percentile from commit to the partner's 250, empty queue
+    waiting_ms   the same while the backlog of the dead destinations waits
+    ratio        the second to the first: median over rounds in which one courier sleeps (SIGSTOP) while the other is
+                 measured, turn and turn about, so that a machine with other things to do slows both alike
     enqueue_s    writing the backlog
     start_s      a new courier process: from start to ready
     resume_s     from start to the first message handed over, with the whole backlog waiting
-    waiting_ms   the same as idle_ms while the backlog of the dead destinations waits
-    draining_ms  the same while the backlog of the living destinations leaves at full speed
+    draining_ms  as idle_ms, while the backlog of the living destinations leaves at full speed
     drain_per_s  messages per second of that backlog
+    serve        the whole service after a kill -9 in the middle of it (bench/queue_restart.py): see there
 """
 
 from __future__ import annotations
@@ -21,6 +24,7 @@ import json
 import multiprocessing
 import os
 import secrets
+import signal
 import socket
 import statistics
 import sys
@@ -33,6 +37,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 import structlog
 
+from bench.queue_restart import restart
 from gateway.record.journal import read
 from gateway.relay import queue
 from gateway.relay.courier import Courier, Settings
@@ -91,7 +96,13 @@ def serve(folder: str, ports: multiprocessing.Queue, done: multiprocessing.Queue
 
 
 def carry(
-    url: str, folder: str, port: int, mute: int, names: tuple[list[str], list[str]], ready: multiprocessing.Queue
+    url: str,
+    folder: str,
+    port: int,
+    mute: int,
+    names: tuple[list[str], list[str]],
+    ready: multiprocessing.Queue,
+    orders: multiprocessing.Queue,
 ) -> None:
     """One courier process."""
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(50))
@@ -170,15 +181,35 @@ def carry(
     asyncio.run(main())
 
 
-orders: multiprocessing.Queue
+class Running:
+    """A courier in a process of its own."""
+
+    def __init__(
+        self, context, url: str, folder: str, port: int, mute: int, names: tuple[list[str], list[str]]
+    ) -> None:
+        self.ready, self.orders = context.Queue(), context.Queue()
+        arguments = (url, folder, port, mute, names, self.ready, self.orders)
+        self.process = context.Process(target=carry, args=arguments, daemon=True)
+        self.process.start()
+        assert self.ready.get(timeout=60) == "ready"
+
+    def pause(self) -> None:
+        os.kill(self.process.pid, signal.SIGSTOP)
+
+    def go_on(self) -> None:
+        os.kill(self.process.pid, signal.SIGCONT)
+
+    def stop(self) -> None:
+        self.process.kill()
+        self.process.join()
 
 
 def latencies(
-    name: str, count: int, pause: float, ready: multiprocessing.Queue, done: multiprocessing.Queue, seen: list
+    courier: Running, name: str, count: int, pause: float, done: multiprocessing.Queue, seen: list
 ) -> list[float]:
-    """Send ``count`` probes and match commit with arrival; milliseconds, sorted."""
-    orders.put((name, count, pause))
-    begun = dict(ready.get(timeout=120) for _ in range(count))
+    """Have it send ``count`` probes and match commit with arrival; milliseconds, sorted."""
+    courier.orders.put((name, count, pause))
+    begun = dict(courier.ready.get(timeout=120) for _ in range(count))
     ended: dict[str, float] = {}
     limit = time.time() + 300
     while len(ended) < count and time.time() < limit:
@@ -189,6 +220,31 @@ def latencies(
         else:
             seen.append((what, at))
     return sorted((ended[mark] - begun[mark]) * 1000 for mark in ended)
+
+
+def side_by_side(
+    idle: Running, loaded: Running, rounds: int, count: int, done: multiprocessing.Queue
+) -> dict[str, object]:
+    """Rounds of probes to one courier while the other sleeps."""
+    values: dict[str, list[float]] = {"idle": [], "waiting": []}
+    ratios = []
+    for number in range(rounds):
+        medians = {}
+        pairs = [("idle", idle, loaded), ("waiting", loaded, idle)]
+        for name, mine, other in pairs if number % 2 == 0 else reversed(pairs):
+            other.pause()
+            mine.go_on()
+            latencies(mine, f"warm{name}{number}-", 5, 0.02, done, [])
+            found = latencies(mine, f"{name}{number}-", count, 0.03, done, [])
+            values[name] += found
+            medians[name] = statistics.median(found)
+        ratios.append(medians["waiting"] / medians["idle"])
+    for each in (idle, loaded):
+        each.go_on()
+    told = {f"{name}_ms": figures(sorted(found)) for name, found in values.items()}
+    ordered = sorted(ratios)
+    spread = [round(ordered[len(ordered) // 4], 2), round(ordered[-1 - len(ordered) // 4], 2)]
+    return {**told, "ratio": round(statistics.median(ratios), 2), "ratio_quartiles": spread}
 
 
 def figures(values: list[float]) -> dict[str, float]:
@@ -244,19 +300,19 @@ def deferrals(url: str) -> dict[str, int]:
 
 
 def main() -> None:
-    global orders
     asked = argparse.ArgumentParser()
     asked.add_argument("--rows", type=int, default=100_000)
     asked.add_argument("--destinations", type=int, default=200)
     asked.add_argument("--dead", type=int, default=5)
-    asked.add_argument("--url", default="")
     asked.add_argument("--postgres", action="store_true", help="on a PostgreSQL server of its own")
-    asked.add_argument("--probes", type=int, default=100)
+    asked.add_argument("--rounds", type=int, default=12)
+    asked.add_argument("--probes", type=int, default=25, help="per round")
+    asked.add_argument("--only", choices=("latency", "drain", "serve"), help="one part of it")
     options = asked.parse_args()
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(50))
     folder = tempfile.mkdtemp(prefix="queue-bench-")
     postgres = Postgres() if options.postgres else None
-    url = postgres.database() if postgres else options.url or f"sqlite:///{folder}/queue.db"
+    urls = [postgres.database() if postgres else f"sqlite:///{folder}/{name}.db" for name in ("idle", "loaded")]
     space = Space.build(Path(folder) / "pki")
     ours, theirs = space.pki.operators["op-a"], space.pki.operators["op-b"]
     facts = {
@@ -270,60 +326,52 @@ def main() -> None:
     (Path(folder) / "facts.json").write_text(json.dumps(facts))
     mute = socket.create_server(("127.0.0.1", 0), backlog=200)
     context = multiprocessing.get_context("fork")
-    ports, done, ready, orders = context.Queue(), context.Queue(), context.Queue(), context.Queue()
+    ports, done = context.Queue(), context.Queue()
     server = context.Process(target=serve, args=(folder, ports, done), daemon=True)
     server.start()
     port, names = ports.get(timeout=30), domains(options.destinations, options.dead)
     living, dead = names
-    result: dict[str, object] = {"rows": options.rows, "database": url.split(":")[0], "cores": os.cpu_count()}
+    database = urls[0].split(":")[0]
+    result: dict[str, object] = {"rows": options.rows, "database": database, "cores": os.cpu_count()}
 
-    def start() -> multiprocessing.Process:
-        made = context.Process(target=carry, args=(url, folder, port, mute.getsockname()[1], names, ready), daemon=True)
-        made.start()
-        assert ready.get(timeout=60) == "ready"
-        return made
+    def start(url: str) -> Running:
+        return Running(context, url, folder, port, mute.getsockname()[1], names)
 
-    def stop(process: multiprocessing.Process) -> None:
-        process.kill()
-        process.join()
-        while not orders.empty():
-            orders.get()
-
-    # 1. an idle queue
-    courier = start()
-    latencies("warm", 30, 0.01, ready, done, [])
-    result["idle_ms"] = figures(latencies("idle", options.probes, 0.05, ready, done, []))
-    stop(courier)
-
-    # 2. the dead destinations' backlog waits: half of all rows
-    began = time.time()
-    asyncio.run(fill(url, options.rows // 2, dead, "D"))
-    result["enqueue_s"] = round(time.time() - began, 1)
-    courier = start()
-    latencies("warmtwo", 30, 0.01, ready, done, [])
-    time.sleep(12)  # the dead are found out
-    result["waiting_ms"] = figures(latencies("waiting", options.probes, 0.05, ready, done, []))
-    stop(courier)
-
-    # 3. everything at once: restart with the whole backlog
-    asyncio.run(fill(url, options.rows - options.rows // 2, living, "L"))
-    began = time.time()
-    courier = start()
-    result["start_s"] = round(time.time() - began, 2)
-    seen: list[tuple[int, float]] = []
-    what, at = done.get(timeout=120)
-    seen.append((what, at))
-    result["resume_s"] = round(at - began, 2)
-    result["draining_ms"] = figures(latencies("draining", min(50, options.probes), 0.1, ready, done, seen))
-    limit = time.time() + 900
-    while seen[-1][0] < options.rows // 2 * 0.9 and time.time() < limit:
-        found = done.get(timeout=300)
-        if not isinstance(found[0], str):
-            seen.append(found)
-    result["drain_per_s"] = round((seen[-1][0] - seen[0][0]) / (seen[-1][1] - seen[0][1]))
-    stop(courier)
+    if options.only in (None, "latency", "drain"):
+        # the dead destinations' backlog waits: half of all rows
+        began = time.time()
+        asyncio.run(fill(urls[1], options.rows // 2, dead, "D"))
+        result["enqueue_s"] = round(time.time() - began, 1)
+    if options.only in (None, "latency"):
+        idle, loaded = start(urls[0]), start(urls[1])
+        for each in (idle, loaded):
+            latencies(each, f"first{id(each)}-", 30, 0.01, done, [])
+        time.sleep(12)  # the dead are found out
+        result |= side_by_side(idle, loaded, options.rounds, options.probes, done)
+        for each in (idle, loaded):
+            each.stop()
+    if options.only in (None, "drain"):
+        # everything at once: restart with the whole backlog
+        asyncio.run(fill(urls[1], options.rows - options.rows // 2, living, "L"))
+        began = time.time()
+        courier = start(urls[1])
+        result["start_s"] = round(time.time() - began, 2)
+        seen: list[tuple[int, float]] = []
+        what, at = done.get(timeout=120)
+        seen.append((what, at))
+        result["resume_s"] = round(at - began, 2)
+        result["draining_ms"] = figures(latencies(courier, "draining", 50, 0.1, done, seen))
+        limit = time.time() + 900
+        while seen[-1][0] < options.rows // 2 * 0.9 and time.time() < limit:
+            found = done.get(timeout=300)
+            if not isinstance(found[0], str):
+                seen.append(found)
+        result["drain_per_s"] = round((seen[-1][0] - seen[0][0]) / (seen[-1][1] - seen[0][1]))
+        courier.stop()
+        result["deferred"] = deferrals(urls[1])
     server.kill()
-    result["deferred"] = deferrals(url)
+    if options.only in (None, "serve"):
+        result["serve"] = restart(options.rows, options.destinations, options.dead, postgres)
     if postgres:
         postgres.stop()
     print(json.dumps(result))

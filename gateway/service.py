@@ -277,6 +277,7 @@ class Service:
             patience(config),
             keep=config.queue.keep_open,
             messages=config.queue.messages_per_connection,
+            most=config.queue.connections,
         )
         self._entry = NoticeEntry()
         return Courier(

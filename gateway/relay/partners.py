@@ -24,6 +24,7 @@ from policies.decision import Decision, Verdict, decide
 IDLE_SECONDS = 30.0
 FACTS_SECONDS = 30.0
 MESSAGES_PER_SESSION = 500
+MOST_SESSIONS = 200
 ADDRESSES_PER_ATTEMPT = 6
 
 log = structlog.get_logger(__name__)
@@ -42,7 +43,8 @@ class Partners:
     """The :class:`~gateway.relay.parcel.Transport` in service. ``hello`` is our host name; ``now`` is monotonic.
 
     ``keep`` is how many seconds an unused session is kept, ``messages`` how many one session carries;
-    both may be changed at any time.
+    both may be changed at any time. ``most`` sessions are open at once, those that are kept included: the one unused for
+    longest makes room for the next.
     """
 
     def __init__(
@@ -55,6 +57,7 @@ class Partners:
         *,
         keep: float = IDLE_SECONDS,
         messages: int = MESSAGES_PER_SESSION,
+        most: int = MOST_SESSIONS,
     ) -> None:
         self._resolver = resolver
         self._guard = guard
@@ -63,6 +66,8 @@ class Partners:
         self._patience = patience or Patience()
         self.keep = keep
         self.messages = messages
+        self._most = most
+        self._leaving: set[asyncio.Task[None]] = set()
         self._idle: dict[str, list[_Kept]] = {}
         self._busy: dict[str, int] = {}
 
@@ -90,6 +95,7 @@ class Partners:
                 await self._put_back(parcel.domain, kept)
                 return Attempt(tuple(results), self._silence(results))
             # The server had closed the idle session: nothing was said of this parcel, so it may be said again.
+        self._make_room()
         try:
             kept = await self._open(parcel.domain)
         except NoSession as failure:
@@ -137,6 +143,19 @@ class Partners:
         session = kept.session
         return self._guard.judge(domain, session.certificate, session.target.name).accepted
 
+    def _make_room(self) -> None:
+        """Before one more session: let go of those unused for longest when there would be too many."""
+        for _ in range(sum(self._busy.values()) + self.idle - self._most):
+            if not self._idle:
+                return
+            domain = min(self._idle, key=lambda name: self._idle[name][0].used_at)
+            kept = self._idle[domain].pop(0)
+            if not self._idle[domain]:
+                del self._idle[domain]
+            task = asyncio.ensure_future(kept.session.quit())  # a slow goodbye keeps nobody waiting
+            self._leaving.add(task)
+            task.add_done_callback(self._leaving.discard)
+
     async def _put_back(self, domain: str, kept: _Kept) -> None:
         if not kept.session.usable or kept.session.delivered >= self.messages:
             await kept.session.quit()
@@ -182,7 +201,7 @@ class Partners:
         """See :class:`~gateway.relay.parcel.Transport`."""
         everyone = [kept for stack in self._idle.values() for kept in stack]
         self._idle.clear()
-        await asyncio.gather(*(kept.session.quit() for kept in everyone))
+        await asyncio.gather(*(kept.session.quit() for kept in everyone), *self._leaving)
 
     @property
     def idle(self) -> int:

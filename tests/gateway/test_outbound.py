@@ -71,6 +71,25 @@ async def test_a_session_carries_several_messages_and_is_closed_when_idle(space:
     await partners.close()
 
 
+async def test_kept_sessions_make_room_for_new_ones(space: Space, peer: Peer) -> None:
+    """``queue.connections``: what is kept open counts; the one unused for longest goes, and is told goodbye."""
+    names = [f"d{number}.mssante.test" for number in range(6)]
+    subject = space.pki.operators["op-b"].subject
+    space.listed += [(name, subject) for name in names]
+    now = [100.0]
+    partners = space.partners(peer.port, domains=names, now=lambda: now[0], most=3)
+    for name in names:
+        now[0] += 1
+        assert rules_of(await partners.send(parcel(domain=name))) == ["relay.handed_over"]
+        assert partners.idle <= 3
+    assert rules_of(await partners.send(parcel(domain=names[-1]))) == ["relay.handed_over"]
+    assert (peer.connections, partners.idle) == (6, 3)
+    await partners.send(parcel(domain=names[0]))
+    assert peer.connections == 7
+    await partners.close()
+    assert peer.commands.count(b"QUIT\r\n") == 7
+
+
 async def test_without_pipelining_or_dsn_each_reply_is_awaited(space: Space, peer: Peer) -> None:
     peer.after_tls = b"250 mx.test\r\n"
     attempt = await space.partners(peer.port).send(parcel())

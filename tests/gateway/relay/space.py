@@ -98,10 +98,11 @@ class Space:
         addresses: tuple[str, ...] = ("127.0.0.1",),
         domains: Iterable[str] = (DOMAIN,),
         now: Callable[[], float] = time.monotonic,
+        **options: int,
     ) -> Partners:
         routes = {domain: Target(name, addresses, port) for domain in domains}
         resolver = Routed(FixedNames(), routes, (), now, lambda hosts: None)
-        return Partners(resolver, self.guard(), "mail.op-a.mssante.test", now, patience)
+        return Partners(resolver, self.guard(), "mail.op-a.mssante.test", now, patience, **options)
 
 
 def parcel(content: bytes = b"Subject: x\r\n\r\nbody\r\n", *locals_: str, **changes: object) -> Parcel:
