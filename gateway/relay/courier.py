@@ -28,6 +28,7 @@ from gateway.relay.leases import Leases
 from gateway.relay.outcomes import Settlement
 from gateway.relay.parcel import Attempt, Bodies, Clock, Submit, Transport
 from gateway.relay.queue import Taken
+from gateway.relay.tables import NEVER
 from gateway.relay.teller import Teller
 from mailboxes.commit import Committer, Reading, Unit
 from mailboxes.store import StoreError
@@ -126,6 +127,9 @@ class Courier:
         self._newest = 0
         self._new_mail = False
         self._look_at = 0.0
+        self._has_room = True  # something left the window since the queue was last looked at
+        self._next_due = 0.0  # wall time before which nothing known falls due
+        self._look_again = 0.0
         self._sessions = asyncio.Semaphore(self._settings.sessions)
 
     def follow(self, schedule: Schedule, lane: Lane) -> None:
@@ -140,6 +144,7 @@ class Courier:
 
     def _made_room(self) -> None:
         """Work was done: look for more once there is room for a fair share of it, not for each row."""
+        self._has_room = True
         if len(self._leases) <= self._settings.window * 3 // 4:
             self._woken.set()
 
@@ -247,9 +252,13 @@ class Courier:
         while not self._stopping:
             await self._take_fresh()
             if len(self._leases) > window * 3 // 4:
+                return self._settings.poll
+            now = self._clock.wall()
+            if not self._worth_looking(now):
                 break
-            room, now = self._rooms(), self._clock.wall()
-            if not await self._reading.run(partial(_anything_due, now=now, room=room)):
+            room = self._rooms()
+            found, self._next_due = await self._reading.run(partial(_anything_due, now=now, room=room))
+            if not found:
                 break
             work = partial(
                 queue.take,
@@ -261,8 +270,18 @@ class Courier:
             taken, next_due = await self._committer.run(work)
             if not taken:
                 return max(0.0, next_due - now)
+            self._has_room = True
             self._dispatch(taken)
-        return self._settings.poll
+        return min(self._settings.poll, max(0.0, self._next_due - self._clock.wall()))
+
+    def _worth_looking(self, now: float) -> bool:
+        """Whether the queue may have changed for us: time passed, room was made, or a second went by in which others may
+        have changed it. New mail of our own is known without looking."""
+        instant = asyncio.get_running_loop().time()
+        if not self._has_room and now < self._next_due and instant < self._look_again:
+            return False
+        self._has_room, self._look_again = False, instant + self._settings.poll
+        return True
 
     async def _take_fresh(self) -> None:
         """New mail first, in places kept for it: when we are told of it, and once per poll for other processes'."""
@@ -270,8 +289,8 @@ class Courier:
         free = min(self._settings.window + self._settings.express - len(self._leases), self._settings.express)
         if free <= 0 or not (self._new_mail or now >= self._look_at):
             return
-        self._new_mail, self._look_at = False, now + self._settings.poll
-        if await self._reading.run(queue.newest) <= self._newest:
+        told, self._new_mail, self._look_at = self._new_mail, False, now + self._settings.poll
+        if not told and await self._reading.run(queue.newest) <= self._newest:
             return
         work = partial(
             queue.take_fresh,
@@ -411,5 +430,8 @@ class Courier:
             self._telling = False
 
 
-def _anything_due(connection: Connection, now: float, room: dict[str, int]) -> bool:
-    return any(one.due_at <= now and room.get(one.domain, 1) > 0 for one in queue.waiting(connection))
+def _anything_due(connection: Connection, now: float, room: dict[str, int]) -> tuple[bool, float]:
+    """Whether a destination we have room for has something due, and when the next one that has nothing will."""
+    everyone = queue.waiting(connection)
+    later = min((one.due_at for one in everyone if one.due_at > now), default=NEVER)
+    return any(one.due_at <= now and room.get(one.domain, 1) > 0 for one in everyone), later

@@ -2,7 +2,8 @@
 
 Times are seconds since the epoch. A taken row is one whose ``due_at`` lies ahead because its courier leased it: when the
 courier dies, the row falls due again by itself. :data:`NEVER` as ``due_at`` is a row on hold.
-Promise: what is due is found through (domain, due_at) by one index step per destination, whatever the number of rows.
+Promise: what is due is found through (domain, due_at) by one index step per destination, whatever the number of rows. A row's
+number is never given twice: with its fence it proves whose outcome is written, and a greater one is newer mail.
 """
 
 from __future__ import annotations
@@ -41,6 +42,7 @@ queue = Table(
     Column("fence", BigInteger, nullable=False, comment="grows each time the row is taken"),
     Column("rule", String(64), nullable=False, comment="why it waits"),
     Column("reply", Text, nullable=False),
+    sqlite_autoincrement=True,
 )
 Index("ix_queue_due", queue.c.domain, queue.c.due_at, queue.c.id)
 Index("ix_queue_deadline", queue.c.deadline_at)
@@ -72,6 +74,7 @@ owed = Table(
     Column("due_at", Float(53), nullable=False),
     Column("attempts", Integer, nullable=False),
     Column("fence", BigInteger, nullable=False),
+    sqlite_autoincrement=True,
 )
 Index("ix_notice_owed_due", owed.c.due_at)
 

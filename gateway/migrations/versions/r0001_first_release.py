@@ -400,6 +400,7 @@ def upgrade() -> None:
         sa.Column("attempts", sa.Integer(), nullable=False),
         sa.Column("fence", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_notice_owed")),
+        sqlite_autoincrement=True,
     )
     op.create_index("ix_notice_owed_due", "notice_owed", ["due_at"], unique=False)
     op.create_table(
@@ -466,6 +467,7 @@ def upgrade() -> None:
         sa.Column("rule", sa.String(length=64), nullable=False, comment="why it waits"),
         sa.Column("reply", sa.Text(), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_queue")),
+        sqlite_autoincrement=True,
     )
     op.create_index("ix_queue_deadline", "queue", ["deadline_at"], unique=False)
     op.create_index("ix_queue_due", "queue", ["domain", "due_at", "id"], unique=False)

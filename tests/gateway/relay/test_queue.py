@@ -454,6 +454,21 @@ async def test_new_mail_does_not_queue_behind_a_backlog(house: House) -> None:
     )
 
 
+async def test_new_mail_passes_a_backlog_also_when_newer_mail_has_left(house: House) -> None:
+    """A row's number is never given again: what came in last has the greatest, whatever left in between."""
+    await house.send(["old@op-b.mssante.test"])
+    seen = 0
+    for _ in range(3):
+        await house.send(["new@op-c.mssante.test"])
+        taken, newest = await house.committer.run(
+            lambda unit, seen=seen: queue.take_fresh(unit, "me", 30.0, 10, lambda domain: 10, seen)
+        )
+        assert [row.domain for row in taken if row.domain == "op-c.mssante.test"] == ["op-c.mssante.test"]
+        assert newest > seen
+        seen = newest
+        await settle(house, [row for row in taken if row.domain == "op-c.mssante.test"], owner="me")
+
+
 async def test_a_jump_during_an_attempt_ages_nothing(house: House) -> None:
     """F16: the outcome is judged by the time at which the attempt began plus what really passed."""
     gate = _Gate()
