@@ -11,6 +11,8 @@ from functools import partial
 from itertools import islice
 
 from gateway.compose import Storage
+from gateway.medical.memory import CHUNK, StoredMemory, forget_closed
+from gateway.medical.register_key import RegisterKey
 from gateway.record import retention
 from gateway.relay import tracking
 from mailboxes import fsck, rules, upkeep
@@ -30,7 +32,7 @@ TOGETHER = 50
 
 async def daily(storage: Storage) -> int:
     """Let go of what is too old: journal records (MSS-145), histories of erasures, answers given, settled messages (TOU-F02),
-    blobs without a row. Returns the journal records removed.
+    patients not met again (HID-090 to HID-099), blobs without a row. Returns the journal records removed.
     """
     removed = await retention.purge(storage.committer, retention.kept(storage.config.journal))
     mailboxes = await storage.reading.run(lambda connection: upkeep.mailboxes(cursor_of(connection)))
@@ -39,6 +41,12 @@ async def daily(storage: Storage) -> int:
     now = storage.clock()
     await storage.committer.run(rules.forget)
     while await storage.committer.run(partial(tracking.forget, before=now - TRACKED)) >= tracking.CHUNK:
+        pass
+    kept = StoredMemory(storage.reading, RegisterKey(storage.master))
+    since = now - storage.config.hprim.history_keep
+    while await storage.committer.run(partial(kept.purge, before=since)) >= CHUNK:
+        pass
+    while await storage.committer.run(forget_closed) >= CHUNK:
         pass
     await fsck.sweep(storage.store, now=now)
     return removed

@@ -614,6 +614,20 @@ class Hprim:
     remark_attached: bool = setting(
         "flag", "Remark when the information is attached instead of being in the text (TOU-B02).", True
     )
+    history: Literal["mailbox", "operator", "none"] = setting(
+        "choice",
+        "What a new document is compared with: the patients and documents its mailbox met before, those of all our\n"
+        "mailboxes together, or nothing (HID-090 to HID-099). Only digests under a secret key are kept.",
+        "mailbox",
+        choices=("mailbox", "operator", "none"),
+    )
+    history_keep: float = setting(
+        "duration",
+        "How long a patient or document that is not met again is remembered.",
+        180 * DAY,
+        low=DAY,
+        high=3660 * DAY,
+    )
     nil: str = setting("text", "Product number written as X-MSS-NIL by `caducee send` (MSS-096); empty: none.", "")
     readers: int = setting("number", "Processes that read medical documents.", 2, low=1, high=64, reload=False)
     reader_memory: int = setting(

@@ -7,6 +7,7 @@ Source: HID-050 to HID-069, HID-097; ANS "Structuration minimale des documents d
 
 from __future__ import annotations
 
+import hashlib
 import re
 from datetime import date, timedelta
 
@@ -75,11 +76,11 @@ def read(
     root = roots[0]
     patients = _patients(roots, place, findings, today, announced)
     _check_written((root.one("effectiveTime") or Node("")).get("value"), patients, place, findings, today)
-    return _document(root, place, findings, patients, name, len(data), inside)
+    return _document(root, place, findings, patients, name, data, inside)
 
 
 def _document(
-    root: Node, place: Place, findings: Findings, patients: tuple[Patient, ...], name: str, size: int, inside: str
+    root: Node, place: Place, findings: Findings, patients: tuple[Patient, ...], name: str, data: bytes, inside: str
 ) -> Document:
     code = root.one("code") or Node("code")
     replaces = _replaced(root)
@@ -89,7 +90,7 @@ def _document(
         Format.CDA,
         place,
         name=name,
-        size=size,
+        size=len(data),
         patients=patients,
         code=_safe(code.get("code")),
         code_system=code.get("codeSystem"),
@@ -102,6 +103,7 @@ def _document(
         written=(root.one("effectiveTime") or Node("")).get("value"),
         author=_author(root),
         inside=inside,
+        digest=hashlib.sha256(data).hexdigest(),
         details=_details(root),
     )
 

@@ -80,7 +80,7 @@ def check_message(
 ) -> Report:
     """Check the leaves of one mail. ``subject`` is decoded; ``headers`` any case; ``recipients`` bare addresses.
 
-    ``seen``: what the mailbox has already seen, when the deployment keeps it (HID-090 to HID-096).
+    ``seen``: what the mailbox has already seen, when the deployment keeps it (HID-090 to HID-099).
     """
     lower = {k.lower(): v for k, v in headers.items()}
     envelope = Envelope(subject, tuple(recipients), lower)
@@ -285,7 +285,7 @@ def _conclude(g: _Gathered, envelope: Envelope | None, parts: Sequence[Part], se
     if seen is not None:
         for person in people:
             history.check(person, seen.seen, g.findings)
-        history.check_documents(g.documents, seen.documents, g.findings)
+        history.check_documents(g.documents, seen, g.findings)
     return Report(
         documents=tuple(g.documents),
         patients=tuple(people),

@@ -7,10 +7,10 @@ Source: HID-070 to HID-074, HID-081 to HID-083; RNIV.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 from hprim.dates import PartialDate, compare_dates
 from hprim.model import InsId, Patient, Traits
@@ -99,18 +99,26 @@ def prepare(patient: Patient) -> Prepared:
 
 
 def _surname(a: Prepared, b: Prepared) -> tuple[Level, bool]:
-    births = Level.SILENT
-    if a.birth and b.birth:
-        births = surname_level(a.birth, b.birth)
-        if births <= Level.NOTE or len(a.surnames) == len(b.surnames) == 1:
-            return births, False
+    births = surname_level(a.birth, b.birth) if a.birth and b.birth else Level.SILENT
+    return best_surname(a.surnames, b.surnames, births, surname_level)
+
+
+N = TypeVar("N")
+
+
+def best_surname(
+    xs: Sequence[tuple[N, str]], ys: Sequence[tuple[N, str]], births: Level, compared: Callable[[N, N], Level]
+) -> tuple[Level, bool]:
+    """How the surnames of two people agree at best, and whether on different kinds. ``births`` is how the birth names do."""
+    if births is not Level.SILENT and (births <= Level.NOTE or len(xs) == len(ys) == 1):
+        return births, False
     best: Level = births
     crossed = False
-    for x, kind_x in a.surnames:
-        for y, kind_y in b.surnames:
+    for x, kind_x in xs:
+        for y, kind_y in ys:
             if births is Level.DISAGREE and kind_x == kind_y:
                 continue  # two stated birth names that differ: a shared name in use makes sisters-in-law, not one person
-            level = surname_level(x, y)
+            level = compared(x, y)
             if best is Level.SILENT or level < best:
                 best, crossed = level, kind_x != kind_y and "used" in (kind_x, kind_y)
     return best, crossed and best is not Level.DISAGREE
@@ -143,7 +151,8 @@ def _best_first(a: Prepared, b: Prepared) -> Level:
 _DATES = (Level.AGREE, Level.NOTE, Level.NEAR, Level.DISAGREE)
 
 
-def _number(a: frozenset[InsId], b: frozenset[InsId]) -> Level:
+def number_level(a: frozenset[InsId], b: frozenset[InsId]) -> Level:
+    """AGREE: one in common. DISAGREE: two of one authority. NOTE: one number under two authorities."""
     if not a or not b:
         return Level.SILENT
     if not a.isdisjoint(b):
@@ -163,7 +172,7 @@ def compare_prepared(a: Prepared, b: Prepared) -> Comparison:
     first = _first(a, b, sexes_differ=sex is Level.DISAGREE)
     born = _DATES[compare_dates(a.born, b.born)] if a.born and b.born else Level.SILENT
     swapped = surname >= Level.NEAR and first >= Level.NEAR and _swapped(a, b)
-    return Comparison(surname, first, born, sex, _number(a.ins, b.ins), crossed, swapped)
+    return Comparison(surname, first, born, sex, number_level(a.ins, b.ins), crossed, swapped)
 
 
 _AGREED = (Level.AGREE, Level.NOTE)

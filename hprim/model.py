@@ -221,7 +221,8 @@ class Patient:
 @dataclass(frozen=True, slots=True)
 class Document:
     """One thing found in the message. ``inside`` names the archive that holds it. ``identifier``, ``set_id``, ``version``,
-    ``replaces``, ``code`` and ``label`` are a CDA's; ``details`` what else the format says (sender, receiver, dates)."""
+    ``replaces``, ``code``, ``label`` and ``digest`` (SHA-256 of its octets) are a CDA's; ``details`` what else the format says (sender,
+    receiver, dates)."""
 
     format: Format
     place: Place
@@ -239,6 +240,7 @@ class Document:
     written: str = ""
     author: str = ""
     inside: str = ""
+    digest: str = ""
     details: Mapping[str, str] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:

@@ -160,7 +160,7 @@ def compare_surname(a: str, b: str) -> Level:
     return surname_level(normal(a), normal(b))
 
 
-_PARTICLES = frozenset(
+PARTICLES = frozenset(
     [
         "DE",
         "DU",
@@ -190,7 +190,7 @@ def _part_of(x: Name, y: Name) -> bool:
     """One name's words are all in the other, and they are more than particles."""
     smaller = x.words if len(x.words) <= len(y.words) else y.words
     larger = y.words if smaller is x.words else x.words
-    return smaller <= larger and bool(smaller - _PARTICLES)
+    return smaller <= larger and bool(smaller - PARTICLES)
 
 
 def first_level(x: Name, y: Name) -> Level:

@@ -767,8 +767,8 @@ RULES: tuple[Rule, ...] = (
         "Ce matricule INS a déjà été reçu avec une autre identité (collision).",
         "This INS number was already received with another identity (collision).",
         "FRC COLP/COLV",
-        "Vérifiez l'identité auprès du patient ou de votre référent identitovigilance.",
-        "Check the identity with the patient or your identity officer.",
+        "Vérifiez l'identité auprès du patient ou de votre référent identitovigilance ; si elle est exacte, demandez à votre opérateur d'oublier l'ancienne.",
+        "Check the identity with the patient or your identity officer; if it is right, ask your operator to forget the old one.",
     ),
     # same full traits, another matricule of the same OID
     _r(
@@ -814,6 +814,18 @@ RULES: tuple[Rule, ...] = (
     ),
     # replacement document ('[Annule et remplace]', CDA relatedDocument RPLC)
     _r("HID-097", N, "Document de remplacement.", "Replacement document.", "RF2"),
+    # the same document, octet for octet, earlier sent from or received in this mailbox
+    _r("HID-098", N, "Ce document a déjà été envoyé.", "This document was already sent.", "SC.CDA/INT.18"),
+    # same identifier or version with another content, or a version older than one already sent
+    _r(
+        "HID-099",
+        W,
+        "La version du document ne suit pas celles déjà envoyées : {detail}.",
+        "The document's version does not follow those already sent: {detail}.",
+        "SC.CDA/INT.18, LPS 900",
+        "Produisez de nouveau le document : une nouvelle version porte un nouvel identifiant et un numéro plus grand.",
+        "Produce the document again: a new version has a new identifier and a higher number.",
+    ),
     # an archive or XML that cannot be read safely
     _r(
         "MSS-091",

@@ -13,7 +13,9 @@ from gateway.cli.context import Desk, actor, here, opened
 from gateway.cli.errors import USAGE, Said
 from gateway.cli.language import tr
 from gateway.cli.output import Json, when
+from gateway.medical.register_key import RegisterKey
 from gateway.medical.registers import SCOPES, PatientRegisters
+from hprim.ins import clean, is_matricule
 
 app = typer.Typer(no_args_is_help=True, help=tr("Oppositions de patients.", "Patients' oppositions."))
 
@@ -93,7 +95,7 @@ def list_(ctx: typer.Context, as_json: Json = False) -> None:
 
 
 def _register(desk: Desk) -> PatientRegisters:
-    return PatientRegisters(desk.storage.reading, desk.storage.master)
+    return PatientRegisters(desk.storage.reading, RegisterKey(desk.storage.master))
 
 
 def _scopes(scope: Scope) -> tuple[str, ...]:
@@ -101,4 +103,9 @@ def _scopes(scope: Scope) -> tuple[str, ...]:
 
 
 def _number(given: str) -> str:
-    return sys.stdin.readline().strip() if given == "-" else given
+    """The number as written. Raises :class:`Said` for a wrong key: a slip would protect somebody else, or nobody."""
+    written = sys.stdin.readline().strip() if given == "-" else given
+    whole = clean(written)
+    if len(whole) == 15 and not is_matricule(whole):
+        raise Said("opposition.bad_number", USAGE)
+    return written

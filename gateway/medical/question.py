@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
+from gateway.medical.met import NOBODY, Met, met_from, met_json
 from policies.patient import Finding, Said
 
 MOST_FINDINGS = 500
@@ -60,7 +61,7 @@ class Question:
 class Reading:
     """The answer. ``findings`` may be logged; ``told`` are the same in full words (place and sentence), for the sender's eyes only.
 
-    ``ins`` are (oid, matricule) pairs, ``numbers`` what an HPRIM line 8 holds: health data, never logged.
+    ``ins`` are (oid, matricule) pairs, ``numbers`` what an HPRIM line 8 holds, ``met`` whom it is about: health data, never logged.
     """
 
     findings: tuple[Finding, ...] = ()
@@ -73,6 +74,7 @@ class Reading:
     numbers: tuple[str, ...] = ()
     body_length: int = 0
     patients: int = 0
+    met: Met = NOBODY
 
 
 def answer_bytes(reading: Reading) -> bytes:
@@ -99,6 +101,7 @@ def answer_bytes(reading: Reading) -> bytes:
         "numbers": reading.numbers,
         "body_length": reading.body_length,
         "patients": reading.patients,
+        "met": met_json(reading.met),
     }
     return json.dumps(found, ensure_ascii=True).encode("ascii")
 
@@ -123,6 +126,7 @@ def answer_from(data: bytes) -> Reading:
             numbers=tuple(map(str, found["numbers"])),
             body_length=int(found["body_length"]),
             patients=int(found["patients"]),
+            met=met_from(found["met"]),
         )
     except (KeyError, TypeError, IndexError, AttributeError, RecursionError) as fault:
         raise ValueError(f"not an answer: {type(fault).__name__}") from None

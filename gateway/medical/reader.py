@@ -1,7 +1,7 @@
 """Implements :class:`gateway.intake.MedicalReader`: read apart, judge by policy, give back decisions, headers and what to store.
 
-Order: a quick look (most mail ends there), the patient's own conversation, the reading process, the opposition register, the
-policy. Warnings become one notice in the sender's INBOX, in the same transaction as his message.
+Order: a quick look (most mail ends there), the patient's own conversation, the reading process, what the mailbox remembers, the
+opposition register, the policy. Warnings become one notice in the sender's INBOX, in the same transaction as his message.
 Promise: no exception for a bad message; a reading process that dies is a deferral, the third time a refusal (F09); nothing that
 names a patient is in a decision. Failure: :class:`mailboxes.store.StoreError` when the register cannot be read, which the door
 answers with 451.
@@ -16,18 +16,22 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
-from typing import Protocol
+from typing import Literal, Protocol
 
 import structlog
 
 from gateway.intake import Mailboxes, Medical
 from gateway.medical import notice
+from gateway.medical.memory import NO_MEMORY, OPERATOR, Memory, Remark
+from gateway.medical.met import Met
 from gateway.medical.parts import attachments, leaves, worth_reading
 from gateway.medical.pool import Reader, ReaderDied
 from gateway.medical.question import PartBytes, Question, ReaderOptions, Reading
 from gateway.medical.registers import NO_REGISTERS, Registers
 from gateway.relay.notices import House
 from gateway.smtp.transaction import Transaction
+from hprim.model import Place, Problem
+from hprim.rules import CATALOGUE
 from mailboxes.anatomy import Anatomy, dissect, pack
 from mailboxes.commit import Unit
 from mailboxes.seal import Sealer
@@ -42,6 +46,7 @@ OFF_LOOP = 256 * 1024
 PATIENT_DOMAIN = "patient.mssante.fr"
 LARGE_AT_ONCE = 4
 _POISONED = 1000
+_MOST_CONCERNED = 50
 _NIL = Finding(
     "MSS-096",
     "N",
@@ -68,6 +73,7 @@ class MedicalSettings:
     policy: PatientSettings = patient.DEFAULT
     options: ReaderOptions = field(default_factory=ReaderOptions)
     notices: bool = True
+    history: Literal["mailbox", "operator", "none"] = "mailbox"
 
 
 class DocumentReader:
@@ -85,6 +91,7 @@ class DocumentReader:
         token: Callable[[], str],
         pool: Executor,
         registers: Registers = NO_REGISTERS,
+        memory: Memory = NO_MEMORY,
     ) -> None:
         self.settings = settings
         self._readers = readers
@@ -95,6 +102,7 @@ class DocumentReader:
         self._token = token
         self._pool = pool
         self._registers = registers
+        self._memory = memory
         self._large = asyncio.Semaphore(LARGE_AT_ONCE)
         self._poison: OrderedDict[bytes, int] = OrderedDict()
         self._without_number: dict[str, tuple[PatientSettings, Medical]] = {}
@@ -178,6 +186,9 @@ class DocumentReader:
         except ReaderDied as death:
             return Medical((self._poisoned(raw, anatomy, str(death)),))
         reading = _completed(reading, anatomy)
+        concerned, issuer = await self._concerned(transaction, reading), _issuer(transaction)
+        own = concerned[:1] if transaction.peer.door is Door.SUBMISSION else concerned
+        reading = _remembered(reading, await self._memory.consult(own, reading.met, issuer))
         facts = replace(
             self._facts(transaction, recipients, kind, self._findings(reading, transaction)),
             has_header=reading.has_header,
@@ -190,7 +201,25 @@ class DocumentReader:
             header_asked=asked,
         )
         decisions = patient.judge(facts, self.settings.policy)
-        return await self._medical(transaction, anatomy, reading, decisions, to_patients)
+        medical = await self._medical(transaction, anatomy, reading, decisions, to_patients)
+        if concerned and all(decision.accepted for decision in decisions):
+            medical = replace(medical, also=(*medical.also, self._memory.remember(concerned, reading.met, issuer)))
+        return medical
+
+    async def _concerned(self, transaction: Transaction, reading: Reading) -> tuple[int, ...]:
+        """The mailboxes of ours whose history this is: the sender's first, then the recipients'."""
+        history = self.settings.history
+        if history == "none" or not reading.met.people:
+            return ()
+        if history == "operator":
+            return (OPERATOR,)
+        login = transaction.peer.login
+        found = [login.mailbox_id] if login is not None else []
+        for recipient in transaction.recipients[:_MOST_CONCERNED]:
+            box = await self._mailboxes.find(recipient.address.key)
+            if box is not None:
+                found.append(box.id)
+        return tuple(dict.fromkeys(found))
 
     async def _ask(
         self, anatomy: Anatomy, raw: bytes, recipients: tuple[Address, ...], *, asked: bool
@@ -308,6 +337,33 @@ class DocumentReader:
 
 def _is_report(anatomy: Anatomy) -> bool:
     return anatomy.parts[0].full_type == "multipart/report"
+
+
+def _issuer(transaction: Transaction) -> str:
+    """Whose record and file numbers these are, where the document does not say."""
+    return transaction.sender.domain if transaction.sender else ""
+
+
+def _remembered(reading: Reading, remarks: Sequence[Remark]) -> Reading:
+    """The reading with what history says of it."""
+    if not remarks:
+        return reading
+    told = [_remark(remark, reading.met) for remark in remarks]
+    findings = (*reading.findings, *(finding for finding, _ in told))
+    return replace(reading, findings=findings, told=(*reading.told, *(words for _, words in told)))
+
+
+def _remark(remark: Remark, met: Met) -> tuple[Finding, tuple[Said, Said]]:
+    if remark.person >= 0:
+        place, told = met.people[remark.person].place, met.people[remark.person].told
+    else:
+        place, told = met.places[remark.document]
+    definition = CATALOGUE[remark.rule]
+    parameters = {"detail": remark.detail} if remark.detail else {}
+    problem = Problem(definition, definition.severity, Place(), parameters)
+    sentence = Said(problem.sentence("fr"), problem.sentence("en"))
+    advice = Said(problem.remedy("fr"), problem.remedy("en"))
+    return Finding(remark.rule, definition.severity.value, place, sentence, advice), (told, sentence)
 
 
 def _completed(reading: Reading, anatomy: Anatomy) -> Reading:

@@ -9,19 +9,17 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-import secrets
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple, Protocol
 
 from sqlalchemy import Connection, delete, insert, select, update
 
-from gateway.medical.tables import conversation, opposition, register_key
+from gateway.medical.register_key import RegisterKey
+from gateway.medical.tables import conversation, opposition
 from mailboxes.commit import Reading, Unit
-from mailboxes.keys import MasterKey
 from policies.events import Event, Kind
 
 SCOPES = ("patient", "professionals")
-_CONTEXT = b"patient register"
 _MOST = 50
 _ALLOWED = frozenset("0123456789AB")
 
@@ -87,12 +85,11 @@ class Objection(NamedTuple):
 
 
 class PatientRegisters:
-    """On the operator's own database. ``key`` is read once, and made at the first entry."""
+    """On the operator's own database."""
 
-    def __init__(self, reading: Reading, master: MasterKey) -> None:
+    def __init__(self, reading: Reading, key: RegisterKey) -> None:
         self._reading = reading
-        self._master = master
-        self._key: bytes | None = None
+        self._key = key
 
     # asked by the reader
 
@@ -101,7 +98,7 @@ class PatientRegisters:
         return bool(found) and await self._reading.run(lambda connection: self._opposed(connection, found, scopes))
 
     def _opposed(self, connection: Connection, numbers: Iterable[str], scopes: Iterable[str]) -> bool:
-        key = self._known_key(connection)
+        key = self._key.known(connection)
         if key is None:
             return False
         digests = [_number_digest(key, number) for number in numbers]
@@ -113,7 +110,7 @@ class PatientRegisters:
 
     def _conversation(self, connection: Connection, patient: str, about: Sequence[str]) -> tuple[bool, bool]:
         """The nearest of our messages decides: ``about`` starts with the one that is answered."""
-        key = self._known_key(connection)
+        key = self._key.known(connection)
         if key is None or not about:
             return False, False
         digests = [_conversation_digest(key, patient, message) for message in about]
@@ -126,7 +123,7 @@ class PatientRegisters:
         self, patients: Sequence[str], message: str, references: Sequence[str], *, closing: bool
     ) -> Callable[[Unit], None]:
         def work(unit: Unit) -> None:
-            key = self._key_for_writing(unit)
+            key = self._key.for_writing(unit)
             for patient in patients:
                 _remember(unit, key, patient, message, references[-_MOST:], closing=closing)
 
@@ -136,7 +133,7 @@ class PatientRegisters:
 
     def object_to(self, unit: Unit, number: str, scopes: Sequence[str], reference: str, actor: str) -> bool:
         """Record an opposition; False when every scope was recorded already. ``ValueError`` for a faulty number."""
-        key = self._key_for_writing(unit)
+        key = self._key.for_writing(unit)
         digest = _number_digest(key, normal_number(number))
         held = set(unit.connection.execute(select(opposition.c.scope).where(opposition.c.digest == digest)).scalars())
         new = [scope for scope in scopes if scope not in held]
@@ -154,7 +151,7 @@ class PatientRegisters:
 
     def withdraw(self, unit: Unit, number: str, scopes: Sequence[str], actor: str) -> bool:
         """Take an opposition back; False when there was none."""
-        key = self._key_for_writing(unit)
+        key = self._key.for_writing(unit)
         digest = _number_digest(key, normal_number(number))
         gone = unit.connection.execute(
             delete(opposition).where(opposition.c.digest == digest, opposition.c.scope.in_(list(scopes)))
@@ -167,23 +164,6 @@ class PatientRegisters:
         """Every line, oldest first."""
         rows = connection.execute(select(opposition).order_by(opposition.c.since, opposition.c.digest))
         return [Objection(_mark(bytes(r.digest)), r.scope, r.reference, r.actor, r.since) for r in rows]
-
-    # the key
-
-    def _known_key(self, connection: Connection) -> bytes | None:
-        if self._key is None:
-            wrapped = connection.execute(select(register_key.c.wrapped).where(register_key.c.id == 1)).scalar()
-            if wrapped is not None:
-                self._key = self._master.unwrap(bytes(wrapped), _CONTEXT)
-        return self._key
-
-    def _key_for_writing(self, unit: Unit) -> bytes:
-        found = self._known_key(unit.connection)
-        if found is not None:
-            return found
-        key = secrets.token_bytes(32)
-        unit.connection.execute(insert(register_key), {"id": 1, "wrapped": self._master.wrap(key, _CONTEXT)})
-        return key  # kept in memory only once it is durable: the next reading finds it
 
 
 def _remember(unit: Unit, key: bytes, patient: str, message: str, references: Sequence[str], *, closing: bool) -> None:

@@ -1,4 +1,4 @@
-"""Tables about patients: who objected, and which conversations with patients exist. No number or address in clear.
+"""Tables about patients: who objected, which conversations with patients exist, whom a mailbox met. No number or name in clear.
 
 ``digest`` is an HMAC-SHA-256 under a key that is itself wrapped by the operator's master key: a copy of the database alone does
 not tell whether a given person is in it, although there are few enough numbers to try them all.
@@ -6,7 +6,7 @@ not tell whether a given person is in it, although there are few enough numbers 
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, Column, Integer, LargeBinary, String, Table, Text
+from sqlalchemy import BigInteger, Column, Index, Integer, LargeBinary, String, Table, Text
 
 from mailboxes.schema import metadata
 
@@ -36,3 +36,36 @@ conversation = Table(
     Column("closed", Integer, nullable=False),
     Column("at", BigInteger, nullable=False),
 )
+
+# What a mailbox met (HID-090 to HID-099). ``mailbox_id`` 0 is the whole operator's. Digests are keyed like those above.
+
+seen_patient = Table(
+    "seen_patient",
+    metadata,
+    Column("mailbox_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("mark", LargeBinary(16), primary_key=True, comment="digest of the trace"),
+    Column("trace", LargeBinary, nullable=False, comment="digests of names, dates and numbers, to compare by"),
+    Column("at", BigInteger, nullable=False, comment="when last met"),
+)
+Index("ix_seen_patient_at", seen_patient.c.at)
+
+seen_key = Table(
+    "seen_key",
+    metadata,
+    Column("mailbox_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("key", LargeBinary(16), primary_key=True, comment="of a number, or of birth date and surname"),
+    Column("mark", LargeBinary(16), primary_key=True),
+)
+Index("ix_seen_key_mark", seen_key.c.mailbox_id, seen_key.c.mark)
+
+seen_document = Table(
+    "seen_document",
+    metadata,
+    Column("mailbox_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("key", LargeBinary(16), primary_key=True, comment="of its identifier, or of the set of its versions"),
+    Column("mark", LargeBinary(16), nullable=False, comment="of the patient"),
+    Column("version", Integer, nullable=False, comment="0 when it says none"),
+    Column("content", LargeBinary(16), nullable=False, comment="digest of its octets, empty when not known"),
+    Column("at", BigInteger, nullable=False),
+)
+Index("ix_seen_document_at", seen_document.c.at)

@@ -5,9 +5,11 @@ from __future__ import annotations
 import secrets
 from typing import TYPE_CHECKING
 
+from gateway.medical.memory import StoredMemory
 from gateway.medical.pool import Reader, Readers
 from gateway.medical.question import ReaderOptions
 from gateway.medical.reader import DocumentReader, MedicalSettings
+from gateway.medical.register_key import RegisterKey
 from gateway.medical.registers import PatientRegisters
 from gateway.relay.notices import House
 from gateway.settings import Config
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
 
 def document_reader(config: Config, opened: Storage, boxes: Mailboxes, readers: Reader | None = None) -> DocumentReader:
     """The reader of one process. Its reading processes start with the first document."""
+    key = RegisterKey(opened.master)
     return DocumentReader(
         settings=medical_settings(config),
         readers=readers or reading_processes(config),
@@ -29,7 +32,8 @@ def document_reader(config: Config, opened: Storage, boxes: Mailboxes, readers: 
         clock=opened.clock,
         token=lambda: secrets.token_hex(16),
         pool=opened.pool,
-        registers=PatientRegisters(opened.reading, opened.master),
+        registers=PatientRegisters(opened.reading, key),
+        memory=StoredMemory(opened.reading, key),
     )
 
 
@@ -52,6 +56,7 @@ def medical_settings(config: Config) -> MedicalSettings:
             strict_restrictions=config.hprim.restrictions == "strict",
         ),
         notices=config.hprim.notices,
+        history=config.hprim.history,
     )
 
 

@@ -14,10 +14,12 @@ import signal
 import sys
 from typing import BinaryIO
 
+from gateway.medical.met import Met, Person, bare
 from gateway.medical.question import PartBytes, Question, Reading, answer_bytes
 from gateway.medical.words import labels_of, safe_place, safe_sentence
 from hprim.check import check_message
-from hprim.model import Format, Part, Problem, Report, Words
+from hprim.history import marks
+from hprim.model import Format, Part, Place, Problem, Report, Words
 from hprim.rules import Profile
 from policies.patient import Finding, Said
 
@@ -60,7 +62,22 @@ def _reading(report: Report, parts: tuple[PartBytes, ...]) -> Reading:
         numbers=tuple(sorted({patient.nir for patient in report.readings if patient.nir})),
         body_length=_body_length(parts),
         patients=len(report.patients),
+        met=_met(report, labels),
     )
+
+
+def _met(report: Report, labels: dict[str, Words]) -> Met:
+    documents = marks(report.documents)
+    return Met(
+        people=tuple(Person(bare(one), *_places(one.place, labels)) for one in report.patients),
+        documents=tuple(documents),
+        places=tuple(_places(place, labels) for place in documents.values()),
+    )
+
+
+def _places(place: Place, labels: dict[str, Words]) -> tuple[Said, Said]:
+    safe = Said(safe_place(place, labels, "fr"), safe_place(place, labels, "en"))
+    return safe, _said(place.said)
 
 
 def _said(words: object) -> Said:

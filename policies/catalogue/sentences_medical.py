@@ -12,6 +12,30 @@ TEXTS: Mapping[str, tuple[str, str, str, str]] = {
         "",
         "",
     ),
+    "cli.help.history": (
+        "Ce que les boîtes retiennent des patients déjà rencontrés.",
+        "What mailboxes remember of patients they met.",
+        "",
+        "",
+    ),
+    "history.counted": (
+        "Patients retenus : {patients}, documents : {documents}, non revu depuis le plus longtemps : {since}.",
+        "Patients remembered: {patients}, documents: {documents}, longest not met again: {since}.",
+        "",
+        "",
+    ),
+    "history.forgotten": (
+        "Oublié. Le prochain document de ce patient est accepté comme le premier.",
+        "Forgotten. The next document about this patient is taken as the first.",
+        "",
+        "",
+    ),
+    "history.unknown": (
+        "Rien n’est retenu sous ce numéro.",
+        "Nothing is remembered under this number.",
+        "",
+        "",
+    ),
     "cli.help.integrate": (
         "Répondre à l’expéditeur : document intégré, ou refusé avec un code.",
         "Answer the sender: document filed, or refused with a code.",
@@ -43,8 +67,8 @@ TEXTS: Mapping[str, tuple[str, str, str, str]] = {
     "opposition.withdrawn": ("Opposition retirée.", "Opposition withdrawn.", "", ""),
     "opposition.unknown": ("Aucune opposition à ce numéro.", "No opposition under this number.", "", ""),
     "opposition.bad_number": (
-        "Ce n’est pas un matricule INS ni un numéro de sécurité sociale.",
-        "This is neither an INS number nor a social security number.",
+        "Ce n’est pas un matricule INS ni un numéro de sécurité sociale (longueur ou clé fausse).",
+        "This is neither an INS number nor a social security number (wrong length or key).",
         "Donnez 13 ou 15 caractères, sur l’entrée standard plutôt que sur la ligne de commande.",
         "Give 13 or 15 characters, on standard input rather than on the command line.",
     ),

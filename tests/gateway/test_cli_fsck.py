@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
 from pathlib import Path
 from typing import Any
 
@@ -120,6 +121,19 @@ def test_a_restored_store_never_gives_a_uid_again(config: Path) -> None:
     told = storage.reading.run_sync(read)[-1]
     storage.close_sync()
     assert (told.kind, told.detail) == ("service.store_fault", {"reference": "1 mailboxes", "what": "restored"})
+
+
+def test_the_daily_round_forgets_patients_not_met_again_and_those_of_closed_mailboxes(config: Path) -> None:
+    now = int(time.time())
+    old, fresh = now - 181 * 86400, now - 86400
+    for mailbox, at in ((1, old), (1, fresh), (0, fresh), (77, fresh)):
+        mark = f"X'{mailbox:02d}{at:030d}'"
+        change(config, text(f"INSERT INTO seen_patient VALUES ({mailbox}, {mark}, X'7b7d', {at})"))
+    storage = compose.storage(load(config))
+    asyncio.run(housekeeping.daily(storage))
+    kept = storage.reading.run_sync(lambda connection: connection.execute(text("SELECT * FROM seen_patient")).all())
+    assert sorted((row.mailbox_id, row.at) for row in kept) == [(0, fresh), (1, fresh)]
+    storage.close_sync()
 
 
 def test_the_daily_round_shortens_histories_and_can_be_repeated(config: Path, monkeypatch: pytest.MonkeyPatch) -> None:

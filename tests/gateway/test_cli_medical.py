@@ -10,10 +10,17 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
+from gateway import compose
 from gateway.cli import application
 from gateway.cli.opposition import _number
+from gateway.config import load
+from gateway.medical.memory import StoredMemory
+from gateway.medical.met import Met, Person, bare
+from gateway.medical.register_key import RegisterKey
+from policies.patient import Said
 from tests.hprim.builders import NUMBER, cda, xdm
 from tests.hprim.examples import v1
+from tests.hprim.test_rules import person
 
 CONFIG = """
 [operator]
@@ -123,7 +130,7 @@ def test_an_opposition_is_recorded_listed_and_withdrawn(config: Path) -> None:
     assert run("opposition", "remove", NUMBER, "--scope", "patient", config=config).exit_code == 1
 
 
-@pytest.mark.parametrize("number", ["123", "abcdefghijklm", "26102389990019", "A610238999001"])
+@pytest.mark.parametrize("number", ["123", "abcdefghijklm", "26102389990019", "A610238999001", f"{NUMBER[:13]}91"])
 def test_a_faulty_number_is_refused_without_repeating_it(config: Path, number: str) -> None:
     for verb in ("add", "remove"):
         result = run("opposition", verb, number, config=config)
@@ -134,6 +141,27 @@ def test_a_faulty_number_is_refused_without_repeating_it(config: Path, number: s
 def test_numbers_are_read_from_standard_input(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sys.stdin", io.StringIO(f" {NUMBER} \nautre\n"))
     assert _number("-") == NUMBER
+
+
+# history
+
+
+def test_a_number_is_forgotten(config: Path) -> None:
+    """HID-091: an identity that was corrected is not refused for ever."""
+    assert json.loads(run("history", "show", "--json", config=config).stdout)["patients"] == 0
+    storage = compose.storage(load(config))
+    memory = StoredMemory(storage.reading, RegisterKey(storage.master))
+    place = Said("ici", "here")
+    met = Met((Person(bare(person()), place, place),))
+    storage.committer.run_sync(memory.remember((7,), met, "labo.test"))
+    storage.close_sync()
+    assert "remembered: 1" in run("history", "show", config=config).stdout
+    assert run("history", "forget", "--mailbox", "x@op-a.mssante.test", NUMBER, config=config).exit_code == 1
+    gone = run("history", "forget", given=f"{NUMBER[:13]}\n", config=config, lang="fr")
+    assert (gone.exit_code, NUMBER[:13] in gone.output) == (0, False)
+    assert run("history", "forget", NUMBER, config=config).exit_code == 1
+    assert run("history", "forget", "123", config=config).exit_code == 2
+    assert run("history", "show", config=config).stdout.startswith("Patients remembered: 0")
 
 
 # sending and answering: wrong usage is said before anything is opened

@@ -8,9 +8,11 @@ from pathlib import Path
 
 import pytest
 
+from gateway.medical.memory import StoredMemory
 from gateway.medical.pool import ReaderDied, ReaderHere
 from gateway.medical.question import Question, ReaderOptions, Reading
 from gateway.medical.reader import DocumentReader, MedicalSettings
+from gateway.medical.register_key import RegisterKey
 from gateway.medical.registers import PatientRegisters
 from gateway.record import journal
 from gateway.relay.notices import House
@@ -22,7 +24,7 @@ from policies.trust import trust_list
 from policies.values import BalType
 from tests.gateway.medical_mail import hprim_text, mail, xdm, xdm_mail
 from tests.gateway.rig import NOW, OURS, PARTNER_DN, THEIRS, Rig, at, partner, transaction, user
-from tests.hprim.builders import HEADERS, NUMBER, OTHER_NUMBER, SUBJECT, cda
+from tests.hprim.builders import ARC, HEADERS, NUMBER, OTHER_NUMBER, SUBJECT, cda
 from tests.hprim.builders import xdm as archive_of
 
 ALICE, PAUL, PEER = f"alice@{OURS}", f"paul@{OURS}", f"zoe@{THEIRS}"
@@ -37,7 +39,8 @@ class Bench:
     def __init__(self, readers: object = None, policy: PatientSettings | None = None, *, notices: bool = True) -> None:
         self.rig = Rig()
         self.rig.trusted = trust_list(LISTED, at(NOW), at(NOW))
-        self.registers = PatientRegisters(self.rig.reading, LocalMasterKey(bytes(32)))
+        key = RegisterKey(LocalMasterKey(bytes(32)))
+        self.registers = PatientRegisters(self.rig.reading, key)
         self.settings = MedicalSettings(
             House("smtp.op-a.mssante.test", f"postmaster@{OURS}"), policy or PatientSettings(), notices=notices
         )
@@ -51,6 +54,7 @@ class Bench:
             token=lambda: "ab" * 16,
             pool=self.rig.pool,
             registers=self.registers,
+            memory=StoredMemory(self.rig.reading, key),
         )
         self.rig.intake = self.rig.make_intake(medical=self.reader)
 
@@ -294,6 +298,80 @@ async def test_test_identities_follow_the_mode(bench: Bench) -> None:
     assert "HID-052" in answer.decision.sentence("fr")
     bench.reader.settings = replace(bench.settings, options=ReaderOptions(test_identities=True))
     assert name(await bench.send(xdm_mail(ALICE, [PAUL], rehearsal, number=2))) == "session.message_accepted"
+
+
+# what a mailbox met before
+
+
+def other_patient() -> bytes:
+    """The number of the usual patient on somebody else's document."""
+    return xdm(surname="DURAND", first="PAULE", listed="PAULE", oid="1.2.3.99.7")
+
+
+OTHER_SUBJECT = "XDM/1.0/DDM+CR hospitalier DURAND Paule 14/02/1961"
+
+
+async def test_one_number_for_two_people_is_refused_and_no_word_of_it_names_them(bench: Bench) -> None:
+    """HID-091, in the history of the sending mailbox."""
+    assert name(await bench.send(xdm_mail(ALICE, [PAUL]))) == "session.message_accepted"
+    answer = await bench.send(xdm_mail(ALICE, [PAUL], other_patient(), subject=OTHER_SUBJECT, number=2))
+    assert name(answer) == "patient.refused"
+    said = replies.reply(answer.decision).decode("ascii")
+    assert "[HID-091] DOC0001.XML (IHE_XDM.zip) : Ce matricule INS a deja ete recu avec une autre identite" in said
+    assert "forget the old one" in said
+    for private in ("LEFEVRE", "DURAND", NUMBER[:13]):
+        assert private not in said
+    alone = await bench.rig.intake.message(
+        transaction(user("paul", 2), PAUL, ALICE),
+        xdm_mail(PAUL, [ALICE], xdm(surname="DURAND", first="PAULE", listed="PAULE"), subject=OTHER_SUBJECT, number=3),
+    )
+    assert "HID-091" in alone.decision.sentence("fr")  # Paul met this number when he got the first message
+
+
+async def test_a_message_that_was_refused_is_not_remembered(bench: Bench) -> None:
+    wrong = xdm_mail(ALICE, [PAUL], xdm(surname="DURAND", first="PAULE", listed="PAULE", born=None))
+    assert name(await bench.send(wrong)) == "patient.refused"
+    assert name(await bench.send(xdm_mail(ALICE, [PAUL], number=2))) == "session.message_accepted"
+
+
+async def test_partners_are_judged_by_the_recipients_history(bench: Bench) -> None:
+    assert name(await bench.receive(PEER, xdm_mail(PEER, [PAUL]))) == "session.message_accepted"
+    second = await bench.receive(PEER, xdm_mail(PEER, [PAUL], other_patient(), subject=OTHER_SUBJECT, number=2))
+    assert "HID-091" in second.decision.sentence("fr")
+    elsewhere = xdm_mail(PEER, [ALICE], other_patient(), subject=OTHER_SUBJECT, number=3)
+    assert name(await bench.receive(PEER, elsewhere, ALICE)) == "session.message_accepted"
+
+
+async def test_the_sender_is_told_of_a_document_number_used_twice(bench: Bench) -> None:
+    """HID-096, a warning in his own mailbox; HID-098 in the journal only."""
+    await bench.send(xdm_mail(ALICE, [PAUL]))
+    again = await bench.send(xdm_mail(ALICE, [PAUL], number=2))
+    assert "patient.noted HID-098" in await bench.rules(again)
+    other = xdm(surname="DURAND", first="PAULE", listed="PAULE", ids=((ARC + "8", OTHER_NUMBER),))
+    third = await bench.send(xdm_mail(ALICE, [PAUL], other, subject=OTHER_SUBJECT, number=3))
+    assert "patient.warned HID-096" in await bench.rules(third)
+    (notice,) = await bench.rig.inbox(1)
+    assert "[HID-096] DOC0001.XML (IHE_XDM.zip) : Ce numéro de document" in text_of(notice)
+
+
+async def test_history_may_be_the_operators_or_none(bench: Bench) -> None:
+    bench.reader.settings = replace(bench.settings, history="none")
+    assert name(await bench.send(xdm_mail(ALICE, [PAUL]))) == "session.message_accepted"
+    again = await bench.send(xdm_mail(ALICE, [PAUL], other_patient(), subject=OTHER_SUBJECT, number=2))
+    assert name(again) == "session.message_accepted"
+    bench.reader.settings = replace(bench.settings, history="operator")
+    assert name(await bench.receive(PEER, xdm_mail(PEER, [PAUL], number=3))) == "session.message_accepted"
+    other = await bench.send(xdm_mail(ALICE, [APICRYPT], other_patient(), subject=OTHER_SUBJECT, number=4))
+    assert "HID-091" in other.decision.sentence("fr")
+
+
+async def test_configuration_says_what_history_makes_of_a_message() -> None:
+    bench = Bench(policy=PatientSettings(severity={"HID-096": "refuse", "HID-098": "refuse", "HID-091": "note"}))
+    await bench.send(xdm_mail(ALICE, [PAUL]))
+    assert "HID-098" in (await bench.send(xdm_mail(ALICE, [PAUL], number=2))).decision.sentence("fr")
+    collision = await bench.send(xdm_mail(ALICE, [PAUL], other_patient(), subject=OTHER_SUBJECT, number=3))
+    assert "HID-091" in collision.decision.sentence("fr")  # R! is never lowered
+    await bench.close()
 
 
 # patients

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hprim import ack, history, render
+from hprim import ack, history, render, trace
 from hprim.dates import read_compact
 from hprim.match import Verdict, compare, distinct
 from hprim.model import Identifier, InsId, Patient, Place, Source, Traits
@@ -184,13 +184,124 @@ def person(
 def test_patients_seen_before(a: Patient, b: Patient, rule: str) -> None:
     assert history.judge(a, b) == rule
     assert history.judge(b, a) == rule
+    assert history.judge_trace(traced(a), traced(b)) == rule
+
+
+def traced(one: Patient, issuer: str = "") -> trace.Trace:
+    """As it comes out of a database."""
+    return trace.unpack(trace.pack(trace.trace(one, b"secret", issuer)))
+
+
+SURNAMES = [
+    *("LEFEVRE", "LEFEBVRE", "DUPONT", "DUPONT MARTIN", "MARTIN", "DE LA TOUR", "LA TOUR", "GARCIA LOPEZ"),
+    *("LOPEZ GARCIA", "D'HÉRICOURT-LŒUILLET", "BERNARDINI", "BERNARDINO", "BERNARDON", "LE GOFF", "LEGOFF", "LI", ""),
+]
+FIRST_NAMES = [
+    *("ANDREE", "ANDREA", "MICHEL", "MICHELE", "JEAN PIERRE", "JEAN", "JEAN-PIERRE MARIE", "MAXPATRICK"),
+    *("MAX PATRICK LUC", "LOUIS", "LOUISE", ""),
+]
+BIRTHS = [
+    *("19610214", "19611402", "19610412", "19610215", "19610241", "19610224", "1961", "196102", "19611231"),
+    *("19610101", "18610214", "19910214", "19610213", "20610214", ""),
+]
+people = st.builds(
+    Patient,
+    st.just(Source.CDA),
+    st.just(Place()),
+    st.builds(
+        Traits,
+        birth_surname=st.sampled_from(SURNAMES),
+        used_surname=st.sampled_from(SURNAMES),
+        surname=st.sampled_from(SURNAMES),
+        first_name=st.sampled_from(FIRST_NAMES),
+        used_first_name=st.sampled_from(["", *FIRST_NAMES]),
+        first_names=st.sampled_from(["", *FIRST_NAMES]),
+        birth_date=st.sampled_from(BIRTHS).map(read_compact),
+        sex=st.sampled_from(["M", "F", ""]),
+        birth_place=st.sampled_from(["", "38185", "99351"]),
+    ),
+    ins=st.sampled_from([(), (InsId("8", "A"),), (InsId("8", "B"),), (InsId("9", "A"),)]),
+    ids=st.lists(st.sampled_from([Identifier("1.2.3", "1"), Identifier("1.2.3", "2"), Identifier("", "1")])).map(tuple),
+)
+
+
+@given(people, people)
+def test_digests_compare_as_the_patients_do(a: Patient, b: Patient) -> None:
+    x, y = traced(a), traced(b)
+    assert trace.compare_traces(x, y) == compare(a, b)
+    assert history.judge_trace(x, y) == history.judge(a, b)
+
+
+def test_near_names_share_a_shorter_spelling_and_far_ones_do_not() -> None:
+    for one, other, level in [
+        ("LEFEVRE", "LEFEBVRE", Level.NEAR),
+        ("MARIE", "MAIRE", Level.NEAR),
+        ("BERNARDINI", "BERNARDINNO", Level.NEAR),
+        ("DURAND", "MARTIN", Level.DISAGREE),
+        ("LOUIS", "LOU", Level.DISAGREE),
+    ]:
+        x, y = traced(person(surname=one)), traced(person(surname=other))
+        assert trace.compare_traces(x, y).surname is level, (one, other)
+
+
+def test_a_trace_hides_the_identity_and_needs_its_key() -> None:
+    one = person(number=NUMBER, code="IPP42")
+    packed = trace.pack(trace.trace(one, b"secret"))
+    for private in (b"LEFEVRE", b"ANDREE", b"1961", NUMBER.encode(), b"IPP42"):
+        assert private not in packed
+    other = trace.unpack(trace.pack(trace.trace(one, b"another")))
+    assert trace.compare_traces(traced(one), other).verdict is Verdict.DIFFERENT
+
+
+@given(st.binary(max_size=300))
+def test_what_is_no_trace_is_said_to_be_none(data: bytes) -> None:
+    for broken in (
+        data,
+        b'{"w":[],"f":[0,0,0,0,0],' + data,
+        b'{"n":[],"w":[],"s":[],"f":[-1],"b":[],"x":["",""],"r":[]}',
+    ):
+        with pytest.raises(ValueError, match=r"\S"):
+            trace.unpack(broken)
+
+
+def test_record_numbers_of_two_issuers_say_nothing_of_each_other() -> None:
+    """HID-093: the same person is in the files of two laboratories under two numbers."""
+    a, b = (Patient(Source.HPRIM, Place(), person().traits, ids=(Identifier("", code),)) for code in ("A1", "B7"))
+    assert history.judge_trace(traced(a, "labo.test"), traced(b, "labo.test")) == "HID-093"
+    assert history.judge_trace(traced(a, "labo.test"), traced(b, "autre.test")) == ""
+
+
+@pytest.mark.parametrize(
+    ("version", "content", "own", "group", "rule"),
+    [
+        (1, "c", None, None, ""),
+        (1, "c", history.Version(1, "c"), None, "HID-098"),
+        (1, "d", history.Version(1, "c"), None, "HID-099"),
+        (2, "d", None, history.Version(1, "c"), ""),
+        (1, "d", None, history.Version(1, "c"), "HID-099"),
+        (1, "d", None, history.Version(3, "c"), "HID-099"),
+        (0, "d", None, history.Version(3, "c"), ""),
+        (1, "", history.Version(1, "c"), None, ""),
+    ],
+)
+def test_versions(
+    version: int, content: str, own: history.Version | None, group: history.Version | None, rule: str
+) -> None:
+    assert history.judge_version(version, content, own, group)[0] == rule
+
+
+def test_fillers_are_no_file_numbers() -> None:
+    for number, known in (("506232", True), ("0000", False), (".", False), ("12", False), ("ABC", False)):
+        report = file(v1({9: number}))
+        assert bool(history.marks(report.documents)) is known, number
 
 
 def test_blocking_keys_hide_the_identity() -> None:
     keys = history.blocking_keys(person(number=NUMBER), b"secret")
     assert keys & history.blocking_keys(person(surname="Lefevre-Martin"), b"secret")
     assert not keys & history.blocking_keys(person(), b"another")
-    assert not any("LEFEVRE" in k or NUMBER in k for k in keys)
+    assert not any(b"LEFEVRE" in k or NUMBER.encode() in k for k in keys)
+    assert history.number_key(ARC + "8", NUMBER, b"secret") in keys
 
 
 def pair(a: Traits, b: Traits) -> tuple[Level, Level, Verdict]:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from hashlib import sha256
 
 import pytest
 
 from hprim.dates import read_compact
-from hprim.history import History
+from hprim.history import History, Version
 from hprim.model import Identifier, InsId, Patient, Place, Report, Severity, Source, Traits
 from hprim.rules import APICRYPT, CATALOGUE, Profile
 from hprim.shown import shown
@@ -78,7 +79,7 @@ def seen(*people: Patient) -> Report:
 
 
 def seen_header(**options: str) -> Report:
-    known = History((person(number="", sex="", code="x", **options),))
+    known = History((replace(person(number="", sex="", **options), ids=(Identifier("", "x"),)),))
     return mail(body(v1(), "cp1252"), headers={}, subject="Biologie", known=known)
 
 
@@ -351,8 +352,20 @@ CONSISTENCY_CASES = [
     Case(
         "HID-096",
         W,
-        lambda: xdm_mail(known=History(documents={"cda:1.2.3.99.1:": person(surname="DURAND")})),
-        lambda: xdm_mail(known=History(documents={"cda:1.2.3.99.1:": person()})),
+        lambda: xdm_mail(known=History(documents={"cda:1.2.3.99.1": person(surname="DURAND")})),
+        lambda: xdm_mail(known=History(documents={"cda:1.2.3.99.1": person()})),
+    ),
+    Case(
+        "HID-098",
+        N,
+        lambda: xdm_mail(known=History(versions={"cda:1.2.3.99.1": Version(1, sha256(cda()).hexdigest())})),
+        lambda: xdm_mail(known=History(versions={"cda:1.2.3.99.2": Version(1, sha256(cda()).hexdigest())})),
+    ),
+    Case(
+        "HID-099",
+        W,
+        lambda: xdm_mail(known=History(versions={"set:1.2.3.99.1.0": Version(2, "other")})),
+        lambda: xdm_mail(known=History(versions={"set:1.2.3.99.1.0": Version(0, "other")})),
     ),
     Case(
         "HID-097",

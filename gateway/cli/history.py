@@ -1,0 +1,85 @@
+"""What mailboxes remember of patients and documents: how much, and how to make them forget a number."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+import typer
+
+from gateway.cli import output
+from gateway.cli.context import Desk, actor, here, opened
+from gateway.cli.errors import USAGE, Said
+from gateway.cli.language import tr
+from gateway.cli.output import Json, when
+from gateway.medical.memory import OPERATOR, StoredMemory, counted
+from gateway.medical.register_key import RegisterKey
+from hprim.ins import clean, is_matricule, key_of
+from mailboxes import register
+from mailboxes.commit import Unit
+from policies.events import Event, Kind
+
+app = typer.Typer(no_args_is_help=True, help=tr("Patients déjà rencontrés.", "Patients met before."))
+
+Number = Annotated[
+    str,
+    typer.Argument(
+        metavar="NUMBER",
+        help=tr(
+            "Matricule INS ; - pour le lire sur l’entrée standard (il ne reste pas dans l’historique).",
+            "INS number; - to read it from standard input (it stays out of the history).",
+        ),
+    ),
+]
+Mailbox = Annotated[str, typer.Option("--mailbox", help=tr("Dans cette boîte seulement.", "In this mailbox only."))]
+
+
+@app.command(
+    help=tr("Combien de patients et de documents sont retenus.", "How many patients and documents are remembered.")
+)
+def show(ctx: typer.Context, as_json: Json = False) -> None:
+    with opened(ctx) as desk:
+        people, documents, oldest = desk.ask(counted)
+    if as_json:
+        output.as_json({"patients": people, "documents": documents, "oldest": oldest})
+        return
+    since = when(oldest) if oldest else "-"
+    output.line(here(ctx).say("history.counted", patients=people, documents=documents, since=since))
+
+
+@app.command(
+    help=tr(
+        "Oublier ce qui est retenu d’un patient (une identité corrigée est refusée comme collision, HID-091).",
+        "Forget what is remembered of a patient (a corrected identity is refused as a collision, HID-091).",
+    )
+)
+def forget(ctx: typer.Context, number: Number = "-", mailbox: Mailbox = "") -> None:
+    given = _whole(sys.stdin.readline().strip() if number == "-" else number)
+    with opened(ctx) as desk:
+        within = [desk.ask(lambda connection: register.get(connection, mailbox)).id] if mailbox else []
+        gone = desk.do(lambda unit: _forget(unit, desk, given, within))
+    if not gone:
+        raise Said("history.unknown")
+    output.line(here(ctx).say("history.forgotten"))
+
+
+def _forget(unit: Unit, desk: Desk, number: str, mailboxes: list[int]) -> int:
+    memory = StoredMemory(desk.storage.reading, RegisterKey(desk.storage.master))
+    gone = memory.forget(unit, [number], mailboxes)
+    if gone:
+        box = mailboxes[0] if mailboxes else OPERATOR
+        detail = {"what": "history forgotten", "target": f"{gone} entries"}
+        unit.emit(Event(Kind.RULE, actor=actor(), mailbox=box, detail=detail))
+    return gone
+
+
+def _whole(number: str) -> str:
+    """Fifteen characters. Raises :class:`Said`."""
+    bare = clean(number)
+    try:
+        whole = bare + key_of(bare) if len(bare) == 13 else bare
+    except ValueError:
+        whole = ""
+    if not is_matricule(whole):
+        raise Said("opposition.bad_number", USAGE)
+    return whole
