@@ -31,7 +31,8 @@ from policies.values import Address
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One sending. Without ``identity`` the document says who it is about; without ``recipients`` line 12 of its header does."""
+    """One sending. Without ``identity`` the document says who it is about; without ``recipients`` line 12 of its header does.
+    ``copy`` puts a PDF beside a CDA; ``reply_to`` is the mailbox that answers go to (MSS-103)."""
 
     recipients: tuple[Address, ...]
     identity: Identity | None
@@ -42,6 +43,8 @@ class Request:
     nil: str = ""
     receipt: bool = True
     closing: bool = False
+    copy: bool = True
+    reply_to: Address | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +88,8 @@ class Post:
             nil=request.nil or self.nil,
             receipt=request.receipt,
             closing=request.closing,
+            copy=request.copy,
+            reply_to=request.reply_to,
         )
 
     async def _submit(self, recipients: tuple[Address, ...], built: Built) -> str:

@@ -1,7 +1,7 @@
 """From a patient and a document to a whole conformant message: what practice software needs to know of mail, which is nothing.
 
-A CDA becomes ``IHE_XDM.zip`` with its metadata and the subject of ECO.2.1.3; a PDF is attached under the name of ECO.2.1.6; a text
-is the body. The twelve HPRIM lines open the body unless the document says who the patient is by itself and no recipient asks
+A CDA becomes ``IHE_XDM.zip`` with its metadata, the subject of ECO.2.1.3 and a PDF copy beside it (ECO.2.1.5); a PDF is attached under
+the name of ECO.2.1.6; a text is the body. The twelve HPRIM lines open the body unless the document says who the patient is by itself and no recipient asks
 for them; Apicrypt users also get them as a ``.hpr`` file. X-MSS fields and the request for a reading receipt are written.
 Promise: what is built has passed :func:`hprim.check.check_message` with the header in it, so an identity that disagrees with the
 document never leaves; the same arguments give the same message. Failure: :class:`BadIdentity`, :class:`BadDocument`,
@@ -26,9 +26,9 @@ from gateway.medical.registers import normal_number
 from gateway.medical.worker import read
 from hprim import cda, compose
 from hprim.compose import ComposeError, HeaderFields, SubmissionSet
-from hprim.dates import PartialDate
+from hprim.dates import PartialDate, read_compact
 from hprim.detect import detect
-from hprim.model import Format, Place, Traits
+from hprim.model import Document, Format, Place, Traits
 from hprim.rules import TEST_SPACE, Findings
 from policies import patient
 from policies.decision import Decision, Language
@@ -96,7 +96,7 @@ class Identity:
 @dataclass(frozen=True, slots=True)
 class Outgoing:
     """One sending. ``identity`` is None when the document itself says who it is about. ``sender_name`` and ``recipient_names`` are display names; ``label`` what the document is, for subject and
-    file names; ``nil`` the product number of X-MSS-NIL."""
+    file names; ``nil`` the product number of X-MSS-NIL; ``copy`` puts a PDF beside a CDA."""
 
     sender: Address
     recipients: tuple[Address, ...]
@@ -110,6 +110,8 @@ class Outgoing:
     nil: str = ""
     receipt: bool = True
     closing: bool = False
+    copy: bool = True
+    reply_to: Address | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -230,10 +232,29 @@ def _cda_message(outgoing: Outgoing, around: Circumstances) -> Built:
     subject = label if clear else compose.subject(label, traits, replaces=bool(document.replaces))
     letter = _Letter(outgoing, around, subject, label)
     letter.attach("IHE_XDM.zip", archive, "application", "zip")
+    if outgoing.copy:
+        letter.attach(*_copy(outgoing, around, document, label), "application", "pdf")
     if outgoing.closing:
         letter.headers["X-MSS-MES"] = "FIN"
     text = outgoing.text or f"Veuillez trouver ci-joint : {label}."
     return letter.finish(text, with_header=_header_asked(outgoing, around))
+
+
+def _copy(outgoing: Outgoing, around: Circumstances, document: Document, label: str) -> tuple[str, bytes]:
+    """The PDF beside the archive, and its name (ECO.2.1.5, ECO.2.1.6, MSS-111)."""
+    from gateway.medical.paper import TooLong, copy_of
+
+    act = read_compact(document.details.get("act", "") or document.written)
+    day = act.first_day() if act else around.now.date()
+    number = outgoing.identity.file_number if outgoing.identity else ""
+    try:
+        content = copy_of(outgoing.document, around.now)
+    except TooLong:
+        raise BadDocument(
+            "il est trop long pour une copie PDF ; --no-pdf l’envoie sans copie",
+            "it is too long for a PDF copy; --no-pdf sends it without one",
+        ) from None
+    return compose.pdf_name(day, label, document.patients[0].traits, number), content
 
 
 def _pdf_message(outgoing: Outgoing, around: Circumstances) -> Built:
@@ -455,6 +476,8 @@ class _Letter:
         message["Subject"] = " ".join(self.subject.split())
         message["Date"] = self.around.now
         message["Message-ID"] = self._message_id()
+        if outgoing.reply_to is not None:
+            message["Reply-To"] = str(outgoing.reply_to)
         if outgoing.receipt:
             message["Disposition-Notification-To"] = str(outgoing.sender)
         if outgoing.nil:

@@ -7,15 +7,17 @@ Source: HID-050 to HID-069, HID-097; ANS "Structuration minimale des documents d
 
 from __future__ import annotations
 
+import binascii
 import hashlib
 import re
+from dataclasses import dataclass
 from datetime import date, timedelta
 
 from hprim import dates, fields, ins, insrules, names
 from hprim.model import Document, Format, Identifier, Patient, Place, Severity, Source, Traits, Words, mask
 from hprim.rules import Findings
 from hprim.shown import shown
-from hprim.xmlsafe import Node, Unreadable, parse, root_of
+from hprim.xmlsafe import MAX_BYTES, Node, Unreadable, parse, root_of, text_at
 
 NAMESPACE = "urn:hl7-org:v3"
 _BODY = frozenset({"component"})
@@ -43,6 +45,48 @@ def documents_in(root: Node) -> list[Node]:
     if not found:
         raise Unreadable("aucun document CDA dans ce fichier", "no CDA document in this file", safety=False)
     return found
+
+
+@dataclass(frozen=True, slots=True)
+class Enclosed:
+    """What a level 1 document wraps: a PDF, a text, a picture."""
+
+    media_type: str
+    content: bytes
+
+
+def enclosed(data: bytes) -> Enclosed | None:
+    """The file inside a level 1 CDA (``nonXMLBody``); ``None`` for a structured document, or for what is no base64.
+
+    :class:`Unreadable` when ``data`` is not XML.
+    """
+    return _file(text_at(data, ("component", "nonXMLBody", "text"), MAX_BYTES))
+
+
+def own_copy(data: bytes) -> bytes | None:
+    """The PDF that the document holds of itself: what a level 1 wraps, or the attached "copie du document" of a structured one."""
+    found = enclosed(data)
+    if found is None and _COPY in data:
+        found = _file(text_at(data, ("observationMedia", "value"), MAX_BYTES))
+    if found is None or found.media_type != "application/pdf" or not found.content.startswith(b"%PDF-"):
+        return None
+    return found.content
+
+
+_COPY = b'"55108-5"'
+
+
+def _file(found: tuple[dict[str, str], str] | None) -> Enclosed | None:
+    if found is None:
+        return None
+    attributes, text = found
+    media = attributes.get("mediaType", "text/plain").strip().lower()
+    if attributes.get("representation", "TXT").strip().upper() != "B64":
+        return Enclosed(media, text.encode("utf-8")) if media.startswith("text/") else None
+    try:
+        return Enclosed(media, binascii.a2b_base64(text.encode("ascii")))
+    except (binascii.Error, UnicodeEncodeError):
+        return None
 
 
 def refuse_unreadable(
@@ -157,8 +201,16 @@ def _details(root: Node) -> dict[str, str]:
         "author_organization": root.said("author", "assignedAuthor", "representedOrganization", "name"),
         "related": ",".join(n.get("typeCode") for n in root.all("relatedDocument")),
         "template": _template_year(root),
+        "act": _act(root),
     }
     return {k: v for k, v in found.items() if v}
+
+
+def _act(root: Node) -> str:
+    """When the act was done: the first of ``low``, ``value`` and ``high`` that the service event gives."""
+    times = root.all("documentationOf", "serviceEvent", "effectiveTime")[:5]
+    given = [(t.one("low") or t).get("value") or (t.one("high") or t).get("value") for t in times]
+    return next((value for value in given if value), "")
 
 
 def _template_year(root: Node) -> str:

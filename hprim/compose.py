@@ -155,7 +155,7 @@ def _name_part(text: str, width: int = 60) -> str:
 def pdf_name(act: date, label: str, traits: Traits, number: str = "") -> str:
     """ECO.2.1.6: ``<date>_<type>_<NOM>_<prenom>_<numéro>.pdf``."""
     parts = [act.strftime("%Y%m%d"), _name_part(label), _name_part(display(traits.any_surname()))]
-    parts += [_name_part(plain(traits.any_first_name())), _name_part(number)]
+    parts += [_name_part(plain(traits.any_first_name()).replace(".", " ")), _name_part(number)]
     return "_".join(p for p in parts if p) + ".pdf"
 
 

@@ -14,12 +14,16 @@ from enum import StrEnum
 from html import escape
 
 from hprim import cda, header
+from hprim.charset import decode
 from hprim.model import Document, Language, Patient, Place, Words
 from hprim.rules import TEST_SPACE, Findings
 from hprim.xmlsafe import Node, Unreadable, parse
 
 MAX_BLOCKS = 20_000
 MAX_CHARACTERS = 2 << 20
+
+
+_CUT = "[…] Document trop long : la suite n'est pas montrée. / Document too long: the rest is not shown."
 
 
 class Kind(StrEnum):
@@ -44,21 +48,25 @@ class Block:
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """A readable document: a title and blocks."""
+    """A readable document: a title and blocks; ``cut`` when a limit left something out, which its text then says."""
 
     title: str
     blocks: tuple[Block, ...]
+    cut: bool = False
 
     def text(self) -> str:
         """Plain text, LF line ends."""
         lines = [self.title, "=" * min(len(self.title), 78), ""]
         for block in self.blocks:
             lines += _plain(block)
+        if self.cut:
+            lines.append(_CUT)
         return "\n".join(lines) + "\n"
 
     def html(self) -> str:
         """An HTML fragment: only elements listed here, no attribute but ``class``."""
         inside = "\n".join(_markup(block) for block in self.blocks)
+        inside += f"\n<p>{_CUT}</p>" if self.cut else ""
         return f'<article class="document">\n<h1>{escape(self.title)}</h1>\n{inside}\n</article>\n'
 
 
@@ -96,17 +104,22 @@ def _markup(block: Block) -> str:
 class _Page:
     """Blocks being gathered, within the limits."""
 
+    language: Language = "fr"
     blocks: list[Block] = field(default_factory=list)
     room: int = MAX_CHARACTERS
+    cut: bool = False
 
     def add(self, block: Block) -> None:
         size = len(block.text) + sum(len(c) for r in block.rows for c in r)
         if len(self.blocks) < MAX_BLOCKS and size <= self.room:
             self.blocks.append(block)
             self.room -= size
+        else:
+            self.cut = True
 
 
 _PATIENT = Words("Patient", "Patient")
+_ATTACHED = Words("[image ou fichier joint au document d'origine]", "[picture or file inside the original document]")
 _LABELS = {
     "name": Words("Nom", "Surname"),
     "used": Words("Nom utilisé", "Surname in use"),
@@ -138,11 +151,11 @@ def hprim_view(data: bytes, today: date, *, declared: str = "", language: Langua
     text = header.split(data[: 8 << 20], declared)
     findings = Findings(TEST_SPACE)
     found = header.read(text, Place(), findings, today, sure=True)
-    page = _Page()
+    page = _Page(language)
     for document in found.documents if found else ():
         _hprim_head(document, page, language)
     _hprim_body(text, found.documents if found else (), page, language)
-    return View(Words("Message HPRIM", "HPRIM message").said(language), tuple(page.blocks))
+    return View(Words("Message HPRIM", "HPRIM message").said(language), tuple(page.blocks), page.cut)
 
 
 def _hprim_head(document: Document, page: _Page, language: Language) -> None:
@@ -170,7 +183,8 @@ def _hprim_body(text: header.Text, documents: Sequence[Document], page: _Page, l
     while kept and not kept[0].strip():
         kept.pop(0)
     page.add(Block(Kind.TITLE, Words("Texte", "Text").said(language), 1))
-    page.add(Block(Kind.LINES, "\n".join(kept).rstrip()[: MAX_CHARACTERS // 2]))
+    page.cut = page.cut or text.cut
+    page.add(Block(Kind.LINES, "\n".join(kept).rstrip()))
     _results(text, page, language)
 
 
@@ -190,27 +204,37 @@ def _results(text: header.Text, page: _Page, language: Language) -> None:
 def cda_view(data: bytes, today: date, *, language: Language = "fr") -> View:
     """A CDA document: patient, author, and the narrative of each section (or what kind of file it wraps)."""
     try:
-        root = cda.documents_in(parse(data))[0]
+        return whole_cda_view(data, today, language=language)
     except Unreadable as error:
         said = Words("Document illisible", "Unreadable document").said(language)
         return View(said, (Block(Kind.PARAGRAPH, error.words.said(language)),))
+
+
+def whole_cda_view(data: bytes, today: date, *, language: Language = "fr") -> View:
+    """The same. :class:`Unreadable` instead of a view that says so; :class:`hprim.xmlsafe.TooMuch` for a text that would be cut."""
+    root = cda.documents_in(parse(data, whole=cda.enclosed(data) is None))[0]
     document = cda.read(data, Place(), Findings(TEST_SPACE), today)
-    page = _Page()
+    page = _Page(language)
     for patient in document.patients[:1]:
         page.add(Block(Kind.TITLE, _PATIENT.said(language), 1))
         rows = [*_identity(patient, language), (_LABELS["author"].said(language), document.author)]
         page.add(Block(Kind.TABLE, rows=tuple(r for r in rows if r[1])))
     _sections(root, page)
-    _wrapped(root, page, language)
-    return View(document.title or document.label or "CDA", tuple(page.blocks))
+    _wrapped(root, data, page, language)
+    return View(document.title or document.label or "CDA", tuple(page.blocks), page.cut)
 
 
-def _wrapped(root: Node, page: _Page, language: Language) -> None:
-    inside = root.one("component", "nonXMLBody", "text")
-    if inside is not None:
-        media = inside.get("mediaType") or "?"
-        fr, en = f"Document joint dans le CDA ({media}).", f"Document wrapped in the CDA ({media})."
-        page.add(Block(Kind.PARAGRAPH, Words(fr, en).said(language)))
+def _wrapped(root: Node, data: bytes, page: _Page, language: Language) -> None:
+    """What a level 1 document wraps: its text, or what kind of file it is."""
+    if root.one("component", "nonXMLBody", "text") is None:
+        return
+    inside = cda.enclosed(data)
+    if inside is not None and inside.media_type == "text/plain":
+        page.add(Block(Kind.LINES, decode(inside.content, "").text.replace("\r\n", "\n").rstrip()))
+        return
+    media = inside.media_type if inside is not None else "?"
+    fr, en = f"Document joint dans le CDA ({media}).", f"Document wrapped in the CDA ({media})."
+    page.add(Block(Kind.PARAGRAPH, Words(fr, en).said(language)))
 
 
 def _sections(root: Node, page: _Page) -> None:
@@ -218,7 +242,7 @@ def _sections(root: Node, page: _Page) -> None:
     if body is None:
         return
     stack: list[tuple[Node, int]] = [(c, 1) for c in reversed(body.all("component", "section"))]
-    while stack and len(page.blocks) < MAX_BLOCKS:
+    while stack and not page.cut:
         section, level = stack.pop()
         title = section.said("title")
         if title:
@@ -239,6 +263,8 @@ def _narrative(text: Node, page: _Page) -> None:
         elif node.name in ("paragraph", "item", "table", "br"):
             _flush(loose, page)
             _block(node, page)
+        elif node.name == "renderMultiMedia":
+            loose.append(f" {_ATTACHED.said(page.language)} ")
         else:
             loose.append(node.text)
             stack.extend(_inside(node))
@@ -262,10 +288,10 @@ def _flush(loose: list[str], page: _Page) -> None:
 
 def _block(node: Node, page: _Page) -> None:
     if node.name == "table":
-        rows = tuple(tuple(_words(cell) for cell in row.children[:50]) for row in _rows(node))
+        rows = tuple(tuple(_words(cell, page.language) for cell in row.children) for row in _rows(node))
         page.add(Block(Kind.TABLE, rows=tuple(r for r in rows if any(r))))
         return
-    said = _words(node)
+    said = _words(node, page.language)
     if said:
         page.add(Block(Kind.ITEM if node.name == "item" else Kind.PARAGRAPH, said))
 
@@ -274,7 +300,7 @@ def _rows(table: Node) -> Iterable[Node]:
     return (n for n in table.walk() if n.name == "tr")
 
 
-def _words(node: Node) -> str:
+def _words(node: Node, language: Language) -> str:
     """All the text below a node, in order."""
     pieces: list[str] = [node.text]
     stack = _inside(node)
@@ -282,6 +308,8 @@ def _words(node: Node) -> str:
         one = stack.pop()
         if isinstance(one, str):
             pieces.append(one)
+        elif one.name == "renderMultiMedia":
+            pieces.append(f" {_ATTACHED.said(language)} ")
         else:
             pieces.append(" " if one.name == "br" else one.text)
             stack.extend(_inside(one))

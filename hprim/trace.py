@@ -157,7 +157,8 @@ def _slips(born: PartialDate) -> Iterable[str]:
         return
     day, month, year = f"{born.day:02d}", f"{born.month:02d}", born.year
     yield f"swap {year} {min(day, month)} {max(day, month)}"
-    yield f"century {day} {month} {year % 100}"
+    yield f"century {day} {month} {year}"  # an earlier one says the same of the century after
+    yield f"century {day} {month} {year + 100}"
     for part, rest, named in ((day, month, "day"), (month, day, "month")):
         yield f"{named} {year} {rest} {part[0]}?"
         yield f"{named} {year} {rest} ?{part[1]}"

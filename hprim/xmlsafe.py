@@ -46,6 +46,10 @@ class Unreadable(Exception):
         self.safety = safety
 
 
+class TooMuch(Unreadable):
+    """A text is longer than what is kept of one, and the caller wants all of it."""
+
+
 @dataclass(slots=True)
 class Node:
     """One element: local ``name``, namespace ``space``, attributes by local name, own text, children."""
@@ -90,8 +94,8 @@ class Node:
 class _Tree:
     """The parser's target: builds nodes, counts everything, raises :class:`Unreadable` past a limit."""
 
-    def __init__(self, skip: frozenset[str], under: str) -> None:
-        self.skip, self.under = skip, under
+    def __init__(self, skip: frozenset[str], under: str, *, whole: bool) -> None:
+        self.skip, self.under, self.whole = skip, under, whole
         self.stack: list[Node | None] = []
         self.root: Node | None = None
         self.elements = self.kept = self.attributes = self.all_text = 0
@@ -134,6 +138,8 @@ class _Tree:
 
     def data(self, text: str) -> None:
         if not self.hidden and self.room > 0:
+            if self.whole and len(text) > self.room:
+                raise TooMuch("XML : un texte trop long", "XML holds a text that is too long")
             self.buffer.append(text[: self.room])
             self.room -= len(text)
 
@@ -191,16 +197,71 @@ def _check_size(data: bytes) -> None:
         raise Unreadable("jeu de caractères XML non accepté", "XML charset not accepted")
 
 
-def parse(data: bytes, *, skip: frozenset[str] = frozenset(), under: str = "ClinicalDocument") -> Node:
-    """The root of ``data``. Children of ``under`` named in ``skip`` are checked but not kept."""
+def parse(
+    data: bytes, *, skip: frozenset[str] = frozenset(), under: str = "ClinicalDocument", whole: bool = False
+) -> Node:
+    """The root of ``data``. Children of ``under`` named in ``skip`` are checked but not kept. ``whole``: a text that would be cut at
+    ``MAX_TEXT`` is a failure, for those who show it."""
     data = trimmed(data)
     _check_size(data)
-    target: Any = _Tree(skip, under)
+    target: Any = _Tree(skip, under, whole=whole)
     parser = etree.XMLParser(target=target, **_OPTIONS)
     root = _feed(parser, data)
     if not isinstance(root, Node):
         raise Unreadable("document XML vide", "empty XML document", safety=False)
     return root
+
+
+class _Whole:
+    """The parser's target for :func:`text_at`: keeps one text, whatever its length up to a limit."""
+
+    def __init__(self, path: tuple[str, ...], limit: int) -> None:
+        self.path, self.room = path, limit
+        self.stack: list[str] = []
+        self.attributes: dict[str, str] | None = None
+        self.pieces: list[str] = []
+        self.inside = 0
+
+    def start(self, tag: str, attrib: dict[str, str], _nsmap: object = None) -> None:
+        if len(self.stack) >= MAX_DEPTH:
+            raise Unreadable("XML trop profond ou trop d'éléments", "XML too deep or too many elements")
+        self.stack.append(tag.rpartition("}")[2])
+        if self.attributes is None and tuple(self.stack[-len(self.path) :]) == self.path:
+            self.attributes = {k.rpartition("}")[2]: v[:MAX_TEXT] for k, v in attrib.items()}
+            self.inside = len(self.stack)
+
+    def end(self, _tag: str) -> None:
+        if len(self.stack) == self.inside:
+            self.inside = 0
+        self.stack.pop()
+
+    def data(self, text: str) -> None:
+        if self.inside and len(self.stack) == self.inside:
+            self.room -= len(text)
+            if self.room < 0:
+                raise Unreadable("XML : trop de texte", "XML holds too much text")
+            self.pieces.append(text)
+
+    def comment(self, _text: str) -> None:
+        """Comments are dropped."""
+
+    def pi(self, _target: str, _data: str | None = None) -> None:
+        """Processing instructions are never followed."""
+
+    def doctype(self, _name: str, _public: str | None, _system: str | None) -> None:
+        raise Unreadable("une DTD est interdite dans un document de santé", "a DTD is forbidden in a health document")
+
+    def close(self) -> _Whole:
+        return self
+
+
+def text_at(data: bytes, path: tuple[str, ...], limit: int) -> tuple[dict[str, str], str] | None:
+    """Attributes and whole text of the first element under these local names, ``None`` when there is none."""
+    data = trimmed(data)
+    _check_size(data)
+    target: Any = _Whole(path, limit)
+    _feed(etree.XMLParser(target=target, **_OPTIONS), data)
+    return None if target.attributes is None else (target.attributes, "".join(target.pieces))
 
 
 def _feed(parser: Any, data: bytes) -> object:

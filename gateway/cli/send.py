@@ -1,4 +1,7 @@
-"""Send a document without knowing mail: patient and document in, tracking identifier out; or a folder that does it by itself."""
+"""Send a document without knowing mail: patient and document in, tracking identifier out; or a folder that does it by itself.
+
+Without ``--patient`` the document must say itself who it is about: a CDA, or a whole HPRIM text.
+"""
 
 from __future__ import annotations
 
@@ -52,6 +55,17 @@ Receipt = Annotated[
 ]
 Closing = Annotated[
     bool, typer.Option("--close", help=tr("Au patient : clore l’échange.", "To a patient: close the exchange."))
+]
+Copy = Annotated[
+    bool,
+    typer.Option("--pdf/--no-pdf", help=tr("Joindre une copie PDF à un CDA.", "Put a PDF copy beside a CDA.")),
+]
+ReplyTo = Annotated[
+    str,
+    typer.Option(
+        "--reply-to",
+        help=tr("La boîte qui reçoit les réponses (Reply-To).", "The mailbox that gets the answers (Reply-To)."),
+    ),
 ]
 ServerOption = Annotated[
     str,
@@ -117,6 +131,8 @@ def send(
     nil: Nil = "",
     receipt: Receipt = True,
     close: Closing = False,
+    pdf: Copy = True,
+    reply_to: ReplyTo = "",
     server: ServerOption = "",
     login: Login = "",
     password_file: PasswordFile = None,
@@ -132,16 +148,17 @@ def send(
 
     console = here(ctx)
     there = _server(server, login or from_, password_file, cert, key, ca) if server else None
-    request = Request(_addresses(to or []), None, b"", "", label, text, nil, receipt, close)
+    answers = _addresses([reply_to])[0] if reply_to else None
+    request = Request(_addresses(to or []), None, b"", "", label, text, nil, receipt, close, pdf, answers)
     sender = _addresses([from_])[0]
     if watch is not None:
         asyncio.run(_watching(console, sender, there, request, watch, every, once=once, as_json=as_json))
         return
-    if patient is None or document is None:
+    if document is None:
         raise Said("send.what", USAGE)
-    if not request.recipients:
+    if patient is not None and not request.recipients:
         raise Said("send.no_recipient", USAGE)
-    identity = _identity(patient, console.language)
+    identity = _identity(patient, console.language) if patient is not None else None
     request = replace(request, identity=identity, document=_bytes(document), name=document.name)
     sent = asyncio.run(_one(console, sender, there, request))
     if as_json:

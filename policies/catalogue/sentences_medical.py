@@ -136,8 +136,8 @@ TEXTS: Mapping[str, tuple[str, str, str, str]] = {
         "",
     ),
     "send.what": (
-        "Donnez --document avec --patient, ou --watch DOSSIER.",
-        "Give --document with --patient, or --watch FOLDER.",
+        "Donnez --document, avec --patient si le document ne dit pas lui-même de qui il parle, ou --watch DOSSIER.",
+        "Give --document, with --patient when the document does not say itself who it is about, or --watch FOLDER.",
         "",
         "",
     ),

@@ -73,6 +73,32 @@ def test_a_cda_becomes_an_archive_with_its_headers_and_subject() -> None:
     assert "LEFEVRE" not in body_of(message)
 
 
+def test_a_pdf_copy_stands_beside_the_archive_under_its_name() -> None:
+    """ECO.2.1.5, ECO.2.1.6, MSS-111: the date is that of the act, the number that of the file."""
+    act = "<documentationOf><serviceEvent><effectiveTime><low value='20251102'/></effectiveTime></serviceEvent></documentationOf>"
+    numbered = Identity("LEFEVRE", "ANDREE", date(1961, 2, 14), file_number="506232")
+    built = build(outgoing(cda(extra=act), identity=numbered), around())
+    copies = {name: data for name, data in files_of(parsed(built)).items() if name.endswith(".pdf")}
+    assert list(copies) == ["20251102_CR hospitalier_LEFEVRE_ANDREE_506232.pdf"]
+    assert all(data.startswith(b"%PDF-1.4") for data in copies.values())
+    report = check_file(built.content, "m.eml", today=NOW.date())
+    assert not {"MSS-111", "HID-085"} & report.rules
+    assert list(files_of(parsed(build(outgoing(cda(), copy=False), around())))) == ["IHE_XDM.zip"]
+
+
+def test_a_copy_that_nobody_would_read_is_refused_with_the_way_out() -> None:
+    long = cda().replace(b"Rien de notable.", b"Rien de notable. " * 30_000)
+    with pytest.raises(BadDocument, match="--no-pdf"):
+        build(outgoing(long), around())
+    assert build(outgoing(long, copy=False), around())
+
+
+def test_answers_go_where_the_sender_wants_them() -> None:
+    """MSS-103."""
+    built = build(outgoing(cda(), reply_to=Address("secretariat", "op-a.mssante.test")), around())
+    assert parsed(built)["Reply-To"] == "secretariat@op-a.mssante.test"
+
+
 def test_what_is_built_is_conformant_for_anybody() -> None:
     for document in (cda(), b"%PDF-1.4 essai", "Cher confrère, vu ce jour.".encode()):
         report = check_file(build(outgoing(document, nil="D1"), around()).content, "m.eml", today=NOW.date())
