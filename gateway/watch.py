@@ -46,11 +46,13 @@ class Send(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What became of one file: ``sent``, ``again`` (the same octets had left already), ``refused`` or ``later``."""
+    """What became of one file: ``sent``, ``again`` (the same octets had left already), ``refused`` or ``later``; ``french`` and
+    ``english`` are the identifier or the reason."""
 
     name: str
     what: str
-    detail: str
+    french: str
+    english: str
 
 
 @dataclass(slots=True)
@@ -113,7 +115,7 @@ class Folder:
         except Refused as refusal:
             return self._refuse(path, refusal)
         except NotNow as reason:
-            return Outcome(path.name, "later", str(reason))
+            return Outcome(path.name, "later", str(reason), str(reason))
         self._remember(digest, identifier)
         return self._done(path, identifier, "sent")
 
@@ -122,14 +124,14 @@ class Folder:
         _write(target.with_name(f"{target.name}.sent.txt"), f"{identifier}\n")
         path.rename(target)
         _sync(path.parent, target.parent)
-        return Outcome(path.name, what, identifier)
+        return Outcome(path.name, what, identifier, identifier)
 
     def _refuse(self, path: Path, refusal: Refused) -> Outcome:
         target = _free(self.path / "refused" / path.name)
         _write(target.with_name(f"{target.name}.reason.txt"), f"{refusal.french}\n\n{refusal.english}\n")
         path.rename(target)
         _sync(path.parent, target.parent)
-        return Outcome(path.name, "refused", refusal.english)
+        return Outcome(path.name, "refused", refusal.french, refusal.english)
 
     # what left already
 

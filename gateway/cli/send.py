@@ -9,6 +9,7 @@ import asyncio
 import json
 import os
 import time
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -96,6 +97,16 @@ Key = Annotated[Path | None, typer.Option("--key", help=tr("Sa clé.", "Its key.
 Authority = Annotated[
     Path | None, typer.Option("--ca", help=tr("Autorité du serveur (PEM).", "Authority of the server (PEM)."))
 ]
+Implicit = Annotated[
+    bool | None,
+    typer.Option(
+        "--tls/--starttls",
+        help=tr(
+            "Avec --server : TLS dès la connexion (par défaut sur le port 465), ou STARTTLS.",
+            "With --server: TLS from the start (the default on port 465), or STARTTLS.",
+        ),
+    ),
+]
 Watch = Annotated[
     Path | None,
     typer.Option(
@@ -139,6 +150,7 @@ def send(
     cert: Certificate = None,
     key: Key = None,
     ca: Authority = None,
+    tls: Implicit = None,
     watch: Watch = None,
     every: Every = 2.0,
     once: Once = False,
@@ -147,7 +159,7 @@ def send(
     from gateway.posting import Request
 
     console = here(ctx)
-    there = _server(server, login or from_, password_file, cert, key, ca) if server else None
+    there = _server(server, login or from_, password_file, cert, key, ca, tls) if server else None
     answers = _addresses([reply_to])[0] if reply_to else None
     request = Request(_addresses(to or []), None, b"", "", label, text, nil, receipt, close, pdf, answers)
     sender = _addresses([from_])[0]
@@ -194,7 +206,8 @@ def _told(problem: Exception, console: Console, name: str) -> Said | None:
     if isinstance(problem, UnknownMailbox):
         return Said("send.unknown_mailbox", REFUSED, mailbox=problem)
     if isinstance(problem, ServerRefused):
-        return Said("send.server_failed", REFUSED if problem.final else UNAVAILABLE, reason=problem.reason)
+        name = f"send.server_{problem.word or 'failed'}"
+        return Said(name, REFUSED if problem.final else UNAVAILABLE, reason=problem.reason)
     decision = _decision(problem)
     if decision is None:
         return None
@@ -235,25 +248,44 @@ async def _watching(
             given = replace(request, document=data, name=name)
             return asyncio.run_coroutine_threadsafe(_dropped(post, given, digest), loop).result()
 
+        await _open(console, post)
         folder = Folder(path, one, time.monotonic, settle=0.0 if once else min(every, 2.0))
         await asyncio.to_thread(folder.prepare)
         if not once:
             output.line(console.say("send.watching", folder=path))
-        outcomes = await _look(folder, as_json=as_json)
+        outcomes = await _look(console, folder, {}, as_json=as_json)
+        waiting = {outcome.name: outcome for outcome in outcomes}
         while not once:
             await asyncio.sleep(every)
-            await _look(folder, as_json=as_json)
+            found = await _look(console, folder, waiting, as_json=as_json)
+            waiting = {outcome.name: outcome for outcome in found}
     if any(outcome.what in ("refused", "later") for outcome in outcomes):
         raise typer.Exit(REFUSED)
 
 
-async def _look(folder: Folder, *, as_json: bool) -> list[Outcome]:
+async def _open(console: Console, post: Post) -> None:
+    """A mailbox that cannot send is said once, before any file is taken. Raises :class:`Said`."""
+    from gateway.submission_here import UnknownMailbox
+
+    if post.way is None:
+        return
+    try:
+        await post.way.mailbox(post.sender)
+    except UnknownMailbox:
+        raise Said("send.unknown_mailbox", REFUSED, mailbox=post.sender) from None
+
+
+async def _look(console: Console, folder: Folder, before: Mapping[str, Outcome], *, as_json: bool) -> list[Outcome]:
+    """One look; what waits still for the same reason is not said again."""
     outcomes = await asyncio.to_thread(folder.look)
     for outcome in outcomes:
+        if outcome.what == "later" and before.get(outcome.name) == outcome:
+            continue
         if as_json:
-            output.as_json({"file": outcome.name, "outcome": outcome.what, "detail": outcome.detail})
-        else:
-            output.line(f"{outcome.what}  {outcome.name}  {outcome.detail}")
+            output.as_json({"file": outcome.name, "outcome": outcome.what, "detail": outcome.english})
+            continue
+        detail = outcome.french if console.language == "fr" else outcome.english
+        output.line(f"{console.say(f'send.{outcome.what}_word')}  {outcome.name}  {detail}")
     return outcomes
 
 
@@ -270,10 +302,17 @@ async def _dropped(post: Post, request: Request, digest: str) -> str:
         return (await post.send(request, digest[:32])).message
     except Unsendable as problem:
         raise Refused(problem.french, problem.english) from None
-    except (AddressError, UnknownMailbox) as problem:
-        raise Refused(f"adresse : {problem}", f"address: {problem}") from None
+    except AddressError as problem:
+        raise Refused(
+            f"la ligne 12 de l’en-tête ne donne pas une adresse de messagerie ({problem.word})",
+            f"line 12 of the header does not give a mail address ({problem.word})",
+        ) from None
     except ServerRefused as problem:
-        raise (Refused(problem.reason, problem.reason) if problem.final else NotNow(problem.reason)) from None
+        if problem.final and not problem.ours:
+            raise Refused(problem.reason, problem.reason) from None
+        raise NotNow(problem.reason) from None  # the server, or our own login: the file is not at fault
+    except UnknownMailbox as problem:
+        raise NotNow(f"{problem}: closed") from None
     except StoreError as problem:
         raise NotNow(type(problem).__name__) from None
     except Exception as problem:  # one file must not stop the folder: it stays in sending/ and is tried again
@@ -320,9 +359,15 @@ def _bytes(path: Path) -> bytes:
 
 
 def _server(
-    where: str, login: str, password_file: Path | None, cert: Path | None, key: Path | None, ca: Path | None
+    where: str,
+    login: str,
+    password_file: Path | None,
+    cert: Path | None,
+    key: Path | None,
+    ca: Path | None,
+    implicit: bool | None,
 ) -> Server:
-    from gateway.submission_there import Server
+    from gateway.submission_there import BadFile, Server, context_of
 
     host, _, port = where.rpartition(":")
     if not host or not port.isascii() or not port.isdigit():
@@ -330,4 +375,9 @@ def _server(
     password = os.environ.get(PASSWORD, "")
     if password_file is not None:
         password = _bytes(password_file).decode("utf-8", "replace").strip("\r\n")
-    return Server(host.strip("[]"), int(port), login, password, cert, key, ca)
+    given = Server(host.strip("[]"), int(port), login, password, cert, key, ca, implicit=implicit)
+    try:
+        context_of(given)
+    except BadFile as problem:
+        raise Said(f"send.bad_{problem.what}", USAGE, file=problem.file) from None
+    return given

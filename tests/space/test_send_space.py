@@ -137,6 +137,78 @@ def test_a_wrong_password_or_no_server_is_said(space: Space, given: dict[str, st
     assert through_server(space, given, "x", "--server", "127.0.0.1:9").returncode == 3
 
 
+def by_certificate(space: Space, given: dict[str, str], *words: str) -> subprocess.CompletedProcess[str]:
+    """The laboratory's software: no password, its certificate."""
+    box = space.box(space.a, "APP")
+    own = ("--from", box["address"], "--cert", box["client_cert"], "--key", box["client_key"])
+    return through_server(space, given, "", *own, *words)
+
+
+@pytest.mark.parametrize("door", ["submission", "submissions"])
+def test_an_application_mailbox_sends_with_its_certificate(space: Space, given: dict[str, str], door: str) -> None:
+    """MSS-073: mutual TLS and SASL EXTERNAL, by STARTTLS and with TLS from the first octet."""
+    where = space.a[door]
+    tls = "--tls" if door == "submissions" else "--starttls"
+    done = by_certificate(space, given, "--server", f"{where['host']}:{where['port']}", tls)
+    assert done.returncode == 0, done.stderr
+    answer = json.loads(done.stdout)
+    wait_for_state(space, answer["message"], {"handed_over", "delivered", "read"})
+    raw = wait_for_message(space, space.b, space.box(space.b), "Message-ID", answer["message_id"])
+    assert space.box(space.a, "APP")["address"] in message_from_bytes(raw)["From"]
+
+
+def test_a_certificate_that_does_not_serve_is_said(space: Space, given: dict[str, str], tmp_path: Path) -> None:
+    revoked = space.facts["pki"]["revoked"]
+    for words, code, said in [
+        (("--cert", revoked["client_cert"], "--key", revoked["client_key"]), 1, "session.auth_failed"),
+        (("--from", space.box(space.a)["address"]), 1, "session.auth_failed"),  # another's mailbox
+        (("--key", revoked["client_key"]), 2, "--cert"),  # a key of another certificate
+        (("--cert", str(tmp_path / "absent.pem")), 2, "--cert"),
+        (("--ca", given["cr.pdf"]), 2, "--ca"),
+        (("--ca", revoked["client_cert"]), 3, "--ca"),
+        (("--tls",), 3, "--starttls"),
+    ]:
+        done = by_certificate(space, given, *words)
+        assert done.returncode == code, (words, done.stderr)
+        assert said in done.stderr, (words, done.stderr)
+        assert "Traceback" not in done.stderr
+
+
+def test_a_folder_waits_while_the_login_is_refused(space: Space, given: dict[str, str], tmp_path: Path) -> None:
+    """A wrong password is no fault of the files: they stay, and leave once it is right."""
+    folder = tmp_path / "depot"
+    folder.mkdir()
+    lines = list(V1)
+    lines[11] = f"DRTEST     {space.box(space.b)['address']}"
+    lines[13] = f"Lettre {time.time_ns()}"
+    (folder / "lettre.hpr").write_bytes(text(lines))
+    words = ("--watch", str(folder), "--once")
+    assert through_server(space, given, "wrong", *words).returncode == 1
+    assert [path.name for path in (folder / "sending").iterdir()] == ["lettre.hpr"]
+    assert through_server(space, given, space.box(space.a)["device_password"], *words).returncode == 0
+    assert (folder / "done" / "lettre.hpr").exists()
+
+
+def test_a_folder_of_a_mailbox_that_cannot_send_is_said_at_once(space: Space, tmp_path: Path) -> None:
+    (tmp_path / "lettre.hpr").write_bytes(v1())
+    words = ("send", "--from", f"nobody@{space.a['domain']}", "--watch", str(tmp_path), "--once")
+    done = space.caducee(space.a, *words, check=False)
+    assert (done.returncode, "nobody" in done.stderr) == (1, True)
+    assert (tmp_path / "lettre.hpr").exists()
+
+
+@pytest.mark.parametrize(
+    ("document", "code"), [("document.xml", 0), ("whole.hpr", 0), ("cr.pdf", 1), ("lettre.txt", 1)]
+)
+def test_a_document_that_says_whose_it_is_needs_no_identity(
+    space: Space, given: dict[str, str], tmp_path: Path, document: str, code: int
+) -> None:
+    (tmp_path / "whole.hpr").write_bytes(v1())
+    words = ("send", "--from", space.box(space.a)["address"], "--to", space.box(space.b)["address"])
+    done = space.caducee(space.a, *words, "--document", str(tmp_path / document), check=False)
+    assert done.returncode == code, done.stderr
+
+
 def test_dropped_files_leave_once_and_refused_ones_say_why(space: Space, tmp_path: Path) -> None:
     folder = tmp_path / "depot"
     folder.mkdir()
