@@ -17,6 +17,7 @@ from cryptography.hazmat.primitives import serialization
 from gateway.config_read import Report, nearest
 from gateway.config_units import write_size
 from gateway.settings import CBC_SUITES, SUITES, Config
+from policies.bounces import phrase_of
 
 ALGORITHMS = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA")
 TYPES = ("PER", "ORG", "APP", "CAB")
@@ -209,6 +210,9 @@ def _medical(config: Config, report: Report) -> None:
     for name in own.directions:
         if name not in WAYS_IN:
             report(("hprim", "directions", name), "config.unknown_direction", name=name)
+    for line in own.bounces:
+        if phrase_of(line) is None:
+            report(("hprim", "bounces"), "config.bad_bounce", line=line)
     _rules(("hprim", "severity"), own.severity, report)
     tables = {"domains": own.domains, "types": own.types, "directions": own.directions, "partners": own.partners}
     for key, table in tables.items():

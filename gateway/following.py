@@ -9,6 +9,7 @@ Promise: whatever follows is committed with the message or not at all. Failure: 
 from __future__ import annotations
 
 from gateway.arrival import NOTHING, Arrival, Consequences, Work
+from gateway.medical.answers import PatientAnswers
 from gateway.relay.reception import Kept, Reception
 from gateway.user_rules import UserRules
 from mailboxes.anatomy import Anatomy
@@ -16,10 +17,18 @@ from mailboxes.seal import Sealer
 
 
 class Following:
-    """``rules`` are those users set for their mailboxes; without them none is executed."""
+    """``rules`` are those users set for their mailboxes, ``patients`` says where patients' answers go; without them none is executed,
+    and answers stay where they are addressed."""
 
-    def __init__(self, reception: Reception, sealer: Sealer, rules: UserRules | None = None) -> None:
+    def __init__(
+        self,
+        reception: Reception,
+        sealer: Sealer,
+        rules: UserRules | None = None,
+        patients: PatientAnswers | None = None,
+    ) -> None:
         self.reception = reception
+        self.patients = patients
         self._sealer = sealer
         self._rules = rules
 
@@ -31,9 +40,18 @@ class Following:
                 await rules.book.look()
             if any(map(rules.ruled, arrival.local.values())):
                 entailed = await rules.execute(arrival)
-        if _asks(arrival) or (arrival.local and may_be_receipt(arrival.anatomy)):
+        if self.patients is not None:
+            extra, withheld = await self.patients.instead(arrival)
+            if withheld:
+                entailed = entailed._replace(extra=(*entailed.extra, *extra), withheld=entailed.withheld | withheld)
+        if _asks(arrival) or (arrival.local and (may_be_receipt(arrival.anatomy) or self._may_be_bounce(arrival))):
             return entailed._replace(also=(*self._received(arrival), *entailed.also))
         return entailed
+
+    def _may_be_bounce(self, arrival: Arrival) -> bool:
+        """Could it be the letter of a patient's mailbox that a message did not arrive? Such letters need not be reports."""
+        sender, patients = arrival.transaction.sender, self.reception.patients
+        return (sender is None or sender.domain in patients.domains) and patients.titled(arrival.anatomy)
 
     def _received(self, arrival: Arrival) -> tuple[Work, ...]:
         sealed = arrival.sealed

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 from datetime import timedelta
 
+from gateway.relay.bounces import Bounces
 from gateway.settings import Config
+from policies.bounces import phrase_of
 from policies.certificate import CertificateSettings, WhenUnknown
 from policies.content import ContentSettings
 from policies.recipient import RecipientSettings
@@ -90,3 +92,9 @@ def lane(config: Config) -> Lane:
     """How wide the way to one destination is."""
     wide = config.queue.per_destination
     return Lane(wide=wide, narrow=min(5, wide))
+
+
+def bounces(config: Config) -> Bounces:
+    """What bounces of patients' mailboxes look like (MSS-104)."""
+    phrases = tuple(found for found in map(phrase_of, config.hprim.bounces) if found)
+    return Bounces(frozenset(config.limits.patient_domains), phrases)

@@ -36,6 +36,7 @@ from gateway.config_units import Listen
 from gateway.content_gate import ContentGate
 from gateway.following import Following
 from gateway.intake import Intake, IntakeSettings
+from gateway.medical.answers import PatientAnswers
 from gateway.medical.reader import DocumentReader
 from gateway.medical.wiring import document_reader, medical_settings
 from gateway.notice_entry import NoticeEntry
@@ -222,8 +223,15 @@ class Service:
         )
 
     def _make_following(self, opened: Storage) -> Following:
-        self._following = Following(self._reception(opened), opened.sealer, self._rules)
+        self._following = Following(self._reception(opened), opened.sealer, self._rules, self._patient_answers())
         return self._following
+
+    def _patient_answers(self) -> PatientAnswers | None:
+        """Where patients' answers go, when the operator wants Reply-To honoured (MSS-103)."""
+        assert self._documents is not None
+        if not self.config.hprim.reply_to:
+            return None
+        return PatientAnswers(self._documents.registers, self._boxes, frozenset(self.config.limits.patient_domains))
 
     def _make_rules(self, opened: Storage) -> UserRules:
         assert self._courier is not None
@@ -248,7 +256,8 @@ class Service:
     def _reception(self, opened: Storage) -> Reception:
         own = self.config
         bodies = StoreBodies(opened.store)
-        return Reception(bodies, own.operator.hostname, self._space.trusted, own.queue.confirm_within)
+        patients = policy_settings.bounces(own)
+        return Reception(bodies, own.operator.hostname, self._space.trusted, own.queue.confirm_within, patients)
 
     def _room(self) -> Decision | None:
         """A deferral when the disk is nearly full (F07)."""
@@ -495,7 +504,12 @@ class Service:
         self.config = config
         self._space.reload(config)
         self._intake.settings = intake_settings(config, self._space)
-        self._following.reception = replace(self._following.reception, deadline=config.queue.confirm_within)
+        self._following.reception = replace(
+            self._following.reception,
+            deadline=config.queue.confirm_within,
+            patients=policy_settings.bounces(config),
+        )
+        self._following.patients = self._patient_answers()
         if self._documents is not None:
             self._documents.settings = medical_settings(config)
         self._reload_certificates()

@@ -15,6 +15,7 @@ from typing import Literal
 
 from gateway.config_fields import Secret, setting
 from gateway.config_units import Listen
+from policies.bounces import PHRASES
 
 KiB = 1024
 MiB = 1024 * KiB
@@ -627,6 +628,18 @@ class Hprim:
         180 * DAY,
         low=DAY,
         high=3660 * DAY,
+    )
+    reply_to: bool = setting(
+        "flag",
+        "Deliver a patient's answer to the mailbox that the message he answers named in Reply-To, when it is one of ours,\n"
+        "instead of the sender's (MSS-103).",
+        True,
+    )
+    bounces: tuple[str, ...] = setting(
+        "names",
+        "Words by which bounces of patients' mailboxes tell their cause, tried in this order: `cause: words`, cause being\n"
+        "closed, unknown, invalid or too_large (MSS-104). The words of Mon espace santé are partly supposed.",
+        PHRASES,
     )
     nil: str = setting("text", "Product number written as X-MSS-NIL by `caducee send` (MSS-096); empty: none.", "")
     readers: int = setting("number", "Processes that read medical documents.", 2, low=1, high=64, reload=False)

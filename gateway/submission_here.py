@@ -99,7 +99,11 @@ def _wired(config: Config, opened: Storage, readers: Reader) -> WayIn:
     space.load_kept()
     boxes = people.mailboxes(opened)
     reception = Reception(
-        StoreBodies(opened.store), config.operator.hostname, space.trusted, config.queue.confirm_within
+        StoreBodies(opened.store),
+        config.operator.hostname,
+        space.trusted,
+        config.queue.confirm_within,
+        policy_settings.bounces(config),
     )
     intake = Intake(
         settings=intake_settings(config, space),

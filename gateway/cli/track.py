@@ -11,11 +11,12 @@ from sqlalchemy import Connection
 from gateway.cli import output
 from gateway.cli.context import opened
 from gateway.cli.errors import Said
-from gateway.cli.language import tr
+from gateway.cli.language import chosen, tr
 from gateway.cli.output import Json, when
 from gateway.record import journal
 from gateway.relay import tracking
 from gateway.relay.tracking import Line
+from policies.bounces import cause_of
 
 FRENCH = {
     "queued": "en file",
@@ -103,6 +104,8 @@ def _flat(line: Line) -> dict[str, Any]:
         "code": line.code,
         "wants": sorted(line.wants),
         "deadline_at": line.deadline_at,
+        "cause": cause_of(line.state, line.code, "fr"),
+        "cause_en": cause_of(line.state, line.code, "en"),
     }
 
 
@@ -126,6 +129,10 @@ def _show(lines: list[Line], steps: list[dict[str, Any]]) -> None:
                 for line in lines
             ],
         )
+        for line in lines:
+            cause = cause_of(line.state, line.code, "fr" if chosen() == "fr" else "en")
+            if cause:
+                output.line(f"{line.recipient} : {cause}." if chosen() == "fr" else f"{line.recipient}: {cause}.")
         output.line("")
     for step in steps:
         said = " ".join(f"{key}={value}" for key, value in step.items() if key in _SHOWN and value not in ("", 0))

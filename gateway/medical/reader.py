@@ -20,6 +20,7 @@ from typing import Literal, Protocol
 
 import structlog
 
+from gateway.facts import is_notice
 from gateway.intake import Mailboxes, Medical
 from gateway.medical import notice
 from gateway.medical.memory import NO_MEMORY, OPERATOR, Memory, Remark
@@ -28,8 +29,10 @@ from gateway.medical.parts import attachments, leaves, worth_reading
 from gateway.medical.pool import Reader, ReaderDied
 from gateway.medical.question import PartBytes, Question, ReaderOptions, Reading
 from gateway.medical.registers import NO_REGISTERS, Registers
+from gateway.relay import receipts
 from gateway.relay.notices import House
 from gateway.smtp.transaction import Transaction
+from hprim.ins import is_matricule
 from hprim.model import Place, Problem
 from hprim.rules import CATALOGUE
 from mailboxes.anatomy import Anatomy, dissect, pack
@@ -101,7 +104,7 @@ class DocumentReader:
         self._clock = clock
         self._token = token
         self._pool = pool
-        self._registers = registers
+        self.registers = registers
         self._memory = memory
         self._large = asyncio.Semaphore(LARGE_AT_ONCE)
         self._poison: OrderedDict[bytes, int] = OrderedDict()
@@ -113,8 +116,10 @@ class DocumentReader:
         if peer.door is Door.INTERNAL:
             return Medical()
         sender = transaction.sender
+        if sender is None and _is_report(anatomy):
+            return Medical()  # what comes back was judged when it left, and nobody could be told of a refusal
         if sender is not None and peer.door is Door.INBOUND and sender.domain in self._patients:
-            refused = await self._answer(transaction, anatomy)
+            refused = await self._answer(transaction, anatomy, raw)
             if refused is not None:
                 return Medical((refused,))
         recipients = tuple(recipient.address for recipient in transaction.recipients)
@@ -279,15 +284,19 @@ class DocumentReader:
         if len(recipients) > len(to_patients):
             scopes.add("professionals")
         numbers |= {address.local for address in to_patients}
-        return bool(numbers) and await self._registers.opposed(frozenset(numbers), frozenset(scopes))
+        return bool(numbers) and await self.registers.opposed(frozenset(numbers), frozenset(scopes))
 
     # patients' answers
 
-    async def _answer(self, transaction: Transaction, anatomy: Anatomy) -> Decision | None:
-        assert transaction.sender is not None
-        about = tuple(dict.fromkeys((*anatomy.in_reply_to, *reversed(anatomy.references))))
-        known, closed = await self._registers.conversation(transaction.sender.local, about)
-        decision = patient.judge_answer(known=known, closed=closed)
+    async def _answer(self, transaction: Transaction, anatomy: Anatomy, raw: bytes) -> Decision | None:
+        """MSS-101, MSS-102. A receipt or a bounce is no answer: a closed exchange is not closed to it (MSS-104)."""
+        sender = transaction.sender
+        assert sender is not None
+        if is_notice(anatomy) and not is_matricule(sender.local.upper()):
+            return None  # the patients' own service speaks
+        about = tuple(dict.fromkeys((*anatomy.in_reply_to, *reversed(anatomy.references), *_reported(anatomy, raw))))
+        known, closed = await self.registers.conversation(sender.local, about)
+        decision = patient.judge_answer(known=known, closed=closed and not _is_report(anatomy))
         return None if decision.accepted else decision
 
     # what goes with the message
@@ -306,7 +315,13 @@ class DocumentReader:
         if to_patients and transaction.peer.door is Door.SUBMISSION and anatomy.message_id:
             closing = patient.is_closing(anatomy.mss.get("MES", ""), anatomy.subject)
             locals_ = tuple(address.local for address in to_patients)
-            also.append(self._registers.remember(locals_, anatomy.message_id, anatomy.references, closing=closing))
+            answers = tuple(address.key for address in anatomy.listed(b"reply-to").addresses)
+            author = transaction.sender.key if transaction.sender is not None else ""
+            also.append(
+                self.registers.remember(
+                    locals_, anatomy.message_id, anatomy.references, closing=closing, author=author, answers=answers
+                )
+            )
         warned = patient.warnings(decisions)
         if warned and self.settings.notices and transaction.peer.login is not None:
             also.append(await self._notice(transaction, anatomy, reading, warned))
@@ -333,6 +348,13 @@ class DocumentReader:
             unit.emit(Event(Kind.NOTICE, mailbox=login.mailbox_id, detail=detail))
 
         return place
+
+
+def _reported(anatomy: Anatomy, raw: bytes) -> tuple[str, ...]:
+    """The messages that the receipts in this one are about."""
+    if not _is_report(anatomy):
+        return ()
+    return tuple(one.message_id for one in receipts.read(anatomy, raw) if one.message_id)
 
 
 def _is_report(anatomy: Anatomy) -> bool:

@@ -1,4 +1,4 @@
-"""What is remembered about patients: oppositions (TOU-A10, TOU-F08) and the conversations they may answer in (MSS-101, MSS-102).
+"""What is remembered about patients: oppositions (TOU-A10, TOU-F08) and the conversations they may answer in (MSS-101 to MSS-103).
 
 Numbers and addresses are only kept as keyed digests. Promise: an entry is in force for the next message of every process; no
 number is ever written or logged. Failure: :class:`mailboxes.store.StoreError` when the database does not answer;
@@ -15,12 +15,13 @@ from typing import Any, NamedTuple, Protocol
 from sqlalchemy import Connection, delete, insert, select, update
 
 from gateway.medical.register_key import RegisterKey
-from gateway.medical.tables import conversation, opposition
+from gateway.medical.tables import answer, conversation, opposition
 from mailboxes.commit import Reading, Unit
 from policies.events import Event, Kind
 
 SCOPES = ("patient", "professionals")
 _MOST = 50
+_MOST_ANSWERS = 10
 _ALLOWED = frozenset("0123456789AB")
 
 
@@ -35,10 +36,21 @@ class Registers(Protocol):
         """Whether one of these messages was sent to this patient, and whether that exchange is closed."""
         ...
 
+    async def answers_to(self, patient: str, about: Sequence[str]) -> tuple[str, tuple[str, ...]]:
+        """Who wrote the message answered, and the mailboxes he wanted answers in instead of his own (address keys)."""
+        ...
+
     def remember(
-        self, patients: Sequence[str], message: str, references: Sequence[str], *, closing: bool
+        self,
+        patients: Sequence[str],
+        message: str,
+        references: Sequence[str],
+        *,
+        closing: bool,
+        author: str = "",
+        answers: Sequence[str] = (),
     ) -> Callable[[Unit], None]:
-        """Work for the transaction that accepts a message to patients."""
+        """Work for the transaction that accepts a message to patients; ``answers`` are the addresses of its Reply-To."""
         ...
 
 
@@ -51,8 +63,18 @@ class NoRegisters:
     async def conversation(self, patient: str, about: Sequence[str]) -> tuple[bool, bool]:
         return True, False
 
+    async def answers_to(self, patient: str, about: Sequence[str]) -> tuple[str, tuple[str, ...]]:
+        return "", ()
+
     def remember(
-        self, patients: Sequence[str], message: str, references: Sequence[str], *, closing: bool
+        self,
+        patients: Sequence[str],
+        message: str,
+        references: Sequence[str],
+        *,
+        closing: bool,
+        author: str = "",
+        answers: Sequence[str] = (),
     ) -> Callable[[Unit], None]:
         return lambda unit: None
 
@@ -119,13 +141,39 @@ class PatientRegisters:
         nearest = next((digest for digest in digests if digest in found), None)
         return (False, False) if nearest is None else (True, found[nearest])
 
+    async def answers_to(self, patient: str, about: Sequence[str]) -> tuple[str, tuple[str, ...]]:
+        return await self._reading.run(lambda connection: self._answers_to(connection, patient, about[:_MOST]))
+
+    def _answers_to(self, connection: Connection, patient: str, about: Sequence[str]) -> tuple[str, tuple[str, ...]]:
+        """The nearest of our messages decides, as for :meth:`conversation`."""
+        key = self._key.known(connection)
+        if key is None or not about:
+            return "", ()
+        digests = [_conversation_digest(key, patient, message) for message in about]
+        query = select(conversation.c.digest).where(conversation.c.digest.in_(digests))
+        known = {bytes(digest) for digest in connection.execute(query).scalars()}
+        nearest = next((digest for digest in digests if digest in known), None)
+        wanted = select(answer.c.author, answer.c.address).where(answer.c.digest == nearest).order_by(answer.c.address)
+        rows = connection.execute(wanted).all() if nearest is not None else []
+        return (rows[0].author, tuple(row.address for row in rows)) if rows else ("", ())
+
     def remember(
-        self, patients: Sequence[str], message: str, references: Sequence[str], *, closing: bool
+        self,
+        patients: Sequence[str],
+        message: str,
+        references: Sequence[str],
+        *,
+        closing: bool,
+        author: str = "",
+        answers: Sequence[str] = (),
     ) -> Callable[[Unit], None]:
+        wanted = tuple(dict.fromkeys(one for one in answers if one != author))[:_MOST_ANSWERS]
+
         def work(unit: Unit) -> None:
             key = self._key.for_writing(unit)
             for patient in patients:
-                _remember(unit, key, patient, message, references[-_MOST:], closing=closing)
+                digest = _remember(unit, key, patient, message, references[-_MOST:], closing=closing)
+                _answers(unit, digest, author, wanted)
 
         return work
 
@@ -166,7 +214,15 @@ class PatientRegisters:
         return [Objection(_mark(bytes(r.digest)), r.scope, r.reference, r.actor, r.since) for r in rows]
 
 
-def _remember(unit: Unit, key: bytes, patient: str, message: str, references: Sequence[str], *, closing: bool) -> None:
+def _answers(unit: Unit, digest: bytes, author: str, wanted: Sequence[str]) -> None:
+    """The last message of one identifier counts: a program that sends again may have changed its mind."""
+    unit.connection.execute(delete(answer).where(answer.c.digest == digest))
+    rows = [{"digest": digest, "address": address, "author": author} for address in wanted]
+    if rows:
+        unit.connection.execute(insert(answer), rows)
+
+
+def _remember(unit: Unit, key: bytes, patient: str, message: str, references: Sequence[str], *, closing: bool) -> bytes:
     digest = _conversation_digest(key, patient, message)
     known = unit.connection.execute(select(conversation.c.closed).where(conversation.c.digest == digest)).first()
     if known is None:
@@ -175,6 +231,7 @@ def _remember(unit: Unit, key: bytes, patient: str, message: str, references: Se
     if closing:
         before = [_conversation_digest(key, patient, one) for one in references] + [digest]
         unit.connection.execute(update(conversation).where(conversation.c.digest.in_(before)).values(closed=1))
+    return digest
 
 
 def _record(unit: Unit, what: str, digest: bytes, scopes: Sequence[str], actor: str) -> None:

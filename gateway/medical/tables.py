@@ -37,6 +37,14 @@ conversation = Table(
     Column("at", BigInteger, nullable=False),
 )
 
+answer = Table(
+    "patient_answer",
+    metadata,
+    Column("digest", LargeBinary(32), primary_key=True, comment="of the conversation"),
+    Column("address", String(320), primary_key=True, comment="key of a mailbox named in Reply-To"),
+    Column("author", String(320), nullable=False, comment="key of the professional who wrote"),
+)
+
 # What a mailbox met (HID-090 to HID-099). ``mailbox_id`` 0 is the whole operator's. Digests are keyed like those above.
 
 seen_patient = Table(

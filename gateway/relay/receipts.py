@@ -14,6 +14,8 @@ import re
 from dataclasses import dataclass
 
 from gateway.received import date
+from gateway.relay import bounces
+from gateway.relay.bounces import Bounces
 from gateway.relay.notices import House, Original, encoded_word, field_line, message_id, quoted_printable, xtext
 from gateway.relay.tracking import Receipt
 from mailboxes.anatomy import Anatomy
@@ -27,6 +29,7 @@ REPORT_BYTES = 64 * 1024  # read of one report part
 GROUPS = 200
 FIELDS = 50
 
+MES = Bounces()
 KO = "[KO Intégration système !]"
 
 _SUBJECT = re.compile(r"\[(?:KO Int[ée]gration syst[èe]me|Erreur d.int[ée]gration) ?!\] ?\[([0-9]{1,4})\]")
@@ -50,8 +53,12 @@ _ACTIONS = {
 Group = dict[str, str]
 
 
-def read(anatomy: Anatomy, content: bytes) -> tuple[Receipt, ...]:
-    """Every receipt a message holds; empty for a message that is none."""
+def read(anatomy: Anatomy, content: bytes, patients: Bounces = MES) -> tuple[Receipt, ...]:
+    """Every receipt a message holds; empty for a message that is none. ``patients``: what their mailboxes' bounces look like."""
+    return bounces.read(anatomy, content, _reported(anatomy, content), patients)
+
+
+def _reported(anatomy: Anatomy, content: bytes) -> tuple[Receipt, ...]:
     found: list[Receipt] = []
     for part in anatomy.parts:
         kind = part.full_type

@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from gateway.relay import outbox, receipts, tracking
+from gateway.relay.bounces import Bounces
 from gateway.relay.parcel import Bodies, Result
 from gateway.relay.tables import NEVER
 from gateway.relay.tracking import Followed
@@ -52,12 +53,14 @@ class Arrived(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Reception:
-    """``deadline`` is how many seconds a sender who asked for a confirmation waits before he is told there is none."""
+    """``deadline`` is how many seconds a sender who asked for a confirmation waits before he is told there is none; ``patients``
+    what bounces of patients' mailboxes look like (MSS-104)."""
 
     bodies: Bodies
     hostname: str
     trusted: Callable[[], TrustList | None]
     deadline: float = 24 * 3600.0
+    patients: Bounces = receipts.MES
 
     def followers(
         self,
@@ -99,7 +102,7 @@ class Reception:
         return lambda unit: tracking.follow(unit, rows, self.deadline)
 
     def _believe(self, peer: Peer, anatomy: Anatomy, raw: bytes, mailboxes: Sequence[int]) -> Work | None:
-        found = receipts.read(anatomy, raw) if mailboxes else ()
+        found = receipts.read(anatomy, raw, self.patients) if mailboxes else ()
         if peer.login is not None:  # a colleague does not read for another
             own = {peer.login.address.key, *peer.login.send_as}
             found = tuple(one for one in found if one.recipient in own or one.also in own)

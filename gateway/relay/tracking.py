@@ -179,6 +179,9 @@ def _about(connection: Connection, mailbox: int, receipt: Receipt) -> Any:
         query = query.where(followed.c.message_id == receipt.message_id[:250])
     elif receipt.envid:
         query = query.where(or_(followed.c.message == receipt.envid, followed.c.envid == receipt.envid))
+    elif receipt.disposition == "bounce":
+        # A letter that names nobody but the recipient: it speaks of the last message he was sent (MSS-104).
+        query = query.where(followed.c.state.in_(_UNDER_WAY)).order_by(followed.c.sent_at.desc())
     else:
         return None
     for name in (receipt.recipient, receipt.also):
@@ -186,6 +189,9 @@ def _about(connection: Connection, mailbox: int, receipt: Receipt) -> Any:
         if found is not None:
             return found
     return None
+
+
+_UNDER_WAY = tuple(state.value for state in (State.QUEUED, State.DELAYED, State.HANDED_OVER, State.LATE))
 
 
 def _event(row: Any, mailbox: int, receipt: Receipt) -> Event:

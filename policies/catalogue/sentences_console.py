@@ -387,6 +387,12 @@ CONFIG: Mapping[str, Sentence] = {
         "Sens : submission (vos utilisateurs), inbound (partenaires).",
         "Ways in: submission (your users), inbound (partners).",
     ),
+    "config.bad_bounce": _s(
+        "« {line} » n’est pas de la forme cause: mots",
+        "“{line}” is not of the form cause: words",
+        "Causes : closed, unknown, invalid, too_large.",
+        "Causes: closed, unknown, invalid, too_large.",
+    ),
     "config.unknown_rule": _s(
         "aucune règle médicale ne s’appelle {name}",
         "no medical rule is called {name}",

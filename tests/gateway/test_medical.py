@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import base64
 from dataclasses import replace
 from email import message_from_bytes
 from pathlib import Path
 
 import pytest
 
+from gateway.following import Following
+from gateway.medical.answers import PatientAnswers
 from gateway.medical.memory import StoredMemory
 from gateway.medical.pool import ReaderDied, ReaderHere
 from gateway.medical.question import Question, ReaderOptions, Reading
@@ -15,7 +18,9 @@ from gateway.medical.reader import DocumentReader, MedicalSettings
 from gateway.medical.register_key import RegisterKey
 from gateway.medical.registers import PatientRegisters
 from gateway.record import journal
+from gateway.relay.bodies import StoreBodies
 from gateway.relay.notices import House
+from gateway.relay.reception import Reception
 from gateway.smtp import replies
 from gateway.smtp.transaction import Answer
 from mailboxes.keys import LocalMasterKey
@@ -421,6 +426,110 @@ async def test_patients_answer_what_they_were_sent_until_it_is_closed(bench: Ben
     await bench.send(mail(ALICE, [PATIENT], headers={"References": first}, number=3), PATIENT)
     reopened = from_patient(f"<medical-3@{OURS}>", first, number=54)
     assert name(await bench.receive(PATIENT, reopened)) == "session.message_accepted"
+
+
+def mdn_from_patient(about: str, number: int) -> bytearray:
+    """What a patient's mailbox sends when he reads a message: no In-Reply-To, the message named in the report only."""
+    return bytearray(
+        f"From: {PATIENT}\r\nTo: {ALICE}\r\nMessage-ID: <mes-{number}@patient.mssante.fr>\r\nSubject: Lu\r\n"
+        "Date: Mon, 02 Mar 2026 10:00:00 +0100\r\nMIME-Version: 1.0\r\n"
+        "Content-Type: multipart/report; report-type=disposition-notification; boundary=x\r\n\r\n--x\r\n\r\nLu.\r\n"
+        "--x\r\nContent-Type: message/disposition-notification\r\n\r\n"
+        f"Final-Recipient: rfc822;{PATIENT}\r\nOriginal-Message-ID: {about}\r\n"
+        "Disposition: manual-action/MDN-sent-manually; displayed\r\n\r\n--x--\r\n",
+        "utf-8",
+    )
+
+
+async def test_closing_an_exchange_does_not_close_it_to_receipts_and_bounces(bench: Bench) -> None:
+    """MSS-102, MSS-104: a patient's mailbox must be able to say that he read the message, or that it did not arrive."""
+    bench.rig.trusted = trust_list([*LISTED, ("patient.mssante.fr", PARTNER_DN)], at(NOW), at(NOW))
+    about = f"<medical-1@{OURS}>"
+    assert name(await bench.receive(PATIENT, mdn_from_patient(about, 1), ALICE)) == "patient.conversation_unknown"
+    await bench.send(mail(ALICE, [PATIENT], subject="[FIN]", number=1), PATIENT)
+    assert name(await bench.receive(PATIENT, from_patient(about))) == "patient.conversation_closed"
+    assert name(await bench.receive(PATIENT, mdn_from_patient(about, 2), ALICE)) == "session.message_accepted"
+    service = "ne-pas-repondre@patient.mssante.fr"
+    bounce = mail(service, [ALICE], subject="Message non distribué", headers={"Auto-Submitted": "auto-replied"})
+    assert name(await bench.receive(service, bounce, ALICE)) == "session.message_accepted"
+    letter = mail(service, [ALICE], number=60)
+    assert name(await bench.receive(service, letter, ALICE)) == "patient.conversation_unknown"
+
+
+async def test_what_comes_back_as_a_report_is_not_judged_again(bench: Bench) -> None:
+    """Nobody could be told: a returned document, cut by the server that returns it, must not make the notice disappear."""
+    cut = base64.b64encode(xdm()[:900]).decode()
+    report = (
+        f"From: <mailer@{THEIRS}>\r\nTo: {ALICE}\r\nSubject: Undelivered\r\nMessage-ID: <r1@{THEIRS}>\r\n"
+        "Date: Mon, 02 Mar 2026 10:00:00 +0100\r\nMIME-Version: 1.0\r\n"
+        "Content-Type: multipart/report; report-type=delivery-status; boundary=x\r\n\r\n--x\r\n\r\nNon remis.\r\n--x\r\n"
+        f"Content-Type: message/delivery-status\r\n\r\nReporting-MTA: dns; {THEIRS}\r\n\r\nFinal-Recipient: rfc822;{PEER}\r\n"
+        "Action: failed\r\nStatus: 5.1.1\r\n\r\n--x\r\nContent-Type: application/zip; name=IHE_XDM.zip\r\n"
+        f"Content-Transfer-Encoding: base64\r\n\r\n{cut}\r\n--x--\r\n"
+    )
+    answer = await bench.rig.intake.message(transaction(partner(), None, ALICE), bytearray(report, "ascii"))
+    assert name(answer) == "session.message_accepted"
+
+
+class Answered(Bench):
+    """A bench whose patients' answers follow Reply-To; ``secretariat`` is mailbox 3."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.rig.trusted = trust_list([*LISTED, ("patient.mssante.fr", PARTNER_DN)], at(NOW), at(NOW))
+        self.rig.open_box(3, "secretariat")
+        reception = Reception(StoreBodies(self.rig.store), "smtp.op-a.mssante.test", lambda: self.rig.trusted)
+        answers = PatientAnswers(self.registers, self.rig.boxes, frozenset({"patient.mssante.fr"}))
+        following = Following(reception, self.rig.sealer, patients=answers)
+        self.rig.intake = self.rig.make_intake(medical=self.reader, followers=following)
+
+    async def counts(self) -> tuple[int, int, int]:
+        return len(await self.rig.inbox(1)), len(await self.rig.inbox(2)), len(await self.rig.inbox(3))
+
+
+@pytest.fixture
+async def answered():
+    made = Answered()
+    yield made
+    await made.close()
+
+
+SECRETARY = f"secretariat@{OURS}"
+
+
+def to_alice(about: str, *more: str, number: int) -> bytearray:
+    return mail(PATIENT, [ALICE], headers={"In-Reply-To": about, "References": " ".join((*more, about))}, number=number)
+
+
+async def test_a_patients_answer_goes_where_the_message_asked(answered: Answered) -> None:
+    """MSS-103."""
+    first, second = f"<medical-1@{OURS}>", f"<medical-2@{OURS}>"
+    await answered.send(mail(ALICE, [PATIENT], headers={"Reply-To": SECRETARY}, number=1), PATIENT)
+    await answered.send(mail(ALICE, [PATIENT], number=2), PATIENT)
+    assert name(await answered.receive(PATIENT, to_alice(first, number=50), ALICE)) == "session.message_accepted"
+    assert await answered.counts() == (0, 0, 1)
+    await answered.receive(PATIENT, to_alice(second, number=51), ALICE)  # that one asked for nothing
+    assert await answered.counts() == (1, 0, 1)
+    both = mail(PATIENT, [ALICE, PAUL, SECRETARY], headers={"In-Reply-To": first}, number=52)
+    await answered.receive(PATIENT, both, ALICE, PAUL, SECRETARY)  # one copy each, none for the one who wants none
+    assert await answered.counts() == (1, 1, 2)
+    direct = mail(PATIENT, [SECRETARY], headers={"In-Reply-To": first}, number=53)
+    await answered.receive(PATIENT, direct, SECRETARY)  # as the patient's own service is expected to write
+    assert await answered.counts() == (1, 1, 3)
+
+
+async def test_an_answer_is_never_lost_for_a_mailbox_that_is_not_there(answered: Answered) -> None:
+    for number, elsewhere in enumerate((PEER, f"gone@{OURS}"), 1):
+        asked = mail(ALICE, [PATIENT], headers={"Reply-To": elsewhere}, number=number)
+        assert name(await answered.send(asked, PATIENT)) == "session.message_accepted"
+        await answered.receive(PATIENT, to_alice(f"<medical-{number}@{OURS}>", number=50 + number), ALICE)
+    assert await answered.counts() == (2, 0, 0)
+
+
+async def test_other_mail_of_partners_is_not_looked_up(answered: Answered) -> None:
+    await answered.send(mail(ALICE, [PEER], headers={"Reply-To": SECRETARY}, number=1), PEER)
+    await answered.receive(PEER, mail(PEER, [ALICE], headers={"In-Reply-To": f"<medical-1@{OURS}>"}, number=2), ALICE)
+    assert await answered.counts() == (1, 0, 0)
 
 
 # opposition

@@ -12,6 +12,13 @@ down_revision = "0001"
 def upgrade() -> None:
     """What mailboxes remember of patients and documents."""
     op.create_table(
+        "patient_answer",
+        sa.Column("digest", sa.LargeBinary(length=32), nullable=False, comment="of the conversation"),
+        sa.Column("address", sa.String(length=320), nullable=False, comment="key of a mailbox named in Reply-To"),
+        sa.Column("author", sa.String(length=320), nullable=False, comment="key of the professional who wrote"),
+        sa.PrimaryKeyConstraint("digest", "address", name=op.f("pk_patient_answer")),
+    )
+    op.create_table(
         "seen_document",
         sa.Column("mailbox_id", sa.BigInteger(), autoincrement=False, nullable=False),
         sa.Column(
