@@ -30,10 +30,11 @@ def is_cda(data: bytes) -> bool:
     root = root_of(data)
     if root == (NAMESPACE, _ROOT):
         return True
-    return root is not None and root[1] in ("stylesheet", "transform") and bool(_NESTED.search(data))
+    return root is not None and root[1] in ("stylesheet", "transform") and bool(_NESTED.search(data[:_SEARCHED]))
 
 
 _ROOT = "ClinicalDocument"
+_SEARCHED = 1 << 20
 _NESTED = re.compile(rb"<(?:[A-Za-z_][A-Za-z0-9_.-]{0,40}:)?ClinicalDocument[\s>]")
 
 

@@ -191,12 +191,26 @@ def decode(data: bytes, declared: str = "") -> Decoded:
         return Decoded(data[3:].decode("utf-8", "replace"), "utf-8", guessed=False)
     if data[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE):
         return Decoded(data.decode("utf-16", "replace"), "utf-16", guessed=False)
+    if b"\x00" in data[:_SEEN] and (wide := _wide(data[:_SEEN])):
+        return Decoded(data.decode(wide, "replace"), "utf-16", guessed=True)
     if data.isascii():
         return Decoded(data.decode("ascii"), "ascii", guessed=False)
     said = known(declared)
     if (text := _utf8(data)) is not None:
         return Decoded(text, "utf-8", guessed=said != "utf-8" and bool(declared))
     return _by_score(data, said)
+
+
+_SEEN = 4_096
+
+
+def _wide(head: bytes) -> str:
+    """UTF-16 without its mark: a text of which nearly every second byte is zero."""
+    pairs = len(head) // 2
+    for codec, zeros, signs in (("utf-16-le", head[1::2], head[0::2]), ("utf-16-be", head[0::2], head[1::2])):
+        if zeros.count(0) > 0.8 * pairs and signs.count(0) < 0.05 * pairs:
+            return codec
+    return ""
 
 
 def _by_score(data: bytes, said: str) -> Decoded:

@@ -133,6 +133,8 @@ def _dispatch(kind: Format, part: Part, place: Place, g: _Gathered) -> None:
     if kind not in (Format.ZIP, Format.EMPTY) and xdm.is_named_xdm(part.name):
         detail = Words("le fichier n'est pas une archive ZIP", "the file is no ZIP archive")
         g.findings.add("MSS-090", place, detail=detail)
+    if kind in (Format.TEXT, Format.OTHER) and part.name.lower().endswith(".xml"):
+        raise Unreadable("ce n'est pas du XML", "it is not XML", safety=False)
     if kind is Format.TEXT:
         _read_text(part, place, g)
     elif kind is Format.HTML:
@@ -194,8 +196,36 @@ def _read_zip(part: Part, place: Place, g: _Gathered) -> None:
         g.documents.append(Document(Format.OTHER, place, name=part.name, size=len(part.data)))
         return
     expected = xdm.is_named_xdm(part.name) or (g.subject_xdm and not g.archive_named) or not g.mail
-    found = xdm.read(part.data, place, g.findings, g.today, name=part.name, expected=expected, announced=g.announced)
+    found = xdm.read(
+        part.data,
+        place,
+        g.findings,
+        g.today,
+        name=part.name,
+        expected=expected,
+        announced=g.announced,
+        other=lambda data, inside: _read_member(data, inside, g),
+    )
     g.documents.extend(found)
+
+
+_TOLD = frozenset({Format.HPRIM_SANTE, Format.HPRIM_XML, Format.HL7})
+
+
+def _read_member(data: bytes, place: Place, g: _Gathered) -> None:
+    """A text inside an archive: only what says who it is about matters."""
+    name = place.member.rpartition("/")[2]
+    kind, part = detect(data, name), Part(name, "", "", data, is_body=False)
+    try:
+        if kind in _TOLD:
+            g.documents.append(_read_document(kind, part, place, g))
+        elif kind is Format.TEXT:
+            g.findings.spend_lines(data)
+            text = header.split(data[:MAX_TEXT])
+            found = header.read(text, place, g.findings, g.today, sure=is_hprim_name(name), size=len(data))
+            g.documents.extend(found.documents if found else ())
+    except Unreadable as error:
+        refuse_unreadable(error, name, place, g.findings)
 
 
 def _read_text(part: Part, place: Place, g: _Gathered) -> None:
@@ -234,18 +264,26 @@ def _keep_text(text: header.Text, part: Part, place: Place, g: _Gathered, *, sur
 
 
 def _read_html(g: _Gathered) -> None:
-    """Read the HTML parts only when no text part has a header: they usually repeat it."""
-    if g.header_found:
-        return
-    room = html.MAX_TEXT
+    """Read the HTML parts: usually they repeat the header of a text part, and then only a different patient matters."""
+    room, repeated = html.MAX_TEXT, g.header_found
     for part, place in g.html:
         room -= min(len(part.data), html.MAX_TEXT)
         if room < 0:
             break
         text = html.to_text(decode(part.data[: html.MAX_TEXT], part.charset).text)
         lines = header.split(text.encode("utf-8", "replace"), "utf-8")
-        if _keep_text(lines, part, place, g, sure=False):
+        if repeated:
+            g.documents.extend(_repeated(lines, place, g))
+        elif _keep_text(lines, part, place, g, sure=False):
             g.findings.add("HID-006", place)
+
+
+def _repeated(text: header.Text, place: Place, g: _Gathered) -> tuple[Document, ...]:
+    """The patient of a header in HTML that is whole beyond doubt; markup may shift lines, so anything less counts for nothing."""
+    aside = Findings(g.findings.profile)
+    found = header.read(text, place, aside, g.today, sure=False)
+    doubtful = any(p.rule == "HID-004" or p.severity.rank >= Severity.REFUSE.rank for p in aside.problems)
+    return () if found is None or doubtful else found.documents
 
 
 def _readings(g: _Gathered) -> list[Patient]:
@@ -336,13 +374,17 @@ def _mail_rules(
     has_xdm: bool,
 ) -> None:
     findings, head = g.findings, people[0] if people else None
-    if g.subject_xdm and not has_xdm:
+    named = any(p.rule == "MSS-090" for p in findings.problems)
+    if g.subject_xdm and not has_xdm and not named:
         detail = Words("aucune archive n'est jointe", "none is attached")
         findings.add("MSS-090", mailrules.SUBJECT, Severity.WARN, detail=detail)
     mailrules.check_subject(envelope, head, findings, g.today, has_xdm=has_xdm)
     mailrules.check_recipients(envelope, people, findings, qualified=qualified, has_document=bool(people))
     mailrules.check_restrictions(envelope, flags, findings)
-    mailrules.check_headers(envelope, codes, findings, qualified=qualified, has_cda=bool(codes))
+    unread = any(p.rule in _UNREAD and p.severity.rank >= Severity.REFUSE.rank for p in findings.problems)
+    if not unread:  # what an unreadable archive holds cannot be announced wrongly: its own fault is the one to tell
+        mailrules.check_codes(envelope, codes, findings, qualified=qualified, has_cda=bool(codes))
+    mailrules.check_headers(envelope, findings)
     mailrules.check_receiver(envelope, g.documents, findings)
     if head is not None:
         for part in parts[:MAX_PARTS]:
@@ -351,6 +393,9 @@ def _mail_rules(
     if has_xdm:
         pdfs = [d.name for d in g.documents if d.format is Format.PDF and not d.inside]
         mailrules.check_pdfs(pdfs, g.documents, findings)
+
+
+_UNREAD = frozenset({"MSS-090", "MSS-091", "MSS-114"})
 
 
 def _text_rules(g: _Gathered, head: Patient) -> None:

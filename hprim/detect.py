@@ -1,6 +1,6 @@
 """What a part is, from its first bytes: names and declared types lie.
 
-Promise: cheap (the first 64 KiB), no parsing, no exception. Failure: :attr:`hprim.model.Format.OTHER`. Source: HID-017, HID-009.
+Promise: cheap (the first 64 KiB, and what stands before the first element of XML), no parsing, no exception. Failure: :attr:`hprim.model.Format.OTHER`. Source: HID-017, HID-009.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ import re
 
 from hprim import cda, hxml, sante
 from hprim.model import Format
-from hprim.xmlsafe import root_of, trimmed
+from hprim.xmlsafe import looks_xml, root_of, trimmed
 
 HPRIM_NAMES = (".hpr", ".hprim", ".hpm", ".hpm1", ".hpm2", ".hpm3")
 _SEEN = 65_536
@@ -37,23 +37,21 @@ def detect(data: bytes, name: str = "", media_type: str = "", *, mail: bool = Fa
         return Format.ZIP
     if name.lower().endswith(".apz") or _APICRYPT in head[:8_192]:
         return Format.APICRYPT
-    return _markup(head, media_type) or _text(head, name, media_type, mail=mail)
+    return _markup(data, head, media_type) or _text(head, name, media_type, mail=mail)
 
 
-def _markup(head: bytes, media_type: str) -> Format | None:
-    start = trimmed(head)[:1_024]
-    lower = start.lower()
-    if lower.startswith((b"<!doctype html", b"<html")) or media_type.lower() == "text/html":
+def _markup(data: bytes, head: bytes, media_type: str) -> Format | None:
+    start = trimmed(head)[:1_024].lower()
+    html = start.startswith((b"<!doctype html", b"<html")) or media_type.lower() == "text/html"
+    if not looks_xml(head):
+        return Format.HTML if html else None
+    root = root_of(head) or root_of(data)  # beyond the head only for what hides its first element behind comments
+    if root is not None and cda.is_cda(data):
+        return Format.CDA  # whatever is declared: the recipient's software looks at the content too
+    if html or (root is not None and root[1].lower() == "html"):
         return Format.HTML
-    if not start.startswith(b"<") and start[:2] not in (b"\xff\xfe", b"\xfe\xff"):
-        return None
-    root = root_of(head)
     if root is None:
-        return Format.XML if lower.startswith((b"<?xml", b"<!doctype")) else None
-    if root[1].lower() == "html":
-        return Format.HTML
-    if cda.is_cda(head):
-        return Format.CDA
+        return Format.XML if start.startswith((b"<?xml", b"<!doctype")) or b"\x00" in start[:4] else None
     return Format.HPRIM_XML if root[0].rstrip("/") == hxml.NAMESPACE else Format.XML
 
 

@@ -67,6 +67,7 @@ def cx(text: str, s: Signs = Signs()) -> Identifier:
     alone = part(authority, 0, s.sub)
     if not oid and alone[:1].isdigit():
         oid = alone
+    oid = oid.removeprefix("urn:oid:")
     return Identifier(oid, part(text, 0, s.component))
 
 

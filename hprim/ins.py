@@ -176,7 +176,7 @@ def is_filler(text: str) -> bool:
     return not clean(text).strip("0.X_")
 
 
-_COG = re.compile(r"(?:(?:0[1-9]|[1-8][0-9]|9[0-6]|2[AB])[0-9]{3}|9[789][0-9]{3})", re.ASCII)
+_COG = re.compile(r"(?:(?:0[1-9]|[1-8][0-9]|9[0-6]|2[AB])(?!000)[0-9]{3}|9[789][0-9]{3})", re.ASCII)
 
 
 def is_cog(code: str) -> bool:

@@ -58,7 +58,7 @@ def check_identifiers(ids: Iterable[Identifier], traits: Traits, place: Place, f
         elif one.root in ins.INS_C_OIDS:
             findings.add("HID-056", place)
         elif one.root not in ins.SOCIAL_SECURITY and _pretends(one, traits):
-            findings.add("HID-051", place, oid=one.root[:64])
+            findings.add("HID-051", place, oid=one.root[:64] or "-")
     if any(len(found) > 1 for found in numbers.values()):
         findings.add("HID-054", place)
 

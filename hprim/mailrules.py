@@ -105,10 +105,10 @@ def check_restrictions(envelope: Envelope, flags: Mapping[str, str], findings: F
         findings.add("MSS-113", Place(), detail=fault)
 
 
-def check_headers(
+def check_codes(
     envelope: Envelope, codes: Sequence[str], findings: Findings, *, qualified: bool, has_cda: bool
 ) -> None:
-    """X-MSS headers against what the archive holds (HID-058, HID-059, MSS-093 to MSS-097)."""
+    """X-MSS headers against what the archive holds (HID-058, HID-059, MSS-093 to MSS-095)."""
     announced = envelope.said("x-mss-ins").upper()
     if announced == "O" and not qualified:
         findings.add("HID-058", Place(header="X-MSS-INS"))
@@ -117,6 +117,10 @@ def check_headers(
     _code_header(envelope, codes, findings, has_cda=has_cda)
     if announced and announced != "O" and not has_cda:
         findings.add("MSS-094", Place(header="X-MSS-INS"), header="X-MSS-INS")
+
+
+def check_headers(envelope: Envelope, findings: Findings) -> None:
+    """X-MSS headers that speak of the message alone (MSS-096, MSS-097)."""
     if not envelope.said("x-mss-nil"):
         findings.add("MSS-096", Place(header="X-MSS-NIL"))
     closing = envelope.said("x-mss-mes")

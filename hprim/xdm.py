@@ -8,10 +8,12 @@ Source: MSS-090 to MSS-092, HID-075, HID-076; IHE ITI TF-2 3.32, TF-3 4.2 (XDM, 
 
 from __future__ import annotations
 
+import binascii
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import date
+from urllib.parse import unquote
 
 from hprim import cda, dates, hl7, insrules
 from hprim.cda import refuse_unreadable
@@ -19,7 +21,7 @@ from hprim.ins import SOCIAL_SECURITY
 from hprim.model import Document, Format, Identifier, Patient, Place, Severity, Source, Traits, Words
 from hprim.rules import Findings
 from hprim.shown import shown
-from hprim.xmlsafe import MAX_BYTES, Node, Unreadable, parse
+from hprim.xmlsafe import MAX_BYTES, Node, Unreadable, looks_xml, parse, root_of
 from hprim.zipsafe import Archive, Entry, open_archive
 
 EXTRINSIC = "urn:uuid:7edca82f-054d-47f2-a032-9b2a5b5186c1"
@@ -33,7 +35,13 @@ CONFIDENTIALITY = "urn:uuid:f4f85eac-e6cb-4883-b524-f2705394840f"
 MAX_METADATA = 4 << 20
 MAX_SUBSETS = 20
 MAX_DESCRIBED = 200
+MAX_OTHERS = 60
+MAX_OTHER = 8 << 20
+_OF_THE_ARCHIVE = frozenset(("readme.txt", "index.htm", "index.html", "metadata.xml", ".ds_store"))
 _FLAG_NAMES = {"INVISIBLE_REPRESENTANTS_LEGAUX": "INVISIBLE_REP_LEGAUX"}
+
+
+Other = Callable[[bytes, Place], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +58,7 @@ class DocumentEntry:
     source_id: Identifier | None
     info: tuple[str, ...]
     confidentiality: tuple[str, ...] = ()
+    raw_hash: str = ""
 
 
 @dataclass(slots=True)
@@ -82,18 +91,44 @@ def read(
     name: str = "",
     expected: bool = True,
     announced: bool = False,
+    other: Other = lambda data, place: None,
 ) -> tuple[Document, ...]:
-    """The archive and each document in it. ``expected``: its name or the subject says it is an XDM archive."""
+    """The archive and each document in it. ``expected``: its name or the subject says it is an XDM archive. ``other`` is called with
+    each further file that may tell of a patient (HPRIM, HL7)."""
     try:
         archive = open_archive(data)
         metadata = _metadata_of(archive)
         if not metadata and not expected and (_hidden(archive) or not _has_cda(archive)):
-            return _other_archive(archive, place, findings, name)
-        _refuse_hidden(archive)
-        return _read_all(archive, metadata, place, findings, today, name, announced)
+            found = _other_archive(archive, place, findings, name)
+        else:
+            _refuse_hidden(archive)
+            found = _read_all(archive, metadata, place, findings, today, name, announced)
+        _read_others(archive, place, other)
+        return found
     except Unreadable as error:
         refuse_unreadable(error, name, place, findings)
         return (Document(Format.XDM if expected else Format.ZIP, place, name=name, size=len(data)),)
+
+
+def _read_others(archive: Archive, place: Place, other: Other) -> None:
+    """Texts beside the documents: a result in HPRIM that no metadata names is still about a patient."""
+    left = MAX_OTHERS
+    for entry in archive.entries:
+        bare = entry.name.rpartition("/")[2].lower()
+        if entry.encrypted or not entry.size or entry.size > MAX_OTHER or bare in _OF_THE_ARCHIVE:
+            continue
+        if detect_text(archive.peek(entry, 4_096)):
+            other(archive.read(entry, MAX_OTHER), Place(place.part, member=entry.name))
+            left -= 1
+        if not left:
+            raise Unreadable("trop de fichiers de texte dans l'archive", "too many text files in the archive")
+
+
+def detect_text(head: bytes) -> bool:
+    """Whether a file may be HPRIM, HPRIM XML or HL7: text, or XML that is no CDA."""
+    if looks_xml(head):
+        return b"hprim" in head.lower().replace(b"\x00", b"")
+    return bool(head) and not head.startswith((b"%PDF-", b"PK\x03\x04")) and head[:64].count(0) <= len(head[:64]) // 2
 
 
 def _hidden(archive: Archive) -> bool:
@@ -123,13 +158,20 @@ def is_office(name: str) -> bool:
 
 
 def _looks_xml(archive: Archive, entry: Entry) -> bool:
-    head = archive.peek(entry, 64).lstrip(b"\xef\xbb\xbf \t\r\n")
-    return head.startswith(b"<") or archive.peek(entry, 2) in (b"\xff\xfe", b"\xfe\xff")
+    return looks_xml(archive.peek(entry, 1_024))
 
 
 def _has_cda(archive: Archive) -> bool:
-    candidates = [e for e in archive.entries if e.name.lower().endswith(".xml") and _looks_xml(archive, e)][:20]
-    return any(cda.is_cda(archive.peek(e, 65_536)) for e in candidates)
+    return any(_is_cda(archive, e) for e in archive.entries if not e.encrypted)
+
+
+def _is_cda(archive: Archive, entry: Entry) -> bool:
+    """Whether an entry is a CDA; read whole only when its first element is not in sight."""
+    if not _looks_xml(archive, entry):
+        return False
+    head = archive.peek(entry, 65_536)
+    whole = len(head) < entry.size and root_of(head) is None
+    return cda.is_cda(archive.read(entry, MAX_BYTES) if whole else head)
 
 
 def _read_all(
@@ -236,6 +278,7 @@ def entry_of(node: Node) -> DocumentEntry:
         source_id=hl7.cx(source) if source else None,
         info=tuple(found.get("sourcepatientinfo", [])),
         confidentiality=_codes(node, CONFIDENTIALITY),
+        raw_hash=next(iter(found.get("hash", [])), "")[:200],
     )
 
 
@@ -251,7 +294,11 @@ def _submission_set(root: Node, entries: list[DocumentEntry], place: Place, find
 def _find(archive: Archive, metadata: Entry, uri: str) -> Entry | None:
     relative = uri.replace("\\", "/").removeprefix("./").lstrip("/")
     folder = metadata.folder
-    return archive.find(f"{folder}/{relative}" if folder else relative) or archive.find(relative)
+    for path in dict.fromkeys((relative, unquote(relative))):
+        found = archive.find(f"{folder}/{path}" if folder else path) or archive.find(path)
+        if found is not None:
+            return found
+    return None
 
 
 def _read_entry(
@@ -275,6 +322,8 @@ def _read_entry(
     contents.readings.append(reading)
     if file is None:
         fr, en = f"le document {shown(entry.uri)} est absent", f"document {shown(entry.uri)} is missing"
+        if not entry.uri:
+            fr, en = "les métadonnées ne disent pas où est un document", "the metadata do not say where a document is"
         _incoherent(here, findings, fr, en)
         return
     contents.used.add(file.name)
@@ -300,8 +349,18 @@ def _check_file(
         _check_hash(entry, digests, here, findings)
         return _xml_document(data, file, entry, place, findings, today, announced)
     _check_hash(entry, archive.digest(file), here, findings)
+    if file.name.lower().endswith(".xml") or entry.mime.lower().endswith("xml"):
+        refuse_unreadable(Unreadable("ce n'est pas du XML", "it is not XML", safety=False), file.name, here, findings)
     kind = Format.PDF if archive.peek(file, 5) == b"%PDF-" else Format.OTHER
     return Document(kind, here, name=file.name, size=file.size, code=entry.type_code, inside=place.part)
+
+
+def _from_base64(text: str) -> str:
+    """A hash that a sender wrote in base64 instead of hexadecimal, in hexadecimal."""
+    try:
+        return binascii.a2b_base64(text.encode("ascii", "replace")).hex()
+    except binascii.Error:
+        return ""
 
 
 def _check_hash(entry: DocumentEntry, digests: tuple[str, str], place: Place, findings: Findings) -> None:
@@ -309,7 +368,7 @@ def _check_hash(entry: DocumentEntry, digests: tuple[str, str], place: Place, fi
         _incoherent(
             place, findings, "empreinte absente des métadonnées", "hash missing from the metadata", Severity.WARN
         )
-    elif entry.hash not in digests:
+    elif entry.hash not in digests and _from_base64(entry.raw_hash) not in digests:
         _incoherent(
             place,
             findings,
@@ -357,7 +416,8 @@ def _reading(entry: DocumentEntry, place: Place, findings: Findings) -> Patient:
         birth_date=dates.read_compact(said.get("PID-7", "")),
         sex=sex if sex in ("M", "F") else "",
     )
-    ids = tuple(dict.fromkeys(i for i in (entry.source_id, entry.patient_id) if i and i.extension))
+    further = [hl7.cx(one) for one in said.get("PID-3", "").split("~")[:20]]
+    ids = tuple(dict.fromkeys(i for i in (entry.source_id, entry.patient_id, *further) if i and i.extension))
     if not ids:
         fr = "identifiant du patient absent des métadonnées"
         _incoherent(place, findings, fr, "patient identifier missing from the metadata", Severity.WARN)
@@ -379,7 +439,7 @@ def _read_forgotten(
 ) -> None:
     """CDA documents that no metadata names: the recipient may never see them, or see another patient's."""
     for file in archive.entries:
-        if file.name in contents.used or not _looks_xml(archive, file) or not cda.is_cda(archive.peek(file, 65_536)):
+        if file.name in contents.used or not _is_cda(archive, file):
             continue
         here = Place(place.part, member=file.name)
         if warn:

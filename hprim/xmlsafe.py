@@ -32,9 +32,21 @@ _OPTIONS: dict[str, Any] = {
     "dtd_validation": False,
     "huge_tree": False,
 }
-_ENCODINGS = frozenset(
-    ["utf-8", "utf8", "us-ascii", "ascii", "iso-8859-1", "iso-8859-15", "latin1", "windows-1252", "utf-16"]
-)
+_ENCODINGS = {
+    "utf8": "utf-8",
+    "usascii": "us-ascii",
+    "ascii": "us-ascii",
+    "iso88591": "iso-8859-1",
+    "latin1": "iso-8859-1",
+    "iso885915": "iso-8859-15",
+    "latin9": "iso-8859-15",
+    "windows1252": "windows-1252",
+    "cp1252": "windows-1252",
+    "utf16": "",
+    "utf16le": "",
+    "utf16be": "",
+}
+"""Charsets an XML declaration may name, without dashes, and what the parser calls them; the UTF-16 ones show in the bytes."""
 
 
 class Unreadable(Exception):
@@ -187,14 +199,20 @@ def trimmed(data: bytes) -> bytes:
     return data if len(bare) == min(len(data), 64) else data[min(len(data), 64) - len(bare) :]
 
 
-def _check_size(data: bytes) -> None:
+def _checked(data: bytes) -> dict[str, Any]:
+    """Options for the parser: the charset by its usual name, when the declaration spells it otherwise."""
     if len(data) > MAX_BYTES:
         raise Unreadable("XML trop volumineux", "XML too large")
     if data.count(b"<") > MAX_MARKUP:
         raise Unreadable("XML : trop de balises", "XML has too much markup")
     found = _DECLARED.match(data[:300])
-    if found and found[1].decode("ascii").lower() not in _ENCODINGS:
+    if found is None:
+        return _OPTIONS
+    said = found[1].decode("ascii").lower()
+    name = _ENCODINGS.get(said.replace("-", "").replace("_", ""))
+    if name is None:
         raise Unreadable("jeu de caractères XML non accepté", "XML charset not accepted")
+    return _OPTIONS if name in ("", said) else {**_OPTIONS, "encoding": name}
 
 
 def parse(
@@ -203,9 +221,9 @@ def parse(
     """The root of ``data``. Children of ``under`` named in ``skip`` are checked but not kept. ``whole``: a text that would be cut at
     ``MAX_TEXT`` is a failure, for those who show it."""
     data = trimmed(data)
-    _check_size(data)
+    options = _checked(data)
     target: Any = _Tree(skip, under, whole=whole)
-    parser = etree.XMLParser(target=target, **_OPTIONS)
+    parser = etree.XMLParser(target=target, **options)
     root = _feed(parser, data)
     if not isinstance(root, Node):
         raise Unreadable("document XML vide", "empty XML document", safety=False)
@@ -258,9 +276,9 @@ class _Whole:
 def text_at(data: bytes, path: tuple[str, ...], limit: int) -> tuple[dict[str, str], str] | None:
     """Attributes and whole text of the first element under these local names, ``None`` when there is none."""
     data = trimmed(data)
-    _check_size(data)
+    options = _checked(data)
     target: Any = _Whole(path, limit)
-    _feed(etree.XMLParser(target=target, **_OPTIONS), data)
+    _feed(etree.XMLParser(target=target, **options), data)
     return None if target.attributes is None else (target.attributes, "".join(target.pieces))
 
 
@@ -280,43 +298,79 @@ def _feed(parser: Any, data: bytes) -> object:
 
 
 _ROOT = re.compile(r"<(?![?!])(?:([A-Za-z_][\w.-]{0,60}):)?([A-Za-z_][\w.-]{0,100})")
+_WIDE = (
+    (b"\xff\xfe\x00\x00", "utf-32"),
+    (b"\x00\x00\xfe\xff", "utf-32"),
+    (b"<\x00\x00\x00", "utf-32-le"),
+    (b"\x00\x00\x00<", "utf-32-be"),
+    (b"\xff\xfe", "utf-16"),
+    (b"\xfe\xff", "utf-16"),
+    (b"<\x00", "utf-16-le"),
+    (b"\x00<", "utf-16-be"),
+    (b"\x4c\x6f\xa7\x94", "cp500"),
+)
+_SEEN = 65_536
+_SEARCHED = 4 << 20
+
+
+def wide(data: bytes) -> str:
+    """The codec of an XML text that is not made of ASCII bytes (XML 1.0 appendix F), "" for any other bytes."""
+    return next((codec for mark, codec in _WIDE if data.startswith(mark)), "")
+
+
+def looks_xml(head: bytes) -> bool:
+    """Whether bytes open like XML, in any charset a parser would try."""
+    codec = wide(head)
+    if not codec:
+        return trimmed(head).startswith(b"<")
+    return head[:256].decode(codec, "ignore").lstrip("\ufeff \t\r\n").startswith("<")
 
 
 def root_of(data: bytes) -> tuple[str, str] | None:
-    """The (namespace, local name) of the first element, from the first 64 KiB; ``None`` when it is not XML.
+    """The (namespace, local name) of the first element; ``None`` when it is not XML.
 
-    Cheap and lenient: used to recognise a format, never to trust it.
+    However long the comments before it: a parser would skip them too. Cheap and lenient: used to recognise a format, never to trust it.
     """
-    head = trimmed(data)[:65_536]
-    if head[:2] in (b"\xff\xfe", b"\xfe\xff"):
-        head = head.decode("utf-16", "replace").encode("utf-8", "replace")
-    if not head.startswith(b"<"):
-        return None
-    text = head.decode("latin-1")
-    found = _first_element(text)
+    data = trimmed(data)
+    codec = wide(data)
+    if codec:
+        found = _root_in(data[:_SEEN].decode(codec, "replace").encode("utf-8", "replace"))
+        if found is None and len(data) > _SEEN:
+            found = _root_in(data[:_SEARCHED].decode(codec, "replace").encode("utf-8", "replace"))
+        return found
+    return _root_in(data) if data.startswith(b"<") else None
+
+
+def _root_in(data: bytes) -> tuple[str, str] | None:
+    found = _first_element(data)
     if found is None:
         return None
-    prefix, name, start = found
+    prefix, name, text = found
     attribute = f"xmlns:{prefix}" if prefix else "xmlns"
-    space = re.search(
-        rf"[\s]{re.escape(attribute)}\s{{0,5}}=\s{{0,5}}[\"']([^\"']{{0,200}})[\"']", text[start : start + 8_000]
-    )
+    space = re.search(rf"[\s]{re.escape(attribute)}\s{{0,5}}=\s{{0,5}}[\"']([^\"']{{0,200}})[\"']", text)
     return (space[1] if space else ""), name
 
 
-def _first_element(text: str) -> tuple[str, str, int] | None:
+def _first_element(data: bytes) -> tuple[str, str, str] | None:
+    """Prefix and name of the first element, and the text from there."""
     at = 0
     while True:
-        at = text.find("<", at)
+        at = data.find(b"<", at)
         if at < 0:
             return None
-        if text.startswith("<!--", at):
-            closing = text.find("-->", at + 4)
+        if data.startswith(b"<!--", at):
+            closing = data.find(b"-->", at + 4)
             if closing < 0:
                 return None
             at = closing + 3
-        elif text.startswith(("<?", "<!"), at):
+        elif data.startswith(b"<?", at):
+            closing = data.find(b"?>", at + 2)
+            if closing < 0:
+                return None
+            at = closing + 2
+        elif data.startswith(b"<!", at):
             at += 2
         else:
-            found = _ROOT.match(text, at)
-            return (found[1] or "", found[2], at) if found else None
+            text = data[at : at + 8_000].decode("latin-1")
+            found = _ROOT.match(text)
+            return (found[1] or "", found[2], text) if found else None
