@@ -8,7 +8,7 @@ months, pseudo-months 20, 30-42, 50-99. Failure: an unreadable text gives ``None
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from enum import IntEnum
 
@@ -86,7 +86,8 @@ def _build(year: int, month: int, day: int, raw: str, form: Form) -> PartialDate
     return PartialDate(year, month, day, raw, form=form)
 
 
-_SEPARATED = re.compile(r"([0-9]{1,2})([/.\-])([0-9]{1,2})\2([0-9]{4}|[0-9]{2})", re.ASCII)
+_SEPARATED = re.compile(r"([0-9]{1,2})([/.\- ])([0-9]{1,2})\2([0-9]{4}|[0-9]{2})", re.ASCII)
+_TIMED = re.compile(r"([0-9]{2}/[0-9]{2}/[0-9]{4})[ T][0-9]{2}[:h][0-9]{2}(?::[0-9]{2})?", re.ASCII)
 _ISO = re.compile(r"([0-9]{4})([-/.])([0-9]{2})\2([0-9]{2})", re.ASCII)
 _GLUED = re.compile(r"[0-9]{8}", re.ASCII)
 
@@ -116,7 +117,9 @@ def read_french(text: str, today: date) -> PartialDate | None:
     """
     raw = text.strip()
     if len(raw) > 10:
-        return None
+        timed = _TIMED.fullmatch(raw) if len(raw) <= 19 else None
+        day = read_french(timed[1], today) if timed else None
+        return replace(day, raw=raw, form=Form.UNUSUAL) if day else None
     if found := _SEPARATED.fullmatch(raw):
         return _separated(found, raw, today)
     if found := _ISO.fullmatch(raw):

@@ -19,22 +19,33 @@ SURNAME = Words("le nom", "the surname")
 FIRST = Words("le prénom", "the first name")
 _BARE = {id(SURNAME): Words("nom", "surname"), id(FIRST): Words("prénom", "first name")}
 OLDEST = 120
+_NOWHERE = Words("", "")
+_LINE = {
+    "HID-020": Words(" (ligne 7 de l'en-tête, format JJ/MM/AAAA)", " (header line 7, DD/MM/YYYY)"),
+    "HID-026": Words(" (ligne 2)", " (line 2)"),
+    "HID-027": Words(" (ligne 3)", " (line 3)"),
+}
+"""Where a value is missing, for formats whose lines have a meaning."""
+_FRENCH = Words("JJ/MM/AAAA", "DD/MM/YYYY")
+_COMPACT = Words("AAAAMMJJ", "YYYYMMDD")
+_FOUR = Words("l'année sur 4 chiffres", "the year with 4 digits")
 
 
 def birth_value(
-    born: PartialDate | None, raw: str, place: Place, findings: Findings, today: date
+    born: PartialDate | None, raw: str, place: Place, findings: Findings, today: date, *, header: bool = False
 ) -> PartialDate | None:
-    """Judge a birth date already parsed from ``raw`` (``None``: missing or unreadable)."""
+    """Judge a birth date already parsed from ``raw`` (``None``: missing or unreadable). ``header``: of an HPRIM header."""
+    form = _FRENCH if header else _COMPACT
     if born is None:
         if raw.strip():
-            findings.add("HID-021", place, value=mask(raw.strip(), 30))
+            findings.add("HID-021", place, value=mask(raw.strip(), 30), form=form)
         else:
-            findings.add("HID-020", place)
+            findings.add("HID-020", place, where=_LINE["HID-020"] if header else _NOWHERE)
         return None
-    if born.form in (Form.UNUSUAL, Form.TWO_DIGIT_YEAR):
-        findings.add("HID-022", place, value=mask(born.raw, 20), date=born.french())
-    elif born.form is Form.ISO:
-        findings.add("HID-022", place, Severity.NOTE, value=mask(born.raw, 20), date=born.french())
+    if born.form in (Form.UNUSUAL, Form.TWO_DIGIT_YEAR, Form.ISO):
+        light = Severity.NOTE if born.form is Form.ISO else None
+        wanted = _FOUR if born.form is Form.TWO_DIGIT_YEAR else form
+        findings.add("HID-022", place, light, value=mask(born.raw, 20), date=born.french(), form=wanted)
     _birth_range(born, place, findings, today)
     if not born.whole:
         findings.add("HID-025", place, value=mask(born.raw, 20))
@@ -51,13 +62,20 @@ def _birth_range(born: PartialDate, place: Place, findings: Findings, today: dat
 
 
 def name_value(
-    raw: str, field: Words, place: Place, findings: Findings, *, missing: str = "", longest: int = 50
+    raw: str,
+    field: Words,
+    place: Place,
+    findings: Findings,
+    *,
+    missing: str = "",
+    longest: int = 50,
+    header: bool = False,
 ) -> str:
     """Judge a surname or first name; ``missing`` names the rule to use when it is empty ("" to stay silent)."""
     value = " ".join(raw.replace("\x00", " ").split())
     if not value:
         if missing:
-            findings.add(missing, place)
+            findings.add(missing, place, where=_LINE[missing] if header else _NOWHERE)
         return ""
     if looks_broken(value):
         findings.add("HID-032", place, field=_BARE.get(id(field), field), value=broken_excerpt(value))
@@ -145,7 +163,7 @@ def file_date(raw: str, born: PartialDate | None, place: Place, findings: Findin
         findings.add("HID-035", place)
         return None
     if found.form is Form.TWO_DIGIT_YEAR or _short_year(raw, found):
-        findings.add("HID-022", place, value=mask(raw.strip(), 20), date=found.french())
+        findings.add("HID-022", place, value=mask(raw.strip(), 20), date=found.french(), form=_FOUR)
     day = found.first_day()
     if born and born.first_day() > day:
         findings.add("HID-036", place, first=found.french(), second=born.french())

@@ -484,11 +484,11 @@ def _identity(
     v, n = found.values, found.numbers
     if not v[0].strip(" ."):
         findings.add("HID-038", place.at(n[0]))
-    surname = fields.name_value(v[1], fields.SURNAME, place.at(n[1]), findings, missing="HID-026")
-    first = fields.name_value(v[2], fields.FIRST, place.at(n[2]), findings, missing="HID-027")
+    surname = fields.name_value(v[1], fields.SURNAME, place.at(n[1]), findings, missing="HID-026", header=True)
+    first = fields.name_value(v[2], fields.FIRST, place.at(n[2]), findings, missing="HID-027", header=True)
     fields.whole_name(surname, first, place.at(n[1]), findings)
     raw = v[6]
-    born = fields.birth_value(dates.read_french(raw, today), raw, place.at(n[6]), findings, today)
+    born = fields.birth_value(dates.read_french(raw, today), raw, place.at(n[6]), findings, today, header=True)
     nir = fields.social_number(v[7], born, place.at(n[7]), findings, today)
     written = fields.file_date(v[9], born, place.at(n[9]), findings, today)
     return Traits(surname=surname, first_name=first, birth_date=born), nir, written

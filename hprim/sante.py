@@ -7,7 +7,7 @@ Source: HID-017, HID-088; HPRIM Santé 2.1 to 2.4 as public programs read it.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 
 from hprim import dates, fields, insrules
@@ -111,7 +111,7 @@ def _patient(seg: Segment, s: Signs, place: Place, findings: Findings, today: da
     first = fields.name_value(given, fields.FIRST, place, findings, missing="HID-027", longest=_OLD_NAME)
     fields.whole_name(surname, first, place, findings)
     raw = part(seg.at(7), 0, s.component)
-    born = fields.birth_value(dates.read_compact(raw), raw, place, findings, today)
+    born = fields.birth_value(dates.read_compact(raw) or _french(raw, today), raw, place, findings, today)
     sex = seg.at(8).upper()
     birth_name = " ".join(part(seg.at(6), 0, s.component).split())
     if seg.at(9) or seg.at(27):
@@ -143,3 +143,9 @@ def _identifiers(seg: Segment, s: Signs) -> tuple[tuple[Identifier, ...], bool]:
         elif value:
             found.append(Identifier(kind, value))
     return tuple(found), obsolete
+
+
+def _french(raw: str, today: date) -> dates.PartialDate | None:
+    """A birth date written as people do: readable, not as the norm asks."""
+    found = dates.read_french(raw, today)
+    return replace(found, form=dates.Form.UNUSUAL) if found else None

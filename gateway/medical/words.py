@@ -18,7 +18,22 @@ _KNOWN = re.compile(
 )
 _ABSENT = re.compile(r"(?:le )?document .{1,400} (est absent|is missing)", re.DOTALL)
 _OURS = frozenset(
-    {"count", "line", "limit", "missing", "field", "format", "kind", "detail", "hint", "header", "attribute", "tag"}
+    {
+        "count",
+        "line",
+        "limit",
+        "missing",
+        "field",
+        "format",
+        "kind",
+        "detail",
+        "hint",
+        "header",
+        "attribute",
+        "tag",
+        "where",
+        "form",
+    }
 )
 """Parameters whose words are the reader's own."""
 _FORMS = {

@@ -18,6 +18,7 @@ from gateway.medical.memory import StoredMemory
 from gateway.medical.met import Met, Person, bare
 from gateway.medical.register_key import RegisterKey
 from policies.patient import Said
+from tests.hprim import variants
 from tests.hprim.builders import NUMBER, cda, xdm
 from tests.hprim.examples import v1
 from tests.hprim.test_rules import person
@@ -68,6 +69,22 @@ def test_the_worst_file_gives_the_code_and_each_has_its_own(files: dict[str, str
     assert {"HID-021"} <= {problem["rule"] for problem in told["problems"]}
     assert {patient["surname"] or patient["birth_surname"] for patient in told["patients"]} == {"LEFEVRE"}
     assert {document["format"] for document in told["documents"]} >= {"hprim-medecins", "xdm", "cda"}
+
+
+def test_every_honest_file_is_honest_on_the_command_line_too(tmp_path: Path) -> None:
+    names = []
+    for kind, suffix, made in (
+        ("document", ".xml", variants.documents()),
+        ("archive", ".zip", variants.archives()),
+        ("letter", ".hpr", variants.texts()),
+    ):
+        for name, data in made:
+            path = tmp_path / f"{kind}-{name.replace('/', '_')}{suffix}"
+            path.write_bytes(data)
+            names.append(str(path))
+    result = run("hprim", "check", "--json", *names)
+    assert [entry["file"] for entry in json.loads(result.stdout)["files"] if entry["exit"]] == []
+    assert result.exit_code == 0
 
 
 def test_a_live_exchange_is_stricter_with_test_identities(files: dict[str, str]) -> None:

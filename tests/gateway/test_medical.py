@@ -29,6 +29,7 @@ from policies.trust import trust_list
 from policies.values import BalType
 from tests.gateway.medical_mail import hprim_text, mail, xdm, xdm_mail
 from tests.gateway.rig import NOW, OURS, PARTNER_DN, THEIRS, Rig, at, partner, transaction, user
+from tests.hprim import variants
 from tests.hprim.builders import ARC, HEADERS, NUMBER, OTHER_NUMBER, SUBJECT, cda
 from tests.hprim.builders import xdm as archive_of
 
@@ -303,6 +304,19 @@ async def test_test_identities_follow_the_mode(bench: Bench) -> None:
     assert "HID-052" in answer.decision.sentence("fr")
     bench.reader.settings = replace(bench.settings, options=ReaderOptions(test_identities=True))
     assert name(await bench.send(xdm_mail(ALICE, [PAUL], rehearsal, number=2))) == "session.message_accepted"
+
+
+async def test_every_honest_message_is_accepted(bench: Bench) -> None:
+    """As many programs write them (tests/hprim/variants.py), through the whole intake."""
+    bench.reader.settings = replace(bench.settings, history="none")
+    refused = []
+    for number, (kind, archive) in enumerate(variants.archives()):
+        answer = await bench.send(xdm_mail(ALICE, [PAUL], archive, number=number))
+        refused += [] if answer.decision.accepted else [(kind, answer.decision.sentence("en"))]
+    for number, (kind, data) in enumerate(variants.texts(), 1000):
+        answer = await bench.send(mail(ALICE, [PAUL], files=[("lettre.hpr", data)], number=number))
+        refused += [] if answer.decision.accepted else [(kind, answer.decision.sentence("en"))]
+    assert refused == []
 
 
 # what a mailbox met before
