@@ -38,6 +38,13 @@ _SEARCHED = 1 << 20
 _NESTED = re.compile(rb"<(?:[A-Za-z_][A-Za-z0-9_.-]{0,40}:)?ClinicalDocument[\s>]")
 
 
+def kind_of(root: Node) -> Format:
+    """What parsed XML is."""
+    if root.name == _ROOT and root.space == NAMESPACE:
+        return Format.CDA
+    return Format.HPRIM_XML if root.space.rstrip("/") == "http://www.hprim.org/hprimXML" else Format.XML
+
+
 def documents_in(root: Node) -> list[Node]:
     """The ``ClinicalDocument`` elements: the root, or those inside a style sheet; :class:`Unreadable` if there is none."""
     if root.name == _ROOT:

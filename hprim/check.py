@@ -27,8 +27,9 @@ from hprim.xmlsafe import Unreadable, parse
 
 __all__ = ["Part", "check_file", "check_message"]
 
-MAX_TEXT = 8 << 20
+MAX_TEXT = 6 << 20
 """Longer text is read up to here: an HPRIM file is a few kilobytes."""
+MAX_SANTE = 5 << 20
 MAX_HL7 = 32 << 20
 MAX_BODY_LINES = 6_000
 """Lines of a text that are searched for another patient's name."""
@@ -161,13 +162,28 @@ def _read_document(kind: Format, part: Part, place: Place, g: _Gathered) -> Docu
         return hxml.read(part.data, place, g.findings, g.today, name=part.name)
     if kind is Format.HPRIM_SANTE:
         g.findings.spend_lines(part.data)
-        return sante.read(part.data[:MAX_TEXT], place, g.findings, g.today, name=part.name, declared=part.charset)
+        _too_long(part, MAX_SANTE, place, g)
+        return sante.read(part.data[:MAX_SANTE], place, g.findings, g.today, name=part.name, declared=part.charset)
     if kind is Format.HL7:
         return _read_hl7(part, place, g)
     if kind is Format.XML:
-        g.findings.spend_markup(part.data)
-        parse(part.data)
+        return _read_xml(part, place, g)
     return Document(kind, place, name=part.name, size=len(part.data))
+
+
+def _read_xml(part: Part, place: Place, g: _Gathered) -> Document:
+    """XML of no known kind by its opening; parsed, it may turn out to be one that hid its first element."""
+    g.findings.spend_markup(part.data)
+    kind = cda.kind_of(parse(part.data, skip=frozenset({"component"})))
+    if kind is not Format.XML:
+        return _read_document(kind, part, place, g)
+    return Document(kind, place, name=part.name, size=len(part.data))
+
+
+def _too_long(part: Part, limit: int, place: Place, g: _Gathered) -> None:
+    """What is beyond the limit is not read, so it is not vouched for."""
+    if len(part.data) > limit:
+        g.findings.too_many(place, "fichier trop long pour être contrôlé", "file too long to be checked")
 
 
 def _read_apicrypt(part: Part, place: Place, g: _Gathered) -> None:
@@ -183,12 +199,17 @@ def _read_hl7(part: Part, place: Place, g: _Gathered) -> Document:
     """The message and the CDA documents it carries."""
     g.findings.add("HID-017", place, format="HL7 v2")
     g.findings.spend_lines(part.data)
+    _too_long(part, MAX_HL7, place, g)
     data = part.data[:MAX_HL7]
+    _read_embedded(data, part, place, g)
+    return hl7.read(data, place, g.findings, g.today, name=part.name, declared=part.charset)
+
+
+def _read_embedded(data: bytes, part: Part, place: Place, g: _Gathered) -> None:
     for inner in hl7.embedded(data):
         if cda.is_cda(inner):
             here = Place(place.part, member="OBX")
             g.documents.append(cda.read(inner, here, g.findings, g.today, name=part.name, announced=g.announced))
-    return hl7.read(data, place, g.findings, g.today, name=part.name, declared=part.charset)
 
 
 def _read_zip(part: Part, place: Place, g: _Gathered) -> None:

@@ -255,13 +255,18 @@ def pieces(lines: Sequence[str], found: Sequence[Tag]) -> list[Piece]:
     return cuts
 
 
+def _named(lines: Sequence[str], at: int) -> bool:
+    """Whether the lines where names would stand above a birth date are not plainly something else: cheap, before any hypothesis."""
+    return _name_score(lines[at - 5]) + _name_score(lines[at - 4]) >= -3
+
+
 def _hidden_headers(lines: Sequence[str], start: int, end: int, today: date) -> list[Found]:
     """Further headers inside one piece, where a sender forgot the tag between two patients."""
     found: list[Found] = []
     at = start
     while at < end and len(found) < MAX_MESSAGES:
         line = lines[at].strip()
-        if 8 <= len(line) <= 10 and at - 6 >= start and dates.read_french(line, today):
+        if 8 <= len(line) <= 10 and at - 6 >= start and _named(lines, at) and dates.read_french(line, today):
             numbers = range(at - 5, at + 7)
             header = _take(lines[at - 6 : at + 6], numbers, today, (0, 0, 0, 0))
             if header and header.score >= 14:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import binascii
 import contextlib
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date
 
@@ -20,6 +20,7 @@ from hprim.rules import Findings
 
 MAX_SEGMENTS = 5_000
 MAX_PIDS = 20
+MAX_SEGMENT = 65_536
 RESTRICTIONS = (
     "MASQUE_PS",
     "INVISIBLE_PATIENT",
@@ -77,7 +78,7 @@ def names(field: str, s: Signs) -> tuple[str, str, str, str, str]:
     Type D is the French name in use; older style sheets write S for it.
     """
     birth = used = first = used_first = listed = ""
-    for repetition in field.split(s.repetition)[:10]:
+    for repetition in field.split(s.repetition, 10)[:10]:
         surname = part(part(repetition, 0, s.component), 0, s.sub)
         given, further = part(repetition, 1, s.component), part(repetition, 2, s.component)
         if part(repetition, 6, s.component) in ("D", "S"):
@@ -90,7 +91,7 @@ def names(field: str, s: Signs) -> tuple[str, str, str, str, str]:
 
 def _birth_place(field: str, s: Signs) -> str:
     """PID-11.9 of the repetition of type BDL: a COG code."""
-    for repetition in field.split(s.repetition)[:20]:
+    for repetition in field.split(s.repetition, 20)[:20]:
         if part(repetition, 6, s.component) in ("BDL", "BR"):
             return part(repetition, 8, s.component)
     return ""
@@ -117,8 +118,11 @@ def _at(segment: Sequence[str], index: int) -> str:
 
 def read(data: bytes, place: Place, findings: Findings, today: date, *, name: str = "", declared: str = "") -> Document:
     """The patients and restriction flags of one HL7 v2 message (or batch)."""
-    segments, s = _segments(decode(data, declared).text)
-    pids = [(i, line.split(s.field)) for i, line in enumerate(segments) if line.startswith("PID" + s.field)]
+    lines, cut = _lines(data)
+    segments, s = _segments(decode(b"\r".join(lines), declared).text)
+    if cut:
+        findings.too_many(place, "segment trop long", "a segment is too long")
+    pids = [(i, line.split(s.field, 60)) for i, line in enumerate(segments) if line.startswith("PID" + s.field)]
     if len(pids) > MAX_PIDS or len(segments) >= MAX_SEGMENTS:
         findings.too_many(place, "trop de segments", "too many segments")
     patients = tuple(_patient(p, s, place.at(i + 1), findings, today) for i, p in pids[:MAX_PIDS])
@@ -127,47 +131,102 @@ def read(data: bytes, place: Place, findings: Findings, today: date, *, name: st
     return Document(Format.HL7, place, name=name, size=len(data), patients=patients, details=details)
 
 
+def _lines(data: bytes) -> tuple[list[bytes], bool]:
+    """The segments, each cut at :data:`MAX_SEGMENT`, and whether one that may matter was: a document inside an OBX does not."""
+    lines: list[bytes] = []
+    at, cut = 0, False
+    while at < len(data) and len(lines) < MAX_SEGMENTS:
+        end = _line_end(data, at)
+        lines.append(data[at : min(end, at + MAX_SEGMENT)])
+        cut = cut or (end - at > MAX_SEGMENT and not lines[-1].startswith(b"OBX"))
+        at = end + (2 if data[end : end + 2] == b"\r\n" else 1)
+    return lines, cut
+
+
 def _segments(text: str) -> tuple[list[str], Signs]:
     lines = text.replace("\r\n", "\r").replace("\n", "\r").split("\r", MAX_SEGMENTS)[:MAX_SEGMENTS]
     return lines, next((signs(line.lstrip("\x0b")) for line in lines[:5] if line.lstrip("\x0b")[:3] in _HEADS), Signs())
 
 
 _HEADS = ("MSH", "FHS", "BHS")
-_BASE64 = re.compile(r"[A-Za-z0-9+/=\s]*", re.ASCII)
 
 
 def embedded(data: bytes, limit: int = 5) -> list[bytes]:
-    """The documents that OBX segments of type ED carry in base64 (MDM and ORU of the French profile), at most ``limit``."""
-    segments, s = _segments(decode(data).text)
+    """The documents that OBX segments of type ED carry in base64 (MDM and ORU of the French profile), at most ``limit``.
+
+    Found in the bytes, since such a document is most of the message: nothing is decoded or cut but the document itself.
+    """
+    _, s = _segments(data[:_HEAD].decode("latin-1"))
+    field, component = (sign.encode("latin-1", "replace") for sign in (s.field, s.component))
+    line_break = f"{s.escape}.br{s.escape}".encode("latin-1", "replace")
     found: list[bytes] = []
-    for line in segments:
-        obx = line.split(s.field, 6) if line.startswith("OBX" + s.field) else []
-        if _at(obx, 2) != "ED" or part(_at(obx, 5), 3, s.component).upper() != "BASE64":
+    for start in _starts(data, b"OBX" + field):
+        end = _line_end(data, start)
+        kind, value = _nth(data, start, end, field, 2), _nth(data, start, end, field, 5)
+        if data[slice(*kind)] != b"ED":
             continue
-        content = part(_at(obx, 5), 4, s.component).replace(f"{s.escape}.br{s.escape}", "")
-        if _BASE64.fullmatch(content):
-            with contextlib.suppress(binascii.Error):
-                found.append(binascii.a2b_base64(content))
+        encoding, content = _nth(data, *value, component, 3), _nth(data, *value, component, 4)
+        if data[slice(*encoding)].upper() != b"BASE64":
+            continue
+        raw = data[slice(*content)]
+        raw = raw.replace(line_break, b"") if line_break in raw else raw
+        if not _BASE64.fullmatch(raw):
+            continue
+        with contextlib.suppress(binascii.Error):
+            found.append(binascii.a2b_base64(raw))
         if len(found) >= limit:
             break
     return found
 
 
+_HEAD = 4_096
+_BASE64 = re.compile(rb"[A-Za-z0-9+/=\s]*")
+_END = re.compile(rb"[\r\n]")
+
+
+def _starts(data: bytes, opening: bytes) -> Iterator[int]:
+    """Where a segment begins with ``opening``, in the first :data:`MAX_SEGMENTS` places that look like one."""
+    at = data.find(opening)
+    for _ in range(MAX_SEGMENTS):
+        if at < 0:
+            return
+        if at == 0 or data[at - 1 : at] in (b"\r", b"\n"):
+            yield at
+        at = data.find(opening, at + 1)
+
+
+def _line_end(data: bytes, start: int) -> int:
+    found = _END.search(data, start)
+    return found.start() if found else len(data)
+
+
+def _nth(data: bytes, start: int, end: int, sign: bytes, index: int) -> tuple[int, int]:
+    """Where the piece at ``index`` (0-based) begins and ends; empty when there is none."""
+    for _ in range(index):
+        start = data.find(sign, start, end) + len(sign)
+        if start < len(sign):
+            return end, end
+    stop = data.find(sign, start, end)
+    return start, stop if stop >= 0 else end
+
+
 def _patient(pid: Sequence[str], s: Signs, place: Place, findings: Findings, today: date) -> Patient:
-    ids = tuple(cx(r, s) for r in _at(pid, 3).split(s.repetition)[:30] if r.strip())
+    ids = tuple(cx(r, s) for r in _at(pid, 3).split(s.repetition, 30)[:30] if r.strip())
+    if _at(pid, 3).count(s.repetition) >= 30 or _at(pid, 5).count(s.repetition) >= 10:
+        findings.too_many(place, "trop d'identifiants ou de noms", "too many identifiers or names")
     traits = _traits(pid, s)
     raw = part(_at(pid, 7), 0, s.component)
     fields.birth_value(traits.birth_date, raw, place, findings, today)
     insrules.check_identifiers(ids, traits, place, findings)
     _labelled(_at(pid, 3), s, place, findings)
     found = insrules.ins_ids(ids, findings.profile)
-    status = tuple(x.strip().upper() for x in _at(pid, 32).split(s.repetition)[:10] if x.strip())
+    status = tuple(x.strip().upper() for x in _at(pid, 32).split(s.repetition, 10)[:10] if x.strip())
     return Patient(Source.PID, place, traits, found, ids, status=status)
 
 
 def _labelled(field: str, s: Signs, place: Place, findings: Findings) -> None:
     """PID-3.5 says INS but the OID does not (HID-051)."""
-    for repetition in field.split(s.repetition)[:30]:
+    for repetition in field.split(s.repetition, 30)[:30]:
         one = cx(repetition, s)
         if part(repetition, 4, s.component).upper() == "INS" and not insrules.ins_ids([one], findings.profile):
             findings.add("HID-051", place, oid=one.root[:64] or "-")

@@ -68,6 +68,7 @@ class _Contents:
     documents: list[Document] = field(default_factory=list)
     readings: list[Patient] = field(default_factory=list)
     used: set[str] = field(default_factory=set)
+    digests: dict[str, tuple[str, str]] = field(default_factory=dict)
     flags: dict[str, str] = field(default_factory=dict)
     problems: int = 0
 
@@ -98,7 +99,7 @@ def read(
     try:
         archive = open_archive(data)
         metadata = _metadata_of(archive)
-        if not metadata and not expected and (_hidden(archive) or not _has_cda(archive)):
+        if not metadata and not expected and (_hidden(archive) or not _has_cda(archive, findings)):
             found = _other_archive(archive, place, findings, name)
         else:
             _refuse_hidden(archive)
@@ -161,17 +162,22 @@ def _looks_xml(archive: Archive, entry: Entry) -> bool:
     return looks_xml(archive.peek(entry, 1_024))
 
 
-def _has_cda(archive: Archive) -> bool:
-    return any(_is_cda(archive, e) for e in archive.entries if not e.encrypted)
+def _has_cda(archive: Archive, findings: Findings) -> bool:
+    return any(_is_cda(archive, e, findings) for e in archive.entries if not e.encrypted)
 
 
-def _is_cda(archive: Archive, entry: Entry) -> bool:
-    """Whether an entry is a CDA; read whole only when its first element is not in sight."""
+def _is_cda(archive: Archive, entry: Entry, findings: Findings) -> bool:
+    """Whether an entry is a CDA; read whole, and parsed, only when its first element is not in sight."""
     if not _looks_xml(archive, entry):
         return False
     head = archive.peek(entry, 65_536)
-    whole = len(head) < entry.size and root_of(head) is None
-    return cda.is_cda(archive.read(entry, MAX_BYTES) if whole else head)
+    if root_of(head) is not None:
+        return cda.is_cda(head)
+    data = archive.read(entry, MAX_BYTES)
+    if root_of(data) is not None:
+        return cda.is_cda(data)
+    findings.spend_markup(data)
+    return cda.kind_of(parse(data, skip=frozenset({"component"}))) is Format.CDA
 
 
 def _read_all(
@@ -326,8 +332,12 @@ def _read_entry(
             fr, en = "les métadonnées ne disent pas où est un document", "the metadata do not say where a document is"
         _incoherent(here, findings, fr, en)
         return
+    if file.name in contents.digests:  # described twice: read once, compared each time
+        _check_size(entry, file, Place(place.part, member=file.name), findings)
+        _check_hash(entry, contents.digests[file.name], Place(place.part, member=file.name), findings)
+        return
     contents.used.add(file.name)
-    document = _check_file(archive, file, entry, place, findings, today, announced)
+    document = _check_file(archive, file, entry, place, findings, today, announced, contents)
     contents.documents.append(document)
 
 
@@ -339,20 +349,27 @@ def _check_file(
     findings: Findings,
     today: date,
     announced: bool,
+    contents: _Contents,
 ) -> Document:
     here = Place(place.part, member=file.name)
-    if entry.size and entry.size.lstrip("0") != str(file.size):
-        _incoherent(here, findings, "taille différente de celle annoncée", "size differs from the announced one")
+    _check_size(entry, file, here, findings)
     if _looks_xml(archive, file):
         data = archive.read(file, MAX_BYTES)
         digests = (hashlib.sha1(data, usedforsecurity=False).hexdigest(), hashlib.sha256(data).hexdigest())
+        contents.digests[file.name] = digests
         _check_hash(entry, digests, here, findings)
         return _xml_document(data, file, entry, place, findings, today, announced)
-    _check_hash(entry, archive.digest(file), here, findings)
+    contents.digests[file.name] = archive.digest(file)
+    _check_hash(entry, contents.digests[file.name], here, findings)
     if file.name.lower().endswith(".xml") or entry.mime.lower().endswith("xml"):
         refuse_unreadable(Unreadable("ce n'est pas du XML", "it is not XML", safety=False), file.name, here, findings)
     kind = Format.PDF if archive.peek(file, 5) == b"%PDF-" else Format.OTHER
     return Document(kind, here, name=file.name, size=file.size, code=entry.type_code, inside=place.part)
+
+
+def _check_size(entry: DocumentEntry, file: Entry, place: Place, findings: Findings) -> None:
+    if entry.size and entry.size.lstrip("0") != str(file.size):
+        _incoherent(place, findings, "taille différente de celle annoncée", "size differs from the announced one")
 
 
 def _from_base64(text: str) -> str:
@@ -384,12 +401,8 @@ def _xml_document(
     if not cda.is_cda(data):
         if file.name.lower().endswith((".xsl", ".xslt")):
             return Document(Format.XML, here, name=file.name, size=len(data), inside=place.part)
-        try:
-            findings.spend_markup(data)
-            parse(data, skip=frozenset({"component"}))
-        except Unreadable as error:
-            refuse_unreadable(error, file.name, here, findings)
-        return Document(Format.XML, here, name=file.name, size=len(data), inside=place.part)
+        if not _hides_cda(data, file, here, findings):
+            return Document(Format.XML, here, name=file.name, size=len(data), inside=place.part)
     document = cda.read(
         data, here, findings, today, name=file.name, inside=place.part or "archive", announced=announced
     )
@@ -400,6 +413,16 @@ def _xml_document(
         fr = "le type des métadonnées n'est pas celui du document"
         _incoherent(here, findings, fr, "the metadata's type is not the document's", Severity.WARN)
     return document
+
+
+def _hides_cda(data: bytes, file: Entry, place: Place, findings: Findings) -> bool:
+    """Whether XML of no kind in sight is a CDA once parsed; what cannot be parsed is refused."""
+    try:
+        findings.spend_markup(data)
+        return cda.kind_of(parse(data, skip=frozenset({"component"}))) is Format.CDA
+    except Unreadable as error:
+        refuse_unreadable(error, file.name, place, findings)
+        return False
 
 
 def _reading(entry: DocumentEntry, place: Place, findings: Findings) -> Patient:
@@ -439,7 +462,7 @@ def _read_forgotten(
 ) -> None:
     """CDA documents that no metadata names: the recipient may never see them, or see another patient's."""
     for file in archive.entries:
-        if file.name in contents.used or not _is_cda(archive, file):
+        if file.name in contents.used or not _is_cda(archive, file, findings):
             continue
         here = Place(place.part, member=file.name)
         if warn:

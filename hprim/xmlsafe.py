@@ -311,6 +311,7 @@ _WIDE = (
 )
 _SEEN = 65_536
 _SEARCHED = 4 << 20
+_SKIPPED = 1_000
 
 
 def wide(data: bytes) -> str:
@@ -329,7 +330,8 @@ def looks_xml(head: bytes) -> bool:
 def root_of(data: bytes) -> tuple[str, str] | None:
     """The (namespace, local name) of the first element; ``None`` when it is not XML.
 
-    However long the comments before it: a parser would skip them too. Cheap and lenient: used to recognise a format, never to trust it.
+    However long the comments before it: a parser would skip them too. Cheap and lenient: used to recognise a format, never to trust it;
+    what it cannot see, :func:`parse` does.
     """
     data = trimmed(data)
     codec = wide(data)
@@ -352,9 +354,9 @@ def _root_in(data: bytes) -> tuple[str, str] | None:
 
 
 def _first_element(data: bytes) -> tuple[str, str, str] | None:
-    """Prefix and name of the first element, and the text from there."""
+    """Prefix and name of the first element, and the text from there; ``None`` behind more than :data:`_SKIPPED` other things."""
     at = 0
-    while True:
+    for _ in range(_SKIPPED):
         at = data.find(b"<", at)
         if at < 0:
             return None
@@ -374,3 +376,4 @@ def _first_element(data: bytes) -> tuple[str, str, str] | None:
             text = data[at : at + 8_000].decode("latin-1")
             found = _ROOT.match(text)
             return (found[1] or "", found[2], text) if found else None
+    return None

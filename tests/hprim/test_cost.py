@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.hprim.builders import META, cda, member, xdm
-from tests.hprim.examples import text, v1
+from tests.hprim.builders import DOC, META, cda, member, pid, xdm
+from tests.hprim.examples import V1, text, v1
 from tests.hprim.test_hostile import MIB, XML, bomb, false_size_bomb, many_parts, zipped
 
 PROBE = """
@@ -51,8 +51,38 @@ HEAVY = {
     "parts": many_parts,
     "html-parts": lambda: html_parts(b"<br>" * 900_000),
     "text-parts": lambda: html_parts(b"a: b\n" * 150_000, b"text/plain"),
+    "never-an-element": lambda: b"<!" * (10 * MIB),
+    "only-comments": lambda: b"<!---->" * (5 * MIB),
+    "comment-first": lambda: b"<!--" + b"x" * (38 * MIB) + b"-->" + cda().partition(b"?>")[2],
+    "wide-comment-first": lambda: b"\xff\xfe" + f"<!--{'x' * (18 * MIB)}-->".encode("utf-16-le"),
+    "references": lambda: cda(extra=f"<x>{'&#65;' * (5 * MIB)}</x>"),
+    "attributes": lambda: cda(extra="<x " + " ".join(f'a{i}="x"' for i in range(100_000)) + "/>"),
+    "namespaces": lambda: cda(extra="<x " + " ".join(f'xmlns:n{i}="u{i}"' for i in range(50_000)) + "/>"),
+    "one-document-described-often": lambda: described_often(),
+    "text-members": lambda: zipped({f"f{i}.txt": b"ligne %d\n" % i * 200_000 + os.urandom(20_000) for i in range(55)}),
+    "results": lambda: text([*V1[:16], *["RES|A|B|N|8.3|mg|6|11|N|F|73.5|u|53|97"] * 100_000, *V1[19:]]),
+    "dates": lambda: text([*V1[:16], *["14/02/1961"] * 190_000]),
+    "named-dates": lambda: text([*V1[:16], *["DURAND", "PAULE", "x", "x", "x", "14/02/1961"] * 31_000]),
+    "segments": lambda: SANTE + b"OBX|1|NM|C~C||8|m\r" * 1_000_000,
+    "patients": lambda: SANTE + b"P|0001|1||1|LEFEVRE~ANDREE||19610214|F|\r" * 200_000,
+    "hl7-patients": lambda: pid() + b"\r" + (pid().split(b"\r")[1] + b"\r") * 100_000,
+    "hl7-repetitions": lambda: pid(ids="1^^^&1.2&ISO~" * 1_000_000),
+    "hl7-document": lambda: pid(
+        obx=["OBX|1|ED|x||^TEXT^XML^Base64^" + base64.b64encode(cda(extra="x" * (19 * MIB))).decode()]
+    ),
     "header-parts": lambda: html_parts(v1() * 300, b"text/plain"),
 }
+
+
+SANTE = b"H|~^\\&|E||L~L||ORU|||M~D||P|H2.3~C|202511031015\r"
+
+
+def described_often() -> bytes:
+    """One large document under two hundred entries of the metadata."""
+    entry = b'<ExtrinsicObject id="x"><Slot name="URI"><ValueList><Value>DOC0001.XML</Value></ValueList></Slot></ExtrinsicObject>'
+    told = member(xdm(), META).replace(b"</RegistryObjectList>", entry * 198 + b"</RegistryObjectList>")
+    body = base64.b64encode(random.Random(7).randbytes(1_500_000)).decode()
+    return zipped({META: told, DOC: cda(extra=f"<x>{body}</x>")})
 
 
 def html_parts(page: bytes, media: bytes = b"text/html") -> bytes:
@@ -72,19 +102,20 @@ def eml_of(data: bytes) -> bytes:
     return head + inner + base64.encodebytes(data) + b"\r\n--b--\r\n"
 
 
+KINDS = {
+    **dict.fromkeys(("mail", "mail-zip", "html-parts", "text-parts", "header-parts"), "m.eml"),
+    **dict.fromkeys(("bomb", "xdm-of-wide", "one-document-described-often", "text-members"), "IHE_XDM.zip"),
+    **dict.fromkeys(("megabyte-lines", "accents", "results", "dates", "named-dates", "segments", "patients"), "a.hpr"),
+    **dict.fromkeys(("hl7-patients", "hl7-repetitions", "hl7-document"), "a.hl7"),
+}
+
+
 @pytest.mark.parametrize("name", HEAVY)
 def test_cost_is_bounded(name: str, tmp_path: Path) -> None:
     path = f"{tmp_path}/{name}"
     with open(path, "wb") as out:
         out.write(HEAVY[name]())
-    kind = {
-        "mail": "m.eml",
-        "mail-zip": "m.eml",
-        "html-parts": "m.eml",
-        "text-parts": "m.eml",
-        "bomb": "IHE_XDM.zip",
-        "xdm-of-wide": "IHE_XDM.zip",
-    }.get(name, "a.xml")
+    kind = KINDS.get(name, "a.xml")
     done = subprocess.run(
         [sys.executable, "-c", PROBE, path, kind], capture_output=True, text=True, check=True, timeout=60
     )
