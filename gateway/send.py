@@ -22,9 +22,8 @@ from typing import Any
 
 from gateway.medical.parts import attachments
 from gateway.medical.question import PartBytes, Question, ReaderOptions, Reading
-from gateway.medical.registers import normal_number
 from gateway.medical.worker import read
-from hprim import cda, compose
+from hprim import cda, compose, ins
 from hprim.compose import ComposeError, HeaderFields, SubmissionSet
 from hprim.dates import PartialDate, read_compact
 from hprim.detect import detect
@@ -39,6 +38,7 @@ LARGEST_TEXT = 1 << 20
 _ISO = re.compile(r"([0-9]{4})-?([0-9]{2})-?([0-9]{2})")
 _FRENCH = re.compile(r"([0-9]{2})/([0-9]{2})/([0-9]{4})")
 _LONGEST_FIELD = 200
+_SEXES = {"": "", "m": "M", "h": "M", "f": "F", "male": "M", "female": "F", "homme": "M", "femme": "F"}
 _FIELDS = {
     "surname", "birth_surname", "used_surname", "first_name", "first_names", "birth_date", "sex", "birth_place",
     "patient_code", "nir", "ins", "address", "postcode", "city", "file_number", "file_date",
@@ -138,11 +138,17 @@ class Built:
 def identity_from(given: Any) -> Identity:
     """From the JSON object of ``--patient``. :class:`BadIdentity` names the first field that is missing, unknown or faulty."""
     if not isinstance(given, dict):
-        raise BadIdentity("un objet JSON est attendu", "a JSON object is expected")
+        raise BadIdentity(
+            "ce fichier n’est pas un objet JSON ({…} avec des noms et des valeurs)",
+            "this file is not a JSON object ({…} with names and values)",
+        )
     unknown = sorted(set(given) - _FIELDS)
     if unknown:
-        names = ", ".join(sorted(_FIELDS))
-        raise BadIdentity(f"champ inconnu ; champs possibles : {names}", f"unknown field; possible fields: {names}")
+        names, first = ", ".join(sorted(_FIELDS)), "".join(c for c in unknown[0][:40] if c.isprintable())
+        raise BadIdentity(
+            f"champ inconnu « {first} » ; champs possibles : {names}",
+            f"unknown field “{first}”; possible fields: {names}",
+        )
     surname = _text(given, "surname") or _text(given, "used_surname") or _text(given, "birth_surname")
     first = _text(given, "first_name") or _text(given, "first_names").partition(" ")[0]
     born = _date(given, "birth_date")
@@ -157,10 +163,10 @@ def identity_from(given: Any) -> Identity:
         birth_date=born,
         birth_surname=_text(given, "birth_surname"),
         first_names=_text(given, "first_names"),
-        sex=_text(given, "sex").upper()[:1],
+        sex=_sex(given),
         patient_code=_text(given, "patient_code"),
         nir=_text(given, "nir"),
-        ins=_text(given, "ins"),
+        ins=_matricule(given),
         address=_lines(given),
         postcode=_text(given, "postcode"),
         city=_text(given, "city"),
@@ -177,6 +183,29 @@ def _text(given: Mapping[str, Any], name: str) -> str:
             f"{name}: a text of at most {_LONGEST_FIELD} characters is expected",
         )
     return value.strip()
+
+
+def _sex(given: Mapping[str, Any]) -> str:
+    written = _text(given, "sex").lower()
+    if written not in _SEXES:
+        raise BadIdentity("sex : M, F ou rien est attendu", "sex: M, F or nothing is expected")
+    return _SEXES[written]
+
+
+def _matricule(given: Mapping[str, Any]) -> str:
+    written = ins.clean(_text(given, "ins"))
+    if not written:
+        return ""
+    try:
+        right = written[13:] in ("", ins.key_of(written[:13]))
+    except ValueError:
+        right = False
+    if not right:
+        raise BadIdentity(
+            "ins : 13 caractères, ou 15 avec la clé exacte, sont attendus",
+            "ins: 13 characters, or 15 with the right key, are expected",
+        )
+    return written
 
 
 def _lines(given: Mapping[str, Any]) -> tuple[str, str]:
@@ -221,6 +250,7 @@ def _cda_message(outgoing: Outgoing, around: Circumstances) -> Built:
     document = cda.read(outgoing.document, Place(), Findings(TEST_SPACE), around.now.date())
     if not document.patients:
         raise BadDocument("ce document CDA ne nomme aucun patient", "this CDA document names no patient")
+    _same_sex(document, outgoing.identity)
     traits, label = document.patients[0].traits, outgoing.label or document.label or document.title or "Document"
     try:
         archive = compose.xdm_archive(
@@ -282,14 +312,21 @@ def _of_compose(kind: type[Unsendable], problem: ComposeError) -> Unsendable:
     return kind(french, english or french)
 
 
+def _same_sex(document: Document, identity: Identity | None) -> None:
+    """Sex has no line in the header: what was given is compared with each patient the document names."""
+    given = identity.sex if identity else ""
+    if any(given and one.traits.sex and one.traits.sex != given for one in document.patients):
+        raise BadDocument(
+            "[HID-073] le document indique un autre sexe que l’identité donnée",
+            "[HID-073] the document tells another sex than the identity given",
+        )
+
+
 def _same_number(reading: Reading, identity: Identity | None) -> None:
     """The rest of the identity is compared by the reader, from the header lines; a number has no line there."""
     if identity is None or not identity.ins or not reading.ins:
         return
-    try:
-        given = normal_number(identity.ins)
-    except ValueError:
-        raise BadIdentity("ins : 13 ou 15 caractères sont attendus", "ins: 13 or 15 characters are expected") from None
+    given = ins.clean(identity.ins)[:13]
     if all(number[:13] != given for _, number in reading.ins):
         raise BadDocument(
             "[HID-074] le document porte un autre matricule INS que l’identité donnée",
@@ -308,7 +345,8 @@ def build_dropped(outgoing: Outgoing, around: Circumstances) -> Built:
         return _cda_message(replace(outgoing, identity=_identity_of_cda(outgoing.document, around)), around)
     if kind is not Format.TEXT or len(outgoing.document) > LARGEST_TEXT:
         raise BadDocument(
-            "un texte HPRIM ou un document CDA est attendu", "an HPRIM text or a CDA document is expected"
+            "seuls un texte HPRIM entier et un CDA disent eux-mêmes de qui ils parlent ; envoyez-le avec --patient",
+            "only a whole HPRIM text and a CDA tell by themselves whom they are about; send it with --patient",
         )
     label = outgoing.label or "Document"
     asked = replace(around, options=replace(around.options, header_required=True))

@@ -107,7 +107,7 @@ def master_key(ctx: typer.Context, file: Annotated[Path, typer.Argument()]) -> N
     except FileExistsError:
         raise errors.Said("cli.file_exists", path=file) from None
     except OSError as problem:
-        raise errors.Said("cli.cannot_write", errors.UNAVAILABLE, path=file, reason=problem.strerror) from None
+        raise errors.Said("cli.cannot_write", errors.UNAVAILABLE, path=file, reason=problem) from None
     output.line(here(ctx).say("cli.master_key_written", path=file))
 
 

@@ -136,7 +136,7 @@ def _secret(path: Path) -> str:
     try:
         return path.read_text("utf-8").strip()
     except OSError as problem:
-        raise Said("cli.cannot_read", USAGE, path=path, reason=problem.strerror) from None
+        raise Said("cli.cannot_read", USAGE, path=path, reason=problem) from None
 
 
 def _trust(config: Config) -> ssl.SSLContext:

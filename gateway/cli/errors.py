@@ -6,6 +6,7 @@ secret. Failure: an error that is not known here is answered by None: it is ours
 
 from __future__ import annotations
 
+import errno
 import sys
 
 from gateway.cli.output import mark
@@ -17,7 +18,10 @@ DONE, REFUSED, USAGE, UNAVAILABLE = 0, 1, 2, 3
 
 
 class Said(Exception):
-    """An answer of the command line itself: a sentence of the console's catalogue and an exit code."""
+    """An answer of the command line itself: a sentence of the console's catalogue and an exit code.
+
+    A parameter that is an ``OSError`` is told as :func:`why`.
+    """
 
     def __init__(self, sentence: str, code: int = REFUSED, /, **parameters: object) -> None:
         super().__init__(sentence)
@@ -40,6 +44,8 @@ _WORDED = {("cli.bad_address", "problem"): "address", ("cli.list_refused", "reas
 
 def _worded(sentence: str, name: str, value: object, language: Language) -> object:
     """A stable word of another module, as people say it."""
+    if isinstance(value, OSError):
+        return why(value, language)
     subject = _WORDED.get((sentence, name))
     return word(subject, str(value), language) if subject else value
 
@@ -79,6 +85,22 @@ def word(subject: str, value: str, language: Language) -> str:
     """``list.replay``, ``outcome.held``... in words; the word itself when nobody wrote any."""
     name = f"{subject}.{value}"
     return say(name, language) if name in SENTENCES else value
+
+
+def why(problem: OSError, language: Language) -> str:
+    """Why a file cannot be read or written, in words of ours for the usual reasons."""
+    name = _REASONS.get(problem.errno or 0)
+    return say(name, language) if name else problem.strerror or type(problem).__name__
+
+
+_REASONS = {
+    errno.ENOENT: "file.missing",
+    errno.EACCES: "file.denied",
+    errno.EPERM: "file.denied",
+    errno.EISDIR: "file.directory",
+    errno.ENOTDIR: "file.missing",
+    errno.ENOSPC: "file.full",
+}
 
 
 def decision_text(decision: Decision, language: Language) -> str:

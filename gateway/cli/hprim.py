@@ -11,7 +11,7 @@ import typer
 
 from gateway.cli import output
 from gateway.cli.context import Console, here
-from gateway.cli.errors import REFUSED, USAGE, Said
+from gateway.cli.errors import REFUSED, USAGE, Said, why
 from gateway.cli.language import tr
 from gateway.cli.output import Json
 
@@ -69,7 +69,7 @@ def check(
         try:
             data = _read(path)
         except OSError as problem:
-            found.append((str(path), problem.strerror or type(problem).__name__))
+            found.append((str(path), why(problem, console.language)))
             continue
         found.append((str(path), check_file(data, path.name, profile=profile, today=_today())))
     if as_json:
@@ -90,7 +90,7 @@ def show(
     try:
         data = _read(file)
     except OSError as problem:
-        raise Said("hprim.file_unreadable", USAGE, file=file, reason=problem.strerror) from None
+        raise Said("hprim.file_unreadable", USAGE, file=file, reason=problem) from None
     shown = views(data, file.name, console.language)
     if not shown:
         raise Said("hprim.nothing_to_show", USAGE, file=file)

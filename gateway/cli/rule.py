@@ -220,5 +220,5 @@ def _file(path: str) -> str:
     try:
         raw = sys.stdin.buffer.read(TEXT_BYTES) if path == "-" else Path(path).read_bytes()[:TEXT_BYTES]
     except OSError as problem:
-        raise errors.Said("cli.cannot_read", errors.USAGE, path=path, reason=problem.strerror) from None
+        raise errors.Said("cli.cannot_read", errors.USAGE, path=path, reason=problem) from None
     return raw.decode("utf-8", "replace")

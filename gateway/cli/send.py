@@ -344,18 +344,24 @@ def _identity(path: Path, language: Language) -> Identity:
     from gateway.send import BadIdentity, identity_from
 
     try:
-        return identity_from(json.loads(_bytes(path)))
+        return identity_from(_json(_bytes(path)))
     except BadIdentity as problem:
         raise Said("send.bad_identity", USAGE, reason=problem.said(language)) from None
+
+
+def _json(data: bytes) -> object:
+    """What a JSON file holds; None, which is no identity, when it is not JSON."""
+    try:
+        return json.loads(data)
     except (ValueError, RecursionError):
-        raise Said("send.bad_identity", USAGE, reason="JSON") from None
+        return None
 
 
 def _bytes(path: Path) -> bytes:
     try:
         return path.read_bytes()
     except OSError as problem:
-        raise Said("hprim.file_unreadable", USAGE, file=path, reason=problem.strerror) from None
+        raise Said("hprim.file_unreadable", USAGE, file=path, reason=problem) from None
 
 
 def _server(

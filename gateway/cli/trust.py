@@ -303,7 +303,7 @@ def _load(ctx: typer.Context, space: TrustSpace, file: Path) -> LoadedList:
             data = opened.read(here(ctx).config().trust.list_size + 1)
         return space.history.read(data, space.now)
     except OSError as problem:
-        raise Said("cli.cannot_read", USAGE, path=file, reason=problem.strerror) from None
+        raise Said("cli.cannot_read", USAGE, path=file, reason=problem) from None
     except Refused as refusal:
         raise Said("cli.list_refused", reason=refusal.word, detail=refusal.detail) from None
 

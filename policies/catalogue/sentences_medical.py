@@ -42,6 +42,10 @@ TEXTS: Mapping[str, tuple[str, str, str, str]] = {
         "",
         "",
     ),
+    "file.missing": ("il n’existe pas", "it does not exist", "", ""),
+    "file.denied": ("vous n’y avez pas accès", "you have no access to it", "", ""),
+    "file.directory": ("c’est un dossier", "it is a folder", "", ""),
+    "file.full": ("le disque est plein", "the disk is full", "", ""),
     "hprim.file_unreadable": (
         "{file} : lecture impossible ({reason})",
         "{file}: cannot be read ({reason})",
@@ -106,8 +110,8 @@ TEXTS: Mapping[str, tuple[str, str, str, str]] = {
     "send.sent": ("Envoyé : {message}", "Sent: {message}", "", ""),
     "send.refused": ("Envoi refusé : {reason}", "Sending refused: {reason}", "", ""),
     "send.bad_identity": (
-        "Identité du patient incomplète : {reason}",
-        "The patient's identity is incomplete: {reason}",
+        "Identité du patient (--patient) : {reason}.",
+        "The patient's identity (--patient): {reason}.",
         "Le fichier donne au moins surname, first_name et birth_date (AAAA-MM-JJ).",
         "The file gives at least surname, first_name and birth_date (YYYY-MM-DD).",
     ),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, date, datetime
 from email import message_from_bytes
 from email.message import Message
@@ -148,6 +149,12 @@ def test_another_number_never_leaves() -> None:
     assert build(outgoing(cda(), identity=Identity("LEFEVRE", "ANDREE", date(1961, 2, 14), ins=NUMBER)), around())
 
 
+def test_another_sex_never_leaves() -> None:
+    with pytest.raises(BadDocument, match="HID-073"):
+        build(outgoing(cda(), identity=replace(ANDREE, sex="M")), around())
+    assert build(outgoing(cda(), identity=replace(ANDREE, sex="F")), around())
+
+
 def test_patients_get_documents_with_their_own_number() -> None:
     message = parsed(build(outgoing(cda(), PATIENT, closing=True), around()))
     assert message["X-MSS-MES"] == "FIN"
@@ -194,6 +201,11 @@ def test_an_identity_is_read_with_either_kind_of_date() -> None:
     assert identity_from(GIVEN) == Identity("LEFEVRE", "Andrée", date(1961, 2, 14))
     assert identity_from({**GIVEN, "birth_date": "14/02/1961"}).birth_date == date(1961, 2, 14)
     assert identity_from({**GIVEN, "address": ["1 rue A", "Bat B"], "sex": "f"}).address == ("1 rue A", "Bat B")
+    assert [identity_from({**GIVEN, "sex": word}).sex for word in ("F", "femme", "male", "")] == ["F", "F", "M", ""]
+    assert [identity_from({**GIVEN, "ins": n}).ins for n in (NUMBER[:13], f"{NUMBER[:7]} {NUMBER[7:]}")] == [
+        NUMBER[:13],
+        NUMBER,
+    ]
 
 
 @pytest.mark.parametrize(
@@ -207,6 +219,10 @@ def test_an_identity_is_read_with_either_kind_of_date() -> None:
         ({**GIVEN, "surname": "A" * 201}, "surname"),
         ({**GIVEN, "prenom": "x"}, "unknown field"),
         ({**GIVEN, "address": [1]}, "address"),
+        ({**GIVEN, "sex": "femmelle"}, "sex"),
+        ({**GIVEN, "ins": "123"}, "ins"),
+        ({**GIVEN, "ins": NUMBER[:13] + "00"}, "ins"),
+        ({**GIVEN, "ins": NUMBER + "1"}, "ins"),
         ([], "object"),
     ],
 )

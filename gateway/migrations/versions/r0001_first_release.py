@@ -516,19 +516,3 @@ def upgrade() -> None:
         sa.Column("data", sa.LargeBinary(), nullable=False, comment="ciphertext of the packed summary"),
         sa.PrimaryKeyConstraint("body_id", name=op.f("pk_summary")),
     )
-    op.create_table(
-        "volume",
-        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
-        sa.Column("sender", sa.String(length=320), nullable=False, comment="address key of the mailbox that sent"),
-        sa.Column("at", sa.BigInteger(), nullable=False, comment="seconds since the epoch"),
-        sa.Column("recipients", sa.Integer(), nullable=False),
-        sa.Column(
-            "content",
-            sa.LargeBinary(length=32),
-            nullable=False,
-            comment="digest of what the leaves of the message hold",
-        ),
-        sa.Column("marks", sa.LargeBinary(), nullable=False, comment="eight octets of digest per recipient"),
-        sa.PrimaryKeyConstraint("id", name=op.f("pk_volume")),
-    )
-    op.create_index("volume_of_sender", "volume", ["sender", "at"], unique=False)
