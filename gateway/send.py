@@ -338,20 +338,34 @@ def build_dropped(outgoing: Outgoing, around: Circumstances) -> Built:
     """A file that says itself who it is about: a whole HPRIM text, or a CDA. ``outgoing.identity`` is not looked at."""
     from hprim.charset import decode
 
-    if not outgoing.recipients:
-        raise BadDocument("aucun destinataire en ligne 12 de l’en-tête", "no recipient in line 12 of the header")
     kind = detect(outgoing.document, outgoing.document_name)
     if kind is Format.CDA:
+        _someone(
+            outgoing, "un CDA ne dit pas à qui il va : donnez --to", "a CDA does not tell whom it is for: give --to"
+        )
         return _cda_message(replace(outgoing, identity=_identity_of_cda(outgoing.document, around)), around)
-    if kind is not Format.TEXT or len(outgoing.document) > LARGEST_TEXT:
+    if kind is not Format.TEXT:
         raise BadDocument(
             "seuls un texte HPRIM entier et un CDA disent eux-mêmes de qui ils parlent ; envoyez-le avec --patient",
             "only a whole HPRIM text and a CDA tell by themselves whom they are about; send it with --patient",
         )
+    if len(outgoing.document) > LARGEST_TEXT:
+        raise BadDocument("un texte d’au plus 1 Mio est attendu", "a text of at most 1 MiB is expected")
+    _someone(
+        outgoing,
+        "la ligne 12 de l’en-tête ne donne aucune adresse de messagerie",
+        "line 12 of the header gives no mail address",
+    )
     label = outgoing.label or "Document"
     asked = replace(around, options=replace(around.options, header_required=True))
     text = decode(outgoing.document, "").text.replace("\r\n", "\n").replace("\r", "\n")
     return _Letter(outgoing, asked, label, label).finish_as(text, text)
+
+
+def _someone(outgoing: Outgoing, french: str, english: str) -> None:
+    """Somebody to send to. :class:`BadDocument`, in these words, when there is nobody."""
+    if not outgoing.recipients:
+        raise BadDocument(french, english)
 
 
 def receivers_of(document: bytes, name: str = "") -> tuple[str, ...]:

@@ -4,7 +4,8 @@ A file is taken once its size and date have stayed the same for a while. It move
 ``sending/``, from there to ``done/`` or ``refused/``; what a crash leaves in ``sending/`` is taken up again at the next look, and
 so is what could not be sent for now. A file is known by the digest of its octets, kept in ``done/.sent``: the same octets leave
 once, and the Message-ID made from the digest is the same at each attempt.
-Promise: at every moment each file is in exactly one place, whole. Failure: a folder that cannot be written raises ``OSError``.
+Promise: at every moment each file is in exactly one place, whole, and one file never stops the others. Failure: a folder that is
+missing or cannot be written raises ``OSError``.
 """
 
 from __future__ import annotations
@@ -66,9 +67,9 @@ class Folder:
     _seen: dict[str, tuple[int, int, float]] = field(default_factory=dict)
 
     def prepare(self) -> None:
-        """Make the places inside."""
+        """Make the places inside. The folder itself is there already: one made of a mistyped path would be watched in vain."""
         for name in _PLACES:
-            (self.path / name).mkdir(mode=0o700, parents=True, exist_ok=True)
+            (self.path / name).mkdir(mode=0o700, exist_ok=True)
 
     def look(self) -> list[Outcome]:
         """Take what is ready, and what was left over; one pass."""
@@ -103,9 +104,14 @@ class Folder:
     # sending
 
     def _one(self, path: Path) -> Outcome:
-        if path.stat().st_size > LARGEST:
-            return self._refuse(path, Refused(f"plus de {LARGEST >> 20} Mio", f"more than {LARGEST >> 20} MiB"))
-        data = path.read_bytes()
+        try:
+            if path.stat().st_size > LARGEST:
+                return self._refuse(path, Refused(f"plus de {LARGEST >> 20} Mio", f"more than {LARGEST >> 20} MiB"))
+            data = path.read_bytes()
+        except (PermissionError, FileNotFoundError):  # one file must not stop the folder
+            return Outcome(
+                path.name, "later", "lecture refusée : droits du fichier", "not readable: rights of the file"
+            )
         digest = hashlib.sha256(data).hexdigest()
         before = self._known(digest)
         if before:

@@ -9,10 +9,10 @@ import asyncio
 import json
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from policies.decision import Decision, Language
     from policies.values import Address
 
+T = TypeVar("T")
 PASSWORD = "CADUCEE_DEVICE_PASSWORD"  # noqa: S105 - the name of a variable
 
 From = Annotated[str, typer.Option("--from", help=tr("La boîte qui envoie.", "The mailbox that sends."))]
@@ -250,7 +251,7 @@ async def _watching(
 
         await _open(console, post)
         folder = Folder(path, one, time.monotonic, settle=0.0 if once else min(every, 2.0))
-        await asyncio.to_thread(folder.prepare)
+        await _in_folder(folder, folder.prepare)
         if not once:
             output.line(console.say("send.watching", folder=path))
         outcomes = await _look(console, folder, {}, as_json=as_json)
@@ -275,9 +276,17 @@ async def _open(console: Console, post: Post) -> None:
         raise Said("send.unknown_mailbox", REFUSED, mailbox=post.sender) from None
 
 
+async def _in_folder(folder: Folder, work: Callable[[], T]) -> T:
+    """Work on the disk, off the loop. Raises :class:`Said` when the folder is not there or is not ours."""
+    try:
+        return await asyncio.to_thread(work)
+    except OSError as problem:
+        raise Said("send.folder", UNAVAILABLE, folder=folder.path, reason=problem) from None
+
+
 async def _look(console: Console, folder: Folder, before: Mapping[str, Outcome], *, as_json: bool) -> list[Outcome]:
     """One look; what waits still for the same reason is not said again."""
-    outcomes = await asyncio.to_thread(folder.look)
+    outcomes = await _in_folder(folder, folder.look)
     for outcome in outcomes:
         if outcome.what == "later" and before.get(outcome.name) == outcome:
             continue

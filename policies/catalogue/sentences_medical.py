@@ -173,5 +173,11 @@ TEXTS: Mapping[str, tuple[str, str, str, str]] = {
         "",
         "",
     ),
+    "send.folder": (
+        "Le dossier {folder} ne peut pas être surveillé : {reason}.",
+        "The folder {folder} cannot be watched: {reason}.",
+        "",
+        "",
+    ),
     "send.watching": ("Dossier surveillé : {folder}", "Watching {folder}", "", ""),
 }

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gateway.watch import Folder, NotNow, Refused
+
+NOBODY = 65534
 
 
 class Clock:
@@ -185,6 +190,39 @@ def test_nothing_is_lost_nor_sent_under_another_name_at_any_crash(
     assert places == ["refused" if refused else "done"]
     assert len({digest for _, _, digest in post.sent}) == (0 if refused else 1)
     assert len(post.sent) <= 2  # a crash between the server's word and ours: same Message-ID, made of the digest
+
+
+def test_a_file_we_may_not_read_waits_and_stops_no_other() -> None:
+    with TemporaryDirectory(dir="/tmp") as name, as_nobody(Path(name)):
+        folder = Folder(Path(name), Post(), Clock(), settle=0.0)
+        folder.prepare()
+        for one in ("a.hpr", "b.hpr"):
+            (folder.path / one).write_bytes(b"OUI")
+        (folder.path / "a.hpr").chmod(0)
+        outcomes = {outcome.name: outcome.what for outcome in folder.look()}
+        assert outcomes == {"a.hpr": "later", "b.hpr": "sent"}
+        (folder.path / "sending" / "a.hpr").chmod(0o600)
+        assert [outcome.what for outcome in folder.look()] == ["again"]
+
+
+@contextmanager
+def as_nobody(path: Path) -> Iterator[None]:
+    """Give up the superuser's rights over files, if these are ours, for a while."""
+    if os.geteuid():
+        yield
+        return
+    os.chown(path, NOBODY, NOBODY)
+    os.seteuid(NOBODY)
+    try:
+        yield
+    finally:
+        os.seteuid(0)
+
+
+def test_a_folder_that_is_not_there_is_not_made(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError):
+        Folder(tmp_path / "typo", Post(), Clock()).prepare()
+    assert not (tmp_path / "typo").exists()
 
 
 def test_a_file_taken_back_is_forgotten(folder: Folder) -> None:
