@@ -4,7 +4,7 @@ usage: imap_dovecot.py start DIR COUNT PORTFILE | stop DIR
 Then ``imap_ours.py ops|cmds|idle|append PORTFILE`` asks it the same questions (same client, same key type).
 """
 
-import json, os, shutil, subprocess, sys, time
+import json, os, shutil, socket, subprocess, sys, time
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -76,11 +76,13 @@ def start(folder, count, portfile):
     subprocess.run(["chown", "-R", f"{uid}:{uid}", str(d / "home")], check=True)
     os.chmod(d, 0o755)
     conf = d / "dovecot.conf"
-    conf.write_text(CONF.format(d=d, cert=pki.cert, key=pki.key, port=29993, uid=uid))
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    conf.write_text(CONF.format(d=d, cert=pki.cert, key=pki.key, port=port, uid=uid))
     subprocess.run(["/usr/sbin/dovecot", "-c", str(conf)], check=True)
     time.sleep(1)
     pid = int((d / "run" / "master.pid").read_text())
-    Path(portfile).write_text(json.dumps({"port": 29993, "ca": str(pki.ca), "pid": pid}))
+    Path(portfile).write_text(json.dumps({"port": port, "ca": str(pki.ca), "pid": pid}))
 
 
 if sys.argv[1] == "start":
