@@ -7,7 +7,7 @@ Failure: :class:`Corrupted`, :class:`MissingBody`, :class:`MailboxGone`, :class:
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import Executor
 from functools import partial
 from typing import Any, TypeVar
@@ -22,7 +22,7 @@ from mailboxes.commit import Committer
 from mailboxes.engine import cursor_of
 from mailboxes.keys import QUEUE, Keyring, unwrap_key
 from mailboxes.reading import Reading
-from mailboxes.seal import open_small, open_summary
+from mailboxes.seal import open_small, open_smalls, open_summaries
 from mailboxes.sql import InList, Sql
 from mailboxes.store import BodyReader, Corrupted, Entry, MissingBody
 from mailboxes.unit import Unit
@@ -61,7 +61,7 @@ class Retrieving:
     def _summaries(self, mailbox_id: int, entries: Sequence[Entry], connection: Connection) -> list[bytes]:
         cipher = self.keyring.key(connection, mailbox_id)
         found = dict(_SUMMARIES(cursor_of(connection), [entry.body_id for entry in entries]))
-        return _decrypted(cipher, mailbox_id, entries, found, open_summary)
+        return open_summaries(cipher, mailbox_id, entries, found)
 
     async def bodies(self, mailbox_id: int, entries: Sequence[Entry]) -> list[bytes]:
         return await self._guarded(self._bodies(mailbox_id, entries))
@@ -86,7 +86,7 @@ class Retrieving:
         large = [entry for entry in entries if entry.body_id not in found]
         readers = self._framed(cursor, cipher, mailbox_id, large) if large else {}
         small = [entry for entry in entries if entry.body_id in found] if large else entries
-        return _decrypted(cipher, mailbox_id, small, found, open_small), readers
+        return open_smalls(cipher, mailbox_id, small, found), readers
 
     async def open_body(self, mailbox_id: int, entry: Entry) -> BodyReader:
         def read(connection: Connection) -> BodyReader:
@@ -175,20 +175,3 @@ def _record(unit: Unit, traces: list[tuple[Event, ...]]) -> list[None]:
 
 def _call(connection: Connection, read: Callable[[Connection], T]) -> T:
     return read(connection)
-
-
-def _decrypted(
-    cipher: AESGCM,
-    mailbox_id: int,
-    entries: Sequence[Entry],
-    found: Mapping[int, bytes],
-    open_one: Callable[[bytes, int, bytes], bytes],
-) -> list[bytes]:
-    plain = []
-    for entry in entries:
-        body_id = entry.body_id
-        data = found.get(body_id)
-        if data is None:
-            raise MissingBody(f"{body_id:x}")
-        plain.append(open_one(unwrap_key(cipher, entry.key, mailbox_id, body_id), body_id, data))
-    return plain

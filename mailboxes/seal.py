@@ -16,7 +16,7 @@ import hashlib
 import os
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor
 
 from cryptography.exceptions import InvalidTag
@@ -24,10 +24,11 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from sqlalchemy import Connection
 
 from mailboxes.blobs import Blobs
-from mailboxes.keys import KEY_BYTES, NONCE_BYTES, Keyring, wrap_key
-from mailboxes.store import Corrupted, MailboxGone, Sealed, StoreFull
+from mailboxes.keys import KEY_BYTES, NONCE_BYTES, Keyring, unwrap_key, wrap_key
+from mailboxes.store import Corrupted, Entry, MailboxGone, MissingBody, Sealed, StoreFull
 
 FORMAT = b"\x01"
+_FORMAT = FORMAT[0]
 FRAME = 256 * 1024
 TAG = 16
 INLINE_LIMIT = 128 * 1024
@@ -183,6 +184,64 @@ def open_summary(data_key: bytes, body_id: int, data: bytes) -> bytes:
         raise Corrupted(f"{body_id:x}") from error
 
 
+def open_smalls(cipher: AESGCM, mailbox_id: int, entries: Sequence[Entry], found: Mapping[int, bytes]) -> list[bytes]:
+    """The messages of many entries of a mailbox, ``found`` being their ciphertexts by body.
+
+    The same as unwrapping each key for :func:`open_small`, in two thirds of the time. Raises what those do, and
+    :class:`MissingBody`.
+    """
+    try:
+        opened = _opened(cipher, mailbox_id, entries, found)
+        return [one.decrypt(_LAST_ONLY, data[1:], _BODY + name) for one, data, name in opened]
+    except _UNREADABLE:
+        return _one_by_one(cipher, mailbox_id, entries, found, open_small)
+
+
+def open_summaries(
+    cipher: AESGCM, mailbox_id: int, entries: Sequence[Entry], found: Mapping[int, bytes]
+) -> list[bytes]:
+    """The packed summaries of many entries, in the same way."""
+    try:
+        opened = _opened(cipher, mailbox_id, entries, found)
+        return [one.decrypt(data[1:13], data[13:], _SUMMARY + name) for one, data, name in opened]
+    except _UNREADABLE:
+        return _one_by_one(cipher, mailbox_id, entries, found, open_summary)
+
+
+_UNREADABLE = (KeyError, Corrupted, InvalidTag, ValueError, IndexError)  # the last two: too short to be ours
+
+
+def _opened(
+    cipher: AESGCM, mailbox_id: int, entries: Sequence[Entry], found: Mapping[int, bytes]
+) -> Iterator[tuple[AESGCM, bytes, bytes]]:
+    """Each message's own cipher, its ciphertext, and the body's name as associated data has it."""
+    unwrap, owner = cipher.decrypt, b"%d/%%d" % mailbox_id
+    for entry in entries:
+        body_id, key = entry[6], entry[7]
+        data = found[body_id]
+        if data[0] != _FORMAT or key[0] != _FORMAT:
+            raise Corrupted
+        yield AESGCM(unwrap(key[1:13], key[13:], owner % body_id)), data, body_id.to_bytes(8, "big")
+
+
+def _one_by_one(
+    cipher: AESGCM,
+    mailbox_id: int,
+    entries: Sequence[Entry],
+    found: Mapping[int, bytes],
+    open_one: Callable[[bytes, int, bytes], bytes],
+) -> list[bytes]:
+    """The slow way, which names the body that cannot be read."""
+    plain = []
+    for entry in entries:
+        body_id = entry.body_id
+        data = found.get(body_id)
+        if data is None:
+            raise MissingBody(f"{body_id:x}")
+        plain.append(open_one(unwrap_key(cipher, entry.key, mailbox_id, body_id), body_id, data))
+    return plain
+
+
 # framed blobs
 
 
@@ -237,9 +296,12 @@ def _nonce(index: int, *, last: bool) -> bytes:
 _LAST_ONLY = _nonce(0, last=True)
 
 
+_BODY, _SUMMARY = b"caducee body", b"caducee summary"
+
+
 def _context(body_id: int) -> bytes:
-    return b"caducee body" + body_id.to_bytes(8, "big")
+    return _BODY + body_id.to_bytes(8, "big")
 
 
 def _summary_context(body_id: int) -> bytes:
-    return b"caducee summary" + body_id.to_bytes(8, "big")
+    return _SUMMARY + body_id.to_bytes(8, "big")
