@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from mailboxes.dates import Moment, parse_date
 from mailboxes.envelope import envelope, guess, structure
 from mailboxes.headers import Field, Media, fields, file_names, loose_names, read_media, select
-from mailboxes.mime import LIMITS, Limits, Part, walk
+from mailboxes.mime import LIMITS, Limits, Part, header_end, walk
 from mailboxes.summary import MESSAGE, MULTIPART, BadSummary, Summary, encode, section, unpack
 from mailboxes.words import BaseSubject, base_subject, decode_part, decode_words, preview, unfold
 from policies.address import AddressError, addresses, entries
@@ -41,6 +41,7 @@ __all__ = [
     "decode_part",
     "decode_words",
     "dissect",
+    "header_end",
     "pack",
     "parse_date",
     "section",

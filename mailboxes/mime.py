@@ -272,18 +272,35 @@ class Walk:
         if data[start : start + 1] == b"\n":
             return min(start + 1, limit)
         stop = min(limit, start + self._limits.header)
-        found = data.find(b"\n\r\n", start, stop)
-        bare = data.find(b"\n\n", start, stop if found < 0 else found + 1)
-        if bare >= 0:
-            return bare + 2
+        found = _empty_line(data, start, stop)
         if found >= 0:
-            return found + 3
+            return found
         if stop < limit:
             self.problems["header_too_large"] = None
             return stop
         if not start:  # a message cut after its header is common inside a bounce
             self.problems["no_header_end"] = None
         return limit if limit == self._size else max(start, self._before(limit - 1))
+
+
+def _empty_line(data: bytes, start: int, stop: int) -> int:
+    """Just after the first empty line that is not the first line; -1 when there is none."""
+    found = data.find(b"\n\r\n", start, stop)
+    bare = data.find(b"\n\n", start, stop if found < 0 else found + 1)
+    if bare >= 0:
+        return bare + 2
+    return found + 3 if found >= 0 else -1
+
+
+def header_end(message: bytes) -> int:
+    """Where the body of a whole message begins, as the walk finds it.
+
+    Only for a message no longer than the longest header (``LIMITS.header``): in a longer one the walk may give up.
+    """
+    if message[:2] == b"\r\n" or message[:1] == b"\n":
+        return message.index(b"\n") + 1
+    found = _empty_line(message, 0, len(message))
+    return found if found >= 0 else len(message)
 
 
 def walk(data: bytes, limits: Limits = LIMITS) -> Walk:

@@ -11,12 +11,13 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from contextlib import aclosing
 from typing import Any, NamedTuple
 
 from mailboxes.anatomy import Summary
 from mailboxes.imap import values as v
 from mailboxes.imap.announce import flag_bytes, flags_of
-from mailboxes.imap.content import BATCH, SMALL, batches
+from mailboxes.imap.content import BATCH, SMALL, batches, reads
 from mailboxes.imap.names import string
 from mailboxes.imap.sections import (
     binary_bytes,
@@ -24,9 +25,11 @@ from mailboxes.imap.sections import (
     binary_span,
     cut,
     header_fields,
+    is_top,
     literal,
     section_bytes,
     section_span,
+    top_sections,
 )
 from mailboxes.imap.session import Selected, Session
 from mailboxes.store import BodyReader, Corrupted, Entry, MissingBody, StoreUnavailable
@@ -41,6 +44,13 @@ class Chosen(NamedTuple):
 
     places: Sequence[int]
     entries: Sequence[Entry]
+
+
+class Read(NamedTuple):
+    """What was read for a batch, in its order; empty where the items need none."""
+
+    summaries: Sequence[Summary]
+    bodies: Sequence[bytes]
 
 
 _MONTHS = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"]
@@ -120,13 +130,16 @@ def level(items: Iterable[v.Item]) -> int:
 class Renderer:
     """Makes the response lines of one FETCH."""
 
-    __slots__ = ("items", "need", "selected", "session")
+    __slots__ = ("items", "need", "selected", "session", "summed")
 
     def __init__(self, session: Session, selected: Selected, items: tuple[v.Item, ...]) -> None:
         self.session = session
         self.selected = selected
         self.items = items
         self.need = level(items)
+        self.summed = any(
+            item.kind in _FROM_SUMMARY or (item.kind in _FROM_BODY and not is_top(item)) for item in items
+        )
 
     def lines(self, chosen: Chosen, summaries: Sequence[Summary], bodies: Sequence[bytes]) -> bytes:
         """Response lines of small messages."""
@@ -134,6 +147,11 @@ class Renderer:
         pieces: list[bytes] = []
         columns: list[Column] = []
         for item in self.items:
+            if bodies and is_top(item):
+                data = top_sections(bodies, item)
+                pieces.append(_label(item) + b" {%d}\r\n%b")
+                columns += (map(len, data), data)
+                continue
             piece, column = self._column(item, entries, summaries, bodies)
             pieces.append(piece)
             columns.append(column)
@@ -161,7 +179,7 @@ class Renderer:
         if summed:
             read = summed[1]
             return summed[0], [read(summary) for summary in summaries]
-        label = item.label.replace(b"%", b"%%") + b" %b"
+        label = _label(item) + b" %b"
         make = section_bytes if kind == "SECTION" else binary_bytes
         pairs = zip(bodies, summaries, strict=True)
         return label, [make(body, summary, item) for body, summary in pairs]
@@ -173,17 +191,10 @@ class Renderer:
         if self.need == INDEX:
             return self.lines(chosen, (), ())
         cache = self.session.service.cache
-        summaries = cache.summaries_now(chosen.entries)
-        if summaries is None:
+        summaries = cache.summaries_now(chosen.entries) if self.summed else ()
+        bodies = cache.bodies_now(chosen.entries) if self.need == BODY else ()
+        if summaries is None or bodies is None:
             return None
-        if self.need == SUMMARY:
-            return self.lines(chosen, summaries, ())
-        bodies: list[bytes] = []
-        for entry in chosen.entries:
-            body = cache.body_now(entry)
-            if body is None:
-                return None
-            bodies.append(body)
         return self.lines(chosen, summaries, bodies)
 
     # what must be read
@@ -193,31 +204,41 @@ class Renderer:
         complete = True
         most = max(BATCH // max(len(self.items) // 4, 1), 20)
         entries = chosen.entries
-        for start, end in batches(entries, most) if self.need == BODY else _plain(len(entries), most):
-            batch = Chosen(chosen.places[start:end], entries[start:end])
-            try:
-                await self._batch(batch)
-            except MissingBody:
-                complete = await self._one_by_one(batch) and complete
-            if self.session.out.full:
-                await self.session.out.drain()
-            else:
-                await asyncio.sleep(0)
+        slices = batches(entries, most) if self.need == BODY else _plain(len(entries), most)
+
+        async def read(start: int, end: int) -> Read:
+            return await self._read(entries[start:end])
+
+        async with aclosing(reads(slices, read)) as ready:
+            async for start, end, task in ready:
+                batch = Chosen(chosen.places[start:end], entries[start:end])
+                try:
+                    await self._say(batch, task.result())
+                except MissingBody:
+                    complete = await self._one_by_one(batch) and complete
+                if self.session.out.full:
+                    await self.session.out.drain()
+                else:
+                    await asyncio.sleep(0)
         return complete
 
-    async def _batch(self, chosen: Chosen) -> None:
-        session = self.session
-        cache, mailbox_id = session.service.cache, session.mailbox_id
+    async def _read(self, entries: Sequence[Entry]) -> Read:
+        """What the items need of these messages; the body of a large one, alone in its batch, is left for later."""
+        cache, mailbox_id = self.session.service.cache, self.session.mailbox_id
+        large = self.need == BODY and _is_large(entries)
         summaries: Sequence[Summary] = ()
         bodies: Sequence[bytes] = ()
-        if self.need >= SUMMARY:
-            summaries = await cache.summaries(mailbox_id, chosen.entries)
-        if self.need == BODY:
-            if len(chosen.entries) == 1 and chosen.entries[0][3] > SMALL:
-                await self._large(chosen, summaries[0])
-                return
-            bodies = await cache.bodies(mailbox_id, chosen.entries)
-        session.put(self.lines(chosen, summaries, bodies))
+        if self.summed or large:
+            summaries = await cache.summaries(mailbox_id, entries)
+        if self.need == BODY and not large:
+            bodies = await cache.bodies(mailbox_id, entries)
+        return Read(summaries, bodies)
+
+    async def _say(self, chosen: Chosen, read: Read) -> None:
+        if self.need == BODY and _is_large(chosen.entries):
+            await self._large(chosen, read.summaries[0])
+        else:
+            self.session.put(self.lines(chosen, *read))
 
     async def _one_by_one(self, chosen: Chosen) -> bool:
         """A body is missing: leave out the messages that were erased, complain of any other."""
@@ -225,7 +246,7 @@ class Renderer:
         complete = True
         for place, entry in zip(chosen.places, chosen.entries, strict=True):
             try:
-                await self._batch(Chosen([place], [entry]))
+                await self._say(Chosen([place], [entry]), await self._read([entry]))
             except MissingBody:
                 if self.selected.index.snapshot.find(entry[0]) is not None:
                     raise
@@ -305,6 +326,15 @@ class Renderer:
         head = await reader.read(start, body - start)
         raw = await reader.read(body, end - body)
         return await asyncio.to_thread(binary_said, item, head, raw)
+
+
+def _label(item: v.Item) -> bytes:
+    """A section's name in a template."""
+    return item.label.replace(b"%", b"%%")
+
+
+def _is_large(entries: Sequence[Entry]) -> bool:
+    return len(entries) == 1 and entries[0][3] > SMALL
 
 
 def _plain(count: int, step: int) -> list[tuple[int, int]]:

@@ -5,7 +5,9 @@ Failure: ``NO [UNKNOWN-CTE]`` (:class:`mailboxes.imap.session.Refused`) for a tr
 
 from __future__ import annotations
 
-from mailboxes.anatomy import Summary, decode_part, section, select
+from collections.abc import Sequence
+
+from mailboxes.anatomy import Summary, decode_part, header_end, section, select
 from mailboxes.imap import values as v
 from mailboxes.imap.content import part_type
 from mailboxes.imap.session import Refused
@@ -38,6 +40,24 @@ def section_span(summary: Summary, wanted: v.Section) -> tuple[int, int] | None:
 def header_fields(header: bytes, wanted: v.Section) -> bytes:
     names = {name.lower() for name in wanted.fields}
     return select(header, names, exclude=wanted.text == "HEADER.FIELDS.NOT")
+
+
+def is_top(item: v.Item) -> bool:
+    """Whether an item is a section of the whole message, which the message alone tells: nothing else need be read."""
+    return item.kind == "SECTION" and not item.section.path and item.section.text != "MIME"
+
+
+def top_sections(bodies: Sequence[bytes], item: v.Item) -> Sequence[bytes]:
+    """What :func:`is_top` items hold, of small messages."""
+    wanted, partial = item.section, item.partial
+    found = bodies
+    if wanted.text == "TEXT":
+        found = [body[header_end(body) :] for body in bodies]
+    elif wanted.text:
+        found = [body[: header_end(body)] for body in bodies]
+    if wanted.fields:
+        found = [header_fields(header, wanted) for header in found]
+    return found if partial is None else [cut(data, partial) for data in found]
 
 
 def section_bytes(content: bytes, summary: Summary, item: v.Item) -> bytes:

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from contextlib import aclosing
+from functools import partial
 
-from mailboxes.imap.content import SMALL, Cache, batches, search_text
+from mailboxes.imap.content import SMALL, Cache, Folding, batches, reads
 from mailboxes.imap.search import CONTENT, INDEX, SUMMARY, TEXT, Message, Test
 from mailboxes.store import MissingBody
 
@@ -33,14 +35,19 @@ async def matching(
         kept: list[Message] = []
         entries = [message.entry for message in messages]
         slices = batches(entries) if test.need > SUMMARY else _slices(len(entries))
-        for start, end in slices:
-            batch = await reader.fill(messages[start:end], test.need)
-            kept += await _holding(test, batch)
-            if progress is not None:
-                await progress(end, len(entries))
-            await asyncio.sleep(0)
+        fill = partial(_fill, reader, messages, test.need)
+        async with aclosing(reads(slices, fill)) as ready:
+            async for _, end, task in ready:
+                kept += await _holding(test, task.result())
+                if progress is not None:
+                    await progress(end, len(entries))
+                await asyncio.sleep(0)
         messages = kept
     return messages
+
+
+async def _fill(reader: Reader, messages: list[Message], need: int, start: int, end: int) -> list[Message]:
+    return await reader.fill(messages[start:end], need)
 
 
 async def _holding(test: Test, messages: list[Message]) -> list[Message]:
@@ -66,6 +73,7 @@ class Reader:
     def __init__(self, cache: Cache, mailbox_id: int) -> None:
         self.cache = cache
         self.mailbox_id = mailbox_id
+        self._folding = Folding()
 
     async def fill(self, messages: list[Message], need: int) -> list[Message]:
         """The messages, readable; those erased meanwhile are left out."""
@@ -84,16 +92,15 @@ class Reader:
             return False
         for message, summary in zip(messages, summaries, strict=True):
             message.summary = summary
-            if need == CONTENT:
-                body = self.cache.body_now(message.entry)
-                if body is None:
-                    return False
-                message.content = body
-            elif need == TEXT:
-                text = self.cache.text_now(message.entry)
-                if text is None:
-                    return False
-                message.text = text
+        entries = [message.entry for message in messages]
+        bodies = self.cache.bodies_now(entries) if need == CONTENT else []
+        texts = self.cache.texts_now(entries) if need == TEXT else []
+        if bodies is None or texts is None:
+            return False
+        for message, body in zip(messages, bodies, strict=False):
+            message.content = body
+        for message, text in zip(messages, texts, strict=False):
+            message.text = text
         return True
 
     async def _singly(self, messages: list[Message], need: int) -> list[Message]:
@@ -127,21 +134,16 @@ class Reader:
                 message.content = await reader.read(0, message.summary.header_end)
 
     async def _texts(self, messages: list[Message]) -> None:
-        missing: list[Message] = []
+        """The folded texts, made in a thread where they are not in memory."""
+        held = self.cache.text_cache.get_all([message.entry[6] for message in messages])
         for message in messages:
-            text = self.cache.text_now(message.entry)
-            if text is None:
-                missing.append(message)
-            else:
-                message.text = text
+            message.text = held.get(message.entry[6], b"")
+        missing = [message for message in messages if message.entry[6] not in held]
         if not missing:
             return
         bodies = await self.cache.bodies(self.mailbox_id, [message.entry for message in missing])
-        for count, (message, body) in enumerate(zip(missing, bodies, strict=True)):
-            if len(body) > SMALL:
-                message.text = await asyncio.to_thread(search_text, body, message.summary)
-            else:
-                message.text = search_text(body, message.summary)
-            self.cache.keep_text(message.entry, message.text)
-            if count % 50 == 49:
-                await asyncio.sleep(0)
+        summaries = [message.summary for message in missing]
+        texts = await asyncio.to_thread(self._folding.texts, bodies, summaries)
+        for message, text in zip(missing, texts, strict=True):
+            message.text = text
+        self.cache.text_cache.put_all([message.entry[6] for message in missing], texts)
