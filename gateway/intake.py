@@ -334,7 +334,7 @@ class Intake:
         head = received.fields(medical.fields) if medical.fields else b""
         try:
             whole = _behind_trace(raw, head, len(self._trace(transaction, identifier, now))) if head else raw
-            sealed = await self._sealer.seal(whole, pack(anatomy, len(head)))
+            sealed = await self._sealer.seal(whole, pack(anatomy, whole))
         except (StoreError, OSError) as problem:
             return Answer(_store_decision(problem), identifier)
         entailed = Consequences()

@@ -209,7 +209,7 @@ class Redirecting:
         ]
         head = received.return_path(leg.path[-1]) + b"".join(reversed(blocks)) + arrival.head
         whole = b"".join((head, memoryview(arrival.raw)[cut:]))
-        return await self._sealer.seal(whole, pack(arrival.anatomy, len(head) - cut))
+        return await self._sealer.seal(whole, pack(arrival.anatomy, whole))
 
     def _row(self, arrival: Arrival, leg: Leg, target: Address, body: Sealed) -> Queued:
         return Queued(

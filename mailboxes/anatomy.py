@@ -274,12 +274,14 @@ def _preview(data: bytes, parts: list[Part]) -> str:
 # --------------------------------------------------------------------------- the stored form
 
 
-def pack(anatomy: Anatomy, added: int = 0) -> bytes:
+def pack(anatomy: Anatomy, stored: bytes | None = None) -> bytes:
     """The summary IMAP serves from (:class:`mailboxes.summary.Summary`).
 
-    ``added`` octets of header fields will be stored before the message that was dissected (a trace, Return-Path): all
+    ``stored`` is the message when it is stored with header fields before what was dissected (a trace, Return-Path): all
     offsets move by as much, and the added fields become part of the top header.
     """
+    added = len(stored) - anatomy.size if stored is not None else 0
+    header = anatomy.header if stored is None else stored[: anatomy.header_end + added]
     values = anatomy.values
     texts = [anatomy.envelope, anatomy.bodystructure, anatomy.body]
     texts += [_utf8(anatomy.preview), _utf8(anatomy.subject)]
@@ -290,7 +292,7 @@ def pack(anatomy: Anatomy, added: int = 0) -> bytes:
     rows = [_row(part, added) for part in anatomy.parts]
     if added:
         rows[0] = (0, *rows[0][1:])
-    return encode(anatomy.size + added, anatomy.header_end + added, anatomy.date, texts, rows)
+    return encode(anatomy.size + added, anatomy.header_end + added, anatomy.date, texts, rows, header)
 
 
 def _row(part: Part, added: int) -> tuple[int, int, int, int, int]:

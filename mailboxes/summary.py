@@ -1,8 +1,8 @@
 """The stored summary of a message: everything IMAP answers without reading the body, in one compact block of bytes.
 
 Layout (little endian): version, size, header end, sent date, its zone, then the end offset of each variable field,
-then these fields. Reading one field costs two integers and a slice; a folder of 10 000 is listed without decoding
-anything else.
+then these fields, then the header block itself unless it is longer than :data:`HEADER_KEPT`. Reading one field costs two
+integers and a slice; a folder of 10 000 is listed without decoding anything else.
 Promise: ``unpack(pack(anatomy))`` answers what the anatomy said. Failure: :class:`BadSummary` when the block is
 not one of ours (the store's authentication tag makes that a bug, not an attack).
 """
@@ -17,6 +17,8 @@ from mailboxes.words import BaseSubject, base_subject
 
 VERSION = 1
 NO_DATE = -(1 << 62)
+HEADER_KEPT = 16 * 1024
+"""Longer header blocks are read from the message: they would crowd the summaries in memory."""
 
 _FIELDS = (
     "envelope",
@@ -58,6 +60,7 @@ def encode(
     date: Moment | None,
     texts: Sequence[bytes],
     parts: Sequence[tuple[int, int, int, int, int]],
+    header: bytes = b"",
 ) -> bytes:
     """Write the block. ``texts`` are the variable fields in order without ``parts``; see :data:`_FIELDS`.
 
@@ -69,6 +72,8 @@ def encode(
     for block in blocks:
         end += len(block)
         ends.append(end)
+    if len(header) <= HEADER_KEPT:
+        blocks.append(header)
     epoch, offset = (NO_DATE, 0) if date is None else date
     return _HEAD.pack(VERSION, size, header_end, epoch, offset, *ends) + b"".join(blocks)
 
@@ -111,6 +116,12 @@ class Summary:
     def header_end(self) -> int:
         """Where the top header block ends, its blank line included."""
         return int.from_bytes(self._data[9:13], "little")
+
+    @property
+    def header(self) -> bytes | None:
+        """The top header block as stored, its blank line included; None when it has to be read from the message."""
+        header = self._data[_ONE.unpack_from(self._data, _START - 4)[0] :]
+        return header if len(header) == self.header_end else None
 
     @property
     def date(self) -> Moment | None:

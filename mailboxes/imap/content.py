@@ -132,6 +132,35 @@ class Cache:
         """Small messages in order; the caller bounds the sum of their sizes."""
         return await _held(self.body_cache, entries, partial(self.store.bodies, mailbox_id))
 
+    async def headers(self, mailbox_id: int, entries: Sequence[Entry], summaries: Sequence[Summary]) -> list[bytes]:
+        """Top header blocks in order. Those too long for a summary are read from their messages."""
+        held = headers_now(summaries)
+        if held is not None:
+            return held
+        found = {place: header for place, summary in enumerate(summaries) if (header := summary.header) is not None}
+        small = [place for place, entry in enumerate(entries) if place not in found and entry[3] <= SMALL]
+        for start, end in batches([entries[place] for place in small]):
+            places = small[start:end]
+            bodies = await self.bodies(mailbox_id, [entries[place] for place in places])
+            for place, body in zip(places, bodies, strict=True):
+                found[place] = body[: summaries[place].header_end]
+        for place, summary in enumerate(summaries):
+            if place not in found:
+                reader = await self.store.open_body(mailbox_id, entries[place])
+                found[place] = await reader.read(0, summary.header_end)
+        return [found[place] for place in range(len(entries))]
+
+
+def headers_now(summaries: Sequence[Summary]) -> list[bytes] | None:
+    """The header blocks if the summaries hold them all."""
+    found: list[bytes] = []
+    for summary in summaries:
+        header = summary.header
+        if header is None:
+            return None
+        found.append(header)
+    return found
+
 
 def _now(cache: Generations[T], entries: Sequence[Entry]) -> list[T] | None:
     """What is held of ``entries``, if that is all of them."""

@@ -125,7 +125,7 @@ def _items(session: Session, args: v.Fetch, by_uid: bool) -> tuple[v.Item, ...]:
 
 
 def _light(renderer: Renderer, chosen: Chosen) -> bool:
-    return renderer.need < BODY or sum(entry[3] for entry in chosen.entries) <= AT_ONCE_BYTES
+    return not renderer.bodied or sum(entry[3] for entry in chosen.entries) <= AT_ONCE_BYTES
 
 
 def _touches(session: Session, items: tuple[v.Item, ...], chosen: Chosen) -> bool:

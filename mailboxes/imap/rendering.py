@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 from mailboxes.anatomy import Summary
 from mailboxes.imap import values as v
 from mailboxes.imap.announce import flag_bytes, flags_of
-from mailboxes.imap.content import BATCH, SMALL, batches, reads
+from mailboxes.imap.content import BATCH, SMALL, batches, headers_now, reads
 from mailboxes.imap.names import string
 from mailboxes.imap.sections import (
     binary_bytes,
@@ -25,6 +25,7 @@ from mailboxes.imap.sections import (
     binary_span,
     cut,
     header_fields,
+    is_header,
     is_top,
     literal,
     section_bytes,
@@ -49,8 +50,9 @@ class Chosen(NamedTuple):
 class Read(NamedTuple):
     """What was read for a batch, in its order; empty where the items need none."""
 
-    summaries: Sequence[Summary]
-    bodies: Sequence[bytes]
+    summaries: Sequence[Summary] = ()
+    bodies: Sequence[bytes] = ()
+    headers: Sequence[bytes] = ()
 
 
 _MONTHS = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"]
@@ -128,31 +130,36 @@ def level(items: Iterable[v.Item]) -> int:
 
 
 class Renderer:
-    """Makes the response lines of one FETCH."""
+    """Makes the response lines of one FETCH.
 
-    __slots__ = ("items", "need", "selected", "session", "summed")
+    ``need`` is what the client learns: the index, summaries or bodies. ``bodied``, ``headed`` and ``summed`` are what is
+    read for it: messages, their headers alone, their summaries.
+    """
+
+    __slots__ = ("bodied", "headed", "items", "need", "selected", "session", "summed")
 
     def __init__(self, session: Session, selected: Selected, items: tuple[v.Item, ...]) -> None:
         self.session = session
         self.selected = selected
         self.items = items
         self.need = level(items)
-        self.summed = any(
-            item.kind in _FROM_SUMMARY or (item.kind in _FROM_BODY and not is_top(item)) for item in items
-        )
+        self.bodied = any(item.kind in _FROM_BODY and not is_header(item) for item in items)
+        self.headed = self.need == BODY and not self.bodied
+        parted = any(item.kind in _FROM_BODY and not is_top(item) for item in items)
+        self.summed = self.headed or parted or any(item.kind in _FROM_SUMMARY for item in items)
 
-    def lines(self, chosen: Chosen, summaries: Sequence[Summary], bodies: Sequence[bytes]) -> bytes:
-        """Response lines of small messages."""
+    def lines(self, chosen: Chosen, read: Read) -> bytes:
+        """Response lines of small messages, and of large ones as far as their summaries go."""
         entries = chosen.entries
         pieces: list[bytes] = []
         columns: list[Column] = []
         for item in self.items:
-            if bodies and is_top(item):
-                data = top_sections(bodies, item)
+            if is_top(item):
+                data = top_sections(read.bodies, read.headers, item)
                 pieces.append(_label(item) + b" {%d}\r\n%b")
                 columns += (map(len, data), data)
                 continue
-            piece, column = self._column(item, entries, summaries, bodies)
+            piece, column = self._column(item, entries, read.summaries, read.bodies)
             pieces.append(piece)
             columns.append(column)
         inside = b" ".join(pieces)
@@ -188,14 +195,13 @@ class Renderer:
 
     def at_once(self, chosen: Chosen) -> bytes | None:
         """The lines if nothing has to be read."""
-        if self.need == INDEX:
-            return self.lines(chosen, (), ())
         cache = self.session.service.cache
         summaries = cache.summaries_now(chosen.entries) if self.summed else ()
-        bodies = cache.bodies_now(chosen.entries) if self.need == BODY else ()
+        bodies = cache.bodies_now(chosen.entries) if self.bodied else ()
         if summaries is None or bodies is None:
             return None
-        return self.lines(chosen, summaries, bodies)
+        headers = headers_now(summaries) if self.headed else ()
+        return None if headers is None else self.lines(chosen, Read(summaries, bodies, headers))
 
     # what must be read
 
@@ -204,7 +210,7 @@ class Renderer:
         complete = True
         most = max(BATCH // max(len(self.items) // 4, 1), 20)
         entries = chosen.entries
-        slices = batches(entries, most) if self.need == BODY else _plain(len(entries), most)
+        slices = batches(entries, most) if self.bodied else _plain(len(entries), most)
 
         async def read(start: int, end: int) -> Read:
             return await self._read(entries[start:end])
@@ -225,20 +231,23 @@ class Renderer:
     async def _read(self, entries: Sequence[Entry]) -> Read:
         """What the items need of these messages; the body of a large one, alone in its batch, is left for later."""
         cache, mailbox_id = self.session.service.cache, self.session.mailbox_id
-        large = self.need == BODY and _is_large(entries)
+        large = self.bodied and _is_large(entries)
         summaries: Sequence[Summary] = ()
         bodies: Sequence[bytes] = ()
+        headers: Sequence[bytes] = ()
         if self.summed or large:
             summaries = await cache.summaries(mailbox_id, entries)
-        if self.need == BODY and not large:
+        if self.bodied and not large:
             bodies = await cache.bodies(mailbox_id, entries)
-        return Read(summaries, bodies)
+        elif self.headed:
+            headers = await cache.headers(mailbox_id, entries, summaries)
+        return Read(summaries, bodies, headers)
 
     async def _say(self, chosen: Chosen, read: Read) -> None:
-        if self.need == BODY and _is_large(chosen.entries):
+        if self.bodied and _is_large(chosen.entries):
             await self._large(chosen, read.summaries[0])
         else:
-            self.session.put(self.lines(chosen, *read))
+            self.session.put(self.lines(chosen, read))
 
     async def _one_by_one(self, chosen: Chosen) -> bool:
         """A body is missing: leave out the messages that were erased, complain of any other."""

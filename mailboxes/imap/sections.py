@@ -42,19 +42,25 @@ def header_fields(header: bytes, wanted: v.Section) -> bytes:
     return select(header, names, exclude=wanted.text == "HEADER.FIELDS.NOT")
 
 
+def is_header(item: v.Item) -> bool:
+    """Whether an item is the top header block, or fields of it: summaries hold it."""
+    return item.kind == "SECTION" and not item.section.path and item.section.text.startswith("HEADER")
+
+
 def is_top(item: v.Item) -> bool:
     """Whether an item is a section of the whole message, which the message alone tells: nothing else need be read."""
     return item.kind == "SECTION" and not item.section.path and item.section.text != "MIME"
 
 
-def top_sections(bodies: Sequence[bytes], item: v.Item) -> Sequence[bytes]:
-    """What :func:`is_top` items hold, of small messages."""
+def top_sections(bodies: Sequence[bytes], headers: Sequence[bytes], item: v.Item) -> Sequence[bytes]:
+    """What :func:`is_top` items hold, of small messages; ``headers`` are enough for :func:`is_header`."""
     wanted, partial = item.section, item.partial
-    found = bodies
-    if wanted.text == "TEXT":
+    if wanted.text == "":
+        found = bodies
+    elif wanted.text == "TEXT":
         found = [body[header_end(body) :] for body in bodies]
-    elif wanted.text:
-        found = [body[: header_end(body)] for body in bodies]
+    else:
+        found = headers or [body[: header_end(body)] for body in bodies]
     if wanted.fields:
         found = [header_fields(header, wanted) for header in found]
     return found if partial is None else [cut(data, partial) for data in found]

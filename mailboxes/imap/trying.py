@@ -11,8 +11,8 @@ from collections.abc import Awaitable, Callable
 from contextlib import aclosing
 from functools import partial
 
-from mailboxes.imap.content import SMALL, Cache, Folding, batches, reads
-from mailboxes.imap.search import CONTENT, INDEX, SUMMARY, TEXT, Message, Test
+from mailboxes.imap.content import Cache, Folding, batches, headers_now, reads
+from mailboxes.imap.search import CONTENT, INDEX, TEXT, Message, Test
 from mailboxes.store import MissingBody
 
 STRIDE = 64  # messages tried between two looks at the clock
@@ -34,7 +34,7 @@ async def matching(
             continue
         kept: list[Message] = []
         entries = [message.entry for message in messages]
-        slices = batches(entries) if test.need > SUMMARY else _slices(len(entries))
+        slices = batches(entries) if test.need == TEXT else _slices(len(entries))
         fill = partial(_fill, reader, messages, test.need)
         async with aclosing(reads(slices, fill)) as ready:
             async for _, end, task in ready:
@@ -93,12 +93,12 @@ class Reader:
         for message, summary in zip(messages, summaries, strict=True):
             message.summary = summary
         entries = [message.entry for message in messages]
-        bodies = self.cache.bodies_now(entries) if need == CONTENT else []
+        headers = headers_now(summaries) if need == CONTENT else []
         texts = self.cache.texts_now(entries) if need == TEXT else []
-        if bodies is None or texts is None:
+        if headers is None or texts is None:
             return False
-        for message, body in zip(messages, bodies, strict=False):
-            message.content = body
+        for message, header in zip(messages, headers, strict=False):
+            message.content = header
         for message, text in zip(messages, texts, strict=False):
             message.text = text
         return True
@@ -124,14 +124,11 @@ class Reader:
             await self._texts(messages)
 
     async def _contents(self, messages: list[Message]) -> None:
-        small = [message for message in messages if message.entry[3] <= SMALL]
-        bodies = await self.cache.bodies(self.mailbox_id, [message.entry for message in small])
-        for message, body in zip(small, bodies, strict=True):
-            message.content = body
-        for message in messages:
-            if message.entry[3] > SMALL:
-                reader = await self.cache.store.open_body(self.mailbox_id, message.entry)
-                message.content = await reader.read(0, message.summary.header_end)
+        entries = [message.entry for message in messages]
+        summaries = [message.summary for message in messages]
+        headers = await self.cache.headers(self.mailbox_id, entries, summaries)
+        for message, header in zip(messages, headers, strict=True):
+            message.content = header
 
     async def _texts(self, messages: list[Message]) -> None:
         """The folded texts, made in a thread where they are not in memory."""

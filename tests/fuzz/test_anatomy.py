@@ -18,18 +18,21 @@ from hypothesis import strategies as st
 
 from mailboxes.anatomy import (
     AMBIGUOUS,
+    LIMITS,
     OVER_LIMIT,
     Anatomy,
     Limits,
     decode_part,
     decode_words,
     dissect,
+    header_end,
     pack,
     parse_date,
     section,
     unpack,
 )
 from mailboxes.mime import walk
+from mailboxes.summary import HEADER_KEPT
 from tests.mailboxes.imap_tokens import read_value
 from tests.mailboxes.mail_samples import SAMPLES
 
@@ -63,6 +66,9 @@ def check(data: bytes, limits: Limits | None = None) -> Anatomy:
     for name in FACTS:
         getattr(a, name)
     summary = unpack(pack(a))
+    assert summary.header == data[: a.header_end] or a.header_end > HEADER_KEPT
+    if limits is None and len(data) <= LIMITS.header:
+        assert header_end(data) == a.header_end
     for answer in (summary.envelope, summary.bodystructure, summary.body):
         assert read_value(answer, 0)[1] == len(answer)
     assert len(summary.preview) <= 200

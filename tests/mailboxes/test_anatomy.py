@@ -10,11 +10,13 @@ from mailboxes.anatomy import (
     BadSummary,
     Limits,
     dissect,
+    header_end,
     pack,
     section,
     unpack,
 )
 from mailboxes.headers import fields, select
+from mailboxes.summary import HEADER_KEPT
 from policies.values import Address
 from tests.mailboxes.imap_tokens import read_value
 from tests.mailboxes.mail_samples import HEAD, INNER, SAMPLES, lines
@@ -220,7 +222,8 @@ def test_a_summary_says_what_the_anatomy_said() -> None:
 
 def test_a_summary_of_a_message_with_a_header_block_put_before_it() -> None:
     data, added = SAMPLES["forwarded"], b"Received: from x by y; now\r\n"
-    s, stored = unpack(pack(dissect(data), len(added))), added + data
+    stored = added + data
+    s = unpack(pack(dissect(data), stored))
     again = unpack(pack(dissect(stored)))
     assert s.size == len(stored)
     for path, what in [
@@ -233,6 +236,19 @@ def test_a_summary_of_a_message_with_a_header_block_put_before_it() -> None:
         ((2, 1), ""),
     ]:
         assert section(s, path, what) == section(again, path, what)
+    assert s.header == again.header == stored[: again.header_end]
+
+
+@pytest.mark.parametrize("length", [0, HEADER_KEPT - 200, HEADER_KEPT + 200])
+def test_a_summary_holds_the_header_block_unless_it_is_long(length: int) -> None:
+    data = b"From: a@b.test\r\nX-Long: " + b"x" * length + b"\r\n\r\nbody\r\n"
+    expected = None if length > HEADER_KEPT else data[: -len(b"body\r\n")]
+    assert unpack(pack(dissect(data))).header == expected
+
+
+@pytest.mark.parametrize("data", [*SAMPLES.values(), b"", b"\r\n", b"\n", b"\r\nx", b"A: b", b"A: b\r\n", b"A: b\n\nx"])
+def test_the_end_of_the_header_is_found_without_the_walk(data: bytes) -> None:
+    assert header_end(data) == dissect(data).header_end
 
 
 def test_a_message_without_date_has_none() -> None:

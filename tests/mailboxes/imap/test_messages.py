@@ -152,6 +152,35 @@ async def test_large_messages_are_streamed(running: Running) -> None:
     await client.close()
 
 
+async def test_headers_come_from_wherever_they_are_kept(running: Running) -> None:
+    """In the summary, in the message when they are too long for it, in a blob when the message is large too."""
+    client = await running.login()
+    long = b"X-Long: " + b"x" * 998 + b"\r\n"
+    head = b"From: a@b.test\r\nSubject: s\r\n"
+    headers = [head, head + 20 * long, head, head + 20 * long]
+    for number, (header, body) in enumerate(zip(headers, [1, 1, 300_000, 300_000], strict=True)):
+        mark = b"X-Mark: m%d\r\n\r\n" % number
+        headers[number] = header + mark
+        await client.append(header + mark + b"y" * body + b"\r\n")
+    await client.ok("SELECT INBOX")
+    expected = [
+        b"* %d FETCH (UID %d BODY[HEADER] {%d}\r\n%b)" % (number, number, len(header), header)
+        for number, header in enumerate(headers, 1)
+    ]
+    assert await client.ok("FETCH 1:* (UID BODY.PEEK[HEADER])") == expected
+    assert await client.ok("FETCH 4 (UID BODY.PEEK[HEADER])") == expected[3:]
+    assert await client.ok("FETCH 3:4 BODY.PEEK[HEADER.FIELDS (Subject)]<9.3>") == [
+        b"* %d FETCH (BODY[HEADER.FIELDS (Subject)]<9> {3}\r\ns\r\n)" % number for number in (3, 4)
+    ]
+    whole = await client.ok("FETCH 1:* (BODY.PEEK[HEADER] BODY.PEEK[TEXT]<0.1>)")
+    for number, said in enumerate(whole, 1):
+        header = headers[number - 1]
+        assert said.startswith(b"* %d FETCH (BODY[HEADER] {%d}\r\n%b BODY[TEXT]<0> {1}" % (number, len(header), header))
+    assert await client.ok("SEARCH HEADER X-Mark m3") == [b"* SEARCH 4"]
+    assert await client.ok("SEARCH HEADER X-Mark m") == [b"* SEARCH 1 2 3 4"]
+    await client.close()
+
+
 async def test_identifiers_preview_and_dates(running: Running) -> None:
     client = await running.login()
     await client.append(message("a", "Bonjour à tous"), flags='(\\Seen) "05-Mar-2026 10:20:30 +0000"')
