@@ -254,6 +254,7 @@ _FOLDED = re.compile(rb"\r?\n(?=[ \t])")
 # In a header in lower case: a search that minds case is ten times faster.
 _TYPE = re.compile(rb"^content-type[ \t]*+:([^\n]*+(?>(?:\n[ \t][^\n]*+)*))", re.MULTILINE)
 _ENCODING = re.compile(rb"^content-transfer-encoding[ \t]*+:[ \t\r\n]*+([a-z0-9-]{0,40}+)", re.MULTILINE)
+_PLAIN_TYPE = re.compile(rb"content-type: ([a-z]++)/")
 _SEARCHED_TYPES = (b"text", b"", b"message")
 # Charsets in which bytes below 128 are ASCII: text in them that has no other byte needs no decoding.
 _ASCII_LIKE = ("", "us-ascii", "utf-8", "iso-8859-", "windows-")
@@ -279,12 +280,10 @@ class Folding:
     def text(self, content: bytes, summary: Summary) -> bytes:
         """Folded header, a separator, then the folded text parts: what TEXT and BODY look in."""
         pieces = [self._header(content[: summary.header_end]), _SEPARATOR]
-        parts = summary.parts
-        parents = {part[3] for part in parts[1:]}
         left = SEARCHED_IN_ALL
-        for place, (start, body, end, _, flags) in enumerate(parts):
+        for place, (start, body, end, _, flags) in enumerate(summary.parts):
             header = content[start:body]
-            leaf = not flags and place not in parents and left > 0
+            leaf = not flags and left > 0
             if place and header:
                 folded, kind, charset, encoding = self._part(header)
                 pieces += (folded, b"\n")
@@ -299,7 +298,11 @@ class Folding:
     def _part(self, header: bytes) -> _PartHeader:
         found = self._parts.get(header)
         if found is None:
-            found = self._parts[header] = _PartHeader(self._header(header), *part_type(header))
+            folded = self._header(header)
+            plain = _PLAIN_TYPE.match(folded)
+            if plain and plain[1] not in _SEARCHED_TYPES:  # an attachment: its name is its own, nobody meets it again
+                return _PartHeader(folded, plain[1], "", b"")
+            found = self._parts[header] = _PartHeader(folded, *part_type(header))
         return found
 
     def _header(self, header: bytes) -> bytes:
