@@ -10,7 +10,7 @@ not one of ours (the store's authentication tag makes that a bug, not an attack)
 from __future__ import annotations
 
 import struct
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from mailboxes.dates import Moment
 from mailboxes.words import BaseSubject, base_subject
@@ -42,6 +42,7 @@ _HEAD = struct.Struct(f"<BQIqh{len(_FIELDS)}I")
 _START = _HEAD.size
 _ENDS = struct.calcsize("<BQIqh")
 _PAIR = struct.Struct("<II")
+_EPOCH = struct.Struct("<q")
 _ONE = struct.Struct("<I")
 _PART = struct.Struct("<IIIHB")
 
@@ -196,6 +197,23 @@ class Summary:
     def parts(self) -> list[tuple[int, int, int, int, int]]:
         """(header start, body start, body end, parent, flags) of each part, parents first."""
         return list(_PART.iter_unpack(self._field(3)))
+
+
+def column(summaries: Iterable[Summary], name: str) -> list[bytes]:
+    """One variable field of many summaries, as stored: UTF-8, identifiers separated by spaces."""
+    read, at = _PAIR.unpack_from, _ENDS - 4 + 4 * _FIELDS.index(name)
+    found: list[bytes] = []
+    for summary in summaries:
+        data = summary._data
+        start, end = read(data, at)
+        found.append(data[start:end])
+    return found
+
+
+def epochs(summaries: Iterable[Summary]) -> list[int]:
+    """The sent date of many summaries, :data:`NO_DATE` where there is none."""
+    read = _EPOCH.unpack_from
+    return [read(summary._data, 13)[0] for summary in summaries]
 
 
 def unpack(data: bytes) -> Summary:

@@ -147,7 +147,11 @@ _BLOBS = re.compile(_BLOB)
 
 def base_subject(subject: str) -> BaseSubject:
     """The base subject of an already decoded subject; only its first 998 characters count."""
-    text = " ".join(subject[:SUBJECT_LENGTH].split())
+    text = subject[:SUBJECT_LENGTH]
+    if not (text.isascii() and text.isprintable()) or "  " in text or text[:1] == " " or text[-1:] == " ":
+        text = " ".join(text.split())
+    if ":" not in text and "[" not in text and text[-1:] != ")":
+        return BaseSubject(text, False)  # nothing here could be a mark
     reply = False
     while True:
         text, trailed = _without_trailer(text)

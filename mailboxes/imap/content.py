@@ -179,15 +179,17 @@ async def _held(
     cache: Generations[T], entries: Sequence[Entry], read: Callable[[Sequence[Entry]], Awaitable[list[T]]]
 ) -> list[T]:
     """What is held of ``entries``, the rest read and from now on held."""
+    now = _now(cache, entries)
+    if now is not None:
+        return now
     found = cache.get_all([entry[6] for entry in entries])
     missing = [entry for entry in entries if entry[6] not in found] if found else entries
-    if missing:
-        keys = [entry[6] for entry in missing]
-        values = await read(missing)
-        cache.put_all(keys, values)
-        if not found:
-            return values
-        found.update(zip(keys, values, strict=True))
+    values = await read(missing)
+    keys = [entry[6] for entry in missing]
+    cache.put_all(keys, values)
+    if not found:
+        return values
+    found.update(zip(keys, values, strict=True))
     return [found[entry[6]] for entry in entries]
 
 

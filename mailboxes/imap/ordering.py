@@ -6,13 +6,14 @@ Promise: nothing recurses, whatever references say; loops in them are broken; ti
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
-from mailboxes.anatomy import Summary, decode_words
+from mailboxes.anatomy import BaseSubject, base_subject, decode_words
 from mailboxes.imap.content import fold
 from mailboxes.imap.envelopes import FROM, TO, addresses
 from mailboxes.imap.search import Message
+from mailboxes.summary import NO_DATE, column, epochs
 
 
 def rank(text: str) -> str:
@@ -20,41 +21,64 @@ def rank(text: str) -> str:
     return text.upper() if text.isascii() else unicodedata.normalize("NFC", text).upper()
 
 
-def sent(message: Message) -> int:
+def sent(messages: Sequence[Message]) -> list[int]:
     """RFC 5256 2.2: the Date field, or INTERNALDATE when it has none."""
-    date = message.summary.date
-    return date[0] if date is not None else message.entry[4]
+    dates = epochs([message.summary for message in messages])
+    if NO_DATE in dates:
+        return [message.entry[4] if date == NO_DATE else date for date, message in zip(dates, messages, strict=True)]
+    return dates
 
 
-def _display(field: int) -> Callable[[Message], str]:
-    def key(message: Message) -> str:
-        name, mailbox, host = next(iter(addresses(message.summary.envelope, field, 1)), (b"", b"", b""))
-        if name:
-            return rank(decode_words(name))
-        return rank((mailbox + b"@" + host if host else mailbox).decode("utf-8", "replace"))
-
-    return key
+def bases(messages: Sequence[Message]) -> list[BaseSubject]:
+    """RFC 5256 2.1."""
+    subjects = column([message.summary for message in messages], "subject")
+    return [base_subject(subject.decode("utf-8")) for subject in subjects]
 
 
-_KEYS: dict[str, Callable[[Message], Any]] = {
-    "ARRIVAL": lambda message: message.entry[4],
-    "CC": lambda message: rank(message.summary.first_cc),
+def _ranked(name: str) -> Callable[[Sequence[Message]], list[str]]:
+    """The key of a field whose text is in the summary."""
+
+    def keys(messages: Sequence[Message]) -> list[str]:
+        return [rank(text.decode("utf-8")) for text in column([message.summary for message in messages], name)]
+
+    return keys
+
+
+def _display(field: int) -> Callable[[Sequence[Message]], list[str]]:
+    return lambda messages: [_displayed(envelope, field) for envelope in _envelopes(messages)]
+
+
+def _envelopes(messages: Sequence[Message]) -> Iterator[bytes]:
+    return (message.summary.envelope for message in messages)
+
+
+def _displayed(envelope: bytes, field: int) -> str:
+    """RFC 5957: the name of the first address, else the address."""
+    name, mailbox, host = next(iter(addresses(envelope, field, 1)), (b"", b"", b""))
+    if name:
+        return rank(decode_words(name))
+    return rank((mailbox + b"@" + host if host else mailbox).decode("utf-8", "replace"))
+
+
+_KEYS: dict[str, Callable[[Sequence[Message]], Sequence[Any]]] = {
+    "ARRIVAL": lambda messages: [message.entry[4] for message in messages],
+    "CC": _ranked("first_cc"),
     "DATE": sent,
-    "FROM": lambda message: rank(message.summary.first_from),
-    "SIZE": lambda message: message.entry[3],
-    "SUBJECT": lambda message: rank(message.summary.base_subject.text),
-    "TO": lambda message: rank(message.summary.first_to),
+    "FROM": _ranked("first_from"),
+    "SIZE": lambda messages: [message.entry[3] for message in messages],
+    "SUBJECT": lambda messages: [rank(base.text) for base in bases(messages)],
+    "TO": _ranked("first_to"),
     "DISPLAYFROM": _display(FROM),
     "DISPLAYTO": _display(TO),
 }
 
 
-def sorted_by(messages: list[Message], criteria: Sequence[tuple[str, bool]]) -> list[Message]:
-    """Messages in the order of the criteria, the first weighing most."""
-    found = list(messages)
+def order_of(messages: Sequence[Message], criteria: Sequence[tuple[str, bool]]) -> list[int]:
+    """Places of the messages in the order of the criteria, the first weighing most."""
+    order = list(range(len(messages)))
     for name, reverse in reversed(criteria):
-        found.sort(key=_KEYS[name], reverse=reverse)
-    return found
+        order.sort(key=_KEYS[name](messages).__getitem__, reverse=reverse)
+    return order
 
 
 # --------------------------------------------------------------------------- THREAD
@@ -63,38 +87,38 @@ def sorted_by(messages: list[Message], criteria: Sequence[tuple[str, bool]]) -> 
 class Node:
     """A message in a thread, or the place of one that is not there."""
 
-    __slots__ = ("children", "message", "parent", "subject")
+    __slots__ = ("base", "children", "date", "message", "parent")
 
-    def __init__(self, message: Message | None = None) -> None:
+    def __init__(self, message: Message | None = None, date: int = 0, base: BaseSubject | None = None) -> None:
         self.message = message
-        self.subject: tuple[bytes, bool] | None = None  # base subject and whether it is a reply, once asked
+        self.date = date
+        self.base = base
         self.parent: Node | None = None
         self.children: list[Node] = []
 
 
-def ordered_subject(messages: list[Message]) -> list[Node]:
+def ordered_subject(messages: Sequence[Message]) -> list[Node]:
     """RFC 5256 THREAD=ORDEREDSUBJECT: one level below the first message of each subject."""
     threads: dict[bytes, Node] = {}
-    for message in sorted(messages, key=sent):
-        subject = fold(message.summary.base_subject.text)
-        root = threads.get(subject)
-        if root is None:
-            threads[subject] = Node(message)
-        else:
-            root.children.append(Node(message))
+    nodes = list(map(Node, messages, sent(messages), bases(messages)))
+    for node in sorted(nodes, key=_date):
+        subject, _ = _subject(node)
+        root = threads.setdefault(subject, node)
+        if root is not node:
+            root.children.append(node)
     return sorted(threads.values(), key=_date)
 
 
 def _date(node: Node) -> int:
     """The date of a node, or of its first child when its message is not there."""
     if node.message is not None:
-        return sent(node.message)
-    return min((sent(child.message) for child in node.children if child.message is not None), default=0)
+        return node.date
+    return min((child.date for child in node.children if child.message is not None), default=0)
 
 
-def references(messages: list[Message], by_subject: bool = True) -> list[Node]:
+def references(messages: Sequence[Message], by_subject: bool = True) -> list[Node]:
     """RFC 5256 THREAD=REFERENCES; without its step 5, and by latest arrival, it is THREAD=REFS."""
-    roots = _prune(_link(messages))
+    roots = _prune(_link(messages, bases(messages) if by_subject else [_NO_BASE] * len(messages)))
     if by_subject:
         _sort(roots, _date)
         roots = _gather(roots)
@@ -104,32 +128,35 @@ def references(messages: list[Message], by_subject: bool = True) -> list[Node]:
     return sorted(roots, key=_latest)
 
 
-def _link(messages: list[Message]) -> list[Node]:
+_NO_BASE = BaseSubject("", False)
+
+
+def _link(messages: Sequence[Message], subjects: Sequence[BaseSubject]) -> list[Node]:
     """Step 1 and 2: parents from References or In-Reply-To."""
-    table: dict[str, Node] = {}
+    summaries = [message.summary for message in messages]
+    identifiers, replied = column(summaries, "message_id"), column(summaries, "in_reply_to")
+    table: dict[bytes, Node] = {}
     nodes: list[Node] = []
-    for message in messages:
-        summary = message.summary
-        identifier = summary.message_id
+    columns = zip(
+        messages, sent(messages), subjects, identifiers, column(summaries, "references"), replied, strict=True
+    )
+    for message, date, base, identifier, above, answered in columns:
         node = table.get(identifier) if identifier else None
         if node is None or node.message is not None:
-            node = Node(message)
+            node = Node(message, date, base)
             nodes.append(node)
             if identifier and identifier not in table:
                 table[identifier] = node
         else:
-            node.message = message
-        above = _chain(_ancestors(summary), table, nodes)
-        if above is not None and above is not node and not _is_above(node, above):
-            _adopt(above, node, replace=True)
+            node.message, node.date, node.base = message, date, base
+        if above or answered:
+            parent = _chain(above.split() if above else answered.split()[:1], table, nodes)
+            if parent is not None and parent is not node and not _is_above(node, parent):
+                _adopt(parent, node, replace=True)
     return [node for node in nodes if node.parent is None]
 
 
-def _ancestors(summary: Summary) -> Sequence[str]:
-    return summary.references or summary.in_reply_to[:1]
-
-
-def _chain(identifiers: Iterable[str], table: dict[str, Node], nodes: list[Node]) -> Node | None:
+def _chain(identifiers: Iterable[bytes], table: dict[bytes, Node], nodes: list[Node]) -> Node | None:
     """Link the references to one another where that makes no loop; the last one is the parent."""
     above: Node | None = None
     for identifier in identifiers:
@@ -145,6 +172,8 @@ def _chain(identifiers: Iterable[str], table: dict[str, Node], nodes: list[Node]
 
 def _is_above(node: Node, below: Node) -> bool:
     """Whether ``node`` is an ancestor of ``below``."""
+    if not node.children:
+        return False
     at: Node | None = below
     while at is not None:
         if at is node:
@@ -204,46 +233,43 @@ def _sort(roots: list[Node], key: Callable[[Node], int]) -> None:
 
 def _subject(node: Node) -> tuple[bytes, bool]:
     """The base subject of a thread's first message, and whether that is a reply."""
-    if node.subject is None:
-        message = node.message or next((child.message for child in node.children if child.message), None)
-        if message is None:
-            return b"", False
-        base = message.summary.base_subject
-        node.subject = fold(base.text), base.reply
-    return node.subject
+    base = node.base
+    if node.message is None:
+        base = next((child.base for child in node.children if child.message is not None), None)
+    return (fold(base.text), base.reply) if base is not None else (b"", False)
 
 
 def _gather(roots: list[Node]) -> list[Node]:
     """Step 5: threads of one base subject become one."""
-    table: dict[bytes, Node] = {}
-    for node in roots:
-        subject, reply = _subject(node)
+    table: dict[bytes, tuple[Node, bool]] = {}  # with whether it is a reply
+    subjects = list(map(_subject, roots))
+    for node, (subject, reply) in zip(roots, subjects, strict=True):
         if not subject:
             continue
-        held = table.get(subject)
+        held, held_reply = table.get(subject, (None, False))
         if (
             held is None
             or (node.message is None and held.message is not None)
-            or (node.message is not None and held.message is not None and _subject(held)[1] and not reply)
+            or (node.message is not None and held.message is not None and held_reply and not reply)
         ):
-            table[subject] = node
+            table[subject] = node, reply
     found: list[Node] = []
     merged: dict[int, Node] = {}
-    for node in roots:
-        subject, _ = _subject(node)
-        held = table.get(subject) if subject else None
-        if held is None or held is node:
+    for node, (subject, reply) in zip(roots, subjects, strict=True):
+        held, held_reply = table[subject] if subject else (node, reply)
+        if held is node:
             found.append(merged.get(id(node), node))
             continue
-        _merge(node, held, merged)
+        _merge(node, held, reply and not held_reply, merged)
     return list(dict.fromkeys(merged.get(id(node), node) for node in found))
 
 
-def _merge(node: Node, held: Node, merged: dict[int, Node]) -> None:
+def _merge(node: Node, held: Node, answers: bool, merged: dict[int, Node]) -> None:
+    """``answers``: the node is a reply to what is held."""
     target = merged.get(id(held), held)
     if node.message is None and target.message is None:
         target.children += node.children
-    elif target.message is None or (_subject(node)[1] and not _subject(held)[1]):
+    elif target.message is None or answers:
         target.children.append(node)
     else:
         both = Node()

@@ -23,6 +23,7 @@ from mailboxes.imap.content import (
 from mailboxes.imap.session import BAD, Refused
 from mailboxes.imap.view import Snapshot
 from mailboxes.store import Entry
+from mailboxes.summary import column
 from mailboxes.words import unfold
 
 INDEX, SUMMARY, CONTENT, TEXT = 0, 1, 2, 3
@@ -48,16 +49,25 @@ class Message:
         self.place = place
         self.entry = entry
         self.summary: Summary
-        self.content = b""  # the header at least
-        self.text = b""
+        self.content: bytes  # the header at least
+        self.text: bytes
 
 
 Predicate = Callable[[Message], bool]
 
 
 class Test(NamedTuple):
+    """``holds`` tells of one message; ``keep``, where there is one, picks those of many at less than the sum."""
+
     need: int
     holds: Predicate
+    keep: Callable[[list[Message]], list[Message]] | None = None
+
+    def kept(self, messages: list[Message]) -> list[Message]:
+        if self.keep is not None:
+            return self.keep(messages)
+        holds = self.holds
+        return [message for message in messages if holds(message)]
 
 
 class Setting(NamedTuple):
@@ -185,15 +195,17 @@ def _words(raw: bytes, setting: Setting) -> bytes:
         return fold(raw.decode("windows-1252", "replace"))
 
 
-_PACKED_SUBJECT = 5  # its place in the packed summary
-
-
 def _summary_text(name: str, needle: bytes) -> Test:
     """A word in one field. ASCII words are looked for in the packed bytes, which spares decoding 10 000 subjects."""
     read = _TEXTS[name]
     if not needle.isascii() or name != "SUBJECT":
         return Test(SUMMARY, lambda message: needle in fold(read(message.summary)))
-    return Test(SUMMARY, lambda message: needle in message.summary._field(_PACKED_SUBJECT).lower())
+
+    def keep(messages: list[Message]) -> list[Message]:
+        subjects = column([message.summary for message in messages], "subject")
+        return [message for message, subject in zip(messages, subjects, strict=True) if needle in subject.lower()]
+
+    return Test(SUMMARY, lambda message: bool(keep([message])), keep)
 
 
 def _sequence(key: v.Key, setting: Setting) -> Test:
@@ -345,7 +357,7 @@ def _in_text(where: Callable[[bytes, bytes], bool]) -> Callable[[v.Key, Setting]
 
 
 def _always(_key: v.Key, _setting: Setting) -> Test:
-    return Test(INDEX, lambda _message: True)
+    return Test(INDEX, lambda _message: True, lambda messages: messages)
 
 
 _LEAVES: dict[str, Callable[[v.Key, Setting], Test]] = {

@@ -7,13 +7,14 @@ wants (REMOVEFROM before the EXPUNGE that causes it); a long search says ``[INPR
 from __future__ import annotations
 
 import asyncio
+from array import array
 from bisect import bisect_left
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable
 
 from mailboxes.imap import values as v
 from mailboxes.imap.fetch import latest, need_condstore, partial_slice
 from mailboxes.imap.names import string
-from mailboxes.imap.ordering import ordered_subject, references, rendered, sorted_by
+from mailboxes.imap.ordering import order_of, ordered_subject, references, rendered
 from mailboxes.imap.search import (
     INDEX,
     SUMMARY,
@@ -75,7 +76,7 @@ def _search(session: Session, asked: v.Command, by_uid: bool) -> Awaitable[None]
     if small and not args.sort and all(test.need == INDEX for test in tests):
         found = _candidates(selected)
         for test in tests:
-            found = [message for message in found if test.holds(message)]
+            found = test.kept(found)
         _answer(session, selected, asked, found, by_uid, tests)
         session.done(asked, "Searched", expunge=by_uid)
         return None
@@ -134,7 +135,7 @@ async def _search_later(
     progress = _progress(session, asked)
     found = await matching(service.cache, session.mailbox_id, _candidates(selected), tests, progress)
     if args.sort:
-        found = await _sorted(session, found, args.sort)
+        found = await _sorted(session, selected, found, args.sort)
     if args.returns is not None and "UPDATE" in args.returns.options:
         await _warm(session, selected, tests)
     _answer(session, selected, asked, found, by_uid, tests)
@@ -153,14 +154,25 @@ async def _warm(session: Session, selected: Selected, tests: list[Test]) -> None
         await asyncio.sleep(0)
 
 
-async def _sorted(session: Session, found: list[Message], criteria: Sequence[tuple[str, bool]]) -> list[Message]:
+async def _sorted(
+    session: Session, selected: Selected, found: list[Message], criteria: tuple[tuple[str, bool], ...]
+) -> list[Message]:
     if len(found) > MOST_SORTED:
         raise Refused("Too many messages to sort", b"LIMIT")
+    uids, orders = selected.snapshot.uids, selected.index.orders
+    order = orders.get(criteria, uids)
+    if order is not None:
+        if len(found) == len(uids):
+            return [found[place] for place in order]
+        there = {message.place: message for message in found}
+        return [there[place] for place in order if place in there]
     if any(name not in ("ARRIVAL", "SIZE") for name, _ in criteria):
         found = await _with_summaries(session, found)
-    if len(found) > SORTED_HERE:
-        return await asyncio.to_thread(sorted_by, found, criteria)
-    return sorted_by(found, criteria)
+    many = len(found) > SORTED_HERE
+    order = await asyncio.to_thread(order_of, found, criteria) if many else order_of(found, criteria)
+    if len(found) == len(uids):
+        orders.keep(criteria, uids, array("I", order))
+    return [found[place] for place in order]
 
 
 async def _with_summaries(session: Session, messages: list[Message]) -> list[Message]:
@@ -200,7 +212,7 @@ def _answer(
     with_modseq = _names(args.key, "MODSEQ")
     if wanted is None and not session.rev2:
         word = b"SORT" if args.sort else b"SEARCH"
-        numbers = b"".join([b" %d" % number for number in _numbers(found, by_uid)])
+        numbers = " ".join(["", *map(str, _numbers(found, by_uid))]).encode("ascii")
         modseq = max((message.entry[1] for message in found), default=0) if with_modseq else 0
         tail = b" (MODSEQ %d)" % modseq if modseq else b""
         session.put(b"* %b%b%b\r\n" % (word, numbers, tail))
@@ -288,14 +300,23 @@ async def _thread(session: Session, asked: v.Command, by_uid: bool) -> None:
     found = await matching(cache, session.mailbox_id, _candidates(selected), tests, progress)
     if len(found) > MOST_SORTED:
         raise Refused("Too many messages to thread", b"LIMIT")
-    found = await _with_summaries(session, found)
-    if args.thread == "ORDEREDSUBJECT":
-        roots = ordered_subject(found)
-    else:
-        roots = await asyncio.to_thread(references, found, by_subject=args.thread == "REFERENCES")
-    said = rendered(roots, lambda message: message.entry[0] if by_uid else message.place + 1)
+    uids, orders, what = selected.snapshot.uids, selected.index.orders, (args.thread, by_uid)
+    said = orders.get(what, uids) if len(found) == len(uids) else None
+    if said is None:
+        found = await _with_summaries(session, found)
+        said = await asyncio.to_thread(_threaded, found, args.thread, by_uid)
+        if len(found) == len(uids):
+            orders.keep(what, uids, said)
     session.put(b"* THREAD %b\r\n" % said if said else b"* THREAD\r\n")
     session.done(asked, "Threaded", expunge=by_uid)
+
+
+def _threaded(found: list[Message], algorithm: str, by_uid: bool) -> bytes:
+    if algorithm == "ORDEREDSUBJECT":
+        roots = ordered_subject(found)
+    else:
+        roots = references(found, by_subject=algorithm == "REFERENCES")
+    return rendered(roots, lambda message: message.entry[0] if by_uid else message.place + 1)
 
 
 # --------------------------------------------------------------------------- contexts
@@ -355,7 +376,7 @@ class Context:
 
     def _holding(self, messages: list[Message]) -> list[Message]:
         for test in self.tests:
-            messages = [message for message in messages if test.holds(message)]
+            messages = test.kept(messages)
         return messages
 
     async def _read(self, session: Session, selected: Selected, messages: list[Message]) -> None:
@@ -395,7 +416,7 @@ class Context:
         snapshot = selected.snapshot
         known = [uid for uid in dict.fromkeys([*self.uids, *entering]) if snapshot.place(uid) >= 0]
         messages = [Message(place, snapshot.entries[place]) for place in map(snapshot.place, known)]
-        ordered = await _sorted(session, messages, self.asked.args.sort)
+        ordered = await _sorted(session, selected, messages, self.asked.args.sort)
         new = set(entering)
         self.uids = [message.entry[0] for message in ordered]
         for position, uid in enumerate(self.uids, 1):

@@ -14,7 +14,7 @@ from __future__ import annotations
 import asyncio
 from bisect import bisect_left, bisect_right
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from typing import Any
 
 import structlog
@@ -25,6 +25,7 @@ from mailboxes.store import Changes, Entry, MailStore, NoSuchFolder, StoreError
 
 KEPT_FOLDERS = 64
 KEPT_ENTRIES = 500_000
+KEPT_ORDERS = 4  # of each folder, at some four bytes per message
 RECENT_KEY = "caducee/recent"  # without a leading slash: no client can name it (RFC 5464)
 
 log = structlog.get_logger("imap")
@@ -102,6 +103,29 @@ class News:
         self.vanished = vanished  # UIDs the session knew that are gone, sorted
 
 
+class Orders:
+    """The last orders (SORT) and threads (THREAD) of a whole folder, true as long as its UIDs stay the same."""
+
+    __slots__ = ("_kept",)
+
+    def __init__(self) -> None:
+        self._kept: OrderedDict[Hashable, tuple[list[int], Any]] = OrderedDict()
+
+    def get(self, what: Hashable, uids: list[int]) -> Any:
+        """What was kept for these UIDs, or None."""
+        kept = self._kept.get(what)
+        if kept is None or kept[0] != uids:
+            return None
+        self._kept[what] = uids, kept[1]  # flags make a new list of the same UIDs: the old one need not stay
+        self._kept.move_to_end(what)
+        return kept[1]
+
+    def keep(self, what: Hashable, uids: list[int], made: Any) -> None:
+        self._kept[what] = uids, made
+        while len(self._kept) > KEPT_ORDERS:
+            self._kept.popitem(last=False)
+
+
 class FolderIndex:
     """One folder of one mailbox. Made by :class:`Indexes`; ``sessions`` are called after each change."""
 
@@ -113,6 +137,7 @@ class FolderIndex:
         self.snapshot = Snapshot([], 0, 1)
         self.step = Step()  # the still empty step after the snapshot
         self.listeners: set[Callable[[], None]] = set()
+        self.orders = Orders()
         self.users = 0
         self.recent_from = 1
         self.keywords: dict[str, str] = {}  # in lower case -> as first written

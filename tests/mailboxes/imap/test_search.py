@@ -187,6 +187,29 @@ async def test_sort(running: Running) -> None:
     await client.close()
 
 
+async def test_an_order_asked_again_is_that_of_the_folder_as_it_is_now(running: Running) -> None:
+    client = await with_mail(running, message("c"), message("a"), message("b"))
+    other = await running.login(select="INBOX")
+    assert await found(client, "SORT (SUBJECT) UTF-8 ALL") == [2, 3, 1]
+    assert await found(other, "SORT (SUBJECT) UTF-8 ALL") == [2, 3, 1]
+    assert await threads(client, "ORDEREDSUBJECT") == await threads(other, "ORDEREDSUBJECT") == b"(1)(2)(3)"
+    await client.ok("STORE 1 FLAGS (\\Seen)")
+    assert await found(other, "SORT (SUBJECT) UTF-8 ALL") == [2, 3, 1]
+    assert await found(other, "SORT (SUBJECT) UTF-8 UNSEEN") == [2, 3]
+    assert await found(other, "SORT (SUBJECT) UTF-8 OR SEEN SUBJECT a") == [2, 1]
+    await client.append(message("aa"))
+    assert await found(client, "SORT (SUBJECT) UTF-8 ALL") == [2, 4, 3, 1]
+    await client.ok("STORE 2 FLAGS (\\Deleted)")
+    await client.ok("EXPUNGE")
+    assert await found(client, "SORT (SUBJECT) UTF-8 ALL") == [3, 2, 1]
+    assert await found(client, "UID SORT (SUBJECT) UTF-8 ALL") == [4, 3, 1]
+    assert await threads(client, "ORDEREDSUBJECT") == b"(1)(2)(3)"
+    assert await client.ok("UID THREAD ORDEREDSUBJECT UTF-8 ALL") == [b"* THREAD (1)(3)(4)"]
+    assert await client.ok("THREAD ORDEREDSUBJECT UTF-8 SUBJECT a") == [b"* THREAD (3)"]
+    await client.close()
+    await other.close()
+
+
 def linked(number: int, subject: str, *above: str, minute: int) -> bytes:
     fields = {"Message_ID": f"<{number}@x>", "Date": f"Mon, 02 Mar 2026 10:{minute:02d}:00 +0000"}
     if above:
