@@ -21,9 +21,9 @@ _HELD = InList("SELECT body_id, refs, blob FROM body WHERE body_id IN (...) ORDE
 _DELETE = tuple(InList(f"DELETE FROM {table} WHERE body_id IN (...)") for table in ("body", "content", "summary"))  # noqa: S608
 
 
-def put_bodies(cursor: Any, sealed: Sequence[Sealed]) -> None:
-    """Insert bodies nobody needs yet; the same transaction gives each its references."""
-    _BODY(cursor, [(one.body_id, 0, one.size, one.sha256, one.blob) for one in sealed])
+def put_bodies(cursor: Any, sealed: Sequence[Sealed], references: int = 0) -> None:
+    """Insert bodies with so many references; of those nobody needs yet, the same transaction says who does."""
+    _BODY(cursor, [(one.body_id, references, one.size, one.sha256, one.blob) for one in sealed])
     _SUMMARY(cursor, [(one.body_id, one.summary) for one in sealed])
     inline = [(one.body_id, one.inline) for one in sealed if one.inline is not None]
     if inline:

@@ -64,6 +64,7 @@ _ALL = Sql(f"SELECT {COLUMNS} FROM folder WHERE mailbox_id = ? ORDER BY name")  
 _BY_NAME = Sql(f"SELECT {COLUMNS} FROM folder WHERE mailbox_id = ? AND name = ?")  # noqa: S608
 _BY_ID = Sql(f"SELECT {COLUMNS} FROM folder WHERE mailbox_id = ? AND id = ?")  # noqa: S608
 _LOCK = Sql(f"SELECT {COLUMNS} FROM folder WHERE mailbox_id = ? AND id = ?", lock=True)  # noqa: S608
+_LOCK_NAME = Sql(f"SELECT {COLUMNS} FROM folder WHERE mailbox_id = ? AND name = ?", lock=True)  # noqa: S608
 _INSERT = Sql(f"INSERT INTO folder ({COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, 1, 1, 0, 0, 0, 0)")  # noqa: S608
 _STATE = Sql("SELECT next_folder, last_uidvalidity FROM mailbox_state WHERE mailbox_id = ?", lock=True)
 _STATE_SET = Sql("UPDATE mailbox_state SET next_folder = ?, last_uidvalidity = ? WHERE mailbox_id = ?")
@@ -96,6 +97,11 @@ def by_id(cursor: Any, mailbox_id: int, folder_id: int) -> FolderRow:
 def lock(cursor: Any, mailbox_id: int, folder_id: int) -> FolderRow:
     """The folder, which nobody else changes until this transaction ends."""
     return _found(_LOCK(cursor, mailbox_id, folder_id).fetchone())
+
+
+def lock_name(cursor: Any, mailbox_id: int, name: str) -> FolderRow:
+    """The same by name."""
+    return _found(_LOCK_NAME(cursor, mailbox_id, canonical_name(name)).fetchone())
 
 
 def lock_all(cursor: Any, mailbox_id: int, folder_ids: Iterable[int]) -> dict[int, FolderRow]:

@@ -28,8 +28,11 @@ _INBOXES = InList(
     f"SELECT {folder_rows.COLUMNS} FROM folder WHERE id = {INBOX_ID} AND mailbox_id IN (...) ORDER BY mailbox_id",  # noqa: S608
     lock=True,
 )
-_USED_BY_ONE = Sql("SELECT SUM(bytes), SUM(messages) FROM folder WHERE mailbox_id = ?")
-_LIMIT_OF_ONE = Sql("SELECT bytes_limit FROM mailbox_state WHERE mailbox_id = ?")
+_USE_OF_ONE = Sql(
+    "SELECT (SELECT SUM(bytes) FROM folder WHERE folder.mailbox_id = mailbox_state.mailbox_id), bytes_limit,"
+    " (SELECT SUM(messages) FROM folder WHERE folder.mailbox_id = mailbox_state.mailbox_id)"
+    " FROM mailbox_state WHERE mailbox_id = ?"
+)
 
 Place = tuple[int, int]
 
@@ -129,11 +132,10 @@ def new_entry(delivery: Delivery, cipher: AESGCM, now: int) -> entry_rows.New:
 
 def use(cursor: Any, mailbox_id: int) -> tuple[int, int, int]:
     """Bytes used, bytes allowed (0: no limit), messages of one mailbox."""
-    row = _USED_BY_ONE(cursor, mailbox_id).fetchone()
-    limit = _LIMIT_OF_ONE(cursor, mailbox_id).fetchone()
-    if limit is None:
+    row = _USE_OF_ONE(cursor, mailbox_id).fetchone()
+    if row is None:
         raise MailboxGone(f"mailbox {mailbox_id} is not here")
-    return int(row[0] or 0), int(limit[0]), int(row[1] or 0)
+    return int(row[0] or 0), int(row[1]), int(row[2] or 0)
 
 
 def demand_room(cursor: Any, mailbox_id: int, size: int) -> None:

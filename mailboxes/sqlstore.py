@@ -28,6 +28,7 @@ from mailboxes.retrieving import Retrieving
 from mailboxes.seal import Sealer
 from mailboxes.sql import Sql
 from mailboxes.store import (
+    Added,
     Appended,
     Changes,
     Copied,
@@ -52,10 +53,13 @@ _METADATA_SET = Sql("INSERT INTO folder_metadata (mailbox_id, folder_id, name, v
 
 @dataclass(frozen=True, slots=True)
 class _Append:
-    """An APPEND on its way to the writer: sealed messages as deliveries, and what is erased with them (REPLACE)."""
+    """An APPEND on its way to the writer: sealed messages as deliveries, and what is erased with them (REPLACE).
+
+    ``folder`` is the destination's number, or its name.
+    """
 
     mailbox_id: int
-    folder_id: int
+    folder: int | str
     deliveries: tuple[Delivery, ...]
     trace: tuple[Event, ...]
     replaced: tuple[int, int] | None = None  # folder and UID
@@ -167,7 +171,13 @@ class SqlStore(Holding, Retrieving):
         self, mailbox_id: int, folder_id: int, messages: Sequence[NewMessage], trace: Sequence[Event] = ()
     ) -> tuple[int, list[Appended]]:
         item = _Append(mailbox_id, folder_id, await self._sealed(mailbox_id, messages), tuple(trace))
-        return await self._append(item)
+        added = await self._append(item)
+        return added.uidvalidity, list(map(_appended, added.entries))
+
+    async def append_to(
+        self, mailbox_id: int, name: str, messages: Sequence[NewMessage], trace: Sequence[Event] = ()
+    ) -> Added:
+        return await self._append(_Append(mailbox_id, name, await self._sealed(mailbox_id, messages), tuple(trace)))
 
     async def replace(
         self,
@@ -180,8 +190,8 @@ class SqlStore(Holding, Retrieving):
     ) -> tuple[int, Appended]:
         deliveries = await self._sealed(mailbox_id, [message])
         item = _Append(mailbox_id, destination_id, deliveries, tuple(trace), replaced=(folder_id, uid))
-        uidvalidity, appended = await self._append(item)
-        return uidvalidity, appended[0]
+        added = await self._append(item)
+        return added.uidvalidity, _appended(added.entries[0])
 
     async def _sealed(self, mailbox_id: int, messages: Sequence[NewMessage]) -> tuple[Delivery, ...]:
         deliveries: list[Delivery] = []
@@ -205,7 +215,7 @@ class SqlStore(Holding, Retrieving):
     async def _unseal(self, deliveries: Sequence[Delivery]) -> None:
         await self.delete_blobs(tuple(one.sealed.blob for one in deliveries if one.sealed.blob))
 
-    async def _append(self, item: _Append) -> tuple[int, list[Appended]]:
+    async def _append(self, item: _Append) -> Added:
         try:
             return await self.committer.grouped(self._append_all, item)
         except StoreUnavailable:
@@ -214,26 +224,23 @@ class SqlStore(Holding, Retrieving):
             await self._unseal(item.deliveries)
             raise
 
-    def _append_all(self, unit: Unit, items: list[_Append]) -> list[tuple[int, list[Appended]]]:
+    def _append_all(self, unit: Unit, items: list[_Append]) -> list[Added]:
         return [self._append_one(unit, item) for item in items]
 
-    def _append_one(self, unit: Unit, item: _Append) -> tuple[int, list[Appended]]:
+    def _append_one(self, unit: Unit, item: _Append) -> Added:
         cursor, mailbox_id = unit.cursor, item.mailbox_id
         unit.emit(*item.trace)
         cipher = self.keyring.key(unit.connection, mailbox_id)
         placing.demand_room(cursor, mailbox_id, sum(one.sealed.size for one in item.deliveries))
-        wanted = {item.folder_id} if item.replaced is None else {item.folder_id, item.replaced[0]}
-        folders = folder_rows.lock_all(cursor, mailbox_id, wanted)
-        body_rows.put_bodies(cursor, [one.sealed for one in item.deliveries])
-        body_rows.hold(cursor, [one.sealed.body_id for one in item.deliveries])
+        folder, source = _locked(cursor, item)
+        body_rows.put_bodies(cursor, [one.sealed for one in item.deliveries], references=1)
         messages = [placing.new_entry(one, cipher, int(unit.now)) for one in item.deliveries]
-        folder, uids = entry_rows.add(cursor, folders[item.folder_id], messages)
-        unit.touched(mailbox_id, item.folder_id)
+        folder, uids = entry_rows.add(cursor, folder, messages)
+        unit.touched(mailbox_id, folder.id)
         if item.replaced is not None:
-            folders[item.folder_id] = folder
-            self._erase(unit, folders[item.replaced[0]], [item.replaced[1]])
-        appended = [Appended(uid, folder.modseq, message.body_id) for uid, message in zip(uids, messages, strict=True)]
-        return folder.uidvalidity, appended
+            self._erase(unit, folder if source is None else source, [item.replaced[1]])
+        entries = [Entry(uid, folder.modseq, *message) for uid, message in zip(uids, messages, strict=True)]
+        return Added(folder.id, folder.uidvalidity, folder.uidnext, folder.modseq, entries)
 
     def _erase(self, unit: Unit, folder: FolderRow, uids: Sequence[int]) -> None:
         entries = entry_rows.read_some(unit.cursor, folder.mailbox_id, folder.id, uids)
@@ -257,9 +264,10 @@ class SqlStore(Holding, Retrieving):
             before = folder_rows.lock(unit.cursor, mailbox_id, folder_id)
             entries = entry_rows.read_some(unit.cursor, mailbox_id, folder_id, uids)
             folder, changed, refused = entry_rows.set_flags(unit.cursor, before, entries, change)
-            if folder.modseq != before.modseq:
+            altered = folder.modseq != before.modseq
+            if altered:
                 unit.touched(mailbox_id, folder_id)
-            return Stored(changed, refused, folder.modseq)
+            return Stored(changed, refused, folder.modseq, altered)
 
         return await self.committer.run(work)
 
@@ -340,6 +348,20 @@ class SqlStore(Holding, Retrieving):
             unit.touched(mailbox_id, folder_id)
 
         await self.committer.run(work)
+
+
+def _locked(cursor: Any, item: _Append) -> tuple[FolderRow, FolderRow | None]:
+    """The destination of an APPEND, and the folder REPLACE erases from when it is another one."""
+    if isinstance(item.folder, str):
+        return folder_rows.lock_name(cursor, item.mailbox_id, item.folder), None
+    wanted = {item.folder} if item.replaced is None else {item.folder, item.replaced[0]}
+    folders = folder_rows.lock_all(cursor, item.mailbox_id, wanted)
+    source = folders[item.replaced[0]] if item.replaced is not None else None
+    return folders[item.folder], source if len(folders) > 1 else None
+
+
+def _appended(entry: Entry) -> Appended:
+    return Appended(entry.uid, entry.modseq, entry.body_id)
 
 
 def _with_subscription(cursor: Any, row: FolderRow) -> Folder:

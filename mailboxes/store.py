@@ -130,6 +130,17 @@ class Appended:
 
 
 @dataclass(frozen=True, slots=True)
+class Added:
+    """New entries, and the numbers of their folder now that it has them."""
+
+    folder_id: int
+    uidvalidity: int
+    uidnext: int
+    highestmodseq: int
+    entries: list[Entry]
+
+
+@dataclass(frozen=True, slots=True)
 class FlagChange:
     """STORE: ``operation`` is ``set``, ``add`` or ``remove``; entries whose MODSEQ exceeds ``unchanged_since`` are kept."""
 
@@ -140,11 +151,15 @@ class FlagChange:
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """Outcome of STORE: the entries as they are now, and the UIDs refused by UNCHANGEDSINCE."""
+    """Outcome of STORE: the entries as they are now, and the UIDs refused by UNCHANGEDSINCE.
+
+    ``altered`` when any flag changed: then ``highestmodseq`` is the MODSEQ of this change and of no other.
+    """
 
     changed: list[Entry]
     modified: list[int]
     highestmodseq: int
+    altered: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -234,6 +249,12 @@ class MailStore(Protocol):
         self, mailbox_id: int, folder_id: int, messages: Sequence[NewMessage], trace: Sequence[Event] = ()
     ) -> tuple[int, list[Appended]]:
         """All or none. Returns UIDVALIDITY and what was appended."""
+        ...
+
+    async def append_to(
+        self, mailbox_id: int, name: str, messages: Sequence[NewMessage], trace: Sequence[Event] = ()
+    ) -> Added:
+        """The same for the folder of that name, which is looked for in the same transaction."""
         ...
 
     async def store_flags(

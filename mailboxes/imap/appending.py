@@ -14,7 +14,7 @@ from collections.abc import Awaitable, Sequence
 from mailboxes.anatomy import Anatomy, dissect, pack
 from mailboxes.imap import values as v
 from mailboxes.imap.announce import announce
-from mailboxes.imap.changing import allowed_flags, canonical_flags, destination
+from mailboxes.imap.changing import absent, allowed_flags, canonical_flags, destination
 from mailboxes.imap.content import field_value
 from mailboxes.imap.sections import cut, header_fields, section_span
 from mailboxes.imap.session import BAD, LOGGED_IN, SELECTED, Refused, Session, command
@@ -34,13 +34,24 @@ def append(session: Session, asked: v.Command) -> Awaitable[None]:
 async def _append(session: Session, asked: v.Command) -> None:
     args: v.Append = asked.args
     session.need("i")
-    target = await destination(session, args.mailbox)
+    name = session.name(args.mailbox)
+    if not _brief(args.messages):
+        await destination(session, args.mailbox)  # before anything is done for a message that has nowhere to go
     messages = [await _made(session, message) for message in args.messages]
-    trace = session.trace(Kind.CHANGED, "APPEND", target.name, [], len(messages))
-    uidvalidity, appended = await session.service.store.append(session.mailbox_id, target.id, messages, trace)
-    await session.service.indexes.committed(session.mailbox_id, target.id)
-    uids = compact([one.uid for one in appended]).decode("ascii")
-    session.done(asked, f"[APPENDUID {uidvalidity} {uids}] Appended")
+    trace = session.trace(Kind.CHANGED, "APPEND", name, [], len(messages))
+    try:
+        added = await session.service.store.append_to(session.mailbox_id, name, messages, trace)
+    except NoSuchFolder:
+        raise absent() from None
+    await session.service.indexes.added(session.mailbox_id, added)
+    uids = compact([entry.uid for entry in added.entries]).decode("ascii")
+    session.done(asked, f"[APPENDUID {added.uidvalidity} {uids}] Appended")
+
+
+def _brief(messages: Sequence[v.Message]) -> bool:
+    """Whether making the messages ready is a matter of microseconds."""
+    parts = [part for message in messages for part in message.parts]
+    return all(part.text is not None for part in parts) and sum(len(part.text or b"") for part in parts) <= OFF_LOOP
 
 
 async def _made(session: Session, message: v.Message) -> NewMessage:

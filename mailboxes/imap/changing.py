@@ -111,8 +111,10 @@ def _flags_to_store(session: Session, selected: Selected, args: v.Store) -> list
 
 
 async def _take_in(selected: Selected, stored: Stored) -> None:
-    """Bring the shared index up to the outcome. Only the store knows what else happened at that MODSEQ."""
-    if stored.highestmodseq > selected.index.snapshot.highestmodseq:
+    """Bring the shared index up to the outcome."""
+    if stored.altered:
+        await selected.index.take(stored.changed, stored.highestmodseq)
+    elif stored.highestmodseq > selected.index.snapshot.highestmodseq:  # only the store knows what else happened
         await selected.index.refresh()
 
 
@@ -128,11 +130,16 @@ def _stored_text(selected: Selected, stored: Stored, by_uid: bool, missing: bool
 
 
 async def destination(session: Session, raw: bytes) -> Folder:
-    """The folder messages go to; its absence invites the client to create it."""
+    """The folder messages go to, which must be there."""
     try:
         return await session.service.store.folder(session.mailbox_id, session.name(raw))
     except NoSuchFolder:
-        raise Refused("No such folder", b"TRYCREATE") from None
+        raise absent() from None
+
+
+def absent() -> Refused:
+    """There is no such folder to put messages in: the client may create it."""
+    return Refused("No such folder", b"TRYCREATE")
 
 
 @command("COPY", SELECTED)

@@ -35,13 +35,11 @@ async def _open(session: Session, asked: v.Command, readonly: bool) -> None:
         session.put(b"* OK [CLOSED] Previous folder is closed\r\n")
     session.need("r")
     assert session.standing is not None
-    store, indexes = session.service.store, session.service.indexes
     try:
-        folder = await store.folder(session.mailbox_id, session.name(args.mailbox))
+        folder, index = await session.service.indexes.open_named(session.mailbox_id, session.name(args.mailbox))
     except NoSuchFolder:
         raise Refused("No such folder", b"NONEXISTENT") from None
     readonly = readonly or not set("swite") & set(session.standing.rights)
-    index = await indexes.open(session.mailbox_id, folder.id)
     if args.condstore or args.qresync is not None:
         session.enable("CONDSTORE")
     selected = session.selected = Selected(folder, index, readonly)

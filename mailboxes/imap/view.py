@@ -21,7 +21,7 @@ import structlog
 
 from mailboxes.imap.sets import joined
 from mailboxes.imap.values import STAR, Ranges
-from mailboxes.store import Changes, Entry, MailStore, NoSuchFolder, StoreError
+from mailboxes.store import Added, Changes, Entry, Folder, MailStore, NoSuchFolder, StoreError
 
 KEPT_FOLDERS = 64
 KEPT_ENTRIES = 500_000
@@ -144,16 +144,16 @@ class FolderIndex:
         self._spoken: set[str] = set()  # flag strings whose keywords are known
         self.gone = False
         self.loaded = False
+        self.woken = False  # something changed while it was loading
         self._running: asyncio.Task[None] | None = None
         self._again: asyncio.Future[None] | None = None
         self._saving: asyncio.Task[None] | None = None
 
     async def load(self) -> None:
         """Read the folder for the first time."""
-        read, kept = await asyncio.gather(
-            self.store.snapshot(self.mailbox_id, self.folder_id),
-            self.store.metadata(self.mailbox_id, self.folder_id),
-        )
+        # One after the other: two threads at once would keep the interpreter from one another.
+        kept = await self.store.metadata(self.mailbox_id, self.folder_id)
+        read = await self.store.snapshot(self.mailbox_id, self.folder_id)
         if self.loaded:
             return
         folder = read.folder
@@ -163,6 +163,8 @@ class FolderIndex:
         self.recent_from = int(mark) if mark.isdigit() else 1
         self._learn(read.entries)
         self.loaded = True
+        if self.woken:
+            await self.refresh()
 
     def _learn(self, entries: Iterable[Entry]) -> None:
         """Remember the keywords in use: FLAGS must name them before FETCH does (RFC 9051 7.3.5)."""
@@ -204,6 +206,14 @@ class FolderIndex:
         else:
             if not waiting.done():
                 waiting.set_result(None)
+
+    async def take(self, changed: list[Entry], highestmodseq: int, uidnext: int = 0) -> None:
+        """Have what this process changed, all that bears that MODSEQ; the store is asked when more happened before it."""
+        known = self.snapshot
+        if highestmodseq == known.highestmodseq + 1:
+            self.apply(Changes(highestmodseq, max(uidnext, known.uidnext), changed, []))
+        elif highestmodseq > known.highestmodseq:
+            await self.refresh()
 
     def apply(self, changes: Changes) -> None:
         """Make the next snapshot, then tell the sessions."""
@@ -329,10 +339,11 @@ def changes_ahead(step: Step) -> dict[int, Entry]:
 class _Watch:
     """One mailbox in use: the store's watch on it, its open folders counted, and who else listens."""
 
-    __slots__ = ("holders", "listeners", "stop")
+    __slots__ = ("holders", "listeners", "stop", "wakes")
 
     def __init__(self) -> None:
         self.holders = 0
+        self.wakes = 0
         self.listeners: set[Callable[[int], None]] = set()
         self.stop: Callable[[], None] = lambda: None
 
@@ -353,8 +364,8 @@ class Indexes:
 
     # one folder
 
-    async def open(self, mailbox_id: int, folder_id: int) -> FolderIndex:
-        """The folder, as fresh as the store. Pair with :meth:`release`."""
+    async def open(self, mailbox_id: int, folder_id: int, seen: Folder | None = None) -> FolderIndex:
+        """The folder, as fresh as the store, or at least as it was ``seen``. Pair with :meth:`release`."""
         key = (mailbox_id, folder_id)
         index = self._open.get(key) or self._idle.pop(key, None)
         if index is None:
@@ -365,11 +376,24 @@ class Indexes:
         try:
             if not index.loaded:
                 await index.load()
-            await index.refresh()  # also for what was committed while it was loading
+            if seen is None or index.snapshot.highestmodseq < seen.highestmodseq:
+                await index.refresh()
         except BaseException:
             self.release(index)
             raise
         return index
+
+    async def open_named(self, mailbox_id: int, name: str) -> tuple[Folder, FolderIndex]:
+        """The folder of that name. Its row tells whether what is in memory is fresh, unless a wake came meanwhile."""
+        watch = self._watch(mailbox_id)
+        watch.holders += 1
+        try:
+            wakes = watch.wakes
+            folder = await self.store.folder(mailbox_id, name)
+            return folder, await self.open(mailbox_id, folder.id, folder if watch.wakes == wakes else None)
+        finally:
+            watch.holders -= 1
+            self._unwatch(mailbox_id)
 
     def release(self, index: FolderIndex) -> None:
         index.users -= 1
@@ -394,6 +418,12 @@ class Indexes:
         index = self._open.get((mailbox_id, folder_id))
         if index is not None and index.loaded:
             await index.refresh()
+
+    async def added(self, mailbox_id: int, added: Added) -> None:
+        """Messages of ours are committed: the same."""
+        index = self._open.get((mailbox_id, added.folder_id))
+        if index is not None and index.loaded:
+            await index.take(added.entries, added.highestmodseq, added.uidnext)
 
     def erased(self, mailbox_id: int, folder_id: int) -> None:
         """The folder was deleted: sessions that have it open are told."""
@@ -436,13 +466,16 @@ class Indexes:
         else:
             found = [index for key, index in self._open.items() if key[0] == mailbox_id]
         for index in found:
+            index.woken = True
             if index.loaded:
                 task = asyncio.get_running_loop().create_task(_quietly(index))
                 self._tasks.add(task)
                 task.add_done_callback(self._tasks.discard)
         watch = self._watches.get(mailbox_id)
-        for listener in tuple(watch.listeners) if watch is not None else ():
-            listener(folder_id)
+        if watch is not None:
+            watch.wakes += 1
+            for listener in tuple(watch.listeners):
+                listener(folder_id)
 
 
 async def _quietly(index: FolderIndex) -> None:

@@ -21,11 +21,11 @@ async def test_a_failing_store_is_told_precisely(running: Running, error: type[E
     async def failing(*_args: object, **_more: object) -> None:
         raise error
 
-    append, running.store.append = running.store.append, failing  # type: ignore[assignment, method-assign]
+    append, running.store.append_to = running.store.append_to, failing  # type: ignore[assignment, method-assign]
     one = message()
     said = await client.command(b"APPEND INBOX {%d+}\r\n" % len(one) + one)
     assert said.startswith(b"NO [" + code + b"]")
-    running.store.append = append  # type: ignore[method-assign]
+    running.store.append_to = append  # type: ignore[method-assign]
     await client.append(one)
     await client.close()
 
