@@ -11,7 +11,8 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future as ThreadFuture
+from functools import partial
 from typing import Any, TypeVar
 
 import structlog
@@ -19,6 +20,7 @@ from sqlalchemy import Connection
 
 from mailboxes.engine import Database, Fault, discard, fault_of, refusal
 from mailboxes.store import StoreError, StoreUnavailable
+from mailboxes.threads import Threads
 
 T = TypeVar("T")
 I = TypeVar("I")  # noqa: E741 - an item and what it becomes
@@ -52,7 +54,7 @@ class Reading:
         patience: float = PATIENCE_SECONDS,
     ) -> None:
         self.database = engine
-        self._pool = ThreadPoolExecutor(threads if engine.shared else 1, thread_name_prefix="reading")
+        self._threads = Threads(threads if engine.shared else 1, "reading")
         self._local = threading.local()
         self._opened: list[Connection] = []
         self._max_waiting = max_waiting
@@ -100,7 +102,7 @@ class Reading:
         group: list[tuple[Any, asyncio.Future[Any]]],
     ) -> None:
         try:
-            self._pool.submit(self._serve, loop, handler, group)
+            self._threads.submit(partial(self._serve, loop, handler, group))
         except RuntimeError:
             for _, future in group:
                 future.set_exception(StoreUnavailable("the store is closed"))
@@ -117,6 +119,7 @@ class Reading:
             outcomes = self.run_here(lambda connection: [_outcome(handler, connection, item) for item, _ in live])
         except Exception as error:  # noqa: BLE001 - every caller must hear of it
             outcomes = [(False, error)] * len(live)
+        self._threads.rest()
         try:
             loop.call_soon_threadsafe(_settle_all, [future for _, future in live], outcomes)
         except RuntimeError:  # the loop was closed: nobody waits any more
@@ -124,7 +127,18 @@ class Reading:
 
     def run_sync(self, work: Callable[[Connection], T]) -> T:
         """Same as :meth:`run` without an event loop."""
-        return self._pool.submit(self.run_here, work).result()
+        future: ThreadFuture[T] = ThreadFuture()
+
+        def job() -> None:
+            try:
+                result = self.run_here(work)
+            except BaseException as error:  # noqa: BLE001 - the caller's to handle
+                future.set_exception(error)
+            else:
+                future.set_result(result)
+
+        self._threads.submit(job)
+        return future.result()
 
     def run_here(self, work: Callable[[Connection], T]) -> T:
         """Same, in the calling thread."""
@@ -170,7 +184,7 @@ class Reading:
 
     def close_sync(self) -> None:
         """Wait for the reads under way, close the connections."""
-        self._pool.shutdown(wait=True)
+        self._threads.close()
         for connection in self._opened:
             if not connection.closed:
                 connection.close()
