@@ -319,7 +319,7 @@ def _first_local(values: Mapping[bytes, list[bytes]], name: bytes) -> bytes:
     if not found:
         return b""
     try:
-        first = entries(found[0])[:1]
+        first = [entry.local for entry in entries(found[0])[:1]]
     except AddressError:
-        first = guess(found[0], 1)
-    return first[0].local.decode("ascii", "replace").encode() if first else b""
+        first = [guessed.local for guessed in guess(found[0], 1)]
+    return first[0].decode("ascii", "replace").encode() if first else b""

@@ -6,6 +6,7 @@ Promise: one bounded expression and integer arithmetic; ASCII digits only; years
 from __future__ import annotations
 
 import re
+import time
 from typing import NamedTuple
 
 DATE_OCTETS = 200
@@ -51,6 +52,14 @@ def parse_date(value: bytes) -> Moment | None:
         return None
     seconds = ((int(hour) * 60 + int(minute) - offset) * 60) + int(second or 0)
     return Moment(_days(year, month, int(day)) * 86400 + seconds, offset)
+
+
+def zone_here(epoch: int) -> int:
+    """The server's own offset at that moment, in minutes east of UTC."""
+    try:
+        return time.localtime(epoch).tm_gmtoff // 60
+    except (OverflowError, ValueError, OSError):
+        return 0
 
 
 def _year(text: bytes) -> int:

@@ -19,8 +19,10 @@ from mailboxes.folder_rows import FolderRow
 from mailboxes.sql import InList, Insert, Rows, Sql
 from mailboxes.store import Changes, Entry, FlagChange
 
-_FIELDS = "uid, modseq, flags, size, internal_date, save_date, body_id, key, thread_id"
-_INSERT = Insert("entry", "mailbox_id folder_id uid modseq flags size internal_date save_date body_id key thread_id")
+_FIELDS = "uid, modseq, flags, size, internal_date, save_date, body_id, key, thread_id, zone"
+_INSERT = Insert(
+    "entry", "mailbox_id folder_id uid modseq flags size internal_date save_date body_id key thread_id zone"
+)
 _ALL = Sql(f"SELECT {_FIELDS} FROM entry WHERE mailbox_id = ? AND folder_id = ? ORDER BY uid")  # noqa: S608
 _RANGE = Sql(
     f"SELECT {_FIELDS} FROM entry WHERE mailbox_id = ? AND folder_id = ? AND uid BETWEEN ? AND ? ORDER BY uid"  # noqa: S608
@@ -62,6 +64,7 @@ class New(NamedTuple):
     body_id: int
     key: bytes
     thread_id: int
+    zone: int
 
 
 def read_all(cursor: Any, mailbox_id: int, folder_id: int) -> list[Entry]:

@@ -10,11 +10,12 @@ from __future__ import annotations
 
 import re
 from functools import lru_cache
+from typing import NamedTuple
 
 from mailboxes.headers import Media, Parameters
 from mailboxes.mime import Part
 from mailboxes.words import unfold
-from policies.address import REMEMBERED_OCTETS, AddressError, Entry, entries
+from policies.address import REMEMBERED_OCTETS, AddressError, entries
 
 Values = dict[bytes, list[bytes]]
 
@@ -25,6 +26,7 @@ NO_PARTS_EXTENDED = b'("text" "plain" ("charset" "us-ascii") NIL NIL "7bit" 0 0 
 _UNQUOTABLE = re.compile(rb'["\\\x00\r\n\x80-\xff]')
 _SPACES = re.compile(rb"[ \t\r\n]++")
 _ESCAPED = re.compile(rb'["\\]')
+_ROUTE = re.compile(rb"<@[^<>:]{1,500}+:")
 _LIST = (b"to", b"cc", b"bcc")
 _COMMON = {
     word: b'"' + word + b'"'
@@ -83,35 +85,46 @@ def _remembered(value: bytes, limit: int) -> bytes:
 
 def _rendered(value: bytes, limit: int) -> bytes:
     try:
-        found = entries(value, limit)
+        found = [_address(name, local, domain) for name, local, domain, _ in entries(value, limit)]
     except AddressError:
-        found = guess(value, limit)
-    return b"(" + b"".join(map(_address, found)) + b")" if found else b"NIL"
+        found = [_address(*guessed) for guessed in guess(value, limit)]
+    return b"(" + b"".join(found) + b")" if found else b"NIL"
 
 
-def _address(entry: Entry) -> bytes:
-    name, local, domain, _ = entry
-    if domain and _UNQUOTABLE.search(name + local + domain) is None:
-        return b'("%s" NIL "%s" "%s")' % entry[:3] if name else b'(NIL NIL "%s" "%s")' % (local, domain)
+def _address(name: bytes, local: bytes, domain: bytes, route: bytes = b"") -> bytes:
+    if domain and not route and _UNQUOTABLE.search(name + local + domain) is None:
+        return b'("%s" NIL "%s" "%s")' % (name, local, domain) if name else b'(NIL NIL "%s" "%s")' % (local, domain)
     if not domain:
         return b"(NIL NIL %s NIL)" % (string(local) if local else b"NIL")
-    return b"(%s NIL %s %s)" % (string(name) if name else b"NIL", string(local), string(domain))
+    shown = string(name) if name else b"NIL", string(route) if route else b"NIL", string(local), string(domain)
+    return b"(%s %s %s %s)" % shown
 
 
-def guess(value: bytes, limit: int) -> list[Entry]:
+class Guessed(NamedTuple):
+    """An address as far as it can be made out; ``route`` is the source route of RFC 5322 4.4, such as ``@a,@b``."""
+
+    name: bytes
+    local: bytes
+    domain: bytes
+    route: bytes = b""
+
+
+def guess(value: bytes, limit: int) -> list[Guessed]:
     """An unreadable address list, cut at its commas: for display only, never for a decision."""
     found = []
-    for piece in unfold(value).split(b",", limit)[:limit]:
+    held = _ROUTE.sub(lambda route: route[0].replace(b",", b"\0"), unfold(value))  # those of a route do not cut
+    for piece in held.split(b",", limit)[:limit]:
         name, bracket, rest = piece.rpartition(b"<")
         text = (rest.partition(b">")[0] if bracket else piece).strip(b" \t")
         if not text and not name.strip():
             continue
+        route, colon, routed = text.partition(b":") if bracket and text[:1] == b"@" else (b"", b"", b"")
+        text = routed if colon else text
         local, at, domain = text.rpartition(b"@")
         if not at:
             local, domain = text, b""
-        found.append(
-            Entry(name.strip(b' \t"'), local or b"MISSING_MAILBOX", domain.strip(b" \t>") or b"MISSING_DOMAIN")
-        )
+        local, domain = local or b"MISSING_MAILBOX", domain.strip(b" \t>") or b"MISSING_DOMAIN"
+        found.append(Guessed(name.strip(b' \t"'), local, domain, route.replace(b"\0", b",") if colon else b""))
     return found
 
 

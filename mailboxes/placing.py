@@ -16,6 +16,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from mailboxes import body_rows, entry_rows, folder_rows
 from mailboxes.commit import Unit
+from mailboxes.dates import zone_here
 from mailboxes.flags import canonical_text
 from mailboxes.folder_rows import INBOX_ID, FolderRow
 from mailboxes.keys import Keyring, wrap_key
@@ -119,14 +120,16 @@ def _refusal(
 def new_entry(delivery: Delivery, cipher: AESGCM, now: int) -> entry_rows.New:
     """The row of a delivery, its key wrapped for the mailbox."""
     sealed = delivery.sealed
+    internal_date = delivery.internal_date or now
     return entry_rows.New(
         flags=canonical_text(delivery.flags),
         size=sealed.size,
-        internal_date=delivery.internal_date or now,
+        internal_date=internal_date,
         save_date=now,
         body_id=sealed.body_id,
         key=wrap_key(cipher, sealed.data_key, delivery.mailbox_id, sealed.body_id),
         thread_id=delivery.thread_id,
+        zone=zone_here(internal_date) if delivery.zone is None else delivery.zone,
     )
 
 

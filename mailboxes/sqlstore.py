@@ -205,6 +205,7 @@ class SqlStore(Holding, Retrieving):
                         message.internal_date,
                         flags=message.flags,
                         thread_id=message.thread_id,
+                        zone=message.zone,
                     )
                 )
         except BaseException:
@@ -373,7 +374,7 @@ def _copy(unit: Unit, destination: FolderRow, entries: Sequence[Entry], now: int
     if not entries:
         return Copied(destination.uidvalidity, [], []), destination
     messages = [
-        entry_rows.New(one.flags, one.size, one.internal_date, now, one.body_id, one.key, one.thread_id)
+        entry_rows.New(one.flags, one.size, one.internal_date, now, one.body_id, one.key, one.thread_id, one.zone)
         for one in entries
     ]
     after, uids = entry_rows.add(unit.cursor, destination, messages)

@@ -59,7 +59,8 @@ class Entry(NamedTuple):
     """One message in one folder. A tuple because a folder of 10 000 is read at once.
 
     ``flags`` is the canonical rendering: system flags then keywords, each sorted, joined by one space, without
-    ``\\Recent``. Times are seconds since the epoch, UTC. ``key`` is the body's key, wrapped by the mailbox's key.
+    ``\\Recent``. Times are seconds since the epoch, UTC; ``zone`` is the minutes east of UTC in which the internal date
+    was stated. ``key`` is the body's key, wrapped by the mailbox's key.
     """
 
     uid: int
@@ -71,6 +72,7 @@ class Entry(NamedTuple):
     body_id: int
     key: bytes
     thread_id: int
+    zone: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,13 +115,17 @@ class Changes:
 
 @dataclass(frozen=True, slots=True)
 class NewMessage:
-    """A message to append. ``content`` is stored byte for byte; ``summary`` is :func:`mailboxes.anatomy.pack` of it."""
+    """A message to append. ``content`` is stored byte for byte; ``summary`` is :func:`mailboxes.anatomy.pack` of it.
+
+    ``zone`` is that of the internal date, in minutes east of UTC; None is the server's at that date.
+    """
 
     content: bytes | bytearray | memoryview
     summary: bytes
     flags: str = ""
     internal_date: int = 0
     thread_id: int = 0
+    zone: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -334,6 +340,7 @@ class Delivery:
     folder: str = "INBOX"
     flags: str = ""
     thread_id: int = 0
+    zone: int | None = None  # of the internal date, in minutes east of UTC; None is the server's
 
 
 @dataclass(frozen=True, slots=True)

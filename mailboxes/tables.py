@@ -90,6 +90,7 @@ entry = Table(
     Column("body_id", BigInteger, nullable=False),
     Column("key", LargeBinary, nullable=False, comment="the body's key under the mailbox's key"),
     Column("thread_id", BigInteger, nullable=False),
+    Column("zone", Integer, nullable=False, comment="of internal_date, minutes east of UTC"),
     sqlite_with_rowid=False,
 )
 Index("ix_entry_modseq", entry.c.mailbox_id, entry.c.folder_id, entry.c.modseq)

@@ -35,6 +35,7 @@ def connect(url: str, password: str, context: ssl.SSLContext) -> IMAPClient:
         )  # fmt: skip
         if not implicit:
             client.starttls(context)
+        client.normalise_times = False  # dates keep the zone they were stated in
         client.login(unquote(parts.username), password)
     except (IMAPClientError, OSError) as problem:
         raise TransferFailed(_said(problem)) from problem
@@ -79,7 +80,7 @@ def _letter(uid: int, data: dict[bytes, object]) -> Letter:
     flags = data.get(b"FLAGS", ())
     date, content = data.get(b"INTERNALDATE"), data.get(b"BODY[]")
     words = tuple(flag.decode("ascii", "replace") for flag in flags) if isinstance(flags, tuple) else ()
-    aware = date.astimezone() if isinstance(date, datetime) else datetime.now(UTC)
+    aware = date if isinstance(date, datetime) else datetime.now(UTC)
     return Letter(uid, words, aware, content if isinstance(content, bytes) else b"")
 
 

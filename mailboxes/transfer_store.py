@@ -7,7 +7,7 @@ that a transfer touched the mailbox. Failure: :class:`mailboxes.transfer.Transfe
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterator, Sequence
-from datetime import UTC, datetime
+from datetime import datetime, timedelta, timezone
 from typing import Any, Protocol
 
 from mailboxes.anatomy import Anatomy, dissect, pack
@@ -55,7 +55,7 @@ class StoreOrigin:
         held = self._entries[shelf.name]
         for entry in [held[uid] for uid in uids if uid in held]:
             (content,) = self._run(self._store.bodies(self._mailbox, [entry]))
-            date = datetime.fromtimestamp(entry.internal_date, UTC)
+            date = datetime.fromtimestamp(entry.internal_date, timezone(timedelta(minutes=entry.zone)))
             yield Letter(entry.uid, tuple(entry.flags.split()), date, bytes(content))
 
 
@@ -112,8 +112,7 @@ class StoreTarget:
             reasons.append(reason)
             if not reason:
                 flags = canonical(flag for flag in letter.flags if flag.lower() != "\\recent")
-                date = int(letter.date.timestamp())
-                messages.append(NewMessage(letter.content, pack(anatomy), flags, date))
+                messages.append(_new(letter, anatomy, flags))
         if messages:
             await self._append(messages)
         return reasons
@@ -131,3 +130,8 @@ class StoreTarget:
 
     def close(self) -> None:
         self._folder = None
+
+
+def _new(letter: Letter, anatomy: Anatomy, flags: str) -> NewMessage:
+    zone = int((letter.date.utcoffset() or timedelta()).total_seconds()) // 60
+    return NewMessage(letter.content, pack(anatomy), flags, int(letter.date.timestamp()), zone=zone)

@@ -51,6 +51,8 @@ _CODECS = {name: name for name in _UNIQUE + _LATIN} | {
 _WORD = re.compile(rb"=\?([A-Za-z0-9_.:-]{1,40}+)(?:\*[A-Za-z0-9-]{0,40}+)?\?([BbQq])\?([^? \t\r\n]*+)\?=")
 _FOLD = re.compile(rb"\r?\n(?=[ \t])")
 _CONTROLS = dict.fromkeys((*range(32), *range(127, 160), 8232, 8233), " ")
+_SPACED_ENDS = (b" \r\n", b"\t\r\n", b" \n", b"\t\n")
+_TRAILING = re.compile(rb"(?<![ \t])[ \t]++(?=\r?\n|\Z)")
 _NOT_BASE64 = bytes(set(range(256)) - set(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"))
 
 
@@ -126,8 +128,14 @@ def decode_part(data: bytes, encoding: str | bytes, limit: int = 0) -> bytes:
     if name == b"base64":
         data = decode_base64(data)
     elif name == b"quoted-printable":
-        data = binascii.a2b_qp(data)
+        data = binascii.a2b_qp(_without_trailing(data))
     return data[:limit] if limit else data
+
+
+def _without_trailing(data: bytes) -> bytes:
+    """White space at the end of a line was added on the way (RFC 2045 6.7, rule 3). Most text has none."""
+    seen = any(end in data for end in _SPACED_ENDS) or data.endswith((b" ", b"\t"))
+    return _TRAILING.sub(b"", data) if seen else data
 
 
 # --------------------------------------------------------------------------- base subject (RFC 5256 2.1)

@@ -73,8 +73,8 @@ async def _made(session: Session, message: v.Message) -> NewMessage:
     if not decision.accepted:
         raise Refused(f"{decision.rule.name}: {decision.sentence('en')}", _refusal_code(decision.code))
     flags = allowed_flags(session, canonical_flags(message.flags, {}))
-    date = message.date if message.date is not None else int(session.service.clock())
-    return NewMessage(content, pack(anatomy), " ".join(flags), date, thread_number(anatomy))
+    date, zone = message.date if message.date is not None else (int(session.service.clock()), None)
+    return NewMessage(content, pack(anatomy), " ".join(flags), date, thread_number(anatomy), zone)
 
 
 def _refusal_code(code: int) -> bytes:

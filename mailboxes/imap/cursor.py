@@ -12,6 +12,7 @@ from calendar import timegm
 from collections.abc import Callable
 from typing import TypeVar
 
+from mailboxes.dates import Moment
 from mailboxes.imap.values import SAVED, STAR, Ranges
 
 _ATOM = re.compile(rb"[!#$&'+,\-./0-9:;<=>?@A-Z\[\]^_`a-z|}~]+")
@@ -215,7 +216,7 @@ class Cursor:
             self.expect(b'"')
         return _epoch(found[1], found[2], found[3])
 
-    def date_time(self) -> int:
+    def date_time(self) -> Moment:
         found = _DATE_TIME.match(self.text, self.pos)
         if not found:
             raise BadSyntax('expected a date such as "01-Feb-2026 10:00:00 +0100"')
@@ -223,9 +224,12 @@ class Cursor:
         hour, minute, second = int(found[4]), int(found[5]), int(found[6])
         if hour > 23 or minute > 59 or second > 60:
             raise BadSyntax("no such time")
-        zone = (int(found[8]) * 60 + int(found[9])) * 60
+        zone = int(found[8]) * 60 + int(found[9])
+        if int(found[8]) > 23 or int(found[9]) > 59:
+            raise BadSyntax("no such time zone")
+        offset = zone if found[7] == b"+" else -zone
         local = _epoch(found[1], found[2], found[3]) + hour * 3600 + minute * 60 + second
-        return local - zone if found[7] == b"+" else local + zone
+        return Moment(local - offset * 60, offset)
 
 
 _KEY = re.compile(rb"[!#$&'+,\-./0-9:;=?@A-Z^_`a-z|}~]+")

@@ -15,6 +15,7 @@ from contextlib import aclosing
 from typing import Any, NamedTuple
 
 from mailboxes.anatomy import Summary
+from mailboxes.dates import zone_here
 from mailboxes.imap import values as v
 from mailboxes.imap.announce import flag_bytes, flags_of
 from mailboxes.imap.content import BATCH, SMALL, batches, headers_now, reads
@@ -56,32 +57,30 @@ class Read(NamedTuple):
 
 
 _MONTHS = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"]
-_QUARTERS: dict[int, tuple[bytes, int, bytes]] = {}
+_HOURS: dict[tuple[int, int], tuple[bytes, bytes]] = {}
 
 
-def date_time(epoch: int) -> bytes:
-    """``"17-Jul-2026 02:44:25 +0200"`` in the server's time zone, quotes included."""
-    quarter, second = divmod(epoch, 900)  # zones change on quarters of an hour
-    found = _QUARTERS.get(quarter)
+def date_time(epoch: int, zone: int) -> bytes:
+    """``"17-Jul-2026 02:44:25 +0200"``, quotes included; ``zone`` in minutes east of UTC."""
+    hour, second = divmod(epoch + zone * 60, 3600)
+    found = _HOURS.get((hour, zone))
     if found is None:
-        if len(_QUARTERS) > 100_000:
-            _QUARTERS.clear()
-        found = _QUARTERS[quarter] = _quarter(quarter * 900)
-    head, minute, tail = found
-    return b"%b%02d:%02d%b" % (head, minute + second // 60, second % 60, tail)
+        if len(_HOURS) > 100_000:
+            _HOURS.clear()
+        found = _HOURS[hour, zone] = _hour(hour * 3600, zone)
+    return b"%b%02d:%02d%b" % (found[0], second // 60, second % 60, found[1])
 
 
-def _quarter(epoch: int) -> tuple[bytes, int, bytes]:
-    """What the instants of a quarter of an hour share: date and hour, its first minute, the zone."""
+def _hour(local: int, zone: int) -> tuple[bytes, bytes]:
+    """What the instants of an hour share: the date and the hour, the zone."""
     try:
-        at = time.localtime(epoch)
+        at = time.gmtime(local)
     except (OverflowError, ValueError, OSError):
-        return b'"01-Jan-1970 00:', 0, b' +0000"'
-    zone = at.tm_gmtoff // 60
+        return b'"01-Jan-1970 00:', b' +0000"'
     hours, minutes = divmod(abs(zone), 60)
     head = f'"{at.tm_mday:02d}-{_MONTHS[at.tm_mon - 1]}-{at.tm_year:04d} {at.tm_hour:02d}:'
     tail = f' {"-" if zone < 0 else "+"}{hours:02d}{minutes:02d}"'
-    return head.encode("ascii"), at.tm_min, tail.encode("ascii")
+    return head.encode("ascii"), tail.encode("ascii")
 
 
 def _emails(entries: Sequence[Entry]) -> Column:
@@ -96,8 +95,8 @@ _FROM_INDEX: dict[str, tuple[bytes, Callable[[Sequence[Entry]], Column]]] = {
     "UID": (b"UID %d", lambda entries: [entry[0] for entry in entries]),
     "MODSEQ": (b"MODSEQ (%d)", lambda entries: [entry[1] for entry in entries]),
     "RFC822.SIZE": (b"RFC822.SIZE %d", lambda entries: [entry[3] for entry in entries]),
-    "INTERNALDATE": (b"INTERNALDATE %b", lambda entries: [date_time(entry[4]) for entry in entries]),
-    "SAVEDATE": (b"SAVEDATE %b", lambda entries: [date_time(entry[5]) for entry in entries]),
+    "INTERNALDATE": (b"INTERNALDATE %b", lambda entries: [date_time(entry[4], entry[9]) for entry in entries]),
+    "SAVEDATE": (b"SAVEDATE %b", lambda entries: [date_time(entry[5], zone_here(entry[5])) for entry in entries]),
     "EMAILID": (b"EMAILID (M%x)", _emails),
     "THREADID": (b"THREADID %b", _threads),
 }

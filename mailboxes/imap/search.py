@@ -254,22 +254,31 @@ def local_midnight(day: int) -> float:
         return float(day)
 
 
-def _arrived(entry: Entry) -> int:
-    return entry[4]
+def _arrived(how: str) -> Callable[[v.Key, Setting], Test]:
+    """The day INTERNALDATE shows, whatever its time and zone (RFC 9051 6.4.4)."""
+
+    def make(key: v.Key, _setting: Setting) -> Test:
+        start: int = key.args[0]
+        end = start + _DAY
+        if how == "BEFORE":
+            return Test(INDEX, lambda message: message.entry[4] + message.entry[9] * 60 < start)
+        if how == "SINCE":
+            return Test(INDEX, lambda message: message.entry[4] + message.entry[9] * 60 >= start)
+        return Test(INDEX, lambda message: start <= message.entry[4] + message.entry[9] * 60 < end)
+
+    return make
 
 
-def _saved(entry: Entry) -> int:
-    return entry[5]
+def _saved(how: str) -> Callable[[v.Key, Setting], Test]:
+    """The day SAVEDATE shows: it is told in the server's zone (RFC 8514)."""
 
-
-def _stored_date(read: Callable[[Entry], int], how: str) -> Callable[[v.Key, Setting], Test]:
     def make(key: v.Key, _setting: Setting) -> Test:
         start, end = local_midnight(key.args[0]), local_midnight(key.args[0] + _DAY)
         if how == "BEFORE":
-            return Test(INDEX, lambda message: read(message.entry) < start)
+            return Test(INDEX, lambda message: message.entry[5] < start)
         if how == "SINCE":
-            return Test(INDEX, lambda message: read(message.entry) >= start)
-        return Test(INDEX, lambda message: start <= read(message.entry) < end)
+            return Test(INDEX, lambda message: message.entry[5] >= start)
+        return Test(INDEX, lambda message: start <= message.entry[5] < end)
 
     return make
 
@@ -370,12 +379,12 @@ _LEAVES: dict[str, Callable[[v.Key, Setting], Test]] = {
     "NEW": _recent(new=True, wanted=True),
     "RECENT": _recent(new=False, wanted=True),
     "OLD": _recent(new=False, wanted=False),
-    "BEFORE": _stored_date(_arrived, "BEFORE"),
-    "ON": _stored_date(_arrived, "ON"),
-    "SINCE": _stored_date(_arrived, "SINCE"),
-    "SAVEDBEFORE": _stored_date(_saved, "BEFORE"),
-    "SAVEDON": _stored_date(_saved, "ON"),
-    "SAVEDSINCE": _stored_date(_saved, "SINCE"),
+    "BEFORE": _arrived("BEFORE"),
+    "ON": _arrived("ON"),
+    "SINCE": _arrived("SINCE"),
+    "SAVEDBEFORE": _saved("BEFORE"),
+    "SAVEDON": _saved("ON"),
+    "SAVEDSINCE": _saved("SINCE"),
     "SENTBEFORE": _sent("BEFORE"),
     "SENTON": _sent("ON"),
     "SENTSINCE": _sent("SINCE"),

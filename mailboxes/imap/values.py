@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
+from mailboxes.dates import Moment
+
 STAR = 1 << 32
 Ranges = tuple[tuple[int, int], ...]
 SAVED: Ranges = ((-1, -1),)
@@ -96,10 +98,10 @@ class Part(NamedTuple):
 
 
 class Message(NamedTuple):
-    """One message of APPEND. ``parts`` is one text unless CATENATE was used; ``date`` is epoch seconds or None."""
+    """One message of APPEND. ``parts`` is one text unless CATENATE was used; ``date`` is a moment or None."""
 
     flags: tuple[bytes, ...]
-    date: int | None
+    date: Moment | None
     parts: tuple[Part, ...]
     binary: bool = False
     utf8: bool = False

@@ -52,6 +52,13 @@ SAMPLES: dict[str, bytes] = {
     "rfc2231_single": lines(
         *HEAD, "Content-Disposition: attachment; filename*=utf-8''r%C3%A9sultat.pdf; filename=resultat.pdf", "", "x"
     ),
+    "source_route": lines(
+        "From: <@relay.test:anne@op-a.test>",
+        "To: Bob <@one.test,@two.test:bob@op-b.test>, eve@op-b.test",
+        "Date: Mon, 02 Mar 2026 10:00:00 +0100",
+        "",
+        "x",
+    ),
     "disposition_bare": lines(*HEAD, "Content-Disposition: attachment", "", "x"),
     "comment_in_type": lines(*HEAD, "Content-Type: text/plain (comment); charset=utf-8 (c2)", "", "x"),
     "alternative": lines(

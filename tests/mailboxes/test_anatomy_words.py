@@ -58,6 +58,8 @@ def test_unfolding_keeps_inner_space() -> None:
         (b"w6kxy", "base64", b"\xc3\xa9\x31"),
         (b"=C3=A9=\r\n!", "quoted-printable", b"\xc3\xa9!"),
         (b"=C3=ZZ", b"Quoted-Printable", b"\xc3=ZZ"),
+        (b"un \t\r\ndeux=20\r\ntro= \r\nis\t", "quoted-printable", b"un\r\ndeux \r\ntrois"),
+        (b"\t=09 \n \n", "quoted-printable", b"\t\t\n\n"),
         (b"as is", "8bit", b"as is"),
         (b"as is", "x-unheard-of", b"as is"),
     ],

@@ -138,6 +138,7 @@ def upgrade() -> None:
         sa.Column("body_id", sa.BigInteger(), nullable=False),
         sa.Column("key", sa.LargeBinary(), nullable=False, comment="the body's key under the mailbox's key"),
         sa.Column("thread_id", sa.BigInteger(), nullable=False),
+        sa.Column("zone", sa.Integer(), nullable=False, comment="of internal_date, minutes east of UTC"),
         sa.PrimaryKeyConstraint("mailbox_id", "folder_id", "uid", name=op.f("pk_entry")),
         sqlite_with_rowid=False,
     )

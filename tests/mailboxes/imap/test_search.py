@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import time
+from collections.abc import Iterator
+from pathlib import Path
 
-from tests.mailboxes.imap.harness import Client, Running, message
+import pytest
+
+from tests.mailboxes.imap.harness import Client, Pki, Running, message, serving
 
 
 async def with_mail(running: Running, *mails: bytes, dates: list[str] | None = None) -> Client:
@@ -101,7 +106,52 @@ async def test_keys(running: Running) -> None:
     await client.close()
 
 
-async def test_internal_dates_compare_by_local_day(running: Running) -> None:
+@pytest.fixture(params=["UTC", "Pacific/Auckland", "America/Los_Angeles"])
+def server_zone(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    monkeypatch.setenv("TZ", request.param)
+    time.tzset()
+    yield request.param
+    monkeypatch.undo()
+    time.tzset()
+
+
+async def test_internal_dates_keep_the_zone_they_were_given_in(server_zone: str, running: Running) -> None:
+    """The day SEARCH compares is the day FETCH shows, wherever the server is (RFC 9051 6.4.4)."""
+    dates = [
+        "09-Nov-2025 23:30:00 -0800",  # the 10th in Paris
+        "10-Nov-2025 00:10:00 +1300",  # still the 9th in Paris
+        "10-Nov-2025 23:59:59 +0545",
+        "11-Nov-2025 00:00:00 -0030",
+    ]
+    client = await with_mail(running, *[message(str(n)) for n in range(4)], dates=dates)
+    shown = [line.partition(b'INTERNALDATE "')[2][:26].decode() for line in await client.ok("FETCH 1:* INTERNALDATE")]
+    assert shown == dates
+    assert await found(client, "SEARCH ON 9-Nov-2025") == [1]
+    assert await found(client, "SEARCH BEFORE 10-Nov-2025") == [1]
+    assert await found(client, "SEARCH ON 10-Nov-2025") == [2, 3]
+    assert await found(client, "SEARCH SINCE 11-Nov-2025") == [4]
+    await client.ok("CREATE Copie")
+    await client.ok("COPY 1:4 Copie")
+    await client.ok("SELECT Copie")
+    again = [line.partition(b'INTERNALDATE "')[2][:26].decode() for line in await client.ok("FETCH 1:* INTERNALDATE")]
+    assert again == dates
+    await client.bad('APPEND INBOX "10-Nov-2025 00:00:00 +2400" {1+}\r\nx')
+    await client.close()
+
+
+async def test_what_states_no_date_has_the_server_s_zone(server_zone: str, tmp_path: Path, pki: Pki) -> None:
+    at = 1_762_732_800  # 10 November 2025, midnight UTC
+    async with serving(tmp_path, pki, clock=lambda: float(at)) as running:
+        client = await running.login(select="INBOX")
+        await client.append(message("sans date"))
+        here = time.localtime(at)
+        expected = time.strftime("%d-%b-%Y %H:%M:%S %z", here)
+        assert expected.encode() in (await client.ok("FETCH 1 INTERNALDATE"))[-1]
+        assert await found(client, time.strftime("SEARCH ON %d-%b-%Y", here)) == [1]
+        await client.close()
+
+
+async def test_internal_dates_compare_by_day(running: Running) -> None:
     dates = ["24-Mar-2026 12:00:00 +0000", "25-Mar-2026 12:00:00 +0000", "26-Mar-2026 12:00:00 +0000"]
     client = await with_mail(running, *[message(str(n)) for n in range(3)], dates=dates)
     assert await found(client, "SEARCH BEFORE 25-Mar-2026") == [1]
