@@ -1,7 +1,8 @@
 """Reads messages back: summaries and bodies, decrypted, whole or by range.
 
 Promise: bytes come out only after their tag was checked; a body that is missing or fails its tag is recorded as a
-``service.store_fault`` event before the caller hears of it (F13, F14).
+``service.store_fault`` event before the caller hears of it (F13, F14). A body nothing needs any more, because its
+messages were erased while it was being read, is missing without fault.
 Failure: :class:`Corrupted`, :class:`MissingBody`, :class:`MailboxGone`, :class:`StoreUnavailable`.
 """
 
@@ -37,6 +38,7 @@ FAULTS_KEPT = 10_000
 _SUMMARIES = InList("SELECT body_id, data FROM summary WHERE body_id IN (...)")
 _CONTENTS = InList("SELECT body_id, data FROM content WHERE body_id IN (...)")
 _BLOBS = InList("SELECT body_id, blob FROM body WHERE body_id IN (...)")
+_NEEDED = Sql("SELECT 1 FROM body WHERE body_id = ?")
 _BODY = Sql(
     "SELECT b.size, b.blob, c.data FROM body b LEFT JOIN content c ON c.body_id = b.body_id WHERE b.body_id = ?"
 )
@@ -155,11 +157,15 @@ class Retrieving:
             return await reading
         except (Corrupted, MissingBody) as error:
             what = "corrupted" if isinstance(error, Corrupted) else "missing"
-            if not self._new_fault(what, str(error)):
+            if (what == "missing" and await self._erased(int(str(error), 16))) or not self._new_fault(what, str(error)):
                 raise
             log.error("body_damaged", what=what, reference=str(error))
             await self.record([Event(Kind.STORE_FAULT, detail={"what": what, "reference": str(error)})])
             raise
+
+    async def _erased(self, body_id: int) -> bool:
+        """Whether the row that counts who needs the body went with its last message."""
+        return await self._read(lambda cursor: _NEEDED(cursor, body_id).fetchone()) is None
 
     async def record(self, trace: Sequence[Event]) -> None:
         """Commit events that accompany no change (a FETCH of bodies in an ORG mailbox, MSS-062)."""

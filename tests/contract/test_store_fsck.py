@@ -141,6 +141,23 @@ async def test_a_missing_blob_is_an_error_and_never_an_empty_body(
         await reader.read(0, 10)
 
 
+async def test_a_body_erased_while_it_was_read_is_missing_without_fault(
+    store: SqlStore, journal: stores.Recorder
+) -> None:
+    small, _, large, _ = await entries(store)
+    reader = await store.open_body(1, large)
+    await store.store_flags(1, 1, [1, 3], FlagChange("add", frozenset(("\\Deleted",))))
+    await store.expunge(1, 1, None)
+    await store.settle()
+    before = len(journal.events)
+    with pytest.raises(MissingBody):
+        await store.bodies(1, [large])
+    with pytest.raises(MissingBody):
+        await reader.read(0, 10)
+    assert await store.bodies(1, [small]) == [b"small one"]  # its copy in another folder holds it
+    assert len(journal.events) == before
+
+
 async def test_the_faults_remembered_are_bounded(store: SqlStore, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("mailboxes.retrieving.FAULTS_KEPT", 2)
     seen = [store._new_fault("missing", reference) for reference in ("a", "a", "b", "c", "c")]
