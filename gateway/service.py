@@ -364,7 +364,7 @@ class Service:
             authenticator=self._authenticator,
             standings=RegisterStandings(opened.reading),
             gate=ContentGate(self._scanner, self._content_settings),
-            indexes=Indexes(opened.store),
+            indexes=Indexes(opened.store, shared=self.shared_ports or config.store.url.startswith("postgresql")),
             cache=Cache(opened.store),
             clock=opened.clock,
             certificate=self._der_facts,

@@ -47,6 +47,7 @@ from mailboxes.store import (
 from policies.events import Event
 
 _METADATA = Sql("SELECT name, value FROM folder_metadata WHERE mailbox_id = ? AND folder_id = ?")
+_METADATA_ONE = Sql("SELECT value FROM folder_metadata WHERE mailbox_id = ? AND folder_id = ? AND name = ?")
 _METADATA_DELETE = Sql("DELETE FROM folder_metadata WHERE mailbox_id = ? AND folder_id = ? AND name = ?")
 _METADATA_SET = Sql("INSERT INTO folder_metadata (mailbox_id, folder_id, name, value) VALUES (?, ?, ?, ?)")
 
@@ -349,6 +350,20 @@ class SqlStore(Holding, Retrieving):
             unit.touched(mailbox_id, folder_id)
 
         await self.committer.run(work)
+
+    async def raise_mark(self, mailbox_id: int, folder_id: int, name: str, value: int) -> int:
+        def work(unit: Unit) -> int:
+            cipher, context = self.keyring.key(unit.connection, mailbox_id), _context(mailbox_id, folder_id, name)
+            folder_rows.lock(unit.cursor, mailbox_id, folder_id)
+            row = _METADATA_ONE(unit.cursor, mailbox_id, folder_id, name).fetchone()
+            before = int(open_value(cipher, row[0], context)) if row is not None else 0
+            if value > before:
+                _METADATA_DELETE(unit.cursor, mailbox_id, folder_id, name)
+                sealed = seal_value(cipher, b"%d" % value, context)
+                _METADATA_SET(unit.cursor, mailbox_id, folder_id, name, sealed)
+            return before
+
+        return await self.committer.run(work)
 
 
 def _locked(cursor: Any, item: _Append) -> tuple[FolderRow, FolderRow | None]:

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from mailboxes.imap.sets import compact
-from mailboxes.imap.view import News, Snapshot, news
+from mailboxes.imap.view import News, Snapshot, changes_ahead, news
 from mailboxes.store import Entry
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ def announce(session: Session, may_expunge: bool) -> None:
     heard = news(selected.index, selected.snapshot, selected.step, may_expunge)
     if heard is None:
         return
-    before = selected.snapshot
+    before, recents = selected.snapshot, len(selected.recent)
     if selected.contexts:
         _leaving(session, selected, heard, before)
     if heard.vanished:
@@ -56,6 +56,8 @@ def announce(session: Session, may_expunge: bool) -> None:
     known_last = before.uids[-1] if before.uids else 0
     if count > len(before.uids) - len(heard.vanished):
         say_exists(session, selected, count)
+    elif len(selected.recent) != recents and not session.rev2:
+        say_recent(session, selected)
     told = selected.told
     known = [
         entry
@@ -63,6 +65,9 @@ def announce(session: Session, may_expunge: bool) -> None:
         if entry[0] <= known_last and (entry[0] not in told or told[entry[0]][1] < entry[1])
     ]
     if known:
+        if selected.step.following is not None:  # an erasure waits; what is known of the others does not
+            known = latest(selected, known)
+            told.update((entry[0], entry) for entry in known)
         say_flags(session, selected, known)
     if told and selected.step.following is None:
         told.clear()
@@ -70,6 +75,18 @@ def announce(session: Session, may_expunge: bool) -> None:
         session.notify.arrived(selected, [entry for entry in heard.changed if entry[0] > known_last])
     if selected.contexts:
         _entering(session, selected, heard)
+
+
+def latest(selected: Selected, entries: Iterable[Entry]) -> list[Entry]:
+    """The entries as they are now; those erased since, as they were last known."""
+    current, ahead, told = selected.index.snapshot, changes_ahead(selected.step), selected.told
+
+    def last(entry: Entry) -> Entry:
+        newer = ahead.get(entry[0], entry)
+        said = told.get(entry[0])
+        return said if said is not None and said[1] >= newer[1] else newer
+
+    return [current.find(entry[0]) or last(entry) for entry in entries]
 
 
 def _erase(session: Session, selected: Selected, vanished: list[int], before: Snapshot) -> None:
@@ -90,9 +107,13 @@ def say_exists(session: Session, selected: Selected, count: int) -> None:
     """EXISTS, and in IMAP4rev1 RECENT; the first session told of a message has it as recent."""
     session.put(b"* %d EXISTS\r\n" % count)
     if not selected.readonly:
-        selected.recent |= selected.index.take_recent(selected.snapshot)
+        selected.recent |= selected.index.recents.take(selected.snapshot.uids, selected.snapshot.uidnext)
     if not session.rev2:
-        session.put(b"* %d RECENT\r\n" % len(selected.recent))
+        say_recent(session, selected)
+
+
+def say_recent(session: Session, selected: Selected) -> None:
+    session.put(b"* %d RECENT\r\n" % len(selected.recent))
 
 
 def say_keywords(session: Session, selected: Selected) -> None:
@@ -116,6 +137,7 @@ def say_flags(
 ) -> None:
     """``FETCH (FLAGS ...)`` of messages the session knows; ``silent`` leaves the flags out (MODSEQ only)."""
     snapshot = selected.snapshot
+    selected.ahead = selected.ahead or session.condstore
     uid_too = (with_uid or session.vanishing) and not session.uidonly
     lines: list[bytes] = []
     for entry in entries:
@@ -131,6 +153,14 @@ def say_flags(
         if place >= 0:
             lines.append(b"* %d FETCH (%b)\r\n" % (place + 1, b" ".join(pieces)))
     session.put(b"".join(lines))
+
+
+def say_behind(session: Session, selected: Selected) -> None:
+    """A MODSEQ was told that is newer than an erasure not told yet: a client that leaves now and comes back with QRESYNC
+    must start from before that erasure (RFC 7162 3.1.2.1)."""
+    if selected.ahead and selected.step.following is not None and "QRESYNC" in session.enabled:
+        session.put(b"* OK [HIGHESTMODSEQ %d] Some messages were erased\r\n" % max(selected.snapshot.highestmodseq, 1))
+    selected.ahead = False
 
 
 def _leaving(session: Session, selected: Selected, heard: News, before: Snapshot) -> None:

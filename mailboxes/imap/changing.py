@@ -1,15 +1,17 @@
 """Changing messages: STORE, COPY, MOVE, EXPUNGE and their UID forms (RFC 9051 6.4, RFC 4315, 6851, 7162).
 
 Promise: what is answered OK is durable and other sessions of this process know it; a conditional STORE changes nothing
-that another client changed first; rights of RFC 4314 are held flag by flag.
+that another client changed first; rights of RFC 4314 are held flag by flag. A message erased by another session, which
+this one may not be told yet, takes flags for this session alone (RFC 2180 4.2).
 """
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Sequence
 
+from mailboxes import flags as flagging
 from mailboxes.imap import values as v
-from mailboxes.imap.announce import say_flags, say_keywords
+from mailboxes.imap.announce import latest, say_flags, say_keywords
 from mailboxes.imap.fetch import need_condstore, places_of
 from mailboxes.imap.session import BAD, SELECTED, Refused, Selected, Session, command
 from mailboxes.imap.sets import compact
@@ -87,13 +89,42 @@ async def _store(session: Session, asked: v.Command, by_uid: bool) -> None:
         return
     stored = await session.service.store.store_flags(session.mailbox_id, selected.folder.id, uids, change, trace)
     await _take_in(selected, stored)
+    erased = _on_erased(selected, uids, stored, change)
+    outcome = sorted([*stored.changed, *erased])
+    selected.index.learn(outcome)  # it may have passed over what was stored and erased at once
     say_keywords(session, selected)
-    for entry in stored.changed:
+    if args.silent:
+        _say_silently(session, selected, outcome, change, by_uid)
+    else:
+        say_flags(session, selected, outcome, with_uid=by_uid)
+    for entry in outcome:
         selected.told[entry[0]] = entry
-    if not args.silent or session.condstore:
-        say_flags(session, selected, stored.changed, with_uid=by_uid, silent=args.silent)
-    missing = len(uids) > len(stored.changed) + len(stored.modified)
-    session.done(asked, _stored_text(selected, stored, by_uid, missing), expunge=by_uid)
+    session.done(asked, _stored_text(selected, stored, by_uid, bool(erased)), expunge=by_uid)
+
+
+def _say_silently(session: Session, selected: Selected, outcome: list[Entry], change: FlagChange, by_uid: bool) -> None:
+    """``.SILENT``: flags only where another session changed some too (RFC 9051 6.4.6), MODSEQ where it is wanted."""
+
+    def expected(entry: Entry) -> str:
+        known = selected.told.get(entry[0]) or selected.snapshot.find(entry[0])
+        return entry[2] if known is None else flagging.change(known[2], change.operation, change.flags)
+
+    surprising = [entry for entry in outcome if expected(entry) != entry[2]]
+    if surprising:
+        say_flags(session, selected, surprising, with_uid=by_uid)
+    if session.condstore:
+        plain = outcome if not surprising else [entry for entry in outcome if entry not in surprising]
+        say_flags(session, selected, plain, with_uid=by_uid, silent=True)
+
+
+def _on_erased(selected: Selected, uids: list[int], stored: Stored, change: FlagChange) -> list[Entry]:
+    """The messages named that another session erased, with the flags this session gave them."""
+    there = {entry[0] for entry in stored.changed}.union(stored.modified)
+    gone = [entry for uid in uids if uid not in there and (entry := selected.snapshot.find(uid)) is not None]
+    return [
+        entry._replace(flags=flagging.change(entry[2], change.operation, change.flags))
+        for entry in latest(selected, gone)
+    ]
 
 
 def _flags_to_store(session: Session, selected: Selected, args: v.Store) -> list[str]:
@@ -231,6 +262,7 @@ def uid_expunge(session: Session, asked: v.Command) -> Awaitable[None]:
 async def _expunge(session: Session, asked: v.Command, uids: list[int] | None) -> None:
     selected = session.writable()
     session.need("e")
+    await selected.index.refresh()  # what another process flagged a moment ago goes too, and is in the trace
     doomed = _doomed(selected.index.snapshot.entries, uids)
     if doomed:
         trace = session.trace(Kind.ERASED, asked.name, selected.folder.name, doomed)

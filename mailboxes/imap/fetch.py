@@ -9,12 +9,11 @@ from __future__ import annotations
 from collections.abc import Awaitable, Sequence
 
 from mailboxes.imap import values as v
-from mailboxes.imap.announce import say_keywords
+from mailboxes.imap.announce import latest, say_keywords
 from mailboxes.imap.rendering import BODY, Chosen, Renderer, level
 from mailboxes.imap.session import BAD, SELECTED, Refused, Selected, Session, command
 from mailboxes.imap.sets import compact, inside, joined
-from mailboxes.imap.view import changes_ahead
-from mailboxes.store import Entry, FlagChange
+from mailboxes.store import FlagChange
 from policies.events import Kind
 
 AT_ONCE = 200  # messages answered without leaving data_received
@@ -34,13 +33,6 @@ def places_of(session: Session, selected: Selected, ranges: v.Ranges, by_uid: bo
     if found is None:
         raise Refused("No message has that number", b"CLIENTBUG", BAD)
     return list(found)
-
-
-def latest(selected: Selected, entries: Sequence[Entry]) -> list[Entry]:
-    """The entries as they are now; those erased since, as they were last known."""
-    current = selected.index.snapshot
-    last = {**changes_ahead(selected.step), **selected.told}
-    return [current.find(entry[0]) or last.get(entry[0], entry) for entry in entries]
 
 
 def choose(selected: Selected, places: Sequence[int]) -> Chosen:

@@ -281,9 +281,10 @@ async def _counted(session: Session, folder: Folder) -> dict[str, int]:
     indexes = session.service.indexes
     index = await indexes.open(session.mailbox_id, folder.id)
     try:
+        await index.recents.look()
         doomed = [entry for entry in index.snapshot.entries if "\\Deleted" in entry[2]]
         return {
-            "RECENT": index.recent_count(),
+            "RECENT": index.recents.count(index.snapshot.uids),
             "DELETED": len(doomed),
             "DELETED-STORAGE": sum(entry[3] for entry in doomed),
         }

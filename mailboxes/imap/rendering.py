@@ -162,6 +162,8 @@ class Renderer:
             pieces.append(piece)
             columns.append(column)
         inside = b" ".join(pieces)
+        if any(item.kind == "MODSEQ" for item in self.items):
+            self.selected.ahead = True
         if self.session.uidonly:
             template = b"* %d UIDFETCH (" + inside + b")\r\n"
             numbers: Column = [entry[0] for entry in entries]
@@ -250,12 +252,12 @@ class Renderer:
 
     async def _one_by_one(self, chosen: Chosen) -> bool:
         """A body is missing: leave out the messages that were erased, complain of any other."""
-        await self.selected.index.refresh()
         complete = True
         for place, entry in zip(chosen.places, chosen.entries, strict=True):
             try:
                 await self._say(Chosen([place], [entry]), await self._read([entry]))
             except MissingBody:
+                await self.selected.index.refresh()
                 if self.selected.index.snapshot.find(entry[0]) is not None:
                     raise
                 complete = False

@@ -12,7 +12,8 @@ from bisect import bisect_left
 from collections.abc import Awaitable, Callable, Iterable
 
 from mailboxes.imap import values as v
-from mailboxes.imap.fetch import latest, need_condstore, partial_slice
+from mailboxes.imap.announce import latest
+from mailboxes.imap.fetch import need_condstore, partial_slice
 from mailboxes.imap.names import string
 from mailboxes.imap.ordering import order_of, ordered_subject, references, rendered
 from mailboxes.imap.search import (
@@ -131,15 +132,18 @@ async def _search_later(
     session: Session, selected: Selected, asked: v.Command, tests: list[Test], by_uid: bool
 ) -> None:
     args: v.Search = asked.args
-    service = session.service
-    progress = _progress(session, asked)
-    found = await matching(service.cache, session.mailbox_id, _candidates(selected), tests, progress)
+    reader = Reader(session.service.cache, session.mailbox_id)
+    found = await matching(reader, _candidates(selected), tests, _progress(session, asked))
     if args.sort:
-        found = await _sorted(session, selected, found, args.sort)
+        found = await _sorted(reader, selected, found, args.sort)
     if args.returns is not None and "UPDATE" in args.returns.options:
         await _warm(session, selected, tests)
     _answer(session, selected, asked, found, by_uid, tests)
-    session.done(asked, "Sorted" if args.sort else "Searched", expunge=by_uid)
+    session.done(asked, _told(reader, "Sorted" if args.sort else "Searched"), expunge=by_uid)
+
+
+def _told(reader: Reader, text: str) -> str:
+    return text if reader.complete else "[EXPUNGEISSUED] Some messages were erased"
 
 
 async def _warm(session: Session, selected: Selected, tests: list[Test]) -> None:
@@ -155,7 +159,7 @@ async def _warm(session: Session, selected: Selected, tests: list[Test]) -> None
 
 
 async def _sorted(
-    session: Session, selected: Selected, found: list[Message], criteria: tuple[tuple[str, bool], ...]
+    reader: Reader, selected: Selected, found: list[Message], criteria: tuple[tuple[str, bool], ...]
 ) -> list[Message]:
     if len(found) > MOST_SORTED:
         raise Refused("Too many messages to sort", b"LIMIT")
@@ -167,7 +171,7 @@ async def _sorted(
         there = {message.place: message for message in found}
         return [there[place] for place in order if place in there]
     if any(name not in ("ARRIVAL", "SIZE") for name, _ in criteria):
-        found = await _with_summaries(session, found)
+        found = await _with_summaries(reader, found)
     many = len(found) > SORTED_HERE
     order = await asyncio.to_thread(order_of, found, criteria) if many else order_of(found, criteria)
     if len(found) == len(uids):
@@ -175,8 +179,7 @@ async def _sorted(
     return [found[place] for place in order]
 
 
-async def _with_summaries(session: Session, messages: list[Message]) -> list[Message]:
-    reader = Reader(session.service.cache, session.mailbox_id)
+async def _with_summaries(reader: Reader, messages: list[Message]) -> list[Message]:
     kept: list[Message] = []
     for start in range(0, len(messages), 1000):
         kept += await reader.fill(messages[start : start + 1000], SUMMARY)
@@ -296,19 +299,19 @@ async def _thread(session: Session, asked: v.Command, by_uid: bool) -> None:
     if _weigh(args.key)[1] > MOST_TEXTS:
         raise Refused("The search looks for too many texts", b"LIMIT")
     tests = stages(args.key, _setting(session, selected, args.charset))
-    cache, progress = session.service.cache, _progress(session, asked)
-    found = await matching(cache, session.mailbox_id, _candidates(selected), tests, progress)
+    reader = Reader(session.service.cache, session.mailbox_id)
+    found = await matching(reader, _candidates(selected), tests, _progress(session, asked))
     if len(found) > MOST_SORTED:
         raise Refused("Too many messages to thread", b"LIMIT")
     uids, orders, what = selected.snapshot.uids, selected.index.orders, (args.thread, by_uid)
     said = orders.get(what, uids) if len(found) == len(uids) else None
     if said is None:
-        found = await _with_summaries(session, found)
+        found = await _with_summaries(reader, found)
         said = await asyncio.to_thread(_threaded, found, args.thread, by_uid)
         if len(found) == len(uids):
             orders.keep(what, uids, said)
     session.put(b"* THREAD %b\r\n" % said if said else b"* THREAD\r\n")
-    session.done(asked, "Threaded", expunge=by_uid)
+    session.done(asked, _told(reader, "Threaded"), expunge=by_uid)
 
 
 def _threaded(found: list[Message], algorithm: str, by_uid: bool) -> bytes:
@@ -381,8 +384,8 @@ class Context:
 
     async def _read(self, session: Session, selected: Selected, messages: list[Message]) -> None:
         try:
-            cache = session.service.cache
-            holding = await matching(cache, session.mailbox_id, messages, self.tests)
+            reader = Reader(session.service.cache, session.mailbox_id)
+            holding = await matching(reader, messages, self.tests)
             if session.selected is not selected or self.asked.tag not in selected.contexts:
                 return
             entering = self._settle(session, selected, messages, holding)
@@ -416,7 +419,8 @@ class Context:
         snapshot = selected.snapshot
         known = [uid for uid in dict.fromkeys([*self.uids, *entering]) if snapshot.place(uid) >= 0]
         messages = [Message(place, snapshot.entries[place]) for place in map(snapshot.place, known)]
-        ordered = await _sorted(session, selected, messages, self.asked.args.sort)
+        reader = Reader(session.service.cache, session.mailbox_id)
+        ordered = await _sorted(reader, selected, messages, self.asked.args.sort)
         new = set(entering)
         self.uids = [message.entry[0] for message in ordered]
         for position, uid in enumerate(self.uids, 1):

@@ -43,6 +43,11 @@ async def _open(session: Session, asked: v.Command, readonly: bool) -> None:
     if args.condstore or args.qresync is not None:
         session.enable("CONDSTORE")
     selected = session.selected = Selected(folder, index, readonly)
+    if readonly:
+        await index.recents.look()
+    else:
+        index.recents.takers += 1
+        await index.recents.claim(selected.snapshot.uidnext)
     session.state = SELECTED
     index.listeners.add(session.changed)
     _describe(session, selected)
@@ -57,7 +62,7 @@ def _describe(session: Session, selected: Selected) -> None:
     selected.keywords_told = len(index.keywords)
     say_flag_list(session, selected)
     if selected.readonly:
-        selected.recent = set(snapshot.uids[len(snapshot.uids) - index.recent_count() :])
+        selected.recent = set(snapshot.uids[len(snapshot.uids) - index.recents.count(snapshot.uids) :])
     say_exists(session, selected, len(snapshot.uids))
     put = session.put
     if not session.rev2:
@@ -107,18 +112,20 @@ def close(session: Session, asked: v.Command) -> Awaitable[None] | None:
     """Erase what is flagged ``\\Deleted``, silently, and leave."""
     selected = session.chosen()
     assert session.standing is not None
-    doomed = [entry[0] for entry in selected.index.snapshot.entries if "\\Deleted" in entry[2]]
-    if selected.readonly or not doomed or "e" not in session.standing.rights:
+    if selected.readonly or "e" not in session.standing.rights:
         session.unselect()
         session.done(asked, "Closed")
         return None
-    return _erase_and_close(session, asked, selected, doomed)
+    return _erase_and_close(session, asked, selected)
 
 
-async def _erase_and_close(session: Session, asked: v.Command, selected: Selected, doomed: list[int]) -> None:
-    trace = session.trace(Kind.ERASED, "CLOSE", selected.folder.name, doomed)
-    await session.service.store.expunge(session.mailbox_id, selected.folder.id, None, trace)
+async def _erase_and_close(session: Session, asked: v.Command, selected: Selected) -> None:
     await selected.index.refresh()
+    doomed = [entry[0] for entry in selected.index.snapshot.entries if "\\Deleted" in entry[2]]
+    if doomed:
+        trace = session.trace(Kind.ERASED, "CLOSE", selected.folder.name, doomed)
+        await session.service.store.expunge(session.mailbox_id, selected.folder.id, None, trace)
+        await selected.index.refresh()
     highest = selected.index.snapshot.highestmodseq
     session.unselect()
     session.done(asked, f"[HIGHESTMODSEQ {highest}] Closed" if "QRESYNC" in session.enabled else "Closed")
@@ -131,13 +138,22 @@ def unselect(session: Session, asked: v.Command) -> None:
 
 
 @command("CHECK", SELECTED)
-def check(session: Session, asked: v.Command) -> None:
-    session.done(asked, "Checked")
+def check(session: Session, asked: v.Command) -> Awaitable[None]:
+    return _looked(session, asked, session.chosen(), "Checked")
 
 
 @command("NOOP", ANY)
-def noop(session: Session, asked: v.Command) -> None:
+def noop(session: Session, asked: v.Command) -> Awaitable[None] | None:
+    if session.selected is not None:
+        return _looked(session, asked, session.selected, "Nothing done")
     session.done(asked, "Nothing done")
+    return None
+
+
+async def _looked(session: Session, asked: v.Command, selected: Selected, text: str) -> None:
+    """Whoever asks for news hears of everything committed until now, by this process or another."""
+    await selected.index.refresh()
+    session.done(asked, text)
 
 
 @command("IDLE", LOGGED_IN)

@@ -18,7 +18,7 @@ from typing import Any, Protocol
 import structlog
 
 from mailboxes.imap import values as v
-from mailboxes.imap.announce import announce
+from mailboxes.imap.announce import announce, say_behind, say_keywords
 from mailboxes.imap.grammar import CommandError, parse
 from mailboxes.imap.names import BadName, decode, written
 from mailboxes.imap.ports import Service, Standing
@@ -107,6 +107,7 @@ class Selected:
     """The open folder as this session knows it."""
 
     __slots__ = (
+        "ahead",
         "contexts",
         "folder",
         "index",
@@ -129,6 +130,7 @@ class Selected:
         self.saved: list[int] = []  # UIDs kept by SEARCH RETURN (SAVE)
         self.contexts: dict[bytes, Any] = {}  # tag -> search.Context
         self.told: dict[int, Entry] = {}  # by UID, what was told ahead of the snapshot
+        self.ahead = False  # a MODSEQ may have been told that is newer than the snapshot
         self.keywords_told = 0
 
 
@@ -298,8 +300,13 @@ class Session:
 
     def done(self, asked: v.Command, text: str = "Done", expunge: bool = True) -> None:
         """Tell what is new, then ``tag OK``."""
-        if self.selected is not None and self.selected.step.following is not None:
-            announce(self, expunge)
+        selected = self.selected
+        if selected is not None:
+            if selected.step.following is not None:
+                announce(self, expunge)
+                if selected.ahead:
+                    say_behind(self, selected)
+            say_keywords(self, selected)
         self.put(b"%b OK %b\r\n" % (asked.tag, text.encode("ascii")))
 
     def refuse(self, asked: v.Command, error: Exception) -> None:
@@ -352,6 +359,7 @@ class Session:
     def unselect(self) -> None:
         if self.selected is not None:
             self.selected.index.listeners.discard(self.changed)
+            self.selected.index.recents.takers -= not self.selected.readonly
             self.service.indexes.release(self.selected.index)
             self.selected = None
             if self.state == SELECTED:
@@ -368,6 +376,8 @@ class Session:
         listening = self.idling or (self.notify is not None and self.notify.immediate)
         if listening and not self.out.busy:
             announce(self, self.idling or self.notify.expunges)
+            if selected.ahead:
+                say_behind(self, selected)
             self.out.flush()
 
 

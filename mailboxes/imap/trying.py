@@ -1,7 +1,8 @@
 """Trying a SEARCH program on messages: reading what its tests need, cheapest first.
 
 Promise: only messages that passed the cheap tests are read; reading is batched, and the event loop is given back between
-batches. Failure: messages erased meanwhile are left out; what the store raises goes to the caller.
+batches. Failure: messages erased meanwhile are left out, and the reader knows it; what the store raises goes to the
+caller.
 """
 
 from __future__ import annotations
@@ -20,14 +21,12 @@ TURN = 0.008  # seconds
 
 
 async def matching(
-    cache: Cache,
-    mailbox_id: int,
+    reader: Reader,
     messages: list[Message],
     tests: list[Test],
     progress: Callable[[int, int], Awaitable[None]] | None = None,
 ) -> list[Message]:
     """The messages all tests hold for, in order."""
-    reader = Reader(cache, mailbox_id)
     for test in tests:
         if test.need == INDEX:
             messages = await _holding(test, messages)
@@ -70,11 +69,12 @@ def _slices(count: int, step: int = 1000) -> list[tuple[int, int]]:
 
 
 class Reader:
-    """Gives messages what their tests need."""
+    """Gives messages what their tests need. ``complete`` until some were erased meanwhile."""
 
     def __init__(self, cache: Cache, mailbox_id: int) -> None:
         self.cache = cache
         self.mailbox_id = mailbox_id
+        self.complete = True
         self._folding = Folding()
 
     async def fill(self, messages: list[Message], need: int) -> list[Message]:
@@ -111,6 +111,7 @@ class Reader:
             try:
                 await self._fill([message], need)
             except MissingBody:
+                self.complete = False
                 continue
             kept.append(message)
         return kept

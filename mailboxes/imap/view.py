@@ -19,6 +19,7 @@ from typing import Any
 
 import structlog
 
+from mailboxes.imap.recent import Recents
 from mailboxes.imap.sets import joined
 from mailboxes.imap.values import STAR, Ranges
 from mailboxes.store import Added, Changes, Entry, Folder, MailStore, NoSuchFolder, StoreError
@@ -26,7 +27,6 @@ from mailboxes.store import Added, Changes, Entry, Folder, MailStore, NoSuchFold
 KEPT_FOLDERS = 64
 KEPT_ENTRIES = 500_000
 KEPT_ORDERS = 4  # of each folder, at some four bytes per message
-RECENT_KEY = "caducee/recent"  # without a leading slash: no client can name it (RFC 5464)
 
 log = structlog.get_logger("imap")
 
@@ -129,7 +129,7 @@ class Orders:
 class FolderIndex:
     """One folder of one mailbox. Made by :class:`Indexes`; ``sessions`` are called after each change."""
 
-    def __init__(self, store: MailStore, mailbox_id: int, folder_id: int) -> None:
+    def __init__(self, store: MailStore, mailbox_id: int, folder_id: int, *, shared: bool = False) -> None:
         self.store = store
         self.mailbox_id = mailbox_id
         self.folder_id = folder_id
@@ -139,7 +139,7 @@ class FolderIndex:
         self.listeners: set[Callable[[], None]] = set()
         self.orders = Orders()
         self.users = 0
-        self.recent_from = 1
+        self.recents = Recents(store, mailbox_id, folder_id, shared=shared)
         self.keywords: dict[str, str] = {}  # in lower case -> as first written
         self._spoken: set[str] = set()  # flag strings whose keywords are known
         self.gone = False
@@ -147,26 +147,23 @@ class FolderIndex:
         self.woken = False  # something changed while it was loading
         self._running: asyncio.Task[None] | None = None
         self._again: asyncio.Future[None] | None = None
-        self._saving: asyncio.Task[None] | None = None
 
     async def load(self) -> None:
         """Read the folder for the first time."""
         # One after the other: two threads at once would keep the interpreter from one another.
-        kept = await self.store.metadata(self.mailbox_id, self.folder_id)
+        await self.recents.look()
         read = await self.store.snapshot(self.mailbox_id, self.folder_id)
         if self.loaded:
             return
         folder = read.folder
         self.uidvalidity = folder.uidvalidity
         self.snapshot = Snapshot(read.entries, folder.highestmodseq, folder.uidnext)
-        mark = kept.get(RECENT_KEY, b"")
-        self.recent_from = int(mark) if mark.isdigit() else 1
-        self._learn(read.entries)
+        self.learn(read.entries)
         self.loaded = True
         if self.woken:
             await self.refresh()
 
-    def _learn(self, entries: Iterable[Entry]) -> None:
+    def learn(self, entries: Iterable[Entry]) -> None:
         """Remember the keywords in use: FLAGS must name them before FETCH does (RFC 9051 7.3.5)."""
         for flags in {entry[2] for entry in entries} - self._spoken:
             self._spoken.add(flags)
@@ -189,6 +186,7 @@ class FolderIndex:
     async def _refresh(self) -> None:
         try:
             changes = await self.store.changes(self.mailbox_id, self.folder_id, self.snapshot.highestmodseq)
+            await self.recents.claim(changes.uidnext)
             self.apply(changes)
         finally:
             self._running = None
@@ -225,7 +223,7 @@ class FolderIndex:
                 before.highestmodseq = max(changes.highestmodseq, before.highestmodseq)
                 before.uidnext = max(changes.uidnext, before.uidnext)
             return
-        self._learn(changed)
+        self.learn(changed)
         self.snapshot = _after(before, changed, vanished, changes.highestmodseq, changes.uidnext)
         step = self.step
         step.changed, step.vanished = changed, vanished
@@ -237,31 +235,6 @@ class FolderIndex:
         """Call every session that listens."""
         for listener in tuple(self.listeners):
             listener()
-
-    def take_recent(self, snapshot: Snapshot) -> set[int]:
-        """The UIDs no session has been told of; they are this session's ``\\Recent`` from now on."""
-        if snapshot.uidnext <= self.recent_from:
-            return set()
-        start = bisect_left(snapshot.uids, self.recent_from)
-        self.recent_from = snapshot.uidnext
-        taken = set(snapshot.uids[start:])
-        if taken and self._saving is None:
-            self._saving = asyncio.get_running_loop().create_task(self._save_recent())
-        return taken
-
-    async def _save_recent(self) -> None:
-        # \Recent is advice (RFC 3501 2.3.2): one small commit a second at most, never waited for.
-        try:
-            await asyncio.sleep(1)
-            mark = b"%d" % self.recent_from
-            await self.store.set_metadata(self.mailbox_id, self.folder_id, {RECENT_KEY: mark})
-        except StoreError as error:
-            log.info("imap.recent_not_kept", error=type(error).__name__)
-        finally:
-            self._saving = None
-
-    def recent_count(self) -> int:
-        return len(self.snapshot.uids) - bisect_left(self.snapshot.uids, self.recent_from)
 
 
 def _newer(snapshot: Snapshot, entry: Entry) -> bool:
@@ -352,11 +325,13 @@ class Indexes:
     """The folders in memory of this process, and who listens to which mailbox.
 
     The store is watched once per mailbox in use. Folders nobody has open are kept for a while, within
-    :data:`KEPT_FOLDERS` and :data:`KEPT_ENTRIES`, and brought up to date when they are opened again.
+    :data:`KEPT_FOLDERS` and :data:`KEPT_ENTRIES`, and brought up to date when they are opened again. ``shared`` when
+    sessions of other processes may have the same folders open.
     """
 
-    def __init__(self, store: MailStore) -> None:
+    def __init__(self, store: MailStore, *, shared: bool = False) -> None:
         self.store = store
+        self._shared = shared
         self._open: dict[tuple[int, int], FolderIndex] = {}
         self._idle: OrderedDict[tuple[int, int], FolderIndex] = OrderedDict()
         self._watches: dict[int, _Watch] = {}
@@ -369,7 +344,7 @@ class Indexes:
         key = (mailbox_id, folder_id)
         index = self._open.get(key) or self._idle.pop(key, None)
         if index is None:
-            index = FolderIndex(self.store, mailbox_id, folder_id)
+            index = FolderIndex(self.store, mailbox_id, folder_id, shared=self._shared)
         self._open[key] = index
         index.users += 1
         self._watch(mailbox_id).holders += 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 
 import pytest
@@ -340,6 +341,16 @@ async def test_metadata_is_kept_per_folder_and_removed_by_none(store: SqlStore) 
     assert await store.metadata(2, INBOX) == {}
     with pytest.raises(NoSuchFolder):
         await store.set_metadata(1, 99, {"/private/comment": b""})
+
+
+async def test_a_mark_is_raised_and_each_step_is_given_once(store: SqlStore) -> None:
+    steps = await asyncio.gather(*[store.raise_mark(1, INBOX, "x/mark", value) for value in (3, 9, 9, 5)])
+    assert steps.count(0) == 1  # one was first, nobody else could think so
+    assert await store.metadata(1, INBOX) == {"x/mark": b"9"}
+    assert await store.raise_mark(1, INBOX, "x/mark", 4) == 9
+    assert await store.raise_mark(1, 2, "x/mark", 4) == 0
+    with pytest.raises(NoSuchFolder):
+        await store.raise_mark(1, 99, "x/mark", 1)
 
 
 # the gateway's own transaction

@@ -21,6 +21,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from mailboxes.anatomy import Anatomy
 from mailboxes.authentication import LoginRefused
+from mailboxes.blobs import Blobs
 from mailboxes.commit import Unit
 from mailboxes.imap.content import Cache
 from mailboxes.imap.ports import ALL_RIGHTS, Limits, Service, Standing
@@ -167,10 +168,10 @@ class People:
 
 
 class VirusGate:
-    """Refuses whatever holds the word EICAR, as the content policies would."""
+    """Refuses whatever holds ``EICAR!``, which no base64 holds, as the content policies would."""
 
     async def judge(self, login: Login, content: bytes, anatomy: Anatomy) -> Decision:
-        if b"EICAR" in content:
+        if b"EICAR!" in content:
             return decide(rule("content.infected"), "Eicar-Test")
         return decide(rule("content.accepted"))
 
@@ -214,10 +215,14 @@ async def serving(
     mailboxes: int = 3,
     clock: Callable[[], float] = time.time,
     provisioned: bool = False,
+    shared: Blobs | None = None,
 ) -> AsyncIterator[Running]:
-    """A running server with mailboxes ``u1`` ... and one APP mailbox ``app1``."""
+    """A running server with mailboxes ``u1`` ... and one APP mailbox ``app1``.
+
+    ``shared`` are the blobs of several servers on one database.
+    """
     journal = Recorder()
-    async with opened(url or f"sqlite:///{folder}/imap.db", journal=journal) as store:
+    async with opened(url or f"sqlite:///{folder}/imap.db", journal=journal, blobs=shared) as store:
         people = People()
         names = [f"u{number}@op-a.mssante.test" for number in range(1, mailboxes + 1)] + ["app1@op-a.mssante.test"]
         for number, name in enumerate(names, 1):
@@ -235,7 +240,7 @@ async def serving(
             authenticator=people,
             standings=people,
             gate=VirusGate(),
-            indexes=Indexes(store),
+            indexes=Indexes(store, shared=shared is not None),
             cache=Cache(store),
             clock=clock,
             certificate=facts,

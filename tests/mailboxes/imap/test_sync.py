@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from mailboxes.blobs import MemoryBlobs
 from tests import postgres
 from tests.mailboxes.imap.harness import Client, Pki, Running, message, serving
 
@@ -133,7 +134,7 @@ async def test_uidonly(running: Running) -> None:
         assert said.startswith(b"BAD [UIDREQUIRED]"), text
     assert await client.ok("UID FETCH 2 (UID FLAGS)") == [b"* 2 UIDFETCH (FLAGS (\\Recent))"]
     assert await client.ok("UID STORE 2 +FLAGS (\\Deleted)") == [b"* 2 UIDFETCH (FLAGS (\\Deleted \\Recent))"]
-    assert await client.ok("UID EXPUNGE 2") == [b"* VANISHED 2"]
+    assert await client.ok("UID EXPUNGE 2") == [b"* VANISHED 2", b"* 2 RECENT"]
     await client.close()
 
 
@@ -233,3 +234,57 @@ async def test_two_processes_on_one_mailbox(tmp_path: Path, pki: Pki, shared_url
             assert (await two.line()).startswith(b"* BYE ")
             await two.close()
         await one.close()
+
+
+async def test_what_another_process_did_is_there_when_it_is_asked_for(
+    tmp_path: Path, pki: Pki, shared_url: str
+) -> None:
+    """NOOP, CHECK, EXPUNGE and CLOSE look at the store; nobody waits for the next wake."""
+    blobs = MemoryBlobs()
+    async with (
+        serving(tmp_path, pki, url=shared_url, shared=blobs) as first,
+        serving(tmp_path, pki, url=shared_url, shared=blobs, provisioned=True) as second,
+    ):
+        one = await filled(first, 4)
+        two = await second.login(select="INBOX")
+        await one.ok("STORE 1 +FLAGS.SILENT (\\Flagged)")
+        assert await two.ok("NOOP") == [b"* 1 FETCH (FLAGS (\\Flagged))"]
+        await one.ok("STORE 1 -FLAGS.SILENT (\\Flagged)")
+        assert await two.ok("CHECK") == [b"* 1 FETCH (FLAGS ())"]
+        await one.ok("STORE 1 +FLAGS.SILENT (\\Deleted)")
+        assert b"* 1 EXPUNGE" in await two.ok("EXPUNGE")
+        assert b"* 1 EXPUNGE" in await one.ok("NOOP")
+        await one.ok("STORE 1 +FLAGS.SILENT (\\Deleted)")
+        await two.ok("CLOSE")
+        assert b"* 1 EXPUNGE" in await one.ok("NOOP")
+        assert await two.ok("STATUS INBOX (MESSAGES)") == [b"* STATUS INBOX (MESSAGES 2)"]
+        for client in (one, two):
+            await client.close()
+
+
+async def test_a_message_is_recent_in_one_session_of_one_process(tmp_path: Path, pki: Pki, shared_url: str) -> None:
+    blobs = MemoryBlobs()
+    async with (
+        serving(tmp_path, pki, url=shared_url, shared=blobs) as first,
+        serving(tmp_path, pki, url=shared_url, shared=blobs, provisioned=True) as second,
+    ):
+        setter = await first.login()
+        await setter.append(message("un"))
+        two = await second.login()
+        assert b"* 1 RECENT" in await two.ok("EXAMINE INBOX")  # looking takes nothing
+        assert await setter.ok("STATUS INBOX (RECENT)") == [b"* STATUS INBOX (RECENT 1)"]
+        assert b"* 1 RECENT" in await two.ok("SELECT INBOX")
+        one = await first.login()
+        assert b"* 0 RECENT" in await one.ok("SELECT INBOX")
+        assert await setter.ok("STATUS INBOX (RECENT)") == [b"* STATUS INBOX (RECENT 0)"]
+        shown = {1: 1, 2: 0}
+        for number in range(2, 6):
+            await setter.append(message(f"n{number}"))
+            for which, client in ((1, two), (2, one)):
+                told = [line for line in await client.ok("NOOP") if line.endswith(b" RECENT")]
+                shown[which] = int(told[0].split(b" ")[1])
+            assert sum(shown.values()) == number
+        flags = [await client.ok("FETCH 1:* FLAGS") for client in (one, two)]
+        assert [sum(b"\\Recent" in line for line in pair) for pair in zip(*flags, strict=True)] == [1] * 5
+        for client in (setter, one, two):
+            await client.close()
