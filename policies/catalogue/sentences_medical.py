@@ -90,8 +90,8 @@ TEXTS: Mapping[str, tuple[str, str, str, str]] = {
         "",
     ),
     "integrate.unknown_code": (
-        "Code d’intégration inconnu : {code}",
-        "Unknown integration code: {code}",
+        "Code d’intégration inconnu : {code}.",
+        "Unknown integration code: {code}.",
         "Codes : {codes}.",
         "Codes: {codes}.",
     ),
@@ -102,8 +102,8 @@ TEXTS: Mapping[str, tuple[str, str, str, str]] = {
         "",
     ),
     "integrate.nobody_to_tell": (
-        "Ce message ne peut pas recevoir de réponse : {reason}",
-        "This message cannot be answered: {reason}",
+        "Ce message ne peut pas recevoir de réponse : {reason}.",
+        "This message cannot be answered: {reason}.",
         "",
         "",
     ),
@@ -116,8 +116,8 @@ TEXTS: Mapping[str, tuple[str, str, str, str]] = {
         "The file gives at least surname, first_name and birth_date (YYYY-MM-DD).",
     ),
     "send.bad_document": (
-        "Document {file} : {reason}",
-        "Document {file}: {reason}",
+        "Document {file} : {reason}.",
+        "Document {file}: {reason}.",
         "",
         "",
     ),
