@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import NamedTuple, Protocol
 
-from sqlalchemy import Connection, and_, delete, func, select
+from sqlalchemy import Column, Connection, Table, and_, delete, func, select
 
 from gateway.medical.met import Met
 from gateway.medical.register_key import RegisterKey
@@ -270,13 +270,8 @@ class StoredMemory:
         old = select(seen_patient.c.mailbox_id, seen_patient.c.mark).where(seen_patient.c.at < int(before)).limit(limit)
         gone = _drop(unit, [(row.mailbox_id, bytes(row.mark)) for row in unit.connection.execute(old)])
         late = select(seen_document.c.mailbox_id, seen_document.c.key).where(seen_document.c.at < int(before))
-        rows = unit.connection.execute(late.limit(limit)).all()
-        for row in rows:
-            unit.connection.execute(
-                delete(seen_document).where(
-                    seen_document.c.mailbox_id == row.mailbox_id, seen_document.c.key == row.key
-                )
-            )
+        rows = [(row.mailbox_id, bytes(row.key)) for row in unit.connection.execute(late.limit(limit))]
+        _delete(unit, seen_document, seen_document.c.key, rows)
         return gone + len(rows)
 
 
@@ -293,10 +288,20 @@ def forget_closed(unit: Unit, limit: int = CHUNK) -> int:
 
 def _drop(unit: Unit, entries: Sequence[tuple[int, bytes]]) -> int:
     """The patients, what finds them, and the documents that are known as theirs."""
-    for mailbox, name in entries:
-        for table in (seen_patient, seen_key, seen_document):
-            unit.connection.execute(delete(table).where(table.c.mailbox_id == mailbox, table.c.mark == name))
+    for table in (seen_patient, seen_key, seen_document):
+        _delete(unit, table, table.c.mark, entries)
     return len(entries)
+
+
+def _delete(unit: Unit, table: Table, column: Column[bytes], entries: Sequence[tuple[int, bytes]]) -> None:
+    """The rows of these mailboxes with these values in ``column``."""
+    by_mailbox: dict[int, list[bytes]] = {}
+    for mailbox, value in entries:
+        by_mailbox.setdefault(mailbox, []).append(value)
+    for mailbox, values in by_mailbox.items():
+        for start in range(0, len(values), CHUNK):
+            some = values[start : start + CHUNK]
+            unit.connection.execute(delete(table).where(table.c.mailbox_id == mailbox, column.in_(some)))
 
 
 def _candidates(connection: Connection, mailboxes: Sequence[int], keys: frozenset[bytes]) -> list[bytes]:

@@ -19,6 +19,7 @@ MOST_PEOPLE = 50
 MOST_DOCUMENTS = 200
 MOST_IDENTIFIERS = 50
 _LONGEST = 500
+_NEWEST = 999_999_999
 _TRAITS = (
     "birth_surname", "used_surname", "surname", "first_name", "used_first_name", "first_names", "sex", "birth_place",
 )  # fmt: skip
@@ -118,7 +119,7 @@ def _document(row: Sequence[Any]) -> DocumentMark:
     return DocumentMark(
         own=_text(own),
         group=_text(group),
-        version=int(version),
+        version=max(0, min(int(version), _NEWEST)),
         replaces=tuple(_text(one) for one in replaces[:20]),
         content=_text(content),
     )

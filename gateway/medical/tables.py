@@ -77,3 +77,4 @@ seen_document = Table(
     Column("at", BigInteger, nullable=False),
 )
 Index("ix_seen_document_at", seen_document.c.at)
+Index("ix_seen_document_mark", seen_document.c.mailbox_id, seen_document.c.mark)

@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import insert, text
 
 from gateway.medical.memory import Memory, MemoryHere, StoredMemory, counted
 from gateway.medical.met import Met, Person, bare
 from gateway.medical.register_key import RegisterKey
+from gateway.medical.tables import seen_document, seen_patient
 from hprim.history import DocumentMark
 from hprim.model import Identifier, Patient, Traits
 from mailboxes.commit import Committer, Reading
 from mailboxes.engine import open_database
 from mailboxes.keys import LocalMasterKey
-from mailboxes.unit import NoJournal
+from mailboxes.unit import NoJournal, Unit
 from policies.patient import Said
 from tests.hprim.builders import NUMBER, OTHER_NUMBER
 from tests.hprim.test_rules import person
@@ -165,6 +167,24 @@ async def test_what_is_not_met_again_is_purged(bench: Bench) -> None:
     assert await bench.committer.run(lambda unit: bench.memory.purge(unit, cut)) == 0
     assert await bench.ask(about(person(surname="MARTIN"))) == []
     assert await bench.ask(about(person(surname="MARTIN", number=OTHER_NUMBER))) == ["HID-091"]
+
+
+async def test_purging_finds_the_documents_of_a_patient_without_reading_them_all(bench: Bench) -> None:
+    if isinstance(bench.memory, MemoryHere):
+        pytest.skip("the twin has no database")
+
+    def rows(size: int) -> list[dict[str, object]]:
+        return [{"mailbox_id": 1, "mark": number.to_bytes(16), "at": 1} for number in range(size)]
+
+    def fill(unit: Unit) -> None:
+        unit.connection.execute(insert(seen_patient), [{**row, "trace": b"x"} for row in rows(500)])
+        documents = [{**row, "key": row["mark"], "version": 0, "content": b"", "at": 9} for row in rows(30_000)]
+        unit.connection.execute(insert(seen_document), documents)
+
+    await bench.committer.run(fill)
+    started = time.perf_counter()
+    assert await bench.committer.run(lambda unit: bench.memory.purge(unit, 5)) == 500
+    assert time.perf_counter() - started < 2  # 20 s when each patient's documents are looked for among all
 
 
 async def test_a_patient_met_again_is_kept(bench: Bench) -> None:

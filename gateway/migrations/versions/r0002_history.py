@@ -33,6 +33,7 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("mailbox_id", "key", name=op.f("pk_seen_document")),
     )
     op.create_index("ix_seen_document_at", "seen_document", ["at"], unique=False)
+    op.create_index("ix_seen_document_mark", "seen_document", ["mailbox_id", "mark"], unique=False)
     op.create_table(
         "seen_key",
         sa.Column("mailbox_id", sa.BigInteger(), autoincrement=False, nullable=False),
