@@ -94,7 +94,7 @@ def met_from(found: Any) -> Met:
             documents=tuple(_document(row) for row in rows),
             places=tuple(_said(row[5:]) for row in rows),
         )
-    except (KeyError, TypeError, IndexError, AttributeError) as fault:
+    except (KeyError, TypeError, IndexError, AttributeError, OverflowError) as fault:
         raise ValueError(f"not an answer: {type(fault).__name__}") from None
 
 

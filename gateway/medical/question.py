@@ -128,7 +128,7 @@ def answer_from(data: bytes) -> Reading:
             patients=int(found["patients"]),
             met=met_from(found["met"]),
         )
-    except (KeyError, TypeError, IndexError, AttributeError, RecursionError) as fault:
+    except (KeyError, TypeError, IndexError, AttributeError, RecursionError, OverflowError) as fault:
         raise ValueError(f"not an answer: {type(fault).__name__}") from None
 
 

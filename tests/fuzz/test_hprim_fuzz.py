@@ -24,6 +24,10 @@ from tests.hprim.test_mail import eml
 RUNS = int(os.environ.get("CADUCEE_FUZZ", "150"))
 fuzz = settings(max_examples=RUNS, deadline=None, suppress_health_check=list(HealthCheck))
 
+NON_XML = builders.cda().replace(
+    b"<structuredBody>",
+    b"<nonXMLBody><text mediaType='application/pdf' representation='B64'>JVBERi0x</text></nonXMLBody><structuredBody>",
+)
 SEEDS = {
     "hprim": v1(),
     "hprim-utf8": ("\ufeff" + V5).encode(),
@@ -33,6 +37,7 @@ SEEDS = {
     "hxml": builders.hxml(),
     "hl7": builders.pid(),
     "cda": builders.cda(),
+    "level1": NON_XML,
     "xdm": builders.xdm(),
     "mail": eml(builders.xdm()),
 }
@@ -141,6 +146,9 @@ READERS: dict[str, tuple[str, Callable[[bytes], object]]] = {
     "subject": ("hprim", lambda d: subject.read(d.decode("latin-1"))),
     "disposition": ("hprim", lambda d: ack.parse_disposition(d.decode("latin-1"))),
     "render": ("cda", lambda d: render.cda_view(d, TODAY).html()),
+    "render-hprim": ("hprim", lambda d: render.hprim_view(d, TODAY).html()),
+    "root": ("cda", xmlsafe.root_of),
+    "own copy": ("level1", cda.own_copy),
 }
 
 

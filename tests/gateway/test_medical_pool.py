@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 import os
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 from datetime import date
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -16,6 +19,7 @@ from hypothesis import strategies as st
 
 from gateway.medical.pool import ROOT, ReaderDied, ReaderHere, Readers
 from gateway.medical.question import PartBytes, Question, ReaderOptions, answer_bytes, answer_from
+from gateway.medical.worker import read
 from tests.hprim import builders
 from tests.hprim.examples import v1
 
@@ -135,6 +139,31 @@ def test_a_mad_answer_is_refused_not_believed(data: bytes) -> None:
 def test_half_an_answer_is_refused(answer: bytes) -> None:
     with pytest.raises(ValueError, match=r"."):
         answer_from(answer)
+
+
+ANSWER = answer_bytes(read(QUESTIONS[1]))
+
+
+@pytest.mark.parametrize("odd", [None, float("inf"), float("nan"), 1.5, -5, 10**400, "x" * 9000, "", [], {}, [[]]])
+def test_an_answer_with_one_odd_value_is_refused_or_bounded(odd: Any) -> None:
+    for where in paths(json.loads(ANSWER)):
+        whole = json.loads(ANSWER)
+        target = whole
+        for step in where[:-1]:
+            target = target[step]
+        target[where[-1]] = odd
+        with contextlib.suppress(ValueError):
+            met = answer_from(json.dumps(whole).encode()).met
+            assert all(0 <= one.version < 10**9 and len(one.own) <= 500 for one in met.documents)
+
+
+def paths(value: Any, before: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
+    """Where each value of a JSON document is."""
+    if before:
+        yield before
+    inside = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for key, one in inside:
+        yield from paths(one, (*before, key))
 
 
 async def test_an_answer_crosses_the_pipe_whole() -> None:
