@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import NamedTuple, Protocol
 
-from sqlalchemy import Column, Connection, Table, and_, delete, func, select
+from sqlalchemy import Column, Connection, Table, delete, func, select
 
 from gateway.medical.met import Met
 from gateway.medical.register_key import RegisterKey
@@ -33,6 +33,7 @@ from hprim.ins import INS_OIDS
 from hprim.model import Words
 from hprim.trace import MARK, Trace, compare_traces, digester, mark, pack, trace, unpack
 from mailboxes.commit import Reading, Unit
+from mailboxes.engine import cursor_of
 from mailboxes.sql import Sql
 from mailboxes.tables import mailbox_key
 
@@ -307,34 +308,36 @@ def _delete(unit: Unit, table: Table, column: Column[bytes], entries: Sequence[t
 def _candidates(connection: Connection, mailboxes: Sequence[int], keys: frozenset[bytes]) -> list[bytes]:
     if not keys:
         return []
-    joined = seen_patient.join(
-        seen_key, and_(seen_patient.c.mailbox_id == seen_key.c.mailbox_id, seen_patient.c.mark == seen_key.c.mark)
-    )
-    query = (
-        select(seen_patient.c.trace, seen_patient.c.at)
-        .select_from(joined)
-        .where(seen_key.c.mailbox_id.in_(list(mailboxes)), seen_key.c.key.in_(sorted(keys)))
-        .distinct()
-        .order_by(seen_patient.c.at.desc())
-        .limit(MAX_CANDIDATES)
-    )
-    return [bytes(row.trace) for row in connection.execute(query)]
+    asked = _asked(_SAME_KEY, len(mailboxes), len(keys))
+    rows = asked(cursor_of(connection), *mailboxes, *sorted(keys), MAX_CANDIDATES)
+    return [bytes(trace) for trace, _ in rows.fetchall()]
 
 
 def _documents(connection: Connection, mailboxes: Sequence[int], keys: frozenset[bytes]) -> dict[bytes, Earlier]:
     if not keys:
         return {}
-    table, person = seen_document, seen_patient
-    joined = table.join(person, and_(table.c.mailbox_id == person.c.mailbox_id, table.c.mark == person.c.mark))
-    query = (
-        select(table.c.key, table.c.version, table.c.content, person.c.trace)
-        .select_from(joined)
-        .where(table.c.mailbox_id.in_(list(mailboxes)), table.c.key.in_(sorted(keys)))
-        .order_by(table.c.version)
-    )
+    asked = _asked(_SAME_DOCUMENT, len(mailboxes), len(keys))
+    rows = asked(cursor_of(connection), *mailboxes, *sorted(keys))
     return {
-        bytes(row.key): Earlier(row.version, bytes(row.content), bytes(row.trace)) for row in connection.execute(query)
+        bytes(key): Earlier(version, bytes(content), bytes(trace)) for key, version, content, trace in rows.fetchall()
     }
+
+
+_SAME_KEY = (
+    "SELECT DISTINCT p.trace, p.at FROM seen_key k"
+    " JOIN seen_patient p ON p.mailbox_id = k.mailbox_id AND p.mark = k.mark"
+    " WHERE k.mailbox_id IN ({mailboxes}) AND k.key IN ({keys}) ORDER BY p.at DESC LIMIT ?"
+)
+_SAME_DOCUMENT = (
+    "SELECT d.key, d.version, d.content, p.trace FROM seen_document d"
+    " JOIN seen_patient p ON p.mailbox_id = d.mailbox_id AND p.mark = d.mark"
+    " WHERE d.mailbox_id IN ({mailboxes}) AND d.key IN ({keys}) ORDER BY d.version"
+)
+
+
+@lru_cache(maxsize=512)
+def _asked(text: str, mailboxes: int, keys: int) -> Sql:
+    return Sql(text.format(mailboxes=", ".join("?" * mailboxes), keys=", ".join("?" * keys)))
 
 
 def counted(connection: Connection) -> tuple[int, int, int]:
