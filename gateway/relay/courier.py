@@ -39,6 +39,7 @@ T = TypeVar("T")
 
 log = structlog.get_logger(__name__)
 
+PASSING_SHARE = 10  # one session in so many is kept for new mail while older mail takes all the others
 EXPRESS_EACH = 100  # new rows of one destination taken at once, whatever waits in its lane
 
 
@@ -69,6 +70,7 @@ class _Lane:
     limit: int
     parcels: deque[Rows] = field(default_factory=deque)
     running: int = 0
+    passing: int = 0  # new messages carried beside the workers, whom older ones keep busy
     rows: int = 0
     failing: bool = False
 
@@ -130,7 +132,9 @@ class Courier:
         self._has_room = True  # something left the window since the queue was last looked at
         self._next_due = 0.0  # wall time before which nothing known falls due
         self._look_again = 0.0
-        self._sessions = asyncio.Semaphore(self._settings.sessions)
+        kept = self._settings.sessions // PASSING_SHARE  # places older mail never takes
+        self._sessions = asyncio.Semaphore(self._settings.sessions - kept)
+        self._passing = asyncio.Semaphore(kept)
 
     def follow(self, schedule: Schedule, lane: Lane) -> None:
         """Take up another schedule and width of lanes: from the next outcome and the next success or failure on."""
@@ -316,10 +320,22 @@ class Courier:
         for domain, rows in groupby(taken, key=lambda row: row.domain):
             lane = self._lanes.setdefault(domain, _Lane(self._settings.lane.narrow))
             for parcel in parcels(rows):
-                (lane.parcels.appendleft if first else lane.parcels.append)(parcel)
                 lane.rows += len(parcel)
                 lane.failing = lane.failing or parcel[0].failing
+                if first and self._may_pass(lane):
+                    lane.passing += 1
+                    self._spawn(self._pass(domain, lane, parcel))
+                else:
+                    (lane.parcels.appendleft if first else lane.parcels.append)(parcel)
             self._fill(domain, lane)
+
+    def _may_pass(self, lane: _Lane) -> bool:
+        """Whether a new message would only wait for older ones: its destination works and has not too much at once."""
+        busy = self._sessions.locked() or lane.running >= lane.limit
+        own = self._settings.lane
+        if self._passing.locked():
+            return False
+        return busy and not lane.failing and lane.passing < own.narrow and lane.running + lane.passing < own.wide
 
     def _fill(self, domain: str, lane: _Lane) -> None:
         """As many workers as the lane is wide."""
@@ -347,13 +363,26 @@ class Courier:
             lane.running -= 1
             if lane.parcels:
                 self._fill(domain, lane)
-            elif not lane.running and lane.limit <= self._settings.lane.narrow:
-                self._lanes.pop(domain, None)
-            self._made_room()
+            self._left(domain, lane)
 
-    async def _one(self, domain: str, lane: _Lane, rows: Rows) -> None:
+    async def _pass(self, domain: str, lane: _Lane, parcel: Rows) -> None:
+        """Carry one new message past the older ones."""
         try:
-            async with self._sessions:
+            await self._one(domain, lane, parcel, self._passing)
+        finally:
+            lane.passing -= 1
+            self._left(domain, lane)
+
+    def _left(self, domain: str, lane: _Lane) -> None:
+        """A worker ended: forget a lane where nothing happens, and look for more."""
+        quiet = not (lane.parcels or lane.running or lane.passing)
+        if quiet and lane.limit <= self._settings.lane.narrow:
+            self._lanes.pop(domain, None)
+        self._made_room()
+
+    async def _one(self, domain: str, lane: _Lane, rows: Rows, places: asyncio.Semaphore | None = None) -> None:
+        try:
+            async with places or self._sessions:
                 attempt = await self._handover.carry(rows, lambda: self._leases.ours(rows))
             await self._settle(domain, lane, rows, attempt)
         except StoreError as error:

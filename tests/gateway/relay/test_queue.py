@@ -334,6 +334,29 @@ async def test_stopping_gives_back_what_was_not_tried(house: House) -> None:
     assert len(await take(house, "next")) == left
 
 
+async def test_new_mail_finds_a_place_while_older_mail_holds_all_the_others(house: House) -> None:
+    """Two hundred destinations may wait for the same sessions: a few of these are never theirs."""
+    gate = _Gate()
+    courier = house.courier(gate, sessions=20)
+    for number in range(60):
+        await house.send((f"old@d{number % 12}.mssante.test",))
+    with running(courier):
+        await until(lambda: len(gate.sent) >= 18)
+        assert len(gate.sent) == 18
+        fresh = await house.send(("new@d3.mssante.test",))
+        courier.wake()
+        await until(lambda: fresh in [parcel.message for parcel in gate.sent], 5)
+        for _ in range(5):
+            await house.send(("new@d4.mssante.test",))
+        courier.wake()
+        await until(lambda: len(gate.sent) == 20, 5)  # within the sessions allowed
+        gate.open()
+        await until(lambda: len(gate.sent) == 66, 15)
+        await until(lambda: not any(lane.rows or lane.passing for lane in courier._lanes.values()), 5)
+        await courier.stop()
+    assert await house.waiting() == 0
+
+
 class _Gate(Script):
     """Holds the first parcel until told."""
 
