@@ -7,7 +7,7 @@ usage: imap_ours.py serve DIR COUNT PORTFILE   (fills on the first run; TLS; pri
        imap_ours.py append PORTFILE COUNT
 """
 
-import asyncio, json, os, random, select, socket, ssl, statistics as st, sys, time, base64, gc, resource
+import asyncio, json, os, random, select, socket, ssl, statistics as st, sys, time, base64, resource
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -38,6 +38,7 @@ def msg(i, size=0):
 async def serve(folder, count, portfile):
     from mailboxes.anatomy import dissect, pack
     from mailboxes.blobs import FileBlobs
+    from mailboxes.collector import settle
     from mailboxes.store import NewMessage, NoSuchFolder
     from tests import stores
     from tests.mailboxes.imap import harness
@@ -96,7 +97,7 @@ async def serve(folder, count, portfile):
         server = ImapServer(service)
         port = await server.listen("127.0.0.1", 0, tls=pki.server)
         Path(portfile).write_text(json.dumps({"port": port, "ca": str(pki.ca), "pid": os.getpid()}))
-        gc.freeze()
+        settle()
         await asyncio.Event().wait()
 
 

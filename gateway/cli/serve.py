@@ -97,11 +97,13 @@ async def _one(
 
     from gateway.service import Service
     from gateway.smtp.tls import BadIdentity
+    from mailboxes.collector import settle
 
     log = structlog.get_logger("service")
     service = Service(config, roles, shared_ports=shared_ports, workers=workers)
     try:
         await service.start()
+        settle()
     except (OSError, ValueError) as problem:
         reason = problem.args[0] if isinstance(problem, BadIdentity) else problem
         log.error("not_started", error=type(problem).__name__, reason=str(reason))
