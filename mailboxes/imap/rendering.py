@@ -35,8 +35,12 @@ from mailboxes.imap.sections import (
 )
 from mailboxes.imap.session import Selected, Session
 from mailboxes.store import BodyReader, Corrupted, Entry, MissingBody, StoreUnavailable
+from mailboxes.summary import HEADER_KEPT
 
 STREAMED = 1 << 19  # bytes of a large message read and written at once
+PORTION = (
+    1 << 18
+)  # bytes of small ones said at once: copied four times on their way, they stay in the processor's cache
 
 Column = Iterable[Any]
 
@@ -54,6 +58,9 @@ class Read(NamedTuple):
     summaries: Sequence[Summary] = ()
     bodies: Sequence[bytes] = ()
     headers: Sequence[bytes] = ()
+
+    def part(self, start: int, end: int) -> Read:
+        return Read(self.summaries[start:end], self.bodies[start:end], self.headers[start:end])
 
 
 _MONTHS = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"]
@@ -223,10 +230,7 @@ class Renderer:
                     await self._say(batch, task.result())
                 except MissingBody:
                     complete = await self._one_by_one(batch) and complete
-                if self.session.out.full:
-                    await self.session.out.drain()
-                else:
-                    await asyncio.sleep(0)
+                await asyncio.sleep(0)
         return complete
 
     async def _read(self, entries: Sequence[Entry]) -> Read:
@@ -245,10 +249,18 @@ class Renderer:
         return Read(summaries, bodies, headers)
 
     async def _say(self, chosen: Chosen, read: Read) -> None:
-        if self.bodied and _is_large(chosen.entries):
+        places, entries = chosen
+        if self.bodied and _is_large(entries):
             await self._large(chosen, read.summaries[0])
-        else:
-            self.session.put(self.lines(chosen, read))
+            return
+        for start, end in self._portions(entries):
+            self.session.put(self.lines(Chosen(places[start:end], entries[start:end]), read.part(start, end)))
+            await self.session.out.drain()
+
+    def _portions(self, entries: Sequence[Entry]) -> list[tuple[int, int]]:
+        if self.bodied:
+            return batches(entries, BATCH, PORTION)
+        return _plain(len(entries), PORTION // HEADER_KEPT * 8 if self.headed else BATCH)
 
     async def _one_by_one(self, chosen: Chosen) -> bool:
         """A body is missing: leave out the messages that were erased, complain of any other."""
