@@ -7,6 +7,7 @@ this one may not be told yet, takes flags for this session alone (RFC 2180 4.2).
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Sequence
 
 from mailboxes import flags as flagging
@@ -35,6 +36,7 @@ _WELL_KNOWN = {
 }
 _RIGHT = {"\\Seen": "s", "\\Deleted": "t"}
 LONGEST_KEYWORD = 100
+SAID = 2000  # messages whose new flags are told in one turn of the event loop
 
 
 def canonical_flags(raw: Sequence[bytes], known: dict[str, str]) -> list[str]:
@@ -94,27 +96,42 @@ async def _store(session: Session, asked: v.Command, by_uid: bool) -> None:
     selected.index.learn(outcome)  # it may have passed over what was stored and erased at once
     say_keywords(session, selected)
     if args.silent:
-        _say_silently(session, selected, outcome, change, by_uid)
+        await _say_silently(session, selected, outcome, change, by_uid)
     else:
-        say_flags(session, selected, outcome, with_uid=by_uid)
+        await _say(session, selected, outcome, by_uid)
     for entry in outcome:
         selected.told[entry[0]] = entry
     session.done(asked, _stored_text(selected, stored, by_uid, bool(erased)), expunge=by_uid)
 
 
-def _say_silently(session: Session, selected: Selected, outcome: list[Entry], change: FlagChange, by_uid: bool) -> None:
+async def _say(
+    session: Session, selected: Selected, entries: list[Entry], by_uid: bool, *, silent: bool = False
+) -> None:
+    """Tell flags in portions, between which other sessions get their turn."""
+    for start in range(0, len(entries), SAID):
+        say_flags(session, selected, entries[start : start + SAID], with_uid=by_uid, silent=silent)
+        if session.out.full:
+            await session.out.drain()
+        elif start + SAID < len(entries):
+            await asyncio.sleep(0)
+
+
+async def _say_silently(
+    session: Session, selected: Selected, outcome: list[Entry], change: FlagChange, by_uid: bool
+) -> None:
     """``.SILENT``: flags only where another session changed some too (RFC 9051 6.4.6), MODSEQ where it is wanted."""
 
-    def expected(entry: Entry) -> str:
+    def expected(entry: Entry) -> bool:
         known = selected.told.get(entry[0]) or selected.snapshot.find(entry[0])
-        return entry[2] if known is None else flagging.change(known[2], change.operation, change.flags)
+        return known is None or entry[2] == flagging.change(known[2], change.operation, change.flags)
 
-    surprising = [entry for entry in outcome if expected(entry) != entry[2]]
-    if surprising:
-        say_flags(session, selected, surprising, with_uid=by_uid)
+    plain: list[Entry] = []
+    surprising: list[Entry] = []
+    for entry in outcome:
+        (plain if expected(entry) else surprising).append(entry)
+    await _say(session, selected, surprising, by_uid)
     if session.condstore:
-        plain = outcome if not surprising else [entry for entry in outcome if entry not in surprising]
-        say_flags(session, selected, plain, with_uid=by_uid, silent=True)
+        await _say(session, selected, plain, by_uid, silent=True)
 
 
 def _on_erased(selected: Selected, uids: list[int], stored: Stored, change: FlagChange) -> list[Entry]:

@@ -26,6 +26,7 @@ from mailboxes.store import Added, Changes, Entry, Folder, MailStore, NoSuchFold
 
 KEPT_FOLDERS = 64
 KEPT_ENTRIES = 500_000
+MANY = 1000  # entries from which on a table is made rather than each searched for
 KEPT_ORDERS = 4  # of each folder, at some four bytes per message
 
 log = structlog.get_logger("imap")
@@ -216,7 +217,7 @@ class FolderIndex:
     def apply(self, changes: Changes) -> None:
         """Make the next snapshot, then tell the sessions."""
         before = self.snapshot
-        changed = [entry for entry in changes.changed if _newer(before, entry)]
+        changed = _newer(before, changes.changed)
         vanished = [uid for uid in changes.vanished if before.place(uid) >= 0]
         if not changed and not vanished:
             if changes.highestmodseq > before.highestmodseq or changes.uidnext > before.uidnext:
@@ -237,9 +238,13 @@ class FolderIndex:
             listener()
 
 
-def _newer(snapshot: Snapshot, entry: Entry) -> bool:
-    known = snapshot.find(entry[0])
-    return known is None or known[1] < entry[1]
+def _newer(snapshot: Snapshot, entries: list[Entry]) -> list[Entry]:
+    """Those of the entries that the snapshot does not hold, or as they were before."""
+    if len(entries) < MANY:
+        known = [(entry, snapshot.find(entry[0])) for entry in entries]
+        return [entry for entry, held in known if held is None or held[1] < entry[1]]
+    modseqs = dict(zip(snapshot.uids, [entry[1] for entry in snapshot.entries], strict=True))
+    return [entry for entry in entries if modseqs.get(entry[0], 0) < entry[1]]
 
 
 def _after(
@@ -255,13 +260,16 @@ def _after(
     last = entries[-1][0] if entries else 0
     uids = before.uids if not vanished else [entry[0] for entry in entries]
     late: list[Entry] = []
+    place = 0
     for entry in changed:
         if entry[0] > last:
             entries.append(entry)
             continue
-        place = bisect_left(uids, entry[0])
+        if place >= len(uids) or uids[place] != entry[0]:  # not the neighbour of the last one
+            place = bisect_left(uids, entry[0])
         if place < len(uids) and uids[place] == entry[0]:
             entries[place] = entry
+            place += 1
         else:
             late.append(entry)
     if late:  # appended by another process with a smaller UID but committed later
