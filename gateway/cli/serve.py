@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 import json
 import signal
 import sys
@@ -115,22 +114,11 @@ async def _one(
     reloads: set[asyncio.Task[bool]] = set()
     hold(leash, stopping.set)
     loop.add_signal_handler(signal.SIGHUP, lambda: _reload(service, config_path, reloads))
-    _settle()
     _announce(service.ports, shared_ports, ready_file)
     await stopping.wait()
     log.info("stopping")
     await service.stop()
     return 0
-
-
-def _settle() -> None:
-    """Leave what a service is made of out of every search for cyclic garbage, and search less often.
-
-    The interpreter looks after each 700 objects, at times through all of them; a message makes a thousand, none in a cycle.
-    """
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(10_000, 20, 20)
 
 
 def _reload(service: Service, config_path: Path, reloads: set[asyncio.Task[bool]]) -> None:
