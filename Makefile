@@ -16,7 +16,7 @@ help: ## show this list
 setup: $(READY) ## create .venv with the locked dependencies
 
 $(READY): requirements.lock pyproject.toml
-	@sh deploy/system-packages.sh setup
+	@PYTHON=$(PYTHON) sh deploy/system-packages.sh setup
 	@$(PYTHON) -m venv $(VENV)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements.lock
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
