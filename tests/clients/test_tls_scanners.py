@@ -68,7 +68,7 @@ def _summary(result: dict[str, Any]) -> dict[str, Any]:
     return {**suites, **answers, "curves": sorted(curve["name"] for curve in curves)}
 
 
-@pytest.mark.parametrize("door", ["smtp", "imaps"])
+@pytest.mark.parametrize("door", list(DOORS))
 def test_testssl_finds_what_is_expected(space: Space, tmp_path: Path, door: str) -> None:
     program = shutil.which("testssl") or shutil.which("testssl.sh")
     if program is None:
