@@ -28,6 +28,8 @@ from sqlalchemy import Connection
 from mailboxes.engine import (
     Database,
     Fault,
+    begin,
+    commit,
     cursor_of,
     discard,
     fault_of,
@@ -36,6 +38,7 @@ from mailboxes.engine import (
     heal,
     raw,
     refusal,
+    rollback,
 )
 from mailboxes.reading import PATIENCE_SECONDS, Reading, expire
 from mailboxes.store import StoreUnavailable
@@ -281,27 +284,26 @@ class Committer:
             if self._suspect:
                 raw(self._connection).rollback()  # lets go of the locks; nothing else is asked of it
             else:
-                self._connection.rollback()
+                rollback(self._connection)
         except Exception:  # noqa: BLE001
             self._suspect = True
 
     def _attempt(self, batch: list[_Waiting], *, guarded: bool) -> _Done:
         connection = self._trusted()
-        unit = Unit(connection, None, self._clock())
-        connection.begin()
-        unit.cursor = cursor_of(connection)
+        unit = Unit(connection, cursor_of(connection), self._clock())
+        begin(connection, immediate=True)
         calls = _calls(batch)
         for handler, members in calls:
             _call(unit, handler, members, guarded=guarded or len(calls) > 1)
         if all(waiting.failed for waiting in batch):
-            connection.rollback()
+            rollback(connection)
             return _Done()
         if unit.events:
             self._journal.append(connection, unit.events, unit.now)
         touched = unit.all_touched
         if touched and self.announcer is not None:
             self.announcer.write(unit.cursor, touched)
-        connection.commit()
+        commit(connection)
         self._see_room(unit)
         return _Done(touched, unit.callbacks)
 

@@ -106,6 +106,32 @@ def cursor_of(connection: Connection) -> Any:
     return driver.cursor(binary=True) if isinstance(driver, psycopg.Connection) else driver.cursor()
 
 
+def begin(connection: Connection, *, immediate: bool) -> None:
+    """Start a transaction in the driver. SQLAlchemy would take fifty microseconds; it joins in if it is used.
+
+    ``immediate``: for writing. psycopg starts one by itself at the first statement.
+    """
+    driver = raw(connection)
+    if isinstance(driver, sqlite3.Connection):
+        driver.execute("BEGIN IMMEDIATE" if immediate else "BEGIN")
+
+
+def commit(connection: Connection) -> None:
+    """End what :func:`begin` started."""
+    if connection.in_transaction():
+        connection.commit()
+    else:
+        raw(connection).commit()
+
+
+def rollback(connection: Connection) -> None:
+    """Undo what :func:`begin` started."""
+    if connection.in_transaction():
+        connection.rollback()
+    else:
+        raw(connection).rollback()
+
+
 # SQLite
 
 
@@ -196,11 +222,17 @@ def _open_sqlite_memory() -> Database:
 
 
 def _begin_immediate(connection: Connection) -> None:
-    connection.exec_driver_sql("BEGIN IMMEDIATE")
+    _begin_unless_begun(raw(connection), "BEGIN IMMEDIATE")
 
 
 def _begin(connection: Connection) -> None:
-    connection.exec_driver_sql("BEGIN")
+    _begin_unless_begun(raw(connection), "BEGIN")
+
+
+def _begin_unless_begun(driver: sqlite3.Connection, statement: str) -> None:
+    """By SQLAlchemy, which joins a transaction that :func:`begin` started."""
+    if not driver.in_transaction:
+        driver.execute(statement)
 
 
 def _prepare_writer(connection: sqlite3.Connection, _record: object) -> None:

@@ -18,7 +18,7 @@ from typing import Any, TypeVar
 import structlog
 from sqlalchemy import Connection
 
-from mailboxes.engine import Database, Fault, discard, fault_of, refusal
+from mailboxes.engine import Database, Fault, begin, discard, fault_of, refusal, rollback
 from mailboxes.store import StoreError, StoreUnavailable
 from mailboxes.threads import Threads
 
@@ -161,12 +161,14 @@ class Reading:
         with self.database.turn():
             connection = self._connected()
             try:
-                with connection.begin() as transaction:
-                    result = work(connection)
-                    transaction.rollback()
+                begin(connection, immediate=False)
+                result = work(connection)
+                rollback(connection)
                 return result
             except Exception as error:
-                if fault_of(error) is not Fault.OWN:
+                if fault_of(error) is Fault.OWN:
+                    rollback(connection)
+                else:
                     self._local.connection = None
                     discard(self.database, connection)
                 raise

@@ -10,7 +10,7 @@ import time
 from collections.abc import AsyncIterator
 
 import pytest
-from sqlalchemy import event, text
+from sqlalchemy import text
 
 from mailboxes import engine, tables  # noqa: F401 - registers the tables
 from mailboxes.commit import Committer, Reading
@@ -77,13 +77,39 @@ async def behind(committer: Committer, *coroutines):
     return await asyncio.gather(*tasks, return_exceptions=True)
 
 
-async def test_what_waits_shares_one_transaction(committer: Committer, reading: Reading, database: Database) -> None:
+async def test_what_waits_shares_one_transaction(
+    committer: Committer, reading: Reading, monkeypatch: pytest.MonkeyPatch
+) -> None:
     begun: list[object] = []
-    event.listen(database.writer, "begin", begun.append)
+
+    def counted(connection, *, immediate):
+        begun.append(connection)
+        engine.begin(connection, immediate=immediate)
+
+    monkeypatch.setattr("mailboxes.commit.begin", counted)
     outcomes = await behind(committer, *(committer.run(put(f"n{number}")) for number in range(5)))
     assert outcomes == [f"n{number}" for number in range(5)]
     assert len(begun) == 2
     assert await names(reading) == outcomes
+
+
+async def test_statements_of_core_join_the_transaction_of_the_driver(committer: Committer, reading: Reading) -> None:
+    insert = text("INSERT INTO subscription (mailbox_id, name) VALUES (1, :name)")
+
+    def both(unit):
+        PUT(unit.cursor, 1, "driver")
+        unit.connection.execute(insert, {"name": "core"})
+
+    def neither(unit):
+        unit.connection.execute(insert, {"name": "core, undone"})
+        PUT(unit.cursor, 1, "driver, undone")
+        raise ValueError("undone")
+
+    await committer.run(both)
+    with pytest.raises(ValueError, match="undone"):
+        await committer.run(neither)
+    assert await committer.run(put("after")) == "after"
+    assert await names(reading) == ["after", "core", "driver"]
 
 
 async def test_one_failure_is_undone_alone_with_its_events(
@@ -226,7 +252,7 @@ async def test_a_command_line_needs_no_event_loop(committer: Committer, reading:
 
 
 async def test_a_failed_commit_fails_all_and_is_not_trusted(
-    committer: Committer, reading: Reading, database: Database, journal: Recorder
+    committer: Committer, reading: Reading, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     failures = [engine._SQLITE_FULL, 10]
 
@@ -235,10 +261,11 @@ async def test_a_failed_commit_fails_all_and_is_not_trusted(
             error = sqlite3.OperationalError("disk")
             error.sqlite_errorcode = failures.pop()
             raise error
+        engine.commit(connection)
 
     assert await committer.run(put("before")) == "before"
     connection = committer._connection
-    event.listen(database.writer, "commit", break_down)
+    monkeypatch.setattr("mailboxes.commit.commit", break_down)
     with pytest.raises(StoreUnavailable):
         await committer.run(put("lost"))
     with pytest.raises(StoreFull):
