@@ -154,6 +154,8 @@ class Admission:
         run(lambda unit: register.open(unit, new, ACTOR))
         for login in () if owned else box.people:
             run(partial(register.admit, written=address, login=login, given=MEMBER, actor=ACTOR))
+        if box.type is BalType.ORG:  # whoever writes to the operator is read there
+            run(partial(register.add_alias, written=address, alias=f"postmaster@{self.domain}", actor=ACTOR))
 
     def _display(self, box: Box, owner: Person) -> str:
         if box.type is BalType.PER:

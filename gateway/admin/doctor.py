@@ -29,6 +29,7 @@ from gateway.smtp import expiry, tls
 from policies import certificate as certificates
 from policies.certificate import Role
 from policies.trust import Freshness, freshness
+from policies.values import BalState
 
 if TYPE_CHECKING:
     from gateway.compose import Storage
@@ -100,6 +101,22 @@ def journal_head(storage: Storage) -> list[Finding]:
     if seq > newest or (kept is not None and bytes(kept) != digest):
         return [found(State.BAD, "journal.broken", seq=seq)]
     return [found(State.GOOD, "journal.good", records=newest)]
+
+
+def postmasters(storage: Storage) -> list[Finding]:
+    """Somebody reads what is written to the operator (RFC 5321 4.5.1), where notices that found nobody end too."""
+    from gateway.config import postmaster
+    from mailboxes import lookup
+
+    operator = storage.config.operator
+    wanted = {postmaster(operator), *(f"postmaster@{domain}" for domain in operator.domains)}
+    findings = []
+    for address in sorted(wanted):
+        key = address.lower()
+        box = storage.reading.run_sync(lambda connection, key=key: lookup.facts(connection, key))
+        if box is None or box.state is not BalState.ACTIVE:
+            findings.append(found(State.WARN, "postmaster.missing", address=address))
+    return findings or [found(State.GOOD, "postmaster.good", address=", ".join(sorted(wanted)))]
 
 
 def white_list(space: TrustSpace) -> list[Finding]:
@@ -288,7 +305,11 @@ async def examine(config: Config, space: TrustSpace, storage: Storage | None, aw
     if storage is None:
         stored = [found(State.AWAY, "store.away", reason=away)]
     else:
-        stored = [found(State.GOOD, "store.good"), *await asyncio.to_thread(journal_head, storage)]
+        stored = [
+            found(State.GOOD, "store.good"),
+            *await asyncio.to_thread(journal_head, storage),
+            *await asyncio.to_thread(postmasters, storage),
+        ]
     seen = [*configuration(config), *keys(config), *stored, *disk(config), *white_list(space)]
     seen += [*revocation(space, config), *own(space, config)]
     scanned, answered, named = await asyncio.gather(scanner(config), doors(config), names(config))

@@ -47,6 +47,10 @@ class Submission(Dialogue):
             offered.insert(1, "AUTH " + " ".join(self._mechanisms()))
         return offered
 
+    def longest_line(self) -> int:
+        """A login may come with the command (RFC 4954 4), and a token of Pro Santé Connect is longer than any command."""
+        return self.limits.auth_length if self.session.tls and self._pending[:5].upper() == b"AUTH " else 0
+
     @syntax("AUTH mechanism [initial-response]")
     async def smtp_AUTH(self, argument: str | None) -> None:  # noqa: N802 - aiosmtpd's convention
         words = (argument or "").split(" ")

@@ -67,6 +67,13 @@ DOCTOR: Mapping[str, Sentence] = {
         "caducee journal verify dit où ; la base a pu être restaurée ou modifiée.",
         "caducee journal verify says where; the database may have been restored or altered.",
     ),
+    "postmaster.good": _s("{address} est lue par quelqu’un", "somebody reads {address}"),
+    "postmaster.missing": _s(
+        "personne ne lit {address} (RFC 5321 4.5.1)",
+        "nobody reads {address} (RFC 5321 4.5.1)",
+        "caducee mailbox alias add BOÎTE {address}, ou ouvrez-lui une boîte.",
+        "caducee mailbox alias add MAILBOX {address}, or open a mailbox for it.",
+    ),
     "list.good": _s(
         "liste blanche {version} : {domains} domaines, confirmée il y a {hours} h",
         "white list {version}: {domains} domains, confirmed {hours} h ago",

@@ -312,6 +312,21 @@ async def test_each_mechanism_logs_in(opened: Open, pki: Pki) -> None:
         client.close()
 
 
+async def test_a_token_longer_than_any_command_logs_in_with_its_command(opened: Open, pki: Pki) -> None:
+    """RFC 4954 4, MSS-071: access tokens of Pro Santé Connect are two or three thousand octets and come in one line."""
+    token = "e" * 6000
+    server = await opened(submission=True, authenticator=MemoryAuthenticator(access_token=token))
+    login = _b64("user=jeanne@op-a.mssante.test\x01auth=Bearer " + token + "\x01\x01")
+    client = await Client.secured(server.port, pki.client_context())
+    assert (await client.say(f"AUTH XOAUTH2 {login}")).startswith("235")
+    client = await Client.secured(server.port, pki.client_context())
+    await client.send(b"auth xoauth2 " + b"A" * 40_000)
+    assert "[session.line_too_long]" in await client.reply()
+    client = await Client.secured(server.port, pki.client_context())
+    await client.send(b"AUTX" + b"A" * 4_000)
+    assert "[session.line_too_long]" in await client.reply()
+
+
 async def test_a_refused_token_is_explained_before_it_is_refused(opened: Open, pki: Pki) -> None:
     server = await opened(submission=True, implicit_tls=True)
     client = await Client.connect(server.port, pki.client_context())
