@@ -110,13 +110,11 @@ def postmasters(storage: Storage) -> list[Finding]:
 
     operator = storage.config.operator
     wanted = {postmaster(operator), *(f"postmaster@{domain}" for domain in operator.domains)}
-    findings = []
-    for address in sorted(wanted):
-        key = address.lower()
-        box = storage.reading.run_sync(lambda connection, key=key: lookup.facts(connection, key))
-        if box is None or box.state is not BalState.ACTIVE:
-            findings.append(found(State.WARN, "postmaster.missing", address=address))
-    return findings or [found(State.GOOD, "postmaster.good", address=", ".join(sorted(wanted)))]
+    held = storage.reading.run_sync(lambda c: {each: lookup.facts(c, each.lower()) for each in sorted(wanted)})
+    lacking = [each for each, box in held.items() if box is None or box.state is not BalState.ACTIVE]
+    if not lacking:
+        return [found(State.GOOD, "postmaster.good", address=", ".join(held))]
+    return [found(State.WARN, "postmaster.missing", address=each) for each in lacking]
 
 
 def white_list(space: TrustSpace) -> list[Finding]:
