@@ -14,6 +14,7 @@ from mailboxes.imap.content import fold
 from mailboxes.imap.envelopes import FROM, TO, addresses
 from mailboxes.imap.search import Message
 from mailboxes.summary import NO_DATE, column, epochs
+from mailboxes.words import SUBJECT_LENGTH
 
 
 def rank(text: str) -> str:
@@ -44,6 +45,26 @@ def _ranked(name: str) -> Callable[[Sequence[Message]], list[str]]:
     return keys
 
 
+def _subjects(messages: Sequence[Message]) -> list[str]:
+    """The same of base subjects."""
+    found: list[str] = []
+    for text in column([message.summary for message in messages], "subject"):
+        # What has no mark and no white space to join is its own base; of ten thousand that spares half the time.
+        if (
+            text.isascii()
+            and b":" not in text
+            and b"[" not in text
+            and b"  " not in text
+            and text[:1] != b" "
+            and text[-1:] not in (b" ", b")")
+            and len(text) <= SUBJECT_LENGTH
+        ):
+            found.append(text.upper().decode("ascii"))
+        else:
+            found.append(rank(base_subject(text.decode("utf-8")).text))
+    return found
+
+
 def _display(field: int) -> Callable[[Sequence[Message]], list[str]]:
     return lambda messages: [_displayed(envelope, field) for envelope in _envelopes(messages)]
 
@@ -66,7 +87,7 @@ _KEYS: dict[str, Callable[[Sequence[Message]], Sequence[Any]]] = {
     "DATE": sent,
     "FROM": _ranked("first_from"),
     "SIZE": lambda messages: [message.entry[3] for message in messages],
-    "SUBJECT": lambda messages: [rank(base.text) for base in bases(messages)],
+    "SUBJECT": _subjects,
     "TO": _ranked("first_to"),
     "DISPLAYFROM": _display(FROM),
     "DISPLAYTO": _display(TO),
