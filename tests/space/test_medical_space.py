@@ -146,7 +146,7 @@ def test_a_refusal_is_in_the_secretary_s_words(space: Space) -> None:
     code, text = submit(space, space.a, sender, message)
     assert code == 550
     assert "[HID-021] ligne 7 du corps du message : Date de naissance illisible" in text
-    assert "Corrigez la ligne 7 (JJ/MM/AAAA)." in text
+    assert "Corrigez la date de naissance (ligne 7 d'un en-tete HPRIM, JJ/MM/AAAA)." in text
     assert "fevrier" not in text
 
 
