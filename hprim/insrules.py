@@ -1,4 +1,4 @@
-"""What the INS rules say of one set of identifiers and traits, whatever the format they came from (HID-044 to HID-057, MSS-107).
+"""What the INS rules say of one set of identifiers and traits, whatever the format they came from (HID-044 to HID-057, MSS-107, TOU-A15).
 
 Promise: identifiers are judged by OID; a social security number (.13, .14) is never taken for an INS. Failure: none.
 """

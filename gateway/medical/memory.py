@@ -1,4 +1,4 @@
-"""What mailboxes remember of the patients and documents they met, and what a new message makes of it (HID-090 to HID-099).
+"""What mailboxes remember of the patients and documents they met, and what a new message makes of it (HID-090 to HID-099, TOU-F09).
 
 Kept: keyed digests only (:mod:`hprim.trace`), with the day they were last met. A mailbox is only judged by what it met itself, or all
 by all when the operator wants one memory. Promise: :meth:`Memory.consult` leaves the event loop free; what

@@ -1,4 +1,4 @@
-"""What mailboxes remember of patients and documents, on each database and in the twin without one (HID-090 to HID-099)."""
+"""What mailboxes remember of patients and documents, on each database and in the twin without one (HID-090 to HID-099, TOU-F09)."""
 
 from __future__ import annotations
 

@@ -174,7 +174,7 @@ LACKING = {
 
 @pytest.mark.parametrize("lacking", LACKING.values(), ids=LACKING)
 async def test_a_number_without_its_four_traits_is_not_qualified(lacking: dict[str, object]) -> None:
-    """MSS-095, MSS-108: the header says O only for number, authority, birth name, first name, birth date and sex."""
+    """MSS-095, MSS-108, TOU-A15: the header says O only for number, authority, birth name, first name, birth date and sex."""
     everything = dict.fromkeys(("HID-062", "HID-063", "HID-065", "HID-066", "HID-071", "HID-077", "HID-051"), "note")
     bench = Bench(policy=PatientSettings(severity=everything))  # type: ignore[arg-type]
     await bench.send(xdm_mail(ALICE, [PAUL], xdm(**lacking)))
