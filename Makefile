@@ -17,7 +17,7 @@ setup: $(READY) ## create .venv with the locked dependencies
 
 $(READY): requirements.lock pyproject.toml
 	@PYTHON=$(PYTHON) sh deploy/system-packages.sh setup
-	@$(PYTHON) -m venv $(VENV)
+	@$(PYTHON) -m venv --clear $(VENV)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements.lock
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $@

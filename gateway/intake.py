@@ -154,6 +154,11 @@ class Intake:
         decision = certificates.judge(peer.certificate, certificates.Role.LOGIN, self._now(), settings)
         return decide(rule("session.accepted")) if decision.accepted else decision
 
+    def follow(self, settings: IntakeSettings) -> None:
+        """Judge by other settings from the next question on."""
+        self.settings = settings
+        self._volumes.reopen()
+
     async def sender(self, peer: Peer, sender: Address | None, size: int) -> Decision:
         """MAIL FROM."""
         decision = self._room() or content_policy.judge_size(size, self.settings.content)

@@ -503,7 +503,7 @@ class Service:
         waiting = [change.key for change in changes(self.config, config) if change.restart]
         self.config = config
         self._space.reload(config)
-        self._intake.settings = intake_settings(config, self._space)
+        self._intake.follow(intake_settings(config, self._space))
         self._following.reception = replace(
             self._following.reception,
             deadline=config.queue.confirm_within,
@@ -601,7 +601,7 @@ def client_identity(config: Config) -> tls.Identity | None:
 def tell_absent(config: Config) -> None:
     """A list or a revocation list whose file is gone is an alarm, not the end of the service (F40)."""
     for fault in absent(config):
-        log.warning("source_absent", key=fault.key, path=fault.parameters["path"])
+        log.warning("source_absent", setting=fault.key, path=fault.parameters["path"])
 
 
 class LiveScanner:

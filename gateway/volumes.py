@@ -189,6 +189,10 @@ class Volumes:
             self._shut.clear()
         self._shut[sender] = self._monotonic() + SHUT
 
+    def reopen(self) -> None:
+        """Other rates are in force: what was over the old ones is asked again."""
+        self._shut.clear()
+
     def is_shut(self, sender: str) -> bool:
         """Whether it was over its rate a moment ago."""
         if sender not in self._shut:

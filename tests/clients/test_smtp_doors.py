@@ -212,7 +212,7 @@ async def test_s_client_smuggles_nothing(opened: Open, pki: Pki) -> None:
         b"Subject: x\r\n\r\nbody\n.\r\nMAIL FROM:<evil@evil.test>\r\nRCPT TO:<c@d.test>\r\nDATA\r\nboo\r\n.\r\nQUIT\r\n"
     )
     said = await s_client(server, pki, [*group, evil], "-starttls", "smtp")
-    assert said.count("[session.bare_line_end]") == 2  # French, English
+    assert said.count("[session.bare_line_end]") == 3  # French, English, the reference
     assert "221" not in said
     assert kept(server) == []
 
