@@ -233,7 +233,7 @@ class Accounts:
         try:
             domain = parse(contact).domain
         except AddressError as problem:
-            raise refuse("mailbox.address_malformed", address=contact[:80], problem=problem.word) from None
+            raise refuse("mailbox.address_malformed", address=contact[:80], **problem.said) from None
         if domain in self.rules.domains or domain.endswith(".mssante.fr"):
             raise refuse("account.contact_inside", address=contact)
 

@@ -100,7 +100,7 @@ class Register:
         try:
             return parse(written)
         except AddressError as problem:
-            raise refuse("mailbox.address_malformed", address=written[:254], problem=problem.word) from None
+            raise refuse("mailbox.address_malformed", address=written[:254], **problem.said) from None
 
     def _insert(self, unit: Unit, new: NewMailbox, given: Address, owner_id: int, actor: str) -> int:
         now = int(unit.now)

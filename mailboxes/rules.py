@@ -171,7 +171,7 @@ def _parsed(target: str) -> Address:
     try:
         return parse(target)
     except AddressError as problem:
-        raise refuse("mailbox.address_malformed", address=target[:254], problem=problem.word) from None
+        raise refuse("mailbox.address_malformed", address=target[:254], **problem.said) from None
 
 
 def _cleaned(said: str) -> str:

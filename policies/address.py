@@ -37,6 +37,7 @@ import re
 from functools import lru_cache
 from typing import NamedTuple
 
+from policies.catalogue.sentences_trust import TRUST
 from policies.values import Address
 
 LOCAL_OCTETS = 64
@@ -76,6 +77,12 @@ class AddressError(ValueError):
     @property
     def parameters(self) -> dict[str, str]:
         return {"problem": self.word}
+
+    @property
+    def said(self) -> dict[str, str]:
+        """The same for sentences that people read, in both languages."""
+        fr, en = TRUST[f"address.{self.word}"]
+        return {"problem_fr": fr, "problem_en": en}
 
 
 def parse(text: str | bytes) -> Address:

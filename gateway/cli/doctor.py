@@ -65,6 +65,7 @@ def doctor(
     their_password_file: TheirPassword = None,
     as_json: Json = False,
 ) -> None:
+    from directory import trustlist
     from gateway.admin.examination import exit_code
     from gateway.log import set_up
     from gateway.trust_space import kept_space
@@ -72,6 +73,8 @@ def doctor(
     console = here(ctx)
     config = console.config()
     set_up("error", config.log.format)
+    if partner and trustlist.a_label(partner) is None:
+        raise Said("cli.not_a_domain", USAGE, domain=partner[:254])
     trip = _trip(config, login, to, password_file, their_imap, their_password_file)
     space = kept_space(config, time.time)
     findings = asyncio.run(_partner(config, space, partner)) if partner else _own(config, space)

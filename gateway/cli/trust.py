@@ -165,7 +165,9 @@ def publish(
         authority.write(file, data)
     except authority.BadRows as problem:
         raise Said("cli.bad_rows", USAGE, line=problem.line, reason=problem.why) from None
-    except (OSError, ValueError) as problem:
+    except OSError as problem:
+        raise Said("cli.cannot_publish", USAGE, reason=f"{problem.filename}: {problem.strerror}") from None
+    except ValueError as problem:
         raise Said("cli.cannot_publish", USAGE, reason=problem) from None
     if as_json:
         output.as_json({"file": str(file), "rows": len(wanted), "signed": key is not None})

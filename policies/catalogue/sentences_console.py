@@ -463,6 +463,7 @@ CONFIG: Mapping[str, Sentence] = {
         "The rest is being carried, already in that state, or gone meanwhile; caducee queue hold also keeps what is being "
         "carried.",
     ),
+    "cli.not_a_domain": _s("« {domain} » n’est pas un nom de domaine", "“{domain}” is not a domain name"),
     "cli.domain_not_listed": _s(
         "{domain} n’est pas dans cette liste",
         "{domain} is not in this list",

@@ -62,5 +62,6 @@ TRUST: Mapping[str, tuple[str, str]] = {
     "address.no_brackets": ("il y manque < et >", "it lacks < and >"),
     "address.unbalanced": ("un guillemet ou un crochet n’est pas fermé", "a quote or a bracket is not closed"),
     "address.bad_character": ("un caractère n’y a pas sa place", "a character has no place in it"),
+    "address.too_many": ("il y en a trop", "there are too many"),
     "address.syntax": ("elle est mal écrite", "it is badly written"),
 }
