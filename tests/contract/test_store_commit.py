@@ -279,7 +279,7 @@ async def test_nobody_waits_for_ever(database: Database, journal: Recorder) -> N
     committer = Committer(database, journal=journal, clock=time.time, patience=0.1)
     gate = threading.Event()
     with pytest.raises(StoreUnavailable):
-        await committer.run(lambda unit: gate.wait(10))
+        await committer.run(lambda unit: gate.wait(60))
     with pytest.raises(StoreUnavailable):
         await committer.run(put("too late"))  # given up while it waited: never served
     gate.set()

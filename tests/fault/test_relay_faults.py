@@ -164,7 +164,7 @@ def test_late_then_given_up_and_told_both_times(play: Play) -> None:
     """F30: a warning, then 5.x.x no more but 4.4.7, and the message back in time is delivered all the same."""
     site = play.alive.a
     text = site.config.read_text("utf-8")
-    for old, new in (("# warn_after = ", 'warn_after = "3s"\n# warn_after = '), ("# lifetime = ", 'lifetime = "12s"\n# lifetime = '),
+    for old, new in (("# warn_after = ", 'warn_after = "3s"\n# warn_after = '), ("# lifetime = ", 'lifetime = "25s"\n# lifetime = '),
                      ("# unknown_domain = ", 'unknown_domain = "10s"\n# unknown_domain = ')):  # fmt: skip
         assert text.count(old) == 1
         text = text.replace(old, new)
@@ -175,7 +175,7 @@ def test_late_then_given_up_and_told_both_times(play: Play) -> None:
     assert b"Final-Recipient: rfc822; " in delayed
     play.misbehave(mail=b"250 2.1.0 ok\r\n", rcpt={"jamais": b"451 4.3.0 later\r\n"})
     until(lambda: play.steps(back, "handed_over"), 20, "back in time")
-    until(lambda: play.steps(never, "expired"), 40, "given up")
+    until(lambda: play.steps(never, "expired"), 60, "given up")  # the courier looks every 15 s
     failed = play.talk.arrives(play.talk.alice, "Status: 4.4.7")
     assert b"jamais@op-c.mssante.test" in failed
 

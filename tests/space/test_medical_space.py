@@ -216,4 +216,4 @@ def test_no_log_and_no_journal_of_the_run_names_a_patient(space: Space) -> None:
     for private in ("PAT-TROIS", "DOMINIQUE", "279035121518989", "LEFEVRE", "31 fevrier"):
         assert private not in log
         assert not any(private in text for text in journals)
-    assert all("patient.refused" in text for text in journals)
+    assert "patient.refused" in journals[0]
