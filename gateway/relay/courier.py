@@ -39,6 +39,7 @@ T = TypeVar("T")
 
 log = structlog.get_logger(__name__)
 
+TURN_SECONDS = 1.0  # how long a lane keeps a session to itself while others wait for one
 PASSING_SHARE = 10  # one session in so many is kept for new mail while older mail takes all the others
 EXPRESS_EACH = 100  # new rows of one destination taken at once, whatever waits in its lane
 
@@ -115,6 +116,7 @@ class Courier:
             retry=self._settings.notice_retry,
         )
         self._lanes: dict[str, _Lane] = {}
+        self._active = 0  # lanes with somebody at work
         self._leases = Leases(name, committer, clock, self._settings.lease)
         self._tasks: set[asyncio.Task[None]] = set()
         self._woken = asyncio.Event()
@@ -331,7 +333,7 @@ class Courier:
 
     def _may_pass(self, lane: _Lane) -> bool:
         """Whether a new message would only wait for older ones: its destination works and has not too much at once."""
-        busy = self._sessions.locked() or lane.running >= lane.limit
+        busy = self._sessions.locked() or lane.running >= self._width(lane)
         own = self._settings.lane
         if self._passing.locked():
             return False
@@ -339,9 +341,17 @@ class Courier:
 
     def _fill(self, domain: str, lane: _Lane) -> None:
         """As many workers as the lane is wide."""
-        while lane.running < min(lane.limit, lane.running + len(lane.parcels)) and not self._stopping:
+        while lane.parcels and lane.running < self._width(lane) and not self._stopping:
+            self._active += not lane.running
             lane.running += 1
             self._spawn(self._work(domain, lane, lane.parcels.popleft()))
+
+    def _width(self, lane: _Lane) -> int:
+        """How many workers a lane may have now: its own limit, and its share of the sessions when many want them.
+
+        Two hundred destinations with one session each keep these open; with five each they would close one another's.
+        """
+        return max(1, min(lane.limit, self._settings.sessions // max(1, self._active)))
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         task = asyncio.create_task(work)
@@ -352,23 +362,40 @@ class Courier:
     # carrying
 
     async def _work(self, domain: str, lane: _Lane, parcel: Rows) -> None:
-        """Carry one parcel after the other until the lane is empty."""
+        """Carry one parcel after the other until the lane is empty, in turns when others wait for a session too."""
         try:
             while True:
-                await self._one(domain, lane, parcel)
-                if not lane.parcels or lane.running > lane.limit or self._stopping:
+                following = await self._turn_of(domain, lane, parcel)
+                if following is None:
                     return
-                parcel = lane.parcels.popleft()
+                parcel = following
         finally:
             lane.running -= 1
+            self._active -= not lane.running
             if lane.parcels:
                 self._fill(domain, lane)
             self._left(domain, lane)
 
+    async def _turn_of(self, domain: str, lane: _Lane, parcel: Rows) -> Rows | None:
+        """One turn; the parcel that comes next when the turn is over before the lane is empty.
+
+        A turn is time, not a message: a session just opened carries many, and a slow partner still only one.
+        """
+        async with self._sessions:
+            ends = asyncio.get_running_loop().time() + TURN_SECONDS
+            while True:
+                await self._one(domain, lane, parcel)
+                if not lane.parcels or lane.running > self._width(lane) or self._stopping:
+                    return None
+                parcel = lane.parcels.popleft()
+                if asyncio.get_running_loop().time() > ends:
+                    return parcel
+
     async def _pass(self, domain: str, lane: _Lane, parcel: Rows) -> None:
         """Carry one new message past the older ones."""
         try:
-            await self._one(domain, lane, parcel, self._passing)
+            async with self._passing:
+                await self._one(domain, lane, parcel)
         finally:
             lane.passing -= 1
             self._left(domain, lane)
@@ -380,10 +407,9 @@ class Courier:
             self._lanes.pop(domain, None)
         self._made_room()
 
-    async def _one(self, domain: str, lane: _Lane, rows: Rows, places: asyncio.Semaphore | None = None) -> None:
+    async def _one(self, domain: str, lane: _Lane, rows: Rows) -> None:
         try:
-            async with places or self._sessions:
-                attempt = await self._handover.carry(rows, lambda: self._leases.ours(rows))
+            attempt = await self._handover.carry(rows, lambda: self._leases.ours(rows))
             await self._settle(domain, lane, rows, attempt)
         except StoreError as error:
             # The outcome could not be written: the leases lapse and the message is tried again (F28: loss never).

@@ -154,6 +154,22 @@ async def test_a_dead_destination_does_not_slow_another(stage: Stage) -> None:
     assert len(stage.peer.messages) == 1
 
 
+async def test_many_destinations_share_few_sessions_without_closing_one_another_s(lite: House, built: Space) -> None:
+    """A handshake costs more than a message: as many destinations as sessions keep one each instead of opening one a time."""
+    space = built.fresh()
+    names = [f"d{number}.mssante.test" for number in range(10)]
+    space.listed += [(name, space.pki.operators["op-b"].subject) for name in names]
+    for number in range(200):
+        await lite.send((f"u@{names[number % 10]}",))
+    async with serving(Peer(space.server())) as peer:
+        partners = space.partners(peer.port, domains=names, now=lite.time.monotonic, most=10)
+        courier = lite.courier(partners, sessions=10)
+        with running(courier):
+            await until(lambda: len(peer.messages) == 200, 50)
+            await courier.stop()
+    assert peer.connections <= 40, peer.connections
+
+
 async def test_our_own_list_gone_stale_defers_without_growing(stage: Stage) -> None:
     """F42: nothing leaves, nothing is refused, and mail flows soon after the list is back."""
     guard = stage.courier._transport._guard  # type: ignore[attr-defined]
