@@ -240,7 +240,10 @@ def running(courier: Courier) -> Iterator[asyncio.Task[None]]:
     try:
         yield task
     finally:
-        task.cancel()
+        # Workers too: one that is collected while it waits is told of in a traceback, and Python 3.11.2 cannot read source for
+        # that while another test is reading source (gh-106905).
+        for each in (task, *courier._tasks):
+            each.cancel()
 
 
 async def until(condition: Callable[[], object], seconds: float = 15.0) -> None:
