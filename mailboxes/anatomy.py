@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from mailboxes.dates import Moment, parse_date
 from mailboxes.envelope import envelope, guess, structure
 from mailboxes.headers import Field, Media, fields, file_names, loose_names, read_media, select
+from mailboxes.line_ends import bare
 from mailboxes.mime import LIMITS, Limits, Part, header_end, walk
 from mailboxes.summary import MESSAGE, MULTIPART, BadSummary, Summary, encode, section, unpack
 from mailboxes.words import BaseSubject, base_subject, decode_part, decode_words, preview, unfold
@@ -65,7 +66,6 @@ _ONCE = (b"from", b"sender", b"reply-to", b"to", b"cc", b"bcc", b"subject", b"da
 _MESSAGE_ID = re.compile(rb"<[^<>\s\x00-\x1f\x7f-\xff]{1,990}+>")
 _IDENTIFIERS = 1000
 _REPEATED = 10  # fields of one name whose file names are read
-_NO_LINE_END = bytes(set(range(256)) - {10, 13})
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,7 +208,7 @@ def dissect(
         problems.update(dict.fromkeys(_line_end_faults(raw)))
     _note_oddities(parts, problems)
     envelopes = {part.index: envelope(part.values, limits.addresses) for part in parts if part.message}
-    body, bodystructure = structure(raw, parts, envelopes)
+    body, bodystructure = structure(raw, parts, envelopes, b"\n" if "bare_lf" in problems else b"\r\n")
     date = values.get(b"date")
     subject = values.get(b"subject")
     return Anatomy(
@@ -230,12 +230,7 @@ def dissect(
 
 
 def _line_end_faults(data: bytes) -> list[str]:
-    """Counting is ten times faster than any expression that looks around."""
-    both = data.count(b"\r\n")
-    ends = data.translate(None, _NO_LINE_END) if len(data) > 4096 else data
-    found = ["bare_cr"] if ends.count(b"\r") != both else []
-    if ends.count(b"\n") != both:
-        found.append("bare_lf")
+    found = [word for word, met in zip(("bare_cr", "bare_lf"), bare(data), strict=True) if met]
     if b"\0" in data:
         found.append("nul")
     return found
