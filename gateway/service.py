@@ -21,6 +21,7 @@ from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -52,6 +53,7 @@ from gateway.relay.reception import Reception
 from gateway.rule_book import RuleBook
 from gateway.scan import Clamd, Finding, NoScanner, Scanner
 from gateway.settings import Config, ImapDoor, SmtpDoor
+from gateway.sharing import DOORS, Adopt, Entrance, Sharing
 from gateway.smtp import tls
 from gateway.smtp.budget import Budget
 from gateway.smtp.edge import Doorway
@@ -70,7 +72,7 @@ from mailboxes.imap.ports import Service as ImapService
 from mailboxes.imap.server import ImapServer
 from mailboxes.imap.view import Indexes
 from mailboxes.store import StoreError
-from mailboxes.tally import LocalTally, SharedTally, Tally
+from mailboxes.tally import Crowd, LocalTally, SharedTally, Tally
 from policies.catalogue import rule
 from policies.content import ContentSettings
 from policies.decision import Decision, decide
@@ -124,6 +126,7 @@ class Service:
         self._documents: DocumentReader | None = None
         self._rules: UserRules | None = None
         self._tally: Tally = LocalTally()
+        self._sharing: Sharing | None = None
         self._room_asked = -ROOM_EVERY
         self._has_room = True
 
@@ -155,7 +158,9 @@ class Service:
         )
         self._boxes = people.mailboxes(opened)
         self._budget = Budget(budget(config, self.workers))
-        self._tally = SharedTally(config.service.data / "connections") if self.shared_ports else LocalTally()
+        if self.shared_ports:
+            self._tally = tally = SharedTally(config.service.data / "connections")
+            self._sharing = Sharing(tally, config.service.data / "sharing")
         self._scanner = LiveScanner(scanner(config))
         self._courier = self._make_courier(opened)
         self._documents = document_reader(config, opened, self._boxes)
@@ -343,8 +348,10 @@ class Service:
     async def _open_inbound(self) -> None:
         for listen in self.config.inbound.listen:
             doorway = self._doorway(Door.INBOUND, self.config.inbound, "inbound")
-            server = await serve_inbound(doorway, sock=self._bind(listen))
+            entrance, crowd = self._bind(listen), Crowd[Any](self._tally, DOORS.index("inbound"))
+            server = await serve_inbound(doorway, sock=entrance, crowd=crowd)
             self._opened("inbound", listen.host, server.port)
+            self._share("inbound", entrance, crowd, server.adopt)
             self._smtp.append(("inbound", server))
 
     async def _open_submission(self) -> None:
@@ -352,8 +359,10 @@ class Service:
         for name, own, implicit in doors:
             for listen in own.listen:
                 doorway = self._doorway(Door.SUBMISSION, own, name, implicit_tls=implicit)
-                server = await serve_submission(doorway, sock=self._bind(listen))
+                entrance, crowd = self._bind(listen), Crowd[Any](self._tally, DOORS.index(name))
+                server = await serve_submission(doorway, sock=entrance, crowd=crowd)
                 self._opened(name, listen.host, server.port)
+                self._share(name, entrance, crowd, server.adopt)
                 self._smtp.append((name, server))
 
     async def _open_imap(self, opened: Storage) -> None:
@@ -375,26 +384,30 @@ class Service:
             tokens=bool(config.tokens.issuer),
         )
         for name, door, implicit in (("imap", config.imap, False), ("imaps", config.imaps, True)):
-            server = ImapServer(replace(own, limits=imap_limits(config, door)))
+            crowd, secure = Crowd[Any](self._tally, DOORS.index(name)), context if implicit else None
+            server = ImapServer(replace(own, limits=imap_limits(config, door)), crowd)
             self._imap.append((name, server))
             for listen in door.listen:
-                port = await server.listen(
-                    listen.host, listen.port, tls=context if implicit else None, reuse_port=self.shared_ports
-                )
+                entrance = self._bind(listen)
+                port = await server.listen(sock=entrance, tls=secure)
                 self._opened(name, listen.host, port)
+                self._share(name, entrance, crowd, partial(server.adopt, tls=secure))
 
     def _content_settings(self) -> ContentSettings:
         return replace(self._intake.settings.content, size=self.config.limits.append_size)
 
-    def _bind(self, listen: Listen) -> socket.socket:
+    def _share(self, name: str, entrance: Entrance, crowd: Crowd[Any], adopt: Adopt) -> None:
+        if self._sharing is not None:
+            self._sharing.share(name, entrance, crowd, adopt)
+
+    def _bind(self, listen: Listen) -> Entrance:
         family = socket.AF_INET6 if ":" in listen.host else socket.AF_INET
         bound = socket.socket(family, socket.SOCK_STREAM)
         bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         if self.shared_ports:
             bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
-        bound.setblocking(False)
         bound.bind((listen.host, listen.port))
-        return bound
+        return Entrance(bound)
 
     def _opened(self, name: str, host: str, port: int) -> None:
         self.ports.setdefault(name, []).append({"host": host, "port": port})
@@ -546,6 +559,8 @@ class Service:
     async def stop(self, grace: float | None = None) -> None:
         """Drain the doors, end the courier, close the store."""
         patience_left = self.config.service.grace if grace is None else grace
+        if self._sharing is not None:
+            self._sharing.close()
         await asyncio.gather(*(server.drain(patience_left) for _, server in self._smtp))
         await asyncio.gather(*(server.close(min(patience_left, 5.0)) for _, server in self._imap))
         if self._courier is not None and "courier" in self.roles:

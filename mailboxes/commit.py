@@ -25,6 +25,7 @@ from typing import Any, TypeVar
 import structlog
 from sqlalchemy import Connection
 
+from mailboxes.checkpoint import Checkpointer
 from mailboxes.engine import (
     Database,
     Fault,
@@ -136,6 +137,7 @@ class Committer:
         self._connection: Connection | None = None
         self._suspect = False
         self._loop: asyncio.AbstractEventLoop | None = None
+        self._checkpointer = Checkpointer(engine) if engine.sqlite and engine.shared else None
 
     # what callers use
 
@@ -217,6 +219,10 @@ class Committer:
                 batch = self._take()
                 done = self._commit(batch) if batch else []
             self._hand_over(batch, done)
+            if self._checkpointer is not None:
+                self._checkpointer.see()
+        if self._checkpointer is not None:
+            self._checkpointer.close()
         if self._connection is not None:
             self._connection.close()
 

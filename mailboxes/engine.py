@@ -31,7 +31,9 @@ from mailboxes.store import StoreError, StoreFull, StoreUnavailable
 
 BUSY_SECONDS = 10
 CONNECT_SECONDS = 5
-CHECKPOINT_PAGES = 4000  # 16 MiB of write-ahead log: rarer checkpoints cost fewer syncs
+CHECKPOINT_PAGES = 4000  # 16 MiB of write-ahead log: rarer checkpoints cost fewer syncs (mailboxes.checkpoint)
+LOG_LIMIT_PAGES = 4 * CHECKPOINT_PAGES
+"""Of write-ahead log, after which a commit copies it itself."""
 CACHE_KIB = 32 * 1024
 MMAP_BYTES = 1 << 30
 CACHED_STATEMENTS = 512
@@ -238,7 +240,7 @@ def _begin_unless_begun(driver: sqlite3.Connection, statement: str) -> None:
 def _prepare_writer(connection: sqlite3.Connection, _record: object) -> None:
     _prepare(connection)
     _require(connection, "synchronous", "FULL", 2)
-    _require(connection, "wal_autocheckpoint", str(CHECKPOINT_PAGES), CHECKPOINT_PAGES)
+    _require(connection, "wal_autocheckpoint", str(LOG_LIMIT_PAGES), LOG_LIMIT_PAGES)
     _require(connection, "foreign_keys", "ON", 1)
 
 

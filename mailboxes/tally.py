@@ -19,15 +19,19 @@ import struct
 from collections import Counter
 from hashlib import blake2b
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 WORKERS = 64
 CELLS = 1 << 14
 ROWS = 2
+DOORS = 8
 _COLUMN = CELLS * ROWS
 _WORD = 4
-_SIZE = _WORD * (WORKERS + WORKERS * _COLUMN)
+_OPEN = WORKERS + WORKERS * _COLUMN  # behind the columns, for each worker and door: what it holds, and one; what it took
+_SIZE = _WORD * (_OPEN + WORKERS * DOORS * 2)
 _NOBODY = bytes(_WORD * _COLUMN)
+
+T = TypeVar("T")
 
 
 class Tally(Protocol):
@@ -45,6 +49,41 @@ class Tally(Protocol):
     def processes(self) -> int:
         """How many processes count together, this one included."""
         ...
+
+    def attend(self, door: int, change: int) -> None:
+        """This process serves door number ``door`` of :data:`DOORS`, and has ``change`` connections more there."""
+        ...
+
+    def taken(self, door: int) -> None:
+        """It took one of them from another process."""
+        ...
+
+    def elsewhere(self, door: int) -> dict[int, tuple[int, int]]:
+        """Of each other process that serves it, by its column: connections there, and how many it ever took from others."""
+        ...
+
+
+class Crowd(set[T]):
+    """The connections of a listener of this process; the number at its door is told to the other processes."""
+
+    def __init__(self, tally: Tally, door: int) -> None:
+        super().__init__()
+        self.entered = 0
+        """How many ever came in."""
+        self._tally = tally
+        self._door = door
+        tally.attend(door, 0)
+
+    def add(self, connection: T) -> None:
+        if connection not in self:
+            super().add(connection)
+            self.entered += 1
+            self._tally.attend(self._door, 1)
+
+    def discard(self, connection: object) -> None:
+        if connection in self:
+            super().discard(connection)
+            self._tally.attend(self._door, -1)
 
 
 class LocalTally:
@@ -65,6 +104,15 @@ class LocalTally:
         self._held[name] -= 1
         if self._held[name] <= 0:
             del self._held[name]
+
+    def attend(self, door: int, change: int) -> None:
+        pass  # nobody asks
+
+    def taken(self, door: int) -> None:
+        pass
+
+    def elsewhere(self, door: int) -> dict[int, tuple[int, int]]:
+        return {}
 
     def __len__(self) -> int:
         return len(self._held)
@@ -97,6 +145,25 @@ class SharedTally:
     @property
     def processes(self) -> int:
         return max(1, sum(map(bool, self._cells[:WORKERS].tolist())))
+
+    @property
+    def column(self) -> int | None:
+        """The column this process writes to, if it has one."""
+        return self._column
+
+    def attend(self, door: int, change: int) -> None:
+        if self._column is not None:
+            cell = _OPEN + (self._column * DOORS + door) * 2
+            self._cells[cell] = max(self._cells[cell], 1) + change
+
+    def taken(self, door: int) -> None:
+        if self._column is not None:
+            cell = _OPEN + (self._column * DOORS + door) * 2 + 1
+            self._cells[cell] = (self._cells[cell] + 1) & 0xFFFFFFFF
+
+    def elsewhere(self, door: int) -> dict[int, tuple[int, int]]:
+        said = zip(self._cells[_OPEN + 2 * door :: 2 * DOORS], self._cells[_OPEN + 2 * door + 1 :: 2 * DOORS], strict=False)
+        return {column: (one - 1, took) for column, (one, took) in enumerate(said) if one and column != self._column}
 
     def close(self) -> None:
         """Leave the column empty to the next one."""
@@ -140,6 +207,8 @@ class SharedTally:
     def _wipe(self, column: int) -> None:
         start = _WORD * (WORKERS + column * _COLUMN)
         self._map[start : start + len(_NOBODY)] = _NOBODY
+        start = _WORD * (_OPEN + column * DOORS * 2)
+        self._map[start : start + _WORD * DOORS * 2] = bytes(_WORD * DOORS * 2)
         self._cells[column] = 0
 
     def _lock(self, column: int, kind: int) -> bool:

@@ -31,15 +31,15 @@ _BACKLOG = 512
 class SmtpServer:
     """One listening door."""
 
-    def __init__(self, doorway: Doorway, conversation: type[Dialogue]) -> None:
+    def __init__(self, doorway: Doorway, conversation: type[Dialogue], crowd: set[Wire] | None = None) -> None:
         self.doorway = doorway
         self._conversation = conversation
-        self._connections: set[Wire] = set()
+        self._connections: set[Wire] = set() if crowd is None else crowd
         self._server: asyncio.Server | None = None
         self._sweeper: asyncio.TimerHandle | None = None
 
     async def listen(self, host: str | None, port: int | None, sock: socket.socket | None) -> None:
-        """Bind ``host`` and ``port``, or take a socket already bound (SO_REUSEPORT workers)."""
+        """Bind ``host`` and ``port``, or take a socket already bound (by one of several workers)."""
         give_large_blocks_back()
         loop = asyncio.get_running_loop()
         where: dict[str, Any] = {"sock": sock} if sock is not None else {"host": host, "port": port}
@@ -49,6 +49,10 @@ class SmtpServer:
     def connection(self) -> Dialogue:
         """A protocol for one more connection."""
         return self._conversation(self.doorway, self._connections)
+
+    async def adopt(self, accepted: socket.socket) -> None:
+        """Serve a connection that another worker accepted."""
+        await asyncio.get_running_loop().connect_accepted_socket(self.connection, accepted)
 
     @property
     def port(self) -> int:
@@ -101,21 +105,31 @@ class SmtpServer:
 
 
 async def serve_inbound(
-    doorway: Doorway, host: str | None = None, port: int | None = None, *, sock: socket.socket | None = None
+    doorway: Doorway,
+    host: str | None = None,
+    port: int | None = None,
+    *,
+    sock: socket.socket | None = None,
+    crowd: set[Wire] | None = None,
 ) -> SmtpServer:
     """The door for partners (25)."""
-    server = SmtpServer(doorway, Inbound)
+    server = SmtpServer(doorway, Inbound, crowd)
     await server.listen(host, port, sock)
     return server
 
 
 async def serve_submission(
-    doorway: Doorway, host: str | None = None, port: int | None = None, *, sock: socket.socket | None = None
+    doorway: Doorway,
+    host: str | None = None,
+    port: int | None = None,
+    *,
+    sock: socket.socket | None = None,
+    crowd: set[Wire] | None = None,
 ) -> SmtpServer:
     """A door for our users: 587, or 465 when ``doorway.implicit_tls``."""
     if doorway.authenticator is None:
         raise ValueError("a submission door needs an authenticator")
-    server = SmtpServer(doorway, Submission)
+    server = SmtpServer(doorway, Submission, crowd)
     await server.listen(host, port, sock)
     return server
 

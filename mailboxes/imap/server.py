@@ -9,6 +9,7 @@ sessions which idle too long, do not read, or whose mailbox was withdrawn.
 from __future__ import annotations
 
 import asyncio
+import socket
 from asyncio import sslproto
 from ssl import SSLContext
 from typing import Any
@@ -73,31 +74,41 @@ class _Connection(Session):
 class ImapServer:
     """Serves IMAP on any number of addresses with one :class:`mailboxes.imap.ports.Service`."""
 
-    def __init__(self, service: Service) -> None:
+    def __init__(self, service: Service, crowd: set[Any] | None = None) -> None:
         self.service = service
-        self.connections: set[_Connection] = set()
+        self.connections: set[_Connection] = set() if crowd is None else crowd
         self._servers: list[asyncio.Server] = []
         self._sweeper: asyncio.Task[None] | None = None
         self._checked = 0.0
 
     async def listen(
-        self, host: str, port: int, *, tls: SSLContext | None = None, reuse_port: bool = False, backlog: int = 1024
+        self,
+        host: str | None = None,
+        port: int | None = None,
+        *,
+        sock: socket.socket | None = None,
+        tls: SSLContext | None = None,
+        backlog: int = 1024,
     ) -> int:
-        """Start a listener and return its port. With ``tls`` it is implicit TLS, without STARTTLS is offered."""
+        """Start a listener and return its port. With ``tls`` it is implicit TLS, without STARTTLS is offered.
+
+        ``sock`` is a socket already bound, instead of ``host`` and ``port``.
+        """
         sslproto.SSLProtocol.max_size = TLS_BUFFER
         loop = asyncio.get_running_loop()
-        options: dict[str, Any] = {"backlog": backlog}
-        if tls is not None:
-            options |= {"ssl": tls, "ssl_handshake_timeout": 30}
-        if reuse_port:
-            options["reuse_port"] = True
-        server = await loop.create_server(lambda: self._wire(tls is not None), host, port, **options)
+        where: dict[str, Any] = {"sock": sock} if sock is not None else {"host": host, "port": port}
+        server = await loop.create_server(lambda: self._wire(tls is not None), backlog=backlog, **where, **_tls(tls))
         self._servers.append(server)
         if self._sweeper is None:
             self._sweeper = loop.create_task(self._sweep())
         found = server.sockets[0].getsockname()[1]
         assert isinstance(found, int)
         return found
+
+    async def adopt(self, accepted: socket.socket, tls: SSLContext | None) -> None:
+        """Serve a connection that another worker accepted, as one of a listener with that ``tls``."""
+        loop = asyncio.get_running_loop()
+        await loop.connect_accepted_socket(lambda: self._wire(tls is not None), accepted, **_tls(tls))
 
     def _wire(self, secure: bool) -> Wire:
         return Wire(_Connection(self, secure), asyncio.get_running_loop())
@@ -186,3 +197,8 @@ class ImapServer:
             self.service.cache.clear()
             event = Event(Kind.CUT, actor=login.account, mailbox=login.mailbox_id, detail=detail)
             await self.service.store.record((event,))
+
+
+def _tls(context: SSLContext | None) -> dict[str, Any]:
+    """The options of implicit TLS."""
+    return {} if context is None else {"ssl": context, "ssl_handshake_timeout": 30}
