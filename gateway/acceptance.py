@@ -43,14 +43,12 @@ class Acceptor:
 
     def accept(self, unit: Unit, items: list[Acceptance]) -> list[None]:
         """Commit ``items``. Raises the first :class:`StoreError` met."""
-        self._store.put_body(unit, [item.sealed for item in items])
+        references = [len(item.deliveries) + len(item.queued) for item in items]
+        self._store.put_body(unit, [item.sealed for item in items], references)
         unit.emit(*(item.event for item in items))
         self._deliver(unit, items)
         rows = [row for item in items for row in item.queued]
         if rows:
-            for item in items:
-                if item.queued:
-                    self._store.hold_body(unit, item.sealed, len(item.queued))
             queue.enqueue(unit, rows, self.schedule)
             unit.after_commit(self._queued)
         for item in items:
@@ -62,7 +60,7 @@ class Acceptor:
         pairs = [(item.message, key, delivery) for item in items for key, delivery in item.deliveries]
         if not pairs:
             return
-        placed = self._store.deliver(unit, [delivery for _, _, delivery in pairs])
+        placed = self._store.deliver(unit, [delivery for _, _, delivery in pairs], counted=True)
         for (message, key, delivery), outcome in zip(pairs, placed, strict=True):
             if isinstance(outcome, StoreError):
                 raise outcome

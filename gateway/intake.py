@@ -27,6 +27,7 @@ from gateway.arrival import Arrival, Consequences, Followers, nothing
 from gateway.identifiers import message_identifier
 from gateway.partner_judgement import PartnerJudgement
 from gateway.record.explain import noted
+from gateway.record.journal import written
 from gateway.relay.queue import Queued
 from gateway.scan import Scanner, ScanUnavailable
 from gateway.smtp.transaction import Answer, Content, Recipient, Transaction
@@ -462,23 +463,25 @@ def _who(peer: Peer) -> str:
 
 def _accepted(transaction: Transaction, identifier: str, sealed: Sealed, judged: Judged) -> Event:
     peer = transaction.peer
+    detail = {
+        "door": peer.door.value,
+        "ip": peer.ip,
+        "helo": peer.helo,
+        "size": sealed.size,
+        "sender": transaction.sender.key if transaction.sender else "",
+        "recipients": [recipient.address.key for recipient in transaction.recipients],
+        "sha256": sealed.sha256.hex(),
+        "certificate": peer.certificate.fingerprint if peer.certificate else "",
+        "envid": transaction.envid,
+        "decisions": [noted(*entry) for entry in judged],
+    }
     return Event(
         Kind.MESSAGE_ACCEPTED,
         actor=_who(peer),
         message=identifier,
         mailbox=peer.login.mailbox_id if peer.login else 0,
-        detail={
-            "door": peer.door.value,
-            "ip": peer.ip,
-            "helo": peer.helo,
-            "size": sealed.size,
-            "sender": transaction.sender.key if transaction.sender else "",
-            "recipients": [recipient.address.key for recipient in transaction.recipients],
-            "sha256": sealed.sha256.hex(),
-            "certificate": peer.certificate.fingerprint if peer.certificate else "",
-            "envid": transaction.envid,
-            "decisions": [noted(*entry) for entry in judged],
-        },
+        detail=detail,
+        written=written(detail),
     )
 
 

@@ -21,9 +21,11 @@ _HELD = InList("SELECT body_id, refs, blob FROM body WHERE body_id IN (...) ORDE
 _DELETE = tuple(InList(f"DELETE FROM {table} WHERE body_id IN (...)") for table in ("body", "content", "summary"))  # noqa: S608
 
 
-def put_bodies(cursor: Any, sealed: Sequence[Sealed], references: int = 0) -> None:
-    """Insert bodies with so many references; of those nobody needs yet, the same transaction says who does."""
-    _BODY(cursor, [(one.body_id, references, one.size, one.sha256, one.blob) for one in sealed])
+def put_bodies(cursor: Any, sealed: Sequence[Sealed], references: Sequence[int] = ()) -> None:
+    """Insert bodies with so many references each; of those nobody needs yet, the same transaction says who does."""
+    counts = references or [0] * len(sealed)
+    rows = zip(sealed, counts, strict=True)
+    _BODY(cursor, [(one.body_id, count, one.size, one.sha256, one.blob) for one, count in rows])
     _SUMMARY(cursor, [(one.body_id, one.summary) for one in sealed])
     inline = [(one.body_id, one.inline) for one in sealed if one.inline is not None]
     if inline:

@@ -30,13 +30,18 @@ class Holding:
         self.blobs = blobs
         self._deleting: set[asyncio.Task[None]] = set()
 
-    def put_body(self, unit: Unit, sealed: Sequence[Sealed]) -> None:
-        """Insert bodies; :meth:`deliver` and :meth:`hold_body` of the same transaction give them references."""
-        body_rows.put_bodies(unit.cursor, sealed)
+    def put_body(self, unit: Unit, sealed: Sequence[Sealed], references: Sequence[int] = ()) -> None:
+        """Insert bodies, with so many references each; without, :meth:`deliver` and :meth:`hold_body` give them some."""
+        body_rows.put_bodies(unit.cursor, sealed, references)
 
-    def deliver(self, unit: Unit, deliveries: Sequence[Delivery]) -> list[Placed | StoreError]:
-        """Place sealed messages in mailboxes; one outcome each. See :mod:`mailboxes.placing`."""
-        return placing.deliver(unit, self.keyring, deliveries)
+    def deliver(
+        self, unit: Unit, deliveries: Sequence[Delivery], *, counted: bool = False
+    ) -> list[Placed | StoreError]:
+        """Place sealed messages in mailboxes; one outcome each. See :mod:`mailboxes.placing`.
+
+        ``counted``: the bodies' references are what :meth:`put_body` of this transaction said.
+        """
+        return placing.deliver(unit, self.keyring, deliveries, counted=counted)
 
     def hold_body(self, unit: Unit, sealed: Sealed, count: int = 1) -> None:
         """``count`` references more, one per queue row."""

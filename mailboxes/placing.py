@@ -23,10 +23,10 @@ from mailboxes.keys import Keyring, wrap_key
 from mailboxes.sql import InList, Sql
 from mailboxes.store import Delivery, MailboxGone, NoSuchFolder, OverQuota, Placed, StoreError
 
-_LIMITS = InList("SELECT mailbox_id, bytes_limit FROM mailbox_state WHERE mailbox_id IN (...)")
 _USED = InList("SELECT mailbox_id, SUM(bytes) FROM folder WHERE mailbox_id IN (...) GROUP BY mailbox_id")
 _INBOXES = InList(
-    f"SELECT {folder_rows.COLUMNS} FROM folder WHERE id = {INBOX_ID} AND mailbox_id IN (...) ORDER BY mailbox_id",  # noqa: S608
+    f"SELECT (SELECT bytes_limit FROM mailbox_state AS state WHERE state.mailbox_id = folder.mailbox_id), {folder_rows.COLUMNS}"  # noqa: S608
+    f" FROM folder WHERE id = {INBOX_ID} AND mailbox_id IN (...) ORDER BY mailbox_id",
     lock=True,
 )
 _USE_OF_ONE = Sql(
@@ -38,13 +38,18 @@ _USE_OF_ONE = Sql(
 Place = tuple[int, int]
 
 
-def deliver(unit: Unit, keyring: Keyring, deliveries: Sequence[Delivery]) -> list[Placed | StoreError]:
-    """Place every delivery; outcomes in order. The bodies' rows must be in the same transaction already."""
+def deliver(
+    unit: Unit, keyring: Keyring, deliveries: Sequence[Delivery], *, counted: bool = False
+) -> list[Placed | StoreError]:
+    """Place every delivery; outcomes in order. The bodies' rows come with the same transaction.
+
+    They get a reference for each placed, unless the caller has ``counted`` them.
+    """
     outcomes: list[Placed | StoreError | None] = [None] * len(deliveries)
     mailboxes = sorted({delivery.mailbox_id for delivery in deliveries})
     ciphers = _ciphers(unit, keyring, mailboxes)
-    room = _room(unit.cursor, mailboxes)
-    folders = _folders(unit.cursor, mailboxes, deliveries)
+    folders, limits = _folders(unit.cursor, mailboxes, deliveries)
+    room = _room(unit.cursor, limits)
     chosen: dict[Place, list[int]] = defaultdict(list)
     for index, delivery in enumerate(deliveries):
         place = folders.get((delivery.mailbox_id, delivery.folder)) or folders.get((delivery.mailbox_id, "INBOX"))
@@ -61,8 +66,9 @@ def deliver(unit: Unit, keyring: Keyring, deliveries: Sequence[Delivery]) -> lis
         unit.touched(*key)
         for uid, index in enumerate(chosen[key], before.uidnext):
             outcomes[index] = Placed(*key, uid, after.modseq)
-    placed = zip(deliveries, outcomes, strict=True)
-    body_rows.hold(unit.cursor, [delivery.sealed.body_id for delivery, one in placed if isinstance(one, Placed)])
+    if not counted:
+        placed = zip(deliveries, outcomes, strict=True)
+        body_rows.hold(unit.cursor, [delivery.sealed.body_id for delivery, one in placed if isinstance(one, Placed)])
     return [one if one is not None else NoSuchFolder("no INBOX") for one in outcomes]
 
 
@@ -76,21 +82,25 @@ def _ciphers(unit: Unit, keyring: Keyring, mailboxes: Sequence[int]) -> dict[int
     return found
 
 
-def _room(cursor: Any, mailboxes: Sequence[int]) -> dict[int, int]:
+def _room(cursor: Any, limits: dict[int, int]) -> dict[int, int]:
     """Bytes left in each mailbox that has a limit."""
-    limits = {mailbox_id: limit for mailbox_id, limit in _LIMITS(cursor, mailboxes) if limit}
     if not limits:
         return {}
     used = dict(_USED(cursor, list(limits)))
     return {mailbox_id: limit - int(used.get(mailbox_id) or 0) for mailbox_id, limit in limits.items()}
 
 
-def _folders(cursor: Any, mailboxes: Sequence[int], deliveries: Sequence[Delivery]) -> dict[tuple[int, str], FolderRow]:
-    """The folders deliveries name, by mailbox and name, locked."""
+def _folders(
+    cursor: Any, mailboxes: Sequence[int], deliveries: Sequence[Delivery]
+) -> tuple[dict[tuple[int, str], FolderRow], dict[int, int]]:
+    """The folders deliveries name, by mailbox and name, locked; and the limits of the mailboxes that have one."""
     found = {}
-    for row in _INBOXES(cursor, mailboxes):
+    limits = {}
+    for limit, *row in _INBOXES(cursor, mailboxes):
         folder = FolderRow._make(row)
         found[(folder.mailbox_id, folder.name)] = folder
+        if limit:
+            limits[folder.mailbox_id] = limit
     named = {(delivery.mailbox_id, delivery.folder) for delivery in deliveries if delivery.folder != "INBOX"}
     for mailbox_id, name in sorted(named):
         try:
@@ -98,7 +108,7 @@ def _folders(cursor: Any, mailboxes: Sequence[int], deliveries: Sequence[Deliver
             found[(mailbox_id, name)] = folder_rows.lock(cursor, mailbox_id, seen.id)
         except NoSuchFolder:
             continue  # it goes to INBOX
-    return found
+    return found, limits
 
 
 def _refusal(

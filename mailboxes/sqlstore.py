@@ -235,7 +235,7 @@ class SqlStore(Holding, Retrieving):
         cipher = self.keyring.key(unit.connection, mailbox_id)
         placing.demand_room(cursor, mailbox_id, sum(one.sealed.size for one in item.deliveries))
         folder, source = _locked(cursor, item)
-        body_rows.put_bodies(cursor, [one.sealed for one in item.deliveries], references=1)
+        body_rows.put_bodies(cursor, [one.sealed for one in item.deliveries], [1] * len(item.deliveries))
         messages = [placing.new_entry(one, cipher, int(unit.now)) for one in item.deliveries]
         folder, uids = entry_rows.add(cursor, folder, messages)
         unit.touched(mailbox_id, folder.id)

@@ -27,7 +27,9 @@ ROWS = 2
 DOORS = 8
 _COLUMN = CELLS * ROWS
 _WORD = 4
-_OPEN = WORKERS + WORKERS * _COLUMN  # behind the columns, for each worker and door: what it holds, and one; what it took
+_OPEN = (
+    WORKERS + WORKERS * _COLUMN
+)  # behind the columns, for each worker and door: what it holds, and one; what it took
 _SIZE = _WORD * (_OPEN + WORKERS * DOORS * 2)
 _NOBODY = bytes(_WORD * _COLUMN)
 
@@ -162,7 +164,9 @@ class SharedTally:
             self._cells[cell] = (self._cells[cell] + 1) & 0xFFFFFFFF
 
     def elsewhere(self, door: int) -> dict[int, tuple[int, int]]:
-        said = zip(self._cells[_OPEN + 2 * door :: 2 * DOORS], self._cells[_OPEN + 2 * door + 1 :: 2 * DOORS], strict=False)
+        said = zip(
+            self._cells[_OPEN + 2 * door :: 2 * DOORS], self._cells[_OPEN + 2 * door + 1 :: 2 * DOORS], strict=False
+        )
         return {column: (one - 1, took) for column, (one, took) in enumerate(said) if one and column != self._column}
 
     def close(self) -> None:

@@ -77,6 +77,8 @@ class Event:
     recipient: str = ""
     mailbox: int = 0
     detail: Mapping[str, Any] = field(default_factory=dict)
+    written: str = field(default="", compare=False, repr=False)
+    """``detail`` as the journal keeps it, where it was written before the commit that others wait for."""
 
     def __post_init__(self) -> None:
         unknown = self.detail.keys() - self.kind.keys

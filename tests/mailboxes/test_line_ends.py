@@ -9,7 +9,9 @@ from hypothesis import strategies as st
 from mailboxes import line_ends
 from mailboxes.line_ends import bare
 
-_PIECES = st.sampled_from([b"\r", b"\n", b"\r\n", b"\r\r\n", b"\n\r", b"a", b"\x85", b"\xe2\x80\xa8", b"\x0b\x0c\x1c", b"\0"])
+_PIECES = st.sampled_from(
+    [b"\r", b"\n", b"\r\n", b"\r\r\n", b"\n\r", b"a", b"\x85", b"\xe2\x80\xa8", b"\x0b\x0c\x1c", b"\0"]
+)
 
 
 def _naive(data: bytes) -> tuple[bool, bool]:
