@@ -1,7 +1,7 @@
 """Copies SQLite's write-ahead log into the database file beside the writer, where SQLite would have a commit wait for it.
 
-With SQLite's own rule the commit that fills the log copies all of it, four thousand pages, while every other writer waits:
-two fifths of the time that commits of 50 KiB take. Here a thread copies while commits go on, and only what they added
+With SQLite's own rule the commit that fills the log copies all of it, thousands of pages, while every other writer waits:
+commits of 50 KiB spent two fifths of their time so. Here a thread copies while commits go on, and only what they added
 meanwhile is copied in their turn, so that the log starts again from its beginning and stays small.
 Promise: nothing depends on it. SQLite's own rule stays behind it, at :data:`mailboxes.engine.LOG_LIMIT_PAGES`.
 Failure: a checkpoint that fails is logged, loses nothing (the log still holds all), and is tried again by a new connection.
@@ -37,13 +37,15 @@ class Checkpointer:
         self._looked = 0.0
         self._due = CHECKPOINT_PAGES
         self._wanted = threading.Event()
+        self.busy = False
+        """Whether a checkpoint was asked for and has not ended."""
         self._closing = False
         self._thread: threading.Thread | None = None
 
     def see(self) -> None:
         """Have the log copied if it is long. Costs some ten microseconds at most once in :data:`LOOK_SECONDS`."""
         now = time.monotonic()
-        if now - self._looked < LOOK_SECONDS or self._wanted.is_set():
+        if self.busy or now - self._looked < LOOK_SECONDS:
             return
         self._looked = now
         if self._log.frames() < self._due:
@@ -51,6 +53,7 @@ class Checkpointer:
         if self._thread is None:
             self._thread = threading.Thread(target=self._serve, name="checkpointer", daemon=True)
             self._thread.start()
+        self.busy = True
         self._wanted.set()
 
     def close(self) -> None:
@@ -63,7 +66,10 @@ class Checkpointer:
 
     def _serve(self) -> None:
         connection: Any = None
-        while self._wanted.wait() and not self._closing:
+        while self._wanted.wait():
+            self._wanted.clear()
+            if self._closing:
+                break
             try:
                 connection = connection or self._database.writer.connect()
                 self._copy(raw(connection))
@@ -73,7 +79,7 @@ class Checkpointer:
                     discard(self._database, connection)
                 connection = None
                 self._due += CHECKPOINT_PAGES
-            self._wanted.clear()
+            self.busy = False
         if connection is not None:
             discard(self._database, connection)
 
@@ -94,7 +100,7 @@ class Log:
     """How many frames a write-ahead log holds since it last started again from its beginning.
 
     SQLite does not say without copying. Frames of the present round bear the salt of the log's header, older ones behind
-    them another (https://sqlite.org/fileformat2.html#walformat), so the border is found in a dozen looks.
+    them another (https://sqlite.org/fileformat2.html#walformat), so the border is found in a few looks, from where it was.
     """
 
     _HEADER, _FRAME = 32, 24
@@ -102,6 +108,7 @@ class Log:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._file = -1
+        self._last = 0
 
     def frames(self) -> int:
         """0 when there is no log to be read."""
@@ -118,13 +125,22 @@ class Log:
             return 0
         page, salt = int.from_bytes(header[8:12], "big"), header[16:24]
         size = self._FRAME + page
-        low, high = 0, (os.fstat(self._file).st_size - self._HEADER) // size
+        there = (os.fstat(self._file).st_size - self._HEADER) // size
+
+        def of_this_round(frame: int) -> bool:
+            return os.pread(self._file, 8, self._HEADER + (frame - 1) * size + 8) == salt
+
+        low, step = (self._last, 16) if self._last and of_this_round(self._last) else (0, there + 1)
+        while low + step <= there and of_this_round(low + step):
+            low, step = low + step, step * 2
+        high = min(there, low + step - 1)
         while low < high:
             middle = (low + high + 1) // 2
-            if os.pread(self._file, 8, self._HEADER + (middle - 1) * size + 8) == salt:
+            if of_this_round(middle):
                 low = middle
             else:
                 high = middle - 1
+        self._last = low
         return low
 
     def close(self) -> None:

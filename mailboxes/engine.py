@@ -31,8 +31,9 @@ from mailboxes.store import StoreError, StoreFull, StoreUnavailable
 
 BUSY_SECONDS = 10
 CONNECT_SECONDS = 5
-CHECKPOINT_PAGES = 4000  # 16 MiB of write-ahead log: rarer checkpoints cost fewer syncs (mailboxes.checkpoint)
-LOG_LIMIT_PAGES = 4 * CHECKPOINT_PAGES
+CHECKPOINT_PAGES = 12_000
+"""48 MiB of write-ahead log are copied at once (mailboxes.checkpoint): rarer checkpoints cost fewer syncs."""
+LOG_LIMIT_PAGES = 2 * CHECKPOINT_PAGES
 """Of write-ahead log, after which a commit copies it itself."""
 CACHE_KIB = 32 * 1024
 MMAP_BYTES = 1 << 30
