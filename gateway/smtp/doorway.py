@@ -16,10 +16,10 @@ from aiosmtpd.smtp import Envelope, Session
 
 from gateway.smtp import replies
 from gateway.smtp.budget import Budget
-from gateway.smtp.layer import NO_APPLICATION_PROTOCOL, UNRECOGNIZED_NAME, Hello
 from gateway.smtp.limits import Clock, Gate, Limits
 from gateway.smtp.transaction import Intake, Recipient
 from mailboxes.authentication import Authenticator
+from mailboxes.layer import NO_APPLICATION_PROTOCOL, UNRECOGNIZED_NAME, Hello
 from policies.events import Event
 from policies.values import Address, CertificateFacts, Door, Login
 

@@ -21,8 +21,8 @@ from aiosmtpd.smtp import SMTP
 
 from gateway.smtp import replies
 from gateway.smtp.doorway import DoorEnvelope, DoorSession, Doorway
-from gateway.smtp.layer import UNRECOGNIZED_NAME, Hello, Layer
 from gateway.smtp.tls import refusal
+from mailboxes.layer import UNRECOGNIZED_NAME, Hello, Layer
 from policies.catalogue import rule
 from policies.decision import Decision, decide
 from policies.events import Event, Kind

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from asyncio import sslproto
+from functools import partial
 from ssl import SSLContext
 from typing import Any
 
@@ -31,14 +31,11 @@ from mailboxes.imap import (
 from mailboxes.imap.login import certificate_of, greet
 from mailboxes.imap.ports import Service
 from mailboxes.imap.session import NEW, Session
-from mailboxes.imap.wire import Wire
+from mailboxes.imap.wire import Threshold, Wire
 from policies.events import Event, Kind
 
 __all__ = ["ImapServer", "access", "appending", "changing", "fetch", "folders", "metadata", "notify"]
 __all__ += ["searching", "selecting"]
-
-TLS_BUFFER = 16 * 1024
-"""asyncio gives each TLS connection a read buffer of 256 KiB; 16 KiB makes an idle one 34 KiB in all."""
 
 log = structlog.get_logger("imap")
 
@@ -94,10 +91,9 @@ class ImapServer:
 
         ``sock`` is a socket already bound, instead of ``host`` and ``port``.
         """
-        sslproto.SSLProtocol.max_size = TLS_BUFFER
         loop = asyncio.get_running_loop()
         where: dict[str, Any] = {"sock": sock} if sock is not None else {"host": host, "port": port}
-        server = await loop.create_server(lambda: self._wire(tls is not None), backlog=backlog, **where, **_tls(tls))
+        server = await loop.create_server(partial(self._caller, tls), backlog=backlog, **where)
         self._servers.append(server)
         if self._sweeper is None:
             self._sweeper = loop.create_task(self._sweep())
@@ -108,10 +104,12 @@ class ImapServer:
     async def adopt(self, accepted: socket.socket, tls: SSLContext | None) -> None:
         """Serve a connection that another worker accepted, as one of a listener with that ``tls``."""
         loop = asyncio.get_running_loop()
-        await loop.connect_accepted_socket(lambda: self._wire(tls is not None), accepted, **_tls(tls))
+        await loop.connect_accepted_socket(partial(self._caller, tls), accepted)
 
-    def _wire(self, secure: bool) -> Wire:
-        return Wire(_Connection(self, secure), asyncio.get_running_loop())
+    def _caller(self, tls: SSLContext | None) -> asyncio.Protocol:
+        """A protocol for one more connection."""
+        wire = Wire(_Connection(self, tls is not None), asyncio.get_running_loop())
+        return wire if tls is None else Threshold(wire, tls)
 
     def admit(self, session: _Connection) -> bytes:
         """Count a new connection; the answer is empty, or why it is refused."""
@@ -197,8 +195,3 @@ class ImapServer:
             self.service.cache.clear()
             event = Event(Kind.CUT, actor=login.account, mailbox=login.mailbox_id, detail=detail)
             await self.service.store.record((event,))
-
-
-def _tls(context: SSLContext | None) -> dict[str, Any]:
-    """The options of implicit TLS."""
-    return {} if context is None else {"ssl": context, "ssl_handshake_timeout": 30}

@@ -15,15 +15,19 @@ import re
 import socket
 import zlib
 from collections.abc import Awaitable, Callable
+from ssl import SSLContext
 from typing import Any, Protocol
 
 import structlog
+
+from mailboxes.layer import NO_APPLICATION_PROTOCOL, Hello, Layer
 
 LONGEST_LINE = 65536
 MOST_LITERALS = 200
 MOST_LITERAL_BYTES = 256 << 20  # of one command, MULTIAPPEND included
 FLUSH_AT = 1 << 18  # bytes put before they are written although the command goes on
 TURN = 0.005  # seconds of pipelined commands before other connections have their turn
+HANDSHAKE_SECONDS = 30
 _INFLATE_STEP = 1 << 16
 _ANNOUNCED = re.compile(rb"(~?)\{([0-9]{1,12})(\+?)\}\Z")
 _HTTP = re.compile(rb"(?:GET|POST|PUT|HEAD|DELETE|OPTIONS|CONNECT|TRACE|PATCH) \S* HTTP/|PRI \* HTTP/|\x16\x03")
@@ -399,12 +403,15 @@ class Wire(asyncio.Protocol):
         self._buffer = b""
         self.flush()
         assert self.transport is not None
+        waiter: asyncio.Future[None] = self._loop.create_future()
+        layer = _layer(self._loop, self, context, waiter, announced=True)
+        self.transport.set_protocol(layer)
+        layer.connection_made(self.transport)
         try:
-            transport = await self._loop.start_tls(
-                self.transport, self, context, server_side=True, ssl_handshake_timeout=30
-            )
-        except (TimeoutError, OSError) as error:
+            await waiter
+        except OSError as error:  # ssl.SSLError, TimeoutError and ConnectionResetError are
             raise ConnectionResetError from error
+        transport = layer.app_transport()
         if transport is None:
             raise ConnectionResetError
         self.transport = transport
@@ -456,3 +463,50 @@ class Wire(asyncio.Protocol):
         self._closing = True
         if self.transport is not None:
             self.transport.abort()
+
+
+# --------------------------------------------------------------------------- TLS
+
+
+class Threshold(asyncio.Protocol):
+    """A connection with implicit TLS before its handshake; ``wire`` hears of it afterwards."""
+
+    def __init__(self, wire: Wire, context: SSLContext) -> None:
+        self._wire = wire
+        self._context = context
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        loop = asyncio.get_running_loop()
+        waiter: asyncio.Future[None] = loop.create_future()
+        waiter.add_done_callback(_unheard)
+        layer = _layer(loop, self._wire, self._context, waiter, announced=False)
+        transport.set_protocol(layer)
+        layer.connection_made(transport)
+
+
+def _layer(
+    loop: asyncio.AbstractEventLoop, wire: Wire, context: SSLContext, waiter: asyncio.Future[None], *, announced: bool
+) -> Layer:
+    """The TLS layer of a connection; ``announced`` when ``wire`` knows the connection already."""
+    return Layer(
+        loop,
+        wire,
+        context,
+        waiter,
+        server_side=True,
+        call_connection_made=not announced,
+        ssl_handshake_timeout=HANDSHAKE_SECONDS,
+        refuse=_refuse,
+    )
+
+
+def _refuse(hello: Hello) -> int | None:
+    """The alert a ClientHello deserves: who names protocols and not IMAP wants to speak to somebody else (F52)."""
+    return NO_APPLICATION_PROTOCOL if hello.protocols and b"imap" not in hello.protocols else None
+
+
+def _unheard(waiter: asyncio.Future[None]) -> None:
+    """A handshake failed: the caller has its alert, and there is nobody else to tell."""
+    if not waiter.cancelled():
+        waiter.exception()

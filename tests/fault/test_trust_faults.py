@@ -242,16 +242,26 @@ def _hung_up(port: int, noise: bytes) -> bool:
     return True
 
 
-def test_alpn_of_the_web_is_no_reason_to_serve_it(ground: Ground) -> None:
-    """F52: a client that offers h2 and http/1.1 gets our protocol or nothing, never an agreed web protocol."""
+@pytest.mark.parametrize("door", ["submissions", "imaps"])
+def test_alpn_of_the_web_is_no_reason_to_serve_it(ground: Ground, door: str) -> None:
+    """F52: a client that offers h2 and http/1.1 only gets a fatal alert, one that names no protocol or ours is served."""
+    ours = {"submissions": "smtp", "imaps": "imap"}[door]
+    with pytest.raises(ssl.SSLError, match=r"(?i)no.application.protocol"):
+        _handshake(ground, door, ["h2", "http/1.1"])
+    _handshake(ground, door, ["h2", ours])
+    _handshake(ground, door, [])
+
+
+def _handshake(ground: Ground, door: str, protocols: list[str]) -> None:
     context = ground.living.trust()
-    context.set_alpn_protocols(["h2", "http/1.1"])
+    if protocols:
+        context.set_alpn_protocols(protocols)
     with (
-        socket.create_connection(("127.0.0.1", ground.living.a.ports["imaps"]), timeout=15) as raw,
-        contextlib.suppress(ssl.SSLError),
+        socket.create_connection(("127.0.0.1", ground.living.a.ports[door]), timeout=15) as raw,
         context.wrap_socket(raw, server_hostname="localhost") as secured,
     ):
         assert secured.selected_alpn_protocol() is None
+        assert secured.recv(4) in (b"220 ", b"* OK")
 
 
 def test_the_slow_are_cut_off_and_the_others_do_not_notice(ground: Ground) -> None:

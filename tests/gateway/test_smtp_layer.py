@@ -12,8 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.smtp.layer import Hello, read_hello
 from gateway.smtp.server import SmtpServer, serve_submission
+from mailboxes.layer import Hello, read_hello
 from policies.values import Door
 from tests.gateway.smtp_twin import HOSTNAME, Client, MemoryAuthenticator, Pki, doorway, make_pki
 
@@ -150,7 +150,7 @@ async def test_an_idle_connection_costs_no_large_buffer(server: SmtpServer, pki:
     largest = [
         trace.size
         for trace in snapshot.traces
-        if any(frame.filename.endswith("gateway/smtp/layer.py") for frame in trace.traceback)
+        if any(frame.filename.endswith("mailboxes/layer.py") for frame in trace.traceback)
     ]
     assert sum(largest) / 10 < 16 * 1024
     for client in kept:
