@@ -85,9 +85,10 @@ class ContentReader:
         """Take one packet. True when nothing more is to be read: the end was found, or a fatal fault."""
         data = self._tail + data if self._tail else data
         # One octet is found ten times faster than several, and most large messages are base64, without any dot.
-        end = data.find(END) if b"." in data else -1
+        dotted = data.find(_STUFFED) if b"." in data else -1
+        end = data.find(END, dotted) if dotted >= 0 else -1
         if end >= 0:
-            self._take(data[: end + 2])
+            self._take(data[: end + 2], stuffed=dotted < end)
             self.rest = data[end + 5 :]
             self._tail = b""
             self.over = True
@@ -95,19 +96,19 @@ class ContentReader:
             return True
         keep = _held_back(data)
         self._tail = data[len(data) - keep :] if keep else b""
-        self._take(data[: len(data) - keep] if keep else data)
+        self._take(data[: len(data) - keep] if keep else data, stuffed=dotted >= 0)
         self.over = self.fault in FATAL
         return self.over
 
-    def _take(self, block: bytes) -> None:
-        """Judge and keep a block that neither starts nor ends inside a CRLF pair."""
+    def _take(self, block: bytes, *, stuffed: bool) -> None:
+        """Judge and keep a block that neither starts nor ends inside a CRLF pair; ``stuffed`` when lines may begin with a dot."""
         if not block:
             return None
         if b"\0" in block or any(bare(block)):
             return self._fail(Fault.BARE)
         if not self._lines_fit(block):
             return self._fail(Fault.LINE)
-        if b"." in block and _STUFFED in block:
+        if stuffed:
             block = block.replace(_STUFFED, _CRLF)
         self.taken += len(block)
         if self.fault is not None:

@@ -27,6 +27,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
+from weakref import WeakKeyDictionary
 
 from gateway.smtp.chain import VERIFY_WORDS, PathReader
 from policies.catalogue import rule
@@ -175,6 +176,17 @@ def presented(ssl_object: Any) -> tuple[bytes, ...]:
     ``ssl_object`` is an :class:`ssl.SSLObject` or :class:`ssl.SSLSocket` whose handshake is done. A resumed session
     may bring the first certificate only.
     """
+    known = _shown.get(ssl_object)
+    if known is None:
+        known = _shown[ssl_object] = _read_chain(ssl_object)
+    return known
+
+
+# Asked at the handshake and at each MAIL; without renegotiation it stays what it was.
+_shown: WeakKeyDictionary[Any, tuple[bytes, ...]] = WeakKeyDictionary()
+
+
+def _read_chain(ssl_object: Any) -> tuple[bytes, ...]:
     leaf = ssl_object.getpeercert(binary_form=True)
     if not leaf:
         return ()
