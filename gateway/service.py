@@ -159,8 +159,9 @@ class Service:
         self._boxes = people.mailboxes(opened)
         self._budget = Budget(budget(config, self.workers))
         if self.shared_ports:
-            self._tally = tally = SharedTally(config.service.data / "connections")
-            self._sharing = Sharing(tally, config.service.data / "sharing")
+            own = config.service.data / f"workers-{os.getuid()}"  # each role may run as a user of its own
+            self._tally = tally = SharedTally(own / "connections")
+            self._sharing = Sharing(tally, own)
         self._scanner = LiveScanner(scanner(config))
         self._courier = self._make_courier(opened)
         self._documents = document_reader(config, opened, self._boxes)

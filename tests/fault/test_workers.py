@@ -6,6 +6,7 @@ import imaplib
 import os
 import signal
 import smtplib
+import socket
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -59,6 +60,34 @@ def test_whatever_worker_takes_a_message_every_worker_announces_it(alive: Living
         while b"* %d EXISTS" % (before + 4) not in lines:
             lines += imap.readline()
         imap.shutdown()
+
+
+def test_sessions_are_shared_evenly_and_each_is_served(alive: Living) -> None:
+    """The kernel draws lots; workers hand sessions over until each has as many."""
+    process = alive.a.process
+    assert process is not None
+    context = alive.trust()
+    for door in ("submissions", "imaps", "submission", "imap"):
+        port, calls = alive.a.ports[door], []
+        for _ in range(16):
+            call = socket.create_connection(("127.0.0.1", port), timeout=20)
+            if door.endswith("s"):
+                call = context.wrap_socket(call, server_hostname="localhost")
+            assert call.recv(4) in (b"220 ", b"* OK")
+            calls.append(call)
+        shares = [at_door(pid, port) for pid in children(process.pid)]
+        assert sum(shares) == 16
+        assert max(shares) - min(shares) <= 2, (door, shares)
+        for call in calls:
+            call.close()
+
+
+def at_door(pid: int, port: int) -> int:
+    """Connections a process has at a listening port of its own."""
+    rows = [line.split() for line in Path(f"/proc/{pid}/net/tcp").read_text().split("\n")[1:] if line]
+    inodes = {row[9] for row in rows if row[3] == "01" and int(row[1].rpartition(":")[2], 16) == port}
+    held = (os.readlink(f"/proc/{pid}/fd/{name}") for name in os.listdir(f"/proc/{pid}/fd"))
+    return sum(link.removeprefix("socket:[").removesuffix("]") in inodes for link in held)
 
 
 def test_a_killed_supervisor_leaves_no_worker_and_the_service_starts_again(alive: Living) -> None:
