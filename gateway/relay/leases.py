@@ -1,7 +1,9 @@
 """The rows a courier holds: until when, under which fence, and since which offset of the clocks.
 
 Promise: :meth:`Leases.ours` says no as soon as a lease has lapsed or was found to be someone else's, so nothing is completed
-toward a partner on a row another courier may hold (F19). Failure: a store that is away lets leases lapse by themselves.
+toward a partner on a row another courier may hold (F19). A row can be taken again by the courier that still carries it, when
+a clock that jumped makes its lease look old (F16): from then on only the newer taking counts, and nothing the older one does,
+settling or dropping, touches it. Failure: a store that is away lets leases lapse by themselves.
 """
 
 from __future__ import annotations
@@ -45,18 +47,29 @@ class Leases:
         self._held.update({row.id: Lease(row.fence, end, offset) for row in rows})
 
     def drop(self, rows: Iterable[Taken]) -> None:
-        """Rows settled or given back."""
+        """Rows settled or given back; those taken again since stay."""
         for row in rows:
-            self._held.pop(row.id, None)
+            if self._current(row) is not None:
+                del self._held[row.id]
 
     def ours(self, rows: Iterable[Taken]) -> bool:
         """Whether all these leases still hold."""
         now = self._clock.monotonic()
-        return all(row.id in self._held and self._held[row.id].end > now for row in rows)
+        return all((lease := self._current(row)) is not None and lease.end > now for row in rows)
+
+    def _current(self, row: Taken) -> Lease | None:
+        """The lease of this very taking of the row."""
+        lease = self._held.get(row.id)
+        return lease if lease is not None and lease.fence == row.fence else None
 
     def age_now(self, row: Taken) -> float:
-        """The time to judge a row's age by: that of the clock when it was taken, plus what really passed (F16)."""
-        return self._held[row.id].offset + self._clock.monotonic()
+        """The time to judge a row's age by: that of the clock when it was taken, plus what really passed (F16).
+
+        Of a row no longer in hand any time will do: its fence keeps the outcome from being written.
+        """
+        lease = self._held.get(row.id)
+        monotonic = self._clock.monotonic()
+        return lease.offset + monotonic if lease is not None else self._clock.wall()
 
     async def keep(self) -> None:
         """Lengthen what is held, for ever."""
