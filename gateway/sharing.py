@@ -64,16 +64,15 @@ class _Door:
     adopt: Adopt
     crowds: list[Crowd[Any]] = field(default_factory=list)  # one for each listener
     accepted: int = 0  # those that came in, and those on their way
-    last: float = 0.0
+    counted: float = 0.0
     sent: dict[int, _Sent] = field(default_factory=dict)  # by column
 
     def here(self, now: float) -> int:
         """Connections of ours, with those just accepted that are not in yet."""
         entered = sum(crowd.entered for crowd in self.crowds)
-        if now - self.last > 1.0:  # one that left before it was in is never seen to enter
-            self.accepted = entered
-        self.last = now
-        return sum(map(len, self.crowds)) + self.accepted - entered
+        if now - self.counted > 1.0:  # one that left before it was in is never seen to enter
+            self.accepted, self.counted = entered, now
+        return sum(map(len, self.crowds)) + max(0, self.accepted - entered)
 
 
 class Sharing:

@@ -84,6 +84,8 @@ class Killable:
         )
         deadline = time.monotonic() + 10
         while "TracerPid:\t0" in Path(f"/proc/{self.process.pid}/status").read_text("ascii"):
+            if self.process.poll() is not None:  # it met its end, in work of its own, before we looked
+                return
             assert time.monotonic() < deadline, "strace did not attach"
             time.sleep(0.02)
 
