@@ -29,7 +29,7 @@ run: $(READY) ## start two operators on loopback, send a first exchange A to B t
 	@$(BIN)/caducee space --dir $(SPACE) --demo
 
 test: $(READY) system ## run every test
-	@$(BIN)/python -m pytest -n $(JOBS) --dist loadfile $(PYTEST)
+	@$(BIN)/python -m pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder $(PYTEST)
 
 check: $(READY) ## ruff, mypy --strict, import direction
 	@$(BIN)/ruff check .

@@ -31,6 +31,11 @@ def space(tmp_path_factory: pytest.TempPathFactory) -> Iterator[running.Space]:
     assert started.stop() == 0
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The slow files first, so that no process is left alone with one at the end."""
+    items.sort(key=lambda item: item.get_closest_marker("slow") is None)
+
+
 @pytest.hookimpl(hookwrapper=True)
 def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]):
     """With CADUCEE_REQUIRE_CLIENTS=1 a real-client test that skips itself is reported as failed."""
