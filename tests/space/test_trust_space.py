@@ -166,7 +166,7 @@ def test_a_revoked_certificate_is_cut_off_also_on_resumption(alive: Living, tmp_
     until(lambda: ended(session), what="the open session ends")
     assert time.monotonic() - began < IN_FORCE
     assert _new_session(alive, card) >= 500
-    even = alive.partner()  # goes to the process that lost the session: with as many at each, the next may get to either
+    even = alive.partner()  # to the process that lost the session: with as many at each, a caller may get to either
     for _ in range(10):
         resumed = _s_client(alive, card, "-sess_in", str(ticket))
         assert "\n250 2.1.0" not in resumed, resumed
