@@ -93,7 +93,8 @@ class Sharing:
         if self._socket is None:
             return
         door = self._doors.setdefault(name, _Door(DOORS.index(name), adopt))
-        door.crowds.append(crowd)
+        if not any(each is crowd for each in door.crowds):  # one server may have several listeners
+            door.crowds.append(crowd)
         entrance.keeps = lambda connection: not self._hand_over(name, door, connection)
 
     def close(self) -> None:

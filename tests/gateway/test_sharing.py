@@ -88,6 +88,16 @@ async def test_whoever_accepts_each_has_as_many(tmp_path: Path) -> None:
         assert [len(one.crowd) for one in made] == [0, 0, 0]
 
 
+async def test_a_second_listener_of_one_server_counts_nobody_twice(tmp_path: Path) -> None:
+    async with workers(tmp_path, 2, listening=1) as (_port, made):
+        second = await made[0].listen(0)
+        calls = [await call(second.sockets[0].getsockname()[1]) for _ in range(8)]
+        assert [len(one.crowd) for one in made] == [4, 4]
+        second.close()
+        for _, writer in calls:
+            writer.close()
+
+
 async def test_a_burst_is_shared_too(tmp_path: Path) -> None:
     async with workers(tmp_path, 2, listening=1) as (port, made):
         calls = await asyncio.gather(*(call(port) for _ in range(20)))
