@@ -177,13 +177,19 @@ class DateLevel(IntEnum):
     DISAGREE = 3
 
 
+_DISAGREE = DateLevel.DISAGREE
+
+
 def compare_dates(a: PartialDate, b: PartialDate) -> DateLevel:
     """AGREE if equal; COMPATIBLE if one is imprecise or a registry default of the same year; SLIP for a typing slip."""
-    if a.year == b.year and a.month == b.month and a.day == b.day:
+    if a.year != b.year:
+        if a.month != b.month or a.day != b.day:
+            return _DISAGREE  # most pairs of people; no single slip is that far
+    elif a.month == b.month and a.day == b.day:
         return DateLevel.AGREE
-    if a.year == b.year and _vague(a, b):
+    elif _vague(a, b):
         return DateLevel.COMPATIBLE
-    return DateLevel.SLIP if slip(a, b) else DateLevel.DISAGREE
+    return DateLevel.SLIP if slip(a, b) else _DISAGREE
 
 
 def _vague(a: PartialDate, b: PartialDate) -> bool:

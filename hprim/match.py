@@ -14,7 +14,7 @@ from typing import NamedTuple, TypeVar
 
 from hprim.dates import PartialDate, compare_dates
 from hprim.model import InsId, Patient, Traits
-from hprim.names import Level, Name, first_level, normal, surname_level
+from hprim.names import AGREE, DISAGREE, NEAR, NOTE, SILENT, Level, Name, first_level, normal, surname_level
 
 
 class Verdict(IntEnum):
@@ -40,11 +40,11 @@ class Comparison(NamedTuple):
     @property
     def doubts(self) -> int:
         """How many of surname, first name and date are near but not equal."""
-        return (self.surname is Level.NEAR) + (self.first is Level.NEAR) + (self.date is Level.NEAR)
+        return (self.surname is NEAR) + (self.first is NEAR) + (self.date is NEAR)
 
     @property
     def verdict(self) -> Verdict:
-        if Level.DISAGREE in (self.surname, self.first, self.date, self.sex, self.number):
+        if DISAGREE in (self.surname, self.first, self.date, self.sex, self.number):
             return Verdict.CHECK if self._only_swapped() else Verdict.DIFFERENT
         doubts = self.doubts
         if doubts >= 2:
@@ -52,7 +52,7 @@ class Comparison(NamedTuple):
         return Verdict.CHECK if doubts else Verdict.SAME
 
     def _only_swapped(self) -> bool:
-        return self.swapped and Level.DISAGREE not in (self.date, self.sex, self.number)
+        return self.swapped and DISAGREE not in (self.date, self.sex, self.number)
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +69,8 @@ class Prepared:
     first: Name
     plain: bool
     """One birth first name and nothing else: the usual case, compared at once."""
+    alone: bool
+    """One birth surname and no other: the usual case, compared at once."""
 
 
 def _name(text: str) -> Name | None:
@@ -90,6 +92,7 @@ def prepare_traits(t: Traits, numbers: Iterable[InsId] = ()) -> Prepared:
         normal(t.any_surname()),
         normal(t.any_first_name()),
         firsts[0] is not None and firsts[1] is None and firsts[2] is None,
+        named[0][0] is not None and named[1][0] is None and named[2][0] is None,
     )
 
 
@@ -99,7 +102,9 @@ def prepare(patient: Patient) -> Prepared:
 
 
 def _surname(a: Prepared, b: Prepared) -> tuple[Level, bool]:
-    births = surname_level(a.birth, b.birth) if a.birth and b.birth else Level.SILENT
+    births = surname_level(a.birth, b.birth) if a.birth and b.birth else SILENT
+    if a.alone and b.alone:
+        return births, False
     return best_surname(a.surnames, b.surnames, births, surname_level)
 
 
@@ -110,30 +115,30 @@ def best_surname(
     xs: Sequence[tuple[N, str]], ys: Sequence[tuple[N, str]], births: Level, compared: Callable[[N, N], Level]
 ) -> tuple[Level, bool]:
     """How the surnames of two people agree at best, and whether on different kinds. ``births`` is how the birth names do."""
-    if births is not Level.SILENT and (births <= Level.NOTE or len(xs) == len(ys) == 1):
+    if births is not SILENT and (births <= NOTE or len(xs) == len(ys) == 1):
         return births, False
     best: Level = births
     crossed = False
     for x, kind_x in xs:
         for y, kind_y in ys:
-            if births is Level.DISAGREE and kind_x == kind_y:
+            if births is DISAGREE and kind_x == kind_y:
                 continue  # two stated birth names that differ: a shared name in use makes sisters-in-law, not one person
             level = compared(x, y)
-            if best is Level.SILENT or level < best:
+            if best is SILENT or level < best:
                 best, crossed = level, kind_x != kind_y and "used" in (kind_x, kind_y)
-    return best, crossed and best is not Level.DISAGREE
+    return best, crossed and best is not DISAGREE
 
 
 def _first(a: Prepared, b: Prepared, *, sexes_differ: bool) -> Level:
     x, y = a.firsts[0], b.firsts[0]
     if x and y and (x is y or x.glued == y.glued):
-        return Level.AGREE
+        return AGREE
     level = first_level(x, y) if x and y and a.plain and b.plain else _best_first(a, b)
-    return Level.DISAGREE if level is Level.NEAR and sexes_differ else level
+    return DISAGREE if level is NEAR and sexes_differ else level
 
 
 def _best_first(a: Prepared, b: Prepared) -> Level:
-    best = Level.SILENT
+    best = SILENT
     for i, x in enumerate(a.firsts):
         if x is None:
             continue
@@ -141,41 +146,41 @@ def _best_first(a: Prepared, b: Prepared) -> Level:
             if y is None:
                 continue
             level = first_level(x, y)
-            if level is Level.AGREE and i != j and a.firsts[0] and b.firsts[0]:
-                level = Level.NOTE
-            if best is Level.SILENT or level < best:
+            if level is AGREE and i != j and a.firsts[0] and b.firsts[0]:
+                level = NOTE
+            if best is SILENT or level < best:
                 best = level
     return best
 
 
-_DATES = (Level.AGREE, Level.NOTE, Level.NEAR, Level.DISAGREE)
+_DATES = (AGREE, NOTE, NEAR, DISAGREE)
 
 
 def number_level(a: frozenset[InsId], b: frozenset[InsId]) -> Level:
     """AGREE: one in common. DISAGREE: two of one authority. NOTE: one number under two authorities."""
     if not a or not b:
-        return Level.SILENT
+        return SILENT
     if not a.isdisjoint(b):
-        return Level.AGREE
+        return AGREE
     if {i.oid for i in a} & {i.oid for i in b}:
-        return Level.DISAGREE
+        return DISAGREE
     same = {i.matricule for i in a} & {i.matricule for i in b}
-    return Level.NOTE if same else Level.SILENT
+    return NOTE if same else SILENT
 
 
 def compare_prepared(a: Prepared, b: Prepared) -> Comparison:
     """Compare two identities trait by trait, numbers included."""
-    sex = Level.SILENT
+    sex = SILENT
     if a.sex and b.sex:
-        sex = Level.AGREE if a.sex == b.sex else Level.DISAGREE
+        sex = AGREE if a.sex == b.sex else DISAGREE
     surname, crossed = _surname(a, b)
-    first = _first(a, b, sexes_differ=sex is Level.DISAGREE)
-    born = _DATES[compare_dates(a.born, b.born)] if a.born and b.born else Level.SILENT
-    swapped = surname >= Level.NEAR and first >= Level.NEAR and _swapped(a, b)
+    first = _first(a, b, sexes_differ=sex is DISAGREE)
+    born = _DATES[compare_dates(a.born, b.born)] if a.born and b.born else SILENT
+    swapped = surname >= NEAR and first >= NEAR and _swapped(a, b)
     return Comparison(surname, first, born, sex, number_level(a.ins, b.ins), crossed, swapped)
 
 
-_AGREED = (Level.AGREE, Level.NOTE)
+_AGREED = (AGREE, NOTE)
 
 
 def _swapped(a: Prepared, b: Prepared) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -34,6 +35,15 @@ def space(tmp_path_factory: pytest.TempPathFactory) -> Iterator[running.Space]:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """The slow files first, so that no process is left alone with one at the end."""
     items.sort(key=lambda item: item.get_closest_marker("slow") is None)
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_protocol():
+    """A command run inside the test's process sets up the log of that process: the next test does not inherit it."""
+    handlers, level = logging.root.handlers[:], logging.root.level
+    yield
+    logging.root.handlers[:] = handlers
+    logging.root.setLevel(level)
 
 
 @pytest.hookimpl(hookwrapper=True)

@@ -240,6 +240,7 @@ def running(courier: Courier) -> Iterator[asyncio.Task[None]]:
     try:
         yield task
     finally:
+        courier._stopping = True  # a worker that is cancelled must not begin another one
         # Workers too: one that is collected while it waits is told of in a traceback, and Python 3.11.2 cannot read source for
         # that while another test is reading source (gh-106905).
         for each in (task, *courier._tasks):
