@@ -1,8 +1,9 @@
 """IMAP side by side with Dovecot, same messages, same client, TLS on both sides, alternating A B A B in one run.
 
-usage: imap_compare.py DIR [COUNT] [ROUNDS] [LINE...]  (COUNT messages of 3 KiB and one of 10 MiB; default 10000, 3)
+usage: imap_compare.py [--sync-ms MS] DIR [COUNT] [ROUNDS] [LINE...]  (COUNT messages of 3 KiB and one of 10 MiB; default 10000, 3)
 Prints, per line: ours and Dovecot's first (cold) and median, and their ratios. The lines are asked in order, so the first
 of one may find what an earlier one left in memory (ours) or in its index (Dovecot); named alone, a line finds nothing.
+``--sync-ms``: each sync of either side waits that long first, as on a slower disk; what APPEND costs is mostly that (needs cc).
 """
 
 import importlib.util, json, os, signal, statistics as st, subprocess, sys, time
@@ -65,16 +66,26 @@ def appends(ours, info, count=150):
     return count / (time.perf_counter() - start)
 
 
-def main(folder, count, rounds, lines=()):
+def slow_syncs(folder, milliseconds):
+    """Make what starts from here on sync as slowly as a disk that takes ``milliseconds``."""
+    library = folder / "slow_sync.so"
+    source = ROOT / "bench" / "slow_sync.c"
+    subprocess.run(["cc", "-O2", "-shared", "-fPIC", "-o", str(library), str(source), "-ldl"], check=True)
+    return {"LD_PRELOAD": str(library), "SYNC_MS": str(milliseconds)}
+
+
+def main(folder, count, rounds, lines=(), sync_ms=0.0):
     ours = load("imap_ours")
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     folder.chmod(0o755)
+    environment = {**os.environ, **(slow_syncs(folder, sync_ms) if sync_ms else {})}
     mine, theirs = folder / "ours.json", folder / "dovecot.json"
     for one in (mine, theirs):
         one.unlink(missing_ok=True)
     server = subprocess.Popen(
-        [sys.executable, str(ROOT / "bench" / "imap_ours.py"), "serve", str(folder / "ours"), str(count), str(mine)]
+        [sys.executable, str(ROOT / "bench" / "imap_ours.py"), "serve", str(folder / "ours"), str(count), str(mine)],
+        env=environment,
     )
     subprocess.run(
         [
@@ -86,6 +97,7 @@ def main(folder, count, rounds, lines=()):
             str(theirs),
         ],
         check=True,
+        env=environment,
     )
     try:
         while not mine.exists():
@@ -126,9 +138,13 @@ def main(folder, count, rounds, lines=()):
 
 
 if __name__ == "__main__":
+    asked = sys.argv[1:]
+    slow = float(asked[1]) if asked[:1] == ["--sync-ms"] else 0.0
+    asked = asked[2:] if slow else asked
     main(
-        sys.argv[1],
-        int(sys.argv[2]) if len(sys.argv) > 2 else 10000,
-        int(sys.argv[3]) if len(sys.argv) > 3 else 3,
-        sys.argv[4:],
+        asked[0],
+        int(asked[1]) if len(asked) > 1 else 10000,
+        int(asked[2]) if len(asked) > 2 else 3,
+        asked[3:],
+        slow,
     )

@@ -14,6 +14,7 @@ CONF = """base_dir = {d}/run
 state_dir = {d}/state
 log_path = {d}/log
 protocols = imap
+import_environment = TZ LD_PRELOAD SYNC_MS
 listen = 127.0.0.1
 ssl = required
 ssl_cert = <{cert}
