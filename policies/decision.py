@@ -57,6 +57,9 @@ class Rule:
         return hash(self.name)  # a name stands in the catalogue once
 
 
+_GOES_ON = (Verdict.ACCEPT, Verdict.NOTE)
+
+
 @dataclass(frozen=True, slots=True)
 class Decision:
     """The answer to one question about one recipient (or one session). Build it with :func:`decide`.
@@ -78,7 +81,7 @@ class Decision:
     @property
     def accepted(self) -> bool:
         """True for accept and note: the message may go on."""
-        return self.rule.verdict in (Verdict.ACCEPT, Verdict.NOTE)
+        return self.rule.verdict in _GOES_ON
 
     @property
     def code(self) -> int:
