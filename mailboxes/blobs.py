@@ -34,11 +34,23 @@ class Found(NamedTuple):
     size: int
 
 
+class OpenBlob(Protocol):
+    """A blob somebody is reading."""
+
+    async def read(self, offset: int, length: int) -> bytes:
+        """Bytes from ``offset``, shorter only at the end."""
+        ...
+
+
 class Blobs(Protocol):
     """The port. References are short ASCII words without ``/``."""
 
     async def put(self, reference: str, frames: Iterable[bytes]) -> None:
         """Write ``frames`` one after the other; durable when it returns. ``frames`` is consumed off the event loop."""
+        ...
+
+    async def open(self, reference: str) -> OpenBlob:
+        """For reading in several pieces: what is open stays readable when it is deleted meanwhile, except in a bucket."""
         ...
 
     async def read(self, reference: str, offset: int, length: int) -> bytes:
@@ -66,10 +78,13 @@ class MemoryBlobs:
         self.kept[reference] = b"".join(frames)
         self._written[reference] = self._clock()
 
-    async def read(self, reference: str, offset: int, length: int) -> bytes:
+    async def open(self, reference: str) -> OpenBlob:
         if reference not in self.kept:
             raise MissingBody(reference)
-        return self.kept[reference][offset : offset + length]
+        return _OpenMemory(self.kept[reference])
+
+    async def read(self, reference: str, offset: int, length: int) -> bytes:
+        return await (await self.open(reference)).read(offset, length)
 
     async def delete(self, reference: str) -> None:
         self.kept.pop(reference, None)
@@ -78,6 +93,16 @@ class MemoryBlobs:
     async def stored(self) -> AsyncIterator[Found]:
         for reference, data in list(self.kept.items()):
             yield Found(reference, self._written[reference], len(data))
+
+
+class _OpenMemory:
+    __slots__ = ("_data",)
+
+    def __init__(self, data: bytes) -> None:
+        self._data = data
+
+    async def read(self, offset: int, length: int) -> bytes:
+        return self._data[offset : offset + length]
 
 
 class FileBlobs:
@@ -91,6 +116,9 @@ class FileBlobs:
     async def put(self, reference: str, frames: Iterable[bytes]) -> None:
         await self._away(self._put, reference, frames)
 
+    async def open(self, reference: str) -> OpenBlob:
+        return await self._away(self._open, reference)
+
     async def read(self, reference: str, offset: int, length: int) -> bytes:
         return await self._away(self._read, reference, offset, length)
 
@@ -103,7 +131,7 @@ class FileBlobs:
                 yield found
 
     async def _away(self, work: Callable[..., T], *arguments: Any) -> T:
-        return await asyncio.get_running_loop().run_in_executor(self._pool, _translated, work, arguments)
+        return await _away(self._pool, work, *arguments)
 
     def _path(self, reference: str) -> Path:
         name = reference.removesuffix(_TEMPORARY)  # a half-written blob lies beside the whole one
@@ -137,15 +165,37 @@ class FileBlobs:
             _sync_directory(one.parent)  # else the new directory, and all in it, may vanish with the power
         self._known.add(directory)
 
+    def _open(self, reference: str) -> _OpenFile:
+        return _OpenFile(os.open(self._path(reference), os.O_RDONLY | os.O_CLOEXEC), self._pool)
+
     def _read(self, reference: str, offset: int, length: int) -> bytes:
-        handle = os.open(self._path(reference), os.O_RDONLY | os.O_CLOEXEC)
-        try:
-            return _read_fully(handle, offset, length)
-        finally:
-            os.close(handle)
+        return self._open(reference).read_now(offset, length)
 
     def _delete(self, reference: str) -> None:
         self._path(reference).unlink(missing_ok=True)
+
+
+class _OpenFile:
+    """Closed when nobody has it any more."""
+
+    __slots__ = ("_handle", "_pool")
+
+    def __init__(self, handle: int, pool: Executor) -> None:
+        self._handle = handle
+        self._pool = pool
+
+    def __del__(self) -> None:
+        os.close(self._handle)
+
+    async def read(self, offset: int, length: int) -> bytes:
+        return await _away(self._pool, self.read_now, offset, length)
+
+    def read_now(self, offset: int, length: int) -> bytes:
+        return _read_fully(self._handle, offset, length)
+
+
+async def _away(pool: Executor, work: Callable[..., T], *arguments: Any) -> T:
+    return await asyncio.get_running_loop().run_in_executor(pool, _translated, work, arguments)
 
 
 def _write(path: Path, frames: Iterable[bytes]) -> None:
@@ -225,6 +275,9 @@ class S3Blobs:
         except Exception as error:
             raise _said_by_s3(error) from error
 
+    async def open(self, reference: str) -> OpenBlob:
+        return _OpenObject(self, reference)
+
     async def read(self, reference: str, offset: int, length: int) -> bytes:
         import obstore
 
@@ -258,6 +311,19 @@ class S3Blobs:
 
     def _key(self, reference: str) -> str:
         return f"{self._prefix}/{reference}"
+
+
+class _OpenObject:
+    """A bucket keeps nothing open: each piece is a request, and the object may go between two."""
+
+    __slots__ = ("_blobs", "_reference")
+
+    def __init__(self, blobs: S3Blobs, reference: str) -> None:
+        self._blobs = blobs
+        self._reference = reference
+
+    async def read(self, offset: int, length: int) -> bytes:
+        return await self._blobs.read(self._reference, offset, length)
 
 
 def _lazily(frames: Iterable[bytes]) -> Iterator[bytes]:

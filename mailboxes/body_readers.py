@@ -12,7 +12,7 @@ from concurrent.futures import Executor
 
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from mailboxes.blobs import Blobs
+from mailboxes.blobs import Blobs, OpenBlob
 from mailboxes.seal import FRAME, frame_span, open_frames
 from mailboxes.store import Corrupted, MissingBody
 
@@ -34,9 +34,23 @@ class InlineBody:
 
 
 class FramedBody:
-    """A large message: reads and decrypts only the frames a range touches, and keeps the last one read."""
+    """A large message: reads and decrypts only the frames a range touches, and keeps the last one read.
 
-    __slots__ = ("_blobs", "_body_id", "_cipher", "_guard", "_kept", "_kept_index", "_pool", "_reference", "size")
+    Once begun it can be read to its end, whoever erases it meanwhile (a bucket excepted).
+    """
+
+    __slots__ = (
+        "_blob",
+        "_blobs",
+        "_body_id",
+        "_cipher",
+        "_guard",
+        "_kept",
+        "_kept_index",
+        "_pool",
+        "_reference",
+        "size",
+    )
 
     def __init__(
         self,
@@ -50,6 +64,7 @@ class FramedBody:
     ) -> None:
         self._guard = guard
         self._blobs = blobs
+        self._blob: OpenBlob | None = None
         self._pool = pool
         self._reference = reference
         self._cipher = AESGCM(data_key)
@@ -74,7 +89,9 @@ class FramedBody:
 
     async def _decrypt(self, first: int, last: int, start: int, extent: int) -> bytes:
         try:
-            data = await self._blobs.read(self._reference, start, extent)
+            if self._blob is None:
+                self._blob = await self._blobs.open(self._reference)
+            data = await self._blob.read(start, extent)
         except MissingBody as error:
             raise MissingBody(f"{self._body_id:x}") from error
         if len(data) != extent:

@@ -82,6 +82,29 @@ async def test_deleting_is_final_and_may_be_repeated(blobs: Blobs) -> None:
         await blobs.read("gone", 0, 1)
 
 
+async def test_what_is_open_is_read_to_its_end_whoever_deletes_it(blobs: Blobs) -> None:
+    await blobs.put("read", [b"abc", b"def"])
+    opened = await blobs.open("read")
+    assert await opened.read(0, 3) == b"abc"
+    await blobs.delete("read")
+    if isinstance(blobs, S3Blobs):
+        with pytest.raises(MissingBody):
+            await opened.read(3, 3)
+    else:
+        assert await opened.read(3, 9) == b"def"
+
+
+async def test_an_open_file_is_closed_with_its_reader(tmp_path: Path) -> None:
+    before = len(os.listdir("/proc/self/fd"))
+    with ThreadPoolExecutor(1) as pool:
+        blobs = FileBlobs(tmp_path / "blobs", pool)
+        await blobs.put("read", [b"abc"])
+        opened = [await blobs.open("read") for _ in range(20)]
+        assert len(os.listdir("/proc/self/fd")) >= before + 20
+        opened.clear()
+        assert len(os.listdir("/proc/self/fd")) < before + 20
+
+
 async def test_all_blobs_are_listed_with_their_age_and_size(blobs: Blobs) -> None:
     assert [found async for found in blobs.stored()] == []
     for number in range(5):

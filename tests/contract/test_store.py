@@ -7,6 +7,7 @@ import os
 
 import pytest
 
+from mailboxes.seal import FRAME
 from mailboxes.sqlstore import SqlStore
 from mailboxes.store import (
     Delivery,
@@ -262,6 +263,19 @@ async def test_the_last_reference_takes_the_body_away(store: SqlStore) -> None:
     assert list((await refs(store)).values()) == [1]
     [kept] = (await store.snapshot(1, sent.id)).entries
     assert await store.bodies(1, [kept]) == [b"message 0"]
+
+
+async def test_a_large_message_is_read_to_its_end_whoever_erases_it(store: SqlStore) -> None:
+    content = os.urandom(3 * FRAME)
+    _, [added] = await store.append(1, INBOX, [message(content)])
+    [entry] = (await store.snapshot(1, INBOX)).entries
+    reader = await store.open_body(1, entry)
+    assert await reader.read(0, 1000) == content[:1000]
+    await change(store, [added.uid], "add", "\\Deleted")
+    assert await store.expunge(1, INBOX, None) == [added.uid]
+    await store.settle()
+    assert [found async for found in store.blobs.stored()] == []
+    assert await reader.read(1000, len(content)) == content[1000:]
 
 
 async def test_moving_gives_new_uids_and_leaves_a_trace(store: SqlStore) -> None:

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mailboxes import seal
-from mailboxes.blobs import MemoryBlobs
+from mailboxes.blobs import MemoryBlobs, OpenBlob
 from mailboxes.body_readers import FramedBody, InlineBody
 from mailboxes.keys import Keyring, LocalMasterKey
 from mailboxes.seal import FRAME, TAG, BodyIds, Sealer, frame_count, frame_span, open_frames, open_small, open_summary
@@ -106,10 +106,14 @@ async def test_a_range_reads_only_its_frames(sealer: Sealer, blobs: MemoryBlobs,
     sealed = await sealer.seal(LARGE, b"")
     asked: list[tuple[int, int]] = []
 
-    class Watched(MemoryBlobs):
-        async def read(self, reference: str, offset: int, length: int) -> bytes:
+    class Asked:
+        async def read(self, offset: int, length: int) -> bytes:
             asked.append((offset, length))
-            return await blobs.read(reference, offset, length)
+            return await blobs.read(sealed.blob, offset, length)
+
+    class Watched(MemoryBlobs):
+        async def open(self, reference: str) -> OpenBlob:
+            return Asked()
 
     reader = FramedBody(Watched(), pool, sealed.blob, sealed.data_key, sealed.body_id, sealed.size)
     await reader.read(FRAME + 10, 20)
