@@ -31,7 +31,7 @@ PREFERENCES = {
     "mail.server.server1.authMethod": 3,
     "mail.server.server1.login_at_startup": True,
     "mail.server.server1.check_new_mail": True,
-    "mail.server.server1.check_time": 1,
+    "mail.server.server1.check_time": 60,  # minutes: what arrives sooner came by IDLE
     "mail.server.server1.use_idle": True,
     "mail.server.server1.name": "essai",
     "mail.smtpservers": "smtp1",
