@@ -13,7 +13,7 @@ from concurrent.futures import Executor
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from mailboxes.blobs import Blobs, OpenBlob
-from mailboxes.seal import FRAME, frame_span, open_frames
+from mailboxes.seal import FRAME, frame_count, frame_span, open_frames
 from mailboxes.store import Corrupted, MissingBody
 
 Guard = Callable[[Awaitable[bytes]], Awaitable[bytes]]
@@ -92,6 +92,8 @@ class FramedBody:
             if self._blob is None:
                 self._blob = await self._blobs.open(self._reference)
             data = await self._blob.read(start, extent)
+            if last == frame_count(self.size) - 1:
+                self._blob = None  # nearly always nothing more is asked: a list of bodies must not hold a file each
         except MissingBody as error:
             raise MissingBody(f"{self._body_id:x}") from error
         if len(data) != extent:

@@ -6,6 +6,7 @@ import hashlib
 import os
 from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
@@ -13,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mailboxes import seal
-from mailboxes.blobs import MemoryBlobs, OpenBlob
+from mailboxes.blobs import FileBlobs, MemoryBlobs, OpenBlob
 from mailboxes.body_readers import FramedBody, InlineBody
 from mailboxes.keys import Keyring, LocalMasterKey
 from mailboxes.seal import FRAME, TAG, BodyIds, Sealer, frame_count, frame_span, open_frames, open_small, open_summary
@@ -119,6 +120,18 @@ async def test_a_range_reads_only_its_frames(sealer: Sealer, blobs: MemoryBlobs,
     await reader.read(FRAME + 10, 20)
     await reader.read(FRAME + 30, 20)
     assert asked == [(1 + FRAME + TAG, FRAME + TAG)]
+
+
+async def test_a_body_read_to_its_end_holds_no_file(tmp_path: Path, pool: ThreadPoolExecutor) -> None:
+    files = FileBlobs(tmp_path / "blobs", pool)
+    sealer = Sealer(Keyring(LocalMasterKey(b"m" * 32), lambda: 0.0), files, BodyIds(1), pool)
+    sealed = await sealer.seal(LARGE, b"")
+    reader = FramedBody(files, pool, sealed.blob, sealed.data_key, sealed.body_id, sealed.size)
+    before = len(os.listdir("/proc/self/fd"))
+    assert await reader.read(0, 10) == LARGE[:10]
+    assert len(os.listdir("/proc/self/fd")) == before + 1
+    assert await reader.read(0, sealed.size) == LARGE
+    assert len(os.listdir("/proc/self/fd")) == before
 
 
 async def test_altered_cut_swapped_and_foreign_frames_are_refused(
