@@ -39,12 +39,12 @@ def flags_of(selected: Selected, entry: Entry) -> bytes:
     return flags
 
 
-def announce(session: Session, may_expunge: bool) -> None:
-    """Say everything new that may be said now, and move the session's view there."""
+def announce(session: Session, may_expunge: bool) -> bool:
+    """Say everything new that may be said now, and move the session's view there. Returns whether EXISTS was said."""
     selected = session.chosen()
     heard = news(selected.index, selected.snapshot, selected.step, may_expunge)
     if heard is None:
-        return
+        return False
     before, recents = selected.snapshot, len(selected.recent)
     if selected.contexts:
         _leaving(session, selected, heard, before)
@@ -54,7 +54,8 @@ def announce(session: Session, may_expunge: bool) -> None:
     say_keywords(session, selected)
     count = len(heard.snapshot.uids)
     known_last = before.uids[-1] if before.uids else 0
-    if count > len(before.uids) - len(heard.vanished):
+    grown = count > len(before.uids) - len(heard.vanished)
+    if grown:
         say_exists(session, selected, count)
     elif len(selected.recent) != recents and not session.rev2:
         say_recent(session, selected)
@@ -75,6 +76,7 @@ def announce(session: Session, may_expunge: bool) -> None:
         session.notify.arrived(selected, [entry for entry in heard.changed if entry[0] > known_last])
     if selected.contexts:
         _entering(session, selected, heard)
+    return grown
 
 
 def latest(selected: Selected, entries: Iterable[Entry]) -> list[Entry]:

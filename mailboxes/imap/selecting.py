@@ -158,10 +158,17 @@ async def _looked(session: Session, asked: v.Command, selected: Selected, text: 
 
 @command("IDLE", LOGGED_IN)
 def idle(session: Session, asked: v.Command) -> None:
-    """RFC 2177: news arrive until DONE."""
+    """RFC 2177: news arrive until DONE.
+
+    A size that was told within the answer to a FETCH is told once more: Thunderbird (ESR 153) overlooks it there and would show the
+    new message at its next poll only, ten minutes later. RFC 9051 7.4.1 lets a server tell it at any time.
+    """
     session.put(b"+ idling\r\n")
-    if session.selected is not None:
-        announce(session, may_expunge=True)
+    selected = session.selected
+    if selected is not None:
+        if not announce(session, may_expunge=True) and selected.aside:
+            session.put(b"* %d EXISTS\r\n" % len(selected.snapshot.uids))
+        selected.aside = False
     session.idling = True
 
     def ended(line: bytes) -> None:

@@ -46,6 +46,7 @@ log = structlog.get_logger("imap")
 NEW, AUTHENTICATED, SELECTED = 1, 2, 4
 ANY = NEW | AUTHENTICATED | SELECTED
 LOGGED_IN = AUTHENTICATED | SELECTED
+_ASKS_FOR_NEWS = frozenset({"NOOP", "CHECK"})
 
 OK, NO, BAD = b"OK", b"NO", b"BAD"
 
@@ -108,6 +109,7 @@ class Selected:
 
     __slots__ = (
         "ahead",
+        "aside",
         "contexts",
         "folder",
         "index",
@@ -131,6 +133,7 @@ class Selected:
         self.contexts: dict[bytes, Any] = {}  # tag -> search.Context
         self.told: dict[int, Entry] = {}  # by UID, what was told ahead of the snapshot
         self.ahead = False  # a MODSEQ may have been told that is newer than the snapshot
+        self.aside = False  # the size was last told within the answer to a command that did not ask for news
         self.keywords_told = 0
 
 
@@ -303,7 +306,8 @@ class Session:
         selected = self.selected
         if selected is not None:
             if selected.step.following is not None:
-                announce(self, expunge)
+                if announce(self, expunge):
+                    selected.aside = asked.name not in _ASKS_FOR_NEWS
                 if selected.ahead:
                     say_behind(self, selected)
             say_keywords(self, selected)

@@ -49,6 +49,31 @@ async def test_idle_tells_at_once(running: Running) -> None:
     await other.close()
 
 
+async def test_idle_tells_again_what_was_told_in_passing(running: Running) -> None:
+    """Thunderbird overlooks a size within the answer to FETCH: its next poll came ten minutes later."""
+    idler = await filled(running, 1)
+    other = await running.login()
+
+    async def idled() -> list[bytes]:
+        await idler.send(b"i IDLE\r\n")
+        await idler.send(b"DONE\r\n")
+        assert (await idler.finish(b"i")).startswith(b"OK")
+        return [line for line in idler.untagged if line.endswith(b"EXISTS")]
+
+    await other.append(message("pendant"))
+    assert b"* 2 EXISTS" in await idler.ok("UID FETCH 2:* (FLAGS)")
+    assert await idled() == [b"* 2 EXISTS"]
+    assert await idled() == []  # once: a program that looks for news each time must come to rest
+    await other.append(message("demande"))
+    assert b"* 3 EXISTS" in await idler.ok("NOOP")
+    assert await idled() == []
+    await other.append(message("attente"))
+    assert await idled() == [b"* 4 EXISTS"]
+    assert await idled() == []
+    await idler.close()
+    await other.close()
+
+
 async def test_condstore(running: Running) -> None:
     client = await filled(running, 4)
     untagged = await client.ok("FETCH 1 MODSEQ")
