@@ -83,6 +83,7 @@ def test_luhn_finds_any_single_wrong_digit(number: int) -> None:
     ],
 )
 def test_display_names(given_: dict[str, str], shown: str) -> None:
+    """MSS-064."""
     assert display_name(**given_) == shown
 
 

@@ -76,4 +76,5 @@ DAY = 86400.0
     ],
 )
 def test_only_logins_keep_a_mailbox_alive(last_login: float, opened: float, now: float, answer: Activity) -> None:
+    """MSS-057."""
     assert activity(last_login, opened, now, 365 * DAY, 30 * DAY) is answer

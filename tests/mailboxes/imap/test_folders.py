@@ -268,6 +268,7 @@ async def test_a_login_without_rights_is_refused(running: Running) -> None:
 
 
 async def test_reading_and_erasing_in_a_shared_mailbox_is_journalled(running: Running) -> None:
+    """MSS-062, TOU-F01: who read, stored, changed and erased, one event per command."""
     running.people.types[2] = BalType.CAB
     client = await running.login("u2@op-a.mssante.test")
     for number in range(3):
