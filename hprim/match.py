@@ -69,8 +69,6 @@ class Prepared:
     first: Name
     plain: bool
     """One birth first name and nothing else: the usual case, compared at once."""
-    alone: bool
-    """One birth surname and no other: the usual case, compared at once."""
 
 
 def _name(text: str) -> Name | None:
@@ -92,7 +90,6 @@ def prepare_traits(t: Traits, numbers: Iterable[InsId] = ()) -> Prepared:
         normal(t.any_surname()),
         normal(t.any_first_name()),
         firsts[0] is not None and firsts[1] is None and firsts[2] is None,
-        named[0][0] is not None and named[1][0] is None and named[2][0] is None,
     )
 
 
@@ -103,8 +100,6 @@ def prepare(patient: Patient) -> Prepared:
 
 def _surname(a: Prepared, b: Prepared) -> tuple[Level, bool]:
     births = surname_level(a.birth, b.birth) if a.birth and b.birth else SILENT
-    if a.alone and b.alone:
-        return births, False
     return best_surname(a.surnames, b.surnames, births, surname_level)
 
 
