@@ -35,13 +35,6 @@ _USE_OF_ONE = Sql(
     " FROM mailbox_state WHERE mailbox_id = ?"
 )
 
-_ROOM_OF_ONE = Sql(
-    "SELECT bytes_limit, CASE WHEN bytes_limit > 0 THEN"
-    " (SELECT SUM(bytes) FROM folder WHERE folder.mailbox_id = mailbox_state.mailbox_id) END"
-    " FROM mailbox_state WHERE mailbox_id = ?"
-)
-"""What is used is only added up where there is a limit."""
-
 Place = tuple[int, int]
 
 
@@ -160,9 +153,6 @@ def use(cursor: Any, mailbox_id: int) -> tuple[int, int, int]:
 
 def demand_room(cursor: Any, mailbox_id: int, size: int) -> None:
     """Raise :class:`OverQuota` when ``size`` more bytes do not fit."""
-    row = _ROOM_OF_ONE(cursor, mailbox_id).fetchone()
-    if row is None:
-        raise MailboxGone(f"mailbox {mailbox_id} is not here")
-    limit, used = row
-    if limit and int(used or 0) + size > limit:
+    used, limit, _messages = use(cursor, mailbox_id)
+    if limit and used + size > limit:
         raise OverQuota(f"mailbox {mailbox_id} is full")
