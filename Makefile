@@ -44,7 +44,7 @@ bench: $(READY) ## figures beside Postfix and Dovecot, in one run
 	@sh deploy/system-packages.sh bench
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r bench/requirements.lock
 	@$(BIN)/python bench/side_by_side.py
-	@$(BIN)/python bench/imap_compare.py .bench/imap 10000 3
+	@$(BIN)/python bench/imap_compare.py $${BENCH_DIR:-.bench}/imap 10000 3
 
 lock: ## resolve requirements.lock again (needs uv)
 	@uv pip compile -q --universal --python-version 3.11 --extra dev --generate-hashes --no-header --no-emit-index-url --no-emit-find-links --no-annotate pyproject.toml -o requirements.lock

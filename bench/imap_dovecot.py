@@ -10,25 +10,11 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-CONF = """base_dir = {d}/run
-state_dir = {d}/state
-log_path = {d}/log
-protocols = imap
-import_environment = TZ LD_PRELOAD SYNC_MS
-listen = 127.0.0.1
-ssl = required
+BEFORE_2_4 = """import_environment = TZ LD_PRELOAD SYNC_MS
 ssl_cert = <{cert}
 ssl_key = <{key}
 mail_location = maildir:~/maildir
-mail_uid = {uid}
-mail_gid = {uid}
-first_valid_uid = 1
-first_valid_gid = 1
-mail_max_userip_connections = 5000
 auth_username_format = %n
-default_client_limit = 20000
-default_process_limit = 3000
-default_vsz_limit = 1G
 passdb {{
   driver = static
   args = password=secret
@@ -37,6 +23,44 @@ userdb {{
   driver = static
   args = uid={uid} gid={uid} home={d}/home/%n allow_all_users=yes
 }}
+"""
+SINCE_2_4 = """dovecot_config_version = 2.4.0
+dovecot_storage_version = 2.4.0
+import_environment {{
+  LD_PRELOAD = %{{env:LD_PRELOAD}}
+  SYNC_MS = %{{env:SYNC_MS}}
+}}
+ssl_server_cert_file = {cert}
+ssl_server_key_file = {key}
+mail_driver = maildir
+mail_path = ~/maildir
+auth_username_format = %{{user | username}}
+passdb static {{
+  password = secret
+}}
+userdb static {{
+  allow_all_users = yes
+  fields {{
+    uid = {uid}
+    gid = {uid}
+    home = {d}/home/%{{user | username}}
+  }}
+}}
+"""
+CONF = """base_dir = {d}/run
+state_dir = {d}/state
+log_path = {d}/log
+protocols = imap
+listen = 127.0.0.1
+ssl = required
+mail_uid = {uid}
+mail_gid = {uid}
+first_valid_uid = 1
+first_valid_gid = 1
+mail_max_userip_connections = 5000
+default_client_limit = 20000
+default_process_limit = 3000
+default_vsz_limit = 1G
 service imap-login {{
   inet_listener imap {{
     port = 0
@@ -79,7 +103,9 @@ def start(folder, count, portfile):
     conf = d / "dovecot.conf"
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
-    conf.write_text(CONF.format(d=d, cert=pki.cert, key=pki.key, port=port, uid=uid))
+    release = subprocess.run(["dovecot", "--version"], capture_output=True, text=True, check=True).stdout
+    of_release = SINCE_2_4 if tuple(map(int, release.split(".")[:2])) >= (2, 4) else BEFORE_2_4
+    conf.write_text((of_release + CONF).format(d=d, cert=pki.cert, key=pki.key, port=port, uid=uid))
     subprocess.run(["/usr/sbin/dovecot", "-c", str(conf)], check=True)
     time.sleep(1)
     pid = int((d / "run" / "master.pid").read_text())

@@ -2,7 +2,8 @@
 
 Counted end to end: from the first byte of the first message until IMAP STATUS shows the last one. Same machine, same
 minutes, same load generator; ours with mutual TLS, encryption at rest, journal and content policies, theirs with
-STARTTLS, durable queue, policy service and milter. Each side keeps its own data under .bench/.
+STARTTLS, durable queue, policy service and milter. Each side keeps its own data under $BENCH_DIR (default .bench/),
+which the user postfix must be able to enter.
 
 usage: side_by_side.py [--rounds N] [--quick] [--json FILE] [--only CASE] [--workers N]
 """
@@ -23,7 +24,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
-WORK = HERE.parent / ".bench"
+WORK = Path(os.environ.get("BENCH_DIR", HERE.parent / ".bench")).resolve()
 USERS = 20
 
 
@@ -91,14 +92,14 @@ def build_generator() -> Path:
 
 
 def start_peers() -> Side:
-    environment = {**os.environ, "BENCH_DIR": str(WORK / "peers"), "PYTHON": sys.executable}
+    environment = {**os.environ, "PEERS_DIR": str(WORK / "peers"), "PYTHON": sys.executable}
     subprocess.run(["sh", HERE / "peers.sh", "start"], check=True, env=environment, stdout=subprocess.DEVNULL)
     users = [(f"user{number}", "pw") for number in range(USERS)]
     return Side("Postfix + Dovecot", ["-p", "2525", "-t"], ("127.0.0.1", 2993), users)
 
 
 def stop_peers() -> None:
-    environment = {**os.environ, "BENCH_DIR": str(WORK / "peers"), "PYTHON": sys.executable}
+    environment = {**os.environ, "PEERS_DIR": str(WORK / "peers"), "PYTHON": sys.executable}
     subprocess.run(["sh", HERE / "peers.sh", "stop"], env=environment, stdout=subprocess.DEVNULL)
 
 

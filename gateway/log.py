@@ -10,6 +10,7 @@ Failure: a log that cannot be written is lost; what must not be lost is in the j
 from __future__ import annotations
 
 import logging
+import os
 import sys
 from pathlib import Path
 from traceback import extract_tb
@@ -125,16 +126,21 @@ def _guarded(logger: Any, method: str, event: structlog.types.EventDict) -> stru
 
 
 class _Stderr:
-    """Writes lines to standard error as it is at that moment; a line that cannot be written is lost."""
+    """Writes lines to standard error as it is at that moment; a line that cannot be written is lost.
+
+    Past the stream's buffer: a line left in it by a full disk would be tried again at exit, which then ends with 120.
+    """
 
     def __init__(self, *_names: object) -> None:
         pass
 
     def msg(self, line: str) -> None:
         try:
-            sys.stderr.write(line + "\n")
-            sys.stderr.flush()
-        except (OSError, ValueError):
+            if sys.stderr is sys.__stderr__:
+                os.write(sys.stderr.fileno(), (line + "\n").encode("utf-8", "backslashreplace"))
+            else:
+                sys.stderr.write(line + "\n")
+        except (OSError, ValueError, AttributeError):  # no error output at all is None
             pass
 
     debug = info = warning = error = critical = exception = log = msg

@@ -7,24 +7,22 @@ from pathlib import Path
 
 import pytest
 
-from tests.gateway.relay.house import POSTGRES, House, Postgres, close_house, open_house
+from tests import postgres
+from tests.gateway.relay.house import House, close_house, open_house
 
 
 @pytest.fixture(scope="session")
-def postgres() -> Iterator[Postgres]:
-    if not (POSTGRES / "initdb").exists():
-        pytest.skip("no PostgreSQL server binary")
-    server = Postgres()
-    yield server
-    server.stop()
+def postgres_server() -> Iterator[postgres.Server]:
+    with postgres.running() as server:
+        yield server
 
 
 @pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgres)])
 def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     if request.param == "sqlite":
         return f"sqlite:///{tmp_path}/relay.db"
-    server: Postgres = request.getfixturevalue("postgres")
-    return server.database()
+    server: postgres.Server = request.getfixturevalue("postgres_server")
+    return server.url()
 
 
 @pytest.fixture

@@ -4,15 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import os
-import shutil
-import socket
-import subprocess
-import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import gateway.relay.tables  # noqa: F401 - registers the tables
 from gateway.record.journal import Journal, Record
@@ -40,7 +35,6 @@ MESSAGE = (
     b"Message-ID: <m1@op-a.mssante.test>\r\n\r\nBonjour\r\n.une ligne\r\n"
 )
 HOUSE = notices.House("mail.op-a.mssante.test", "postmaster@op-a.mssante.test")
-POSTGRES = Path("/usr/lib/postgresql/15/bin")
 
 
 class Time:
@@ -257,41 +251,3 @@ async def until(condition: Callable[[], object], seconds: float = 15.0) -> None:
             if found:
                 return
             await asyncio.sleep(0.01)
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-class Postgres:
-    """A PostgreSQL server of Debian's package on a free loopback port, data in a temporary folder."""
-
-    def __init__(self) -> None:
-        self.folder = Path(tempfile.mkdtemp(prefix="relay-pg-"))
-        self.port = free_port()
-        self._as: list[str] = []
-        if os.geteuid() == 0:
-            shutil.chown(self.folder, "postgres", "postgres")
-            self._as = ["runuser", "-u", "postgres", "--"]
-        data = str(self.folder / "data")
-        self._run("initdb", "-D", data, "-U", "relay", "-A", "trust", "-E", "UTF8", "--locale=C.UTF-8")
-        options = f"-p {self.port} -c listen_addresses=127.0.0.1 -c unix_socket_directories={self.folder}"
-        self._run("pg_ctl", "-D", data, "-w", "-l", str(self.folder / "log"), "-o", options, "start")
-
-    def _run(self, program: str, *arguments: str) -> None:
-        subprocess.run([*self._as, str(POSTGRES / program), *arguments], check=True, stdout=subprocess.DEVNULL, cwd="/")
-
-    def database(self) -> str:
-        """A fresh database; returns its URL."""
-        import psycopg
-
-        name = f"relay{os.urandom(4).hex()}"
-        with psycopg.connect(f"host=127.0.0.1 port={self.port} user=relay dbname=postgres", autocommit=True) as link:
-            link.execute(f"CREATE DATABASE {name}")
-        return f"postgresql+psycopg://relay@127.0.0.1:{self.port}/{name}"
-
-    def stop(self) -> None:
-        self._run("pg_ctl", "-D", str(self.folder / "data"), "-m", "immediate", "-w", "stop")
-        shutil.rmtree(self.folder, ignore_errors=True)
