@@ -135,12 +135,16 @@ class _Stderr:
         pass
 
     def msg(self, line: str) -> None:
+        stream = sys.stderr
+        if stream is None:  # started with no error output at all
+            return
+        redirected = stream is not sys.__stderr__
         try:
-            if sys.stderr is sys.__stderr__:
-                os.write(sys.stderr.fileno(), (line + "\n").encode("utf-8", "backslashreplace"))
+            if redirected:
+                stream.write(line + "\n")
             else:
-                sys.stderr.write(line + "\n")
-        except (OSError, ValueError, AttributeError):  # no error output at all is None
+                os.write(stream.fileno(), (line + "\n").encode("utf-8", "backslashreplace"))
+        except (OSError, ValueError):
             pass
 
     debug = info = warning = error = critical = exception = log = msg
