@@ -18,8 +18,8 @@ from mailboxes.anatomy import dissect
 from policies.receipts import State
 from tests.clients import postfix_partner
 from tests.clients.postfix_partner import PostfixPartner
-from tests.gateway.relay.house import free_port
 from tests.gateway.relay.space import DOMAIN, Body, Space, parcel, rules_of
+from tests.postgres import free_port
 
 pytestmark = pytest.mark.client
 
