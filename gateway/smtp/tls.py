@@ -48,7 +48,7 @@ CBC_SUITES: Final = ("ECDHE-RSA-AES256-SHA384", "ECDHE-RSA-AES128-SHA256")
 FORBIDDEN_BITS: Final = stat.S_IWGRP | stat.S_IXGRP | stat.S_IRWXO
 
 # Interpreters on which the verify callback was tried (tests/gateway/test_tls.py runs it on the one at hand).
-_TRIED: Final = ((3, 11), (3, 12), (3, 13))
+_TRIED: Final = ((3, 11), (3, 12), (3, 13), (3, 14))
 _FAULT_WORDS: Final = frozenset(fault[0] for fault in FAULTS)
 _REASONS: Final = {
     "NO_SHARED_CIPHER": "no_common_suite",
