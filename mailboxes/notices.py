@@ -4,7 +4,8 @@ A wire carries the changes between processes: on SQLite a small log table and ``
 per look while nothing happens), on PostgreSQL NOTIFY, both written in the transaction of the change itself. Beside the
 log a bell (:mod:`mailboxes.bell`) says when to look; where it cannot ring, a look every 0.2 s finds the change.
 Promise: no committed change of a watched mailbox goes unannounced; when a wire lost its place (a connection cut, a log
-cut short) every folder of every watched mailbox is announced. A wake may be superfluous, never missing.
+cut short) every folder of every watched mailbox is announced. A wake may be superfluous, never missing. A process in which
+nobody watches (a role that serves no mailbox) does not look at the log at all.
 Failure: a wire that fails is opened again every second; meanwhile changes of this process are still announced.
 """
 
@@ -52,8 +53,11 @@ class Heard(NamedTuple):
 class Wire(Protocol):
     """Carries changes between processes. ``hear`` blocks up to a poll's length; only one thread calls it.
 
-    ``committed`` is called on the event loop once what was written is durable.
+    ``committed`` is called on the event loop once what was written is durable. ``keeps`` tells that what nobody hears is
+    kept: then it need not be asked while nobody watches.
     """
+
+    keeps: bool
 
     def write(self, cursor: Any, touched: Touched) -> None: ...
     def committed(self) -> None: ...
@@ -115,8 +119,14 @@ class SharedNotices(LocalNotices):
         self._database = database
         self._wire = wire
         self._stopping = threading.Event()
+        self._wanted = threading.Event()
         self._thread: threading.Thread | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
+
+    def watch(self, mailbox_id: int, wake: Wake) -> Callable[[], None]:
+        stop = super().watch(mailbox_id, wake)
+        self._wanted.set()
+        return stop
 
     def write(self, cursor: Any, touched: Touched) -> None:
         self._wire.write(cursor, touched)
@@ -134,6 +144,7 @@ class SharedNotices(LocalNotices):
 
     async def close(self) -> None:
         self._stopping.set()
+        self._wanted.set()
         if self._thread is not None:
             await asyncio.get_running_loop().run_in_executor(None, self._thread.join)
         await super().close()
@@ -141,6 +152,8 @@ class SharedNotices(LocalNotices):
     def _listen(self) -> None:
         opened = True
         while not self._stopping.is_set():
+            if self._wire.keeps:
+                self._rest()
             try:
                 if not opened:
                     self._wire.open()
@@ -154,6 +167,13 @@ class SharedNotices(LocalNotices):
                 self._wire.close()
                 self._stopping.wait(REOPEN_SECONDS)
         self._wire.close()
+
+    def _rest(self) -> None:
+        """Wait until somebody watches."""
+        while not (self._watchers or self._stopping.is_set()):
+            self._wanted.clear()
+            if not self._watchers:  # who came before that was not forgotten
+                self._wanted.wait(REOPEN_SECONDS)
 
     def _pass_on(self, touched: Touched) -> None:
         loop = self._loop
@@ -190,6 +210,8 @@ def _unpacked(text: str) -> Touched:
 
 class LogWire:
     """SQLite: a log table, looked at when another connection has committed anything."""
+
+    keeps = True
 
     _WRITE = Sql("INSERT INTO change_log (origin, touched) VALUES (?, ?)")
     _CUT = Sql("DELETE FROM change_log WHERE id < ?")
@@ -247,6 +269,8 @@ class LogWire:
 
 class NotifyWire:
     """PostgreSQL: NOTIFY in the transaction, LISTEN on a connection of its own."""
+
+    keeps = False  # for ever, and for everybody: a listener that does not listen holds up its queue
 
     _WRITE = Sql("SELECT pg_notify(?, ?)")
 

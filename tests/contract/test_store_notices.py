@@ -86,6 +86,27 @@ async def test_a_bell_tells_another_process_when_to_look(shared_url: str) -> Non
         wire.close()
 
 
+async def test_the_log_is_looked_at_only_while_somebody_watches(tmp_path, monkeypatch) -> None:
+    looks: list[float] = []
+    hear = LogWire.hear
+    monkeypatch.setattr(LogWire, "hear", lambda wire: looks.append(time.monotonic()) or hear(wire))
+    url = f"sqlite:///{tmp_path}/caducee.db"
+    async with stores.opened(url) as here, stores.opened(url) as there:
+        await here.committer.run(lambda unit: here.provision(unit, 1, 0))
+        heard: list[int] = []
+        for _ in range(3):
+            looks.clear()
+            await there.append(1, 1, [MESSAGE])
+            await asyncio.sleep(0.4)
+            assert looks == []
+            stop = here.notices.watch(1, heard.append)
+            heard.clear()
+            await there.append(1, 1, [MESSAGE])
+            await eventually(lambda: heard != [])
+            stop()
+            await asyncio.sleep(0.3)  # the look under way
+
+
 async def test_a_change_too_large_to_tell_wakes_everybody(shared_url: str) -> None:
     async with stores.opened(shared_url) as here, stores.opened(shared_url) as there:
         await here.committer.run(lambda unit: here.provision(unit, 1, 0))
