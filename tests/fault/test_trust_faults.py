@@ -445,12 +445,19 @@ def clock(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     if not FAKETIME.exists():
         pytest.skip("libfaketime is not installed")
     file = tmp_path / "clock"
-    file.write_text("+0\n")
+    set_clock(file, "+0")
     monkeypatch.setenv("LD_PRELOAD", str(FAKETIME))
     monkeypatch.setenv("FAKETIME_TIMESTAMP_FILE", str(file))
     monkeypatch.setenv("FAKETIME_NO_CACHE", "1")
     monkeypatch.setenv("FAKETIME_DONT_FAKE_MONOTONIC", "1")
     return file
+
+
+def set_clock(file: Path, offset: str) -> None:
+    """At one go: a process that looked at a file half written would end."""
+    new = file.with_suffix(".new")
+    new.write_text(f"{offset}\n")
+    new.replace(file)
 
 
 def local(killable: Killable, recipient: str) -> int:
@@ -487,7 +494,7 @@ def test_a_list_too_old_stops_exchanges_and_not_the_house(tmp_path: Path, clock:
     source = killable.space.list_file
     kept = source.read_bytes()
     source.write_bytes(b"")  # from now on nothing confirms the list
-    clock.write_text("+5d\n")
+    set_clock(clock, "+5d")
     until(lambda: local(killable, there) == 451, 40, "partners wait")
     assert local(killable, here) == 250
     session = killable.partner_session()
@@ -497,12 +504,12 @@ def test_a_list_too_old_stops_exchanges_and_not_the_house(tmp_path: Path, clock:
     assert not _kinds(killable, "message.expired")
     until(lambda: "age_stale" in {event["what"] for event in _kinds(killable, "trust.list")}, 15, "the age is told")
     assert _kinds(killable, "service.clock_jump")
-    clock.write_text("+8d\n")  # the revocation list has expired too (F44): unknown is not good
+    set_clock(clock, "+8d")  # the revocation list has expired too (F44): unknown is not good
     until(lambda: _first_answer(killable) == 421, 20, "the session is deferred")
     assert "trust.revocation_unknown" in {event["rule"] for event in _kinds(killable, "session.peer_refused")}
     assert not _kinds(killable, "message.failed")
     source.write_bytes(kept)
-    clock.write_text("-2h\n")
+    set_clock(clock, "-2h")
     until(lambda: local(killable, there) == 250, 40, "all is well again")
     assert local(killable, here) == 250
     assert killable.stop() == 0
