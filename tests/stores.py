@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
 
 from sqlalchemy import Connection
 
@@ -20,6 +22,15 @@ from mailboxes.sqlstore import SqlStore
 from policies.events import Event
 
 MASTER = b"test master key, 32 bytes long!!"
+
+
+def open_files(folder: Path) -> int:
+    """How many files below ``folder`` this process holds open; files of other tests do not count."""
+    held = 0
+    for number in os.listdir("/proc/self/fd"):
+        with suppress(OSError):  # the descriptor that lists them is gone by now
+            held += Path(os.readlink(f"/proc/self/fd/{number}")).is_relative_to(folder)
+    return held
 
 
 class Recorder:

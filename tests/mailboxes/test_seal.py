@@ -19,6 +19,7 @@ from mailboxes.body_readers import FramedBody, InlineBody
 from mailboxes.keys import Keyring, LocalMasterKey
 from mailboxes.seal import FRAME, TAG, BodyIds, Sealer, frame_count, frame_span, open_frames, open_small, open_summary
 from mailboxes.store import Corrupted, MailboxGone, MissingBody, StoreFull
+from tests.stores import open_files
 
 LARGE = os.urandom(3 * FRAME + 1000)
 
@@ -127,11 +128,10 @@ async def test_a_body_read_to_its_end_holds_no_file(tmp_path: Path, pool: Thread
     sealer = Sealer(Keyring(LocalMasterKey(b"m" * 32), lambda: 0.0), files, BodyIds(1), pool)
     sealed = await sealer.seal(LARGE, b"")
     reader = FramedBody(files, pool, sealed.blob, sealed.data_key, sealed.body_id, sealed.size)
-    before = len(os.listdir("/proc/self/fd"))
     assert await reader.read(0, 10) == LARGE[:10]
-    assert len(os.listdir("/proc/self/fd")) == before + 1
+    assert open_files(tmp_path) == 1
     assert await reader.read(0, sealed.size) == LARGE
-    assert len(os.listdir("/proc/self/fd")) == before
+    assert open_files(tmp_path) == 0
 
 
 async def test_altered_cut_swapped_and_foreign_frames_are_refused(
