@@ -98,6 +98,9 @@ def context_of(server: Server) -> ssl.SSLContext:
     except OSError:  # ssl.SSLError is one
         raise BadFile("authority", server.authority or Path()) from None
     context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.verify_flags &= (
+        ~ssl.VERIFY_X509_PARTIAL_CHAIN
+    )  # from Python 3.13 on any certificate in the file would be an anchor
     if server.certificate is not None:
         try:
             context.load_cert_chain(server.certificate, server.key, password="")

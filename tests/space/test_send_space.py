@@ -165,6 +165,7 @@ def test_a_certificate_that_does_not_serve_is_said(space: Space, given: dict[str
         (("--key", revoked["client_key"]), 2, "--cert"),  # a key of another certificate
         (("--cert", str(tmp_path / "absent.pem")), 2, "--cert"),
         (("--ca", given["cr.pdf"]), 2, "--ca"),
+        (("--ca", revoked["client_cert"]), 3, "--ca"),  # holds the intermediate authority, but no root
         (("--ca", space.facts["pki"]["self_signed"]["client_cert"]), 3, "--ca"),  # not the authority of the server
         (("--tls",), 3, "--starttls"),
     ]:
