@@ -206,7 +206,11 @@ def _read_hl7(part: Part, place: Place, g: _Gathered) -> Document:
 
 
 def _read_embedded(data: bytes, part: Part, place: Place, g: _Gathered) -> None:
-    for inner in hl7.embedded(data):
+    inside = hl7.embedded(data)
+    if inside.unread:
+        fr, en = "un document contenu dans un segment OBX", "a document inside an OBX segment"
+        g.findings.too_many(place, f"{fr} n'a pas pu être lu", f"{en} could not be read")
+    for inner in inside.documents:
         if cda.is_cda(inner):
             here = Place(place.part, member="OBX")
             g.documents.append(cda.read(inner, here, g.findings, g.today, name=part.name, announced=g.announced))

@@ -17,10 +17,12 @@ from hprim import dates, fields, insrules
 from hprim.charset import decode
 from hprim.model import Document, Format, Identifier, Patient, Place, Source, Traits
 from hprim.rules import Findings
+from hprim.xmlsafe import looks_xml
 
 MAX_SEGMENTS = 5_000
 MAX_PIDS = 20
 MAX_SEGMENT = 65_536
+MAX_EMBEDDED = 20
 RESTRICTIONS = (
     "MASQUE_PS",
     "INVISIBLE_PATIENT",
@@ -151,32 +153,107 @@ def _segments(text: str) -> tuple[list[str], Signs]:
 _HEADS = ("MSH", "FHS", "BHS")
 
 
-def embedded(data: bytes, limit: int = 5) -> list[bytes]:
-    """The documents that OBX segments of type ED carry in base64 (MDM and ORU of the French profile), at most ``limit``.
+@dataclass(frozen=True, slots=True)
+class Embedded:
+    """The XML found inside a message. ``unread``: reading stopped at one more (too many, or called XML and no base64)."""
+
+    documents: list[bytes]
+    unread: bool
+
+
+def embedded(data: bytes, limit: int = MAX_EMBEDDED) -> Embedded:
+    """The XML that OBX segments carry (MDM and ORU of the French profile): base64 in type ED, or a CDA in plain text.
 
     Found in the bytes, since such a document is most of the message: nothing is decoded or cut but the document itself.
     """
     _, s = _segments(data[:_HEAD].decode("latin-1"))
-    field, component = (sign.encode("latin-1", "replace") for sign in (s.field, s.component))
-    line_break = f"{s.escape}.br{s.escape}".encode("latin-1", "replace")
-    found: list[bytes] = []
+    field, repetition, component = (sign.encode("latin-1", "replace") for sign in (s.field, s.repetition, s.component))
+    opening = re.compile(rb"[A-Z][A-Z0-9]{2}" + re.escape(field))
+    documents: list[bytes] = []
     for start in _starts(data, b"OBX" + field):
-        end = _line_end(data, start)
+        end = _segment_end(data, start, opening)
         kind, value = _nth(data, start, end, field, 2), _nth(data, start, end, field, 5)
-        if data[slice(*kind)] != b"ED":
-            continue
-        encoding, content = _nth(data, *value, component, 3), _nth(data, *value, component, 4)
-        if data[slice(*encoding)].upper() != b"BASE64":
-            continue
-        raw = data[slice(*content)]
-        raw = raw.replace(line_break, b"") if line_break in raw else raw
-        if not _BASE64.fullmatch(raw):
-            continue
-        with contextlib.suppress(binascii.Error):
-            found.append(binascii.a2b_base64(raw))
-        if len(found) >= limit:
+        for piece in _repeated(data, *value, repetition):
+            found, lost = _carried(data, data[slice(*kind)], piece, component, s)
+            if found is not None and looks_xml(found[:1_024]):
+                documents.append(found)
+            if lost or len(documents) > limit:
+                return Embedded(documents[:limit], unread=True)
+    return Embedded(documents, unread=False)
+
+
+def _segment_end(data: bytes, start: int, opening: re.Pattern[bytes]) -> int:
+    """Where a segment ends. A line that opens none continues it (base64 in lines), though never past an empty one.
+
+    Beyond :data:`MAX_SEGMENTS` lines nothing is joined: such a message is refused for its length.
+    """
+    end = _line_end(data, start)
+    for _ in range(MAX_SEGMENTS):
+        following = end + (2 if data[end : end + 2] == b"\r\n" else 1)
+        if data[following : following + 1] in _NO_LINE or opening.match(data, following):
             break
-    return found
+        end = _line_end(data, following)
+    return end
+
+
+_NO_LINE = (b"", b"\r", b"\n", b"\x0b", b"\x1c")
+
+
+def _repeated(data: bytes, start: int, end: int, sign: bytes) -> Iterator[tuple[int, int]]:
+    """The repetitions of a field, the first :data:`MAX_EMBEDDED` and what follows them as one."""
+    for _ in range(MAX_EMBEDDED):
+        at = data.find(sign, start, end)
+        if at < 0:
+            break
+        yield start, at
+        start = at + len(sign)
+    yield start, end
+
+
+def _carried(data: bytes, kind: bytes, place: tuple[int, int], component: bytes, s: Signs) -> tuple[bytes | None, bool]:
+    """The document that one value carries, if any, and whether one is there that cannot be read."""
+    encoding = data[slice(*_nth(data, *place, component, 3))].strip().upper()
+    if kind != b"ED" or encoding != b"BASE64":
+        plain = data.find(_MARK, *place) >= 0
+        return (_written(data[slice(*place)], s), False) if plain else (None, False)
+    subtype = data[slice(*_nth(data, *place, component, 2))].strip().upper()
+    found = _from_base64(data[slice(*_nth(data, *place, component, 4))], s)
+    return found, found is None and subtype == b"XML"
+
+
+_MARK = b"ClinicalDocument"
+
+
+def _from_base64(raw: bytes, s: Signs) -> bytes | None:
+    """Base64 as senders write it: wrapped, with HL7's own line breaks, in the alphabet of URLs, without its padding."""
+    escape = s.escape.encode("latin-1", "replace")
+    if escape in raw:
+        raw = re.sub(re.escape(escape) + rb"(?:\.br|X(?:0[AaDd])+)" + re.escape(escape), b"", raw)
+    if b"-" in raw or b"_" in raw:
+        raw = raw.translate(_URL)
+    if not _BASE64.fullmatch(raw):
+        return None
+    with contextlib.suppress(binascii.Error):
+        return binascii.a2b_base64(raw)
+    with contextlib.suppress(binascii.Error):
+        return binascii.a2b_base64(raw + b"==")
+    return None
+
+
+_URL = bytes.maketrans(b"-_", b"+/")
+
+
+def _written(raw: bytes, s: Signs) -> bytes:
+    """A document written as it is: from its first element on, HL7's escapes undone."""
+    names = {b"F": s.field, b"S": s.component, b"T": s.sub, b"R": s.repetition, b"E": s.escape}
+    signs_of = {name: sign.encode("latin-1", "replace") for name, sign in names.items()}
+    escape = re.escape(s.escape.encode("latin-1", "replace"))
+
+    def sign(found: re.Match[bytes]) -> bytes:
+        return signs_of[found[1]] if found[1] else bytes.fromhex(found[2].decode("ascii"))
+
+    text = raw[max(raw.find(b"<"), 0) :]
+    return re.sub(escape + rb"(?:([FSTRE])|X((?:[0-9A-Fa-f]{2}){1,100}))" + escape, sign, text)
 
 
 _HEAD = 4_096

@@ -162,7 +162,51 @@ def test_a_document_inside_an_hl7_message_is_read_and_compared() -> None:
     assert fine.rules == {"HID-017"}
     assert "HID-086" in {p.rule for p in file(carrying(cda(ids=((ARC + "8", NUMBER),)))).refused}
     assert "HID-070" in {p.rule for p in file(carrying(cda(surname="DURAND"))).refused}
-    assert hl7.embedded(b"MSH|^~\\&|\rOBX|1|ED|x||^TEXT^XML^Base64^!!!") == []
+
+
+STRANGER = cda(surname="DURAND", first="PAULE", listed="PAULE", label="Bilan &amp; suites")
+"""Its length in base64 needs padding, so that leaving it out shows."""
+IN_BASE64 = base64.b64encode(STRANGER).decode()
+assert IN_BASE64.endswith("=")
+WRAPPED = re.findall(".{1,76}", IN_BASE64)
+ESCAPED = STRANGER.decode().replace("&", "\\T\\")
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        f"^TEXT^XML^Base64^{IN_BASE64.rstrip('=')}",
+        f"^TEXT^XML^Base64^{base64.urlsafe_b64encode(STRANGER).decode()}",
+        "^TEXT^XML^Base64^" + "\\X0D0A\\".join(WRAPPED),
+        "^TEXT^XML^Base64^" + "\\.br\\".join(WRAPPED),
+        "^TEXT^XML^Base64^" + "\r\n".join(WRAPPED),
+        f"^TEXT^XML^Base64^{base64.b64encode(cda()).decode()}~^TEXT^XML^Base64^{IN_BASE64}",
+        f"^TEXT^XML^A^{ESCAPED}",
+    ],
+    ids=["no-padding", "of-urls", "hl7-hexadecimal", "hl7-line-breaks", "lines", "second-repetition", "plain"],
+)
+def test_a_document_inside_an_hl7_message_is_read_however_it_is_written(value: str) -> None:
+    refused = {p.rule for p in file(pid(obx=[f"OBX|1|ED|x||{value}", "NTE|1||fin"])).refused}
+    assert {"HID-070", "HID-071"} <= refused
+
+
+def test_a_document_of_another_kind_of_obx_and_after_many_others() -> None:
+    text = [f"OBX|1|FT|x||{STRANGER.decode()}||||||F"]
+    assert "HID-070" in {p.rule for p in file(pid(obx=text)).refused}
+    own = base64.b64encode(cda()).decode()
+    many = [f"OBX|{i}|ED|x||^TEXT^XML^Base64^{own}||||||F" for i in range(6)]
+    assert not file(pid(obx=many)).refused
+    assert "HID-070" in {p.rule for p in file(pid(obx=[*many, f"OBX|7|ED|x||^TEXT^XML^Base64^{IN_BASE64}"])).refused}
+
+
+def test_a_document_inside_an_hl7_message_that_cannot_be_read_is_not_vouched_for() -> None:
+    assert {p.rule for p in file(pid(obx=["OBX|1|ED|x||^TEXT^XML^Base64^!!!"])).refused} == {"MSS-114"}
+    assert not file(pid(obx=["OBX|1|ED|x||^IM^JPEG^Base64^!!!"])).refused
+    own = base64.b64encode(cda()).decode()
+    many = [f"OBX|{i}|ED|x||^TEXT^XML^Base64^{own}" for i in range(hl7.MAX_EMBEDDED + 1)]
+    assert {p.rule for p in file(pid(obx=many)).refused} == {"MSS-114"}
+    pages = [f"OBX|{i}|ED|x||^AP^PDF^Base64^JVBERi0=" for i in range(hl7.MAX_EMBEDDED + 1)]
+    assert not file(pid(obx=pages)).refused
 
 
 def test_two_pids_of_two_people() -> None:
