@@ -127,12 +127,17 @@ def read_french(text: str, today: date) -> PartialDate | None:
     return _glued(raw) if _GLUED.fullmatch(raw) else None
 
 
+_COMPACT = re.compile(r"([0-9]{8,14})(?:\.[0-9]{1,9})?(?:[+-][0-9]{1,4})?|([0-9]{4,7})(?:\+[0-9]{1,4})?", re.ASCII)
+"""A zone west of Greenwich follows a whole date only: in ``1961-02-14`` the rest is not one."""
+
+
 def read_compact(text: str) -> PartialDate | None:
     """An HL7 or CDA time: ``YYYY``, ``YYYYMM``, ``YYYYMMDD`` and longer (the hour is dropped)."""
     raw = text.strip()
-    digits = raw.split("+", 1)[0].split("-", 1)[0].split(".", 1)[0]
-    if not (4 <= len(digits) <= 14 and digits.isascii() and digits.isdigit()):
+    found = _COMPACT.fullmatch(raw)
+    if found is None:
         return None
+    digits = found[1] or found[2]
     year, month, day = digits[:4], digits[4:6], digits[6:8]
     if len(month) == 1 or len(day) == 1:
         return None

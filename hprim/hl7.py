@@ -10,7 +10,7 @@ import binascii
 import contextlib
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 
 from hprim import dates, fields, insrules
@@ -91,6 +91,14 @@ def names(field: str, s: Signs) -> tuple[str, str, str, str, str]:
     return birth, used, first, used_first, listed
 
 
+def birth_date(text: str) -> dates.PartialDate | None:
+    """PID-7: ``YYYYMMDD``; with hyphens it is as clear, and said to be unusual."""
+    found = dates.read_compact(text)
+    if found is None and (found := dates.read_iso(text)):
+        return replace(found, form=dates.Form.ISO)
+    return found
+
+
 def _birth_place(field: str, s: Signs) -> str:
     """PID-11.9 of the repetition of type BDL: a COG code."""
     for repetition in field.split(s.repetition, 20)[:20]:
@@ -108,7 +116,7 @@ def _traits(pid: Sequence[str], s: Signs) -> Traits:
         first_name=first,
         used_first_name=used_first,
         first_names=listed,
-        birth_date=dates.read_compact(part(_at(pid, 7), 0, s.component)),
+        birth_date=birth_date(part(_at(pid, 7), 0, s.component)),
         sex=sex if sex in ("M", "F") else "",
         birth_place=_birth_place(_at(pid, 11), s),
     )

@@ -88,6 +88,10 @@ def test_refused_forms(text: str) -> None:
         ("", None),
         ("197A", None),
         ("²⁰²⁰", None),
+        ("19610214-05", "1961-02-14"),
+        ("1961+0100", "1961"),
+        ("1961-02-14", None),
+        ("1961-02", None),
     ],
 )
 def test_compact_times(text: str, iso: str | None) -> None:
