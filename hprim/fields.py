@@ -27,7 +27,7 @@ _LINE = {
 }
 """Where a value is missing, for formats whose lines have a meaning."""
 _FRENCH = Words("JJ/MM/AAAA", "DD/MM/YYYY")
-_COMPACT = Words("AAAAMMJJ", "YYYYMMDD")
+COMPACT = Words("AAAAMMJJ", "YYYYMMDD")
 _FOUR = Words("l'année sur 4 chiffres", "the year with 4 digits")
 
 
@@ -35,7 +35,7 @@ def birth_value(
     born: PartialDate | None, raw: str, place: Place, findings: Findings, today: date, *, header: bool = False
 ) -> PartialDate | None:
     """Judge a birth date already parsed from ``raw`` (``None``: missing or unreadable). ``header``: of an HPRIM header."""
-    form = _FRENCH if header else _COMPACT
+    form = _FRENCH if header else COMPACT
     if born is None:
         if raw.strip():
             findings.add("HID-021", place, value=mask(raw.strip(), 30), form=form)

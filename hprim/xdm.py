@@ -10,15 +10,16 @@ from __future__ import annotations
 
 import binascii
 import hashlib
+import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import date
 from urllib.parse import unquote
 
-from hprim import cda, dates, hl7, insrules
+from hprim import cda, dates, fields, hl7, insrules
 from hprim.cda import refuse_unreadable
 from hprim.ins import SOCIAL_SECURITY
-from hprim.model import Document, Format, Identifier, Patient, Place, Severity, Source, Traits, Words
+from hprim.model import Document, Format, Identifier, Patient, Place, Severity, Source, Traits, Words, mask
 from hprim.rules import Findings
 from hprim.shown import shown
 from hprim.xmlsafe import MAX_BYTES, Node, Unreadable, looks_xml, parse, root_of
@@ -55,7 +56,7 @@ class DocumentEntry:
     type_code: str
     mime: str
     patient_id: Identifier | None
-    source_id: Identifier | None
+    source_ids: tuple[Identifier, ...]
     info: tuple[str, ...]
     confidentiality: tuple[str, ...] = ()
     raw_hash: str = ""
@@ -272,7 +273,6 @@ def entry_of(node: Node) -> DocumentEntry:
     """The document entry that an ``ExtrinsicObject`` holds."""
     found = slots(node)
     patient = _external(node, ENTRY_PATIENT, "XDSDocumentEntry.patientId")
-    source = next(iter(found.get("sourcepatientid", [])), "")
     return DocumentEntry(
         uri=_uri(found.get("uri", [])),
         hash=next(iter(found.get("hash", [])), "").lower(),
@@ -281,7 +281,7 @@ def entry_of(node: Node) -> DocumentEntry:
         type_code=next(iter(_codes(node, TYPE_CODE)), ""),
         mime=node.get("mimeType"),
         patient_id=hl7.cx(patient) if patient else None,
-        source_id=hl7.cx(source) if source else None,
+        source_ids=tuple(hl7.cx(one) for one in found.get("sourcepatientid", [])[:20] if one),
         info=tuple(found.get("sourcepatientinfo", [])),
         confidentiality=_codes(node, CONFIDENTIALITY),
         raw_hash=next(iter(found.get("hash", [])), "")[:200],
@@ -324,7 +324,7 @@ def _read_entry(
             contents.flags[flag] = "Y"
     file = _find(archive, metadata, entry.uri) if entry.uri else None
     member = file.name if file else metadata.name
-    reading = _reading(entry, Place(place.part, member=member), findings)
+    reading = _reading(entry, Place(place.part, member=member), findings, today)
     contents.readings.append(reading)
     if file is None:
         fr, en = f"le document {shown(entry.uri)} est absent", f"document {shown(entry.uri)} is missing"
@@ -425,22 +425,38 @@ def _hides_cda(data: bytes, file: Entry, place: Place, findings: Findings) -> bo
         return False
 
 
-def _reading(entry: DocumentEntry, place: Place, findings: Findings) -> Patient:
+_PID = re.compile(r"(?:^|\s)PID-([0-9]{1,2})\s*\|\s*", re.IGNORECASE)
+
+
+def _said(info: Iterable[str]) -> dict[str, str]:
+    """The PID fields of ``sourcePatientInfo``, by number. A field given by several values (a name of each kind) repeats."""
+    found: dict[str, list[str]] = {}
+    for value in info:
+        pieces = _PID.split(value)
+        for number, text in zip(pieces[1::2], pieces[2::2], strict=True):
+            found.setdefault(number, []).append(text.strip())
+    return {number: "~".join(filter(None, texts)) for number, texts in found.items()}
+
+
+def _reading(entry: DocumentEntry, place: Place, findings: Findings, today: date) -> Patient:
     """The identity that the metadata give, as one more source."""
-    said = dict(i.partition("|")[::2] for i in reversed(entry.info))
-    birth, used, first, used_first, listed = hl7.names(said.get("PID-5", ""), hl7.Signs())
-    sex = said.get("PID-8", "").strip().upper()
+    said = _said(entry.info)
+    birth, used, first, used_first, listed = hl7.names(said.get("5", ""), hl7.Signs())
+    sex, raw = said.get("8", "").upper(), said.get("7", "")
+    born = hl7.birth_date(raw) or dates.read_french(raw, today)
+    if raw and born is None:
+        findings.add("HID-021", place, Severity.WARN, value=mask(raw, 30), form=fields.COMPACT)
     traits = Traits(
         birth_surname=birth,
         used_surname=used,
         first_name=first,
         used_first_name=used_first,
         first_names=listed,
-        birth_date=dates.read_compact(said.get("PID-7", "")),
+        birth_date=born,
         sex=sex if sex in ("M", "F") else "",
     )
-    further = [hl7.cx(one) for one in said.get("PID-3", "").split("~")[:20]]
-    ids = tuple(dict.fromkeys(i for i in (entry.source_id, entry.patient_id, *further) if i and i.extension))
+    further = [hl7.cx(one) for one in said.get("3", "").split("~")[:20]]
+    ids = tuple(dict.fromkeys(i for i in (*entry.source_ids, entry.patient_id, *further) if i and i.extension))
     if not ids:
         fr = "identifiant du patient absent des métadonnées"
         _incoherent(place, findings, fr, "patient identifier missing from the metadata", Severity.WARN)

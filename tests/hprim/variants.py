@@ -302,6 +302,15 @@ def metadata() -> Named:
     yield "identifier-urn", described(lambda t: t.replace("&amp;1.2.250", "&amp;urn:oid:1.2.250"))
     more = f"<Value>PID-3|{NUMBER}^^^&amp;{ARC}8&amp;ISO~IPP42^^^&amp;1.2.3.4&amp;ISO</Value>"
     yield "identifiers-in-pid-3", described(lambda t: t.replace("<Value>PID-5|", f"{more}<Value>PID-5|"))
+    name = "<Value>PID-5|LEFEVRE^ANDREE^ANDREE MARIE^^^^L</Value>"
+    yield "name-in-use-first", described(lambda t: _put(t, name, f"<Value>PID-5|MARTIN^ANDREE^^^^^D</Value>{name}"))
+    yield "birth-date-with-hyphens", described(lambda t: _put(t, "PID-7|19610214", "PID-7|1961-02-14"))
+    yield "fields-in-one-value", described(lambda t: _put(t, "</Value><Value>PID-7", "&#10;PID-7"))
+
+
+def _put(text: str, before: str, after: str) -> str:
+    assert before in text
+    return text.replace(before, after)
 
 
 def _found(pattern: str, text: str) -> str:
@@ -493,6 +502,24 @@ def in_the_metadata() -> Iterator[tuple[str, Report, str]]:
     yield "info-sex", xdm_mail(told(lambda t: t.replace("PID-8|F", "PID-8|M"))), "HID-076"
     number = f"<Value>PID-3|{OTHER_NUMBER}^^^&amp;{ARC}8&amp;ISO</Value><Value>PID-5|"
     yield "info-number", xdm_mail(told(lambda t: t.replace("<Value>PID-5|", number))), "HID-054"
+    rows = number.replace(OTHER_NUMBER, NUMBER).removesuffix("<Value>PID-5|") + number
+    yield "info-second-number", xdm_mail(told(lambda t: t.replace("<Value>PID-5|", rows))), "HID-054"
+    for name, written in (("lower-case", "pid-5|"), ("blanks", "PID-5 | ")):
+        row = f"<Value>{written}DURAND^PAULE^PAULE^^^^L<"
+        own = "<Value>PID-5|LEFEVRE^ANDREE^ANDREE MARIE^^^^L<"
+        yield f"info-surname-{name}", xdm_mail(told(lambda t, a=own, b=row: t.replace(a, b))), "HID-076"
+    for name, born in (("hyphens", "1961-03-15"), ("french", "14/02/1971")):
+        yield (
+            f"info-birth-date-{name}",
+            xdm_mail(told(lambda t, b=born: t.replace("PID-7|19610214", f"PID-7|{b}"))),
+            "HID-076",
+        )
+    second = "ISO</Value><Value>IPP43^^^&amp;1.2.3.4&amp;ISO</Value>"
+    yield (
+        "second-source",
+        xdm_mail(told(lambda t: t.replace("1.2.3.4&amp;ISO</Value>", f"1.2.3.4&amp;{second}"))),
+        "HID-075",
+    )
     for name, scheme in (
         ("entry", "58a6f841-87b3-4a3e-92fd-a8ffeff98427"),
         ("set", "6b5aea1a-874d-4603-a4bc-96a0a7b38446"),
