@@ -28,13 +28,15 @@ _LONGEST = 100
 def is_cda(data: bytes) -> bool:
     """Whether ``data`` opens like a CDA, alone or inside the style sheet that shows it ("autoprésentable")."""
     root = root_of(data)
-    if root == (NAMESPACE, _ROOT):
-        return True
-    return root is not None and root[1] in ("stylesheet", "transform") and bool(_NESTED.search(data[:_SEARCHED]))
+    return root == (NAMESPACE, _ROOT) or (is_sheet(root) and bool(_NESTED.search(data)))
+
+
+def is_sheet(root: tuple[str, str] | None) -> bool:
+    """Whether this first element opens a style sheet, which may hold the document it shows anywhere, at its end too."""
+    return root is not None and root[1] in ("stylesheet", "transform")
 
 
 _ROOT = "ClinicalDocument"
-_SEARCHED = 1 << 20
 _NESTED = re.compile(rb"<(?:[A-Za-z_][A-Za-z0-9_.-]{0,40}:)?ClinicalDocument[\s>]")
 
 
@@ -42,7 +44,16 @@ def kind_of(root: Node) -> Format:
     """What parsed XML is."""
     if root.name == _ROOT and root.space == NAMESPACE:
         return Format.CDA
-    return Format.HPRIM_XML if root.space.rstrip("/") == "http://www.hprim.org/hprimXML" else Format.XML
+    return Format.HPRIM_XML if is_hprim_xml((root.space, root.name)) else Format.XML
+
+
+def is_hprim_xml(root: tuple[str, str]) -> bool:
+    """Whether this first element is one of HPRIM XML, by its namespace or, as old exports write it without any, by its name."""
+    space, name = root
+    return space.rstrip("/") == "http://www.hprim.org/hprimXML" or (not space and bool(_HPRIM_ROOT.fullmatch(name)))
+
+
+_HPRIM_ROOT = re.compile(r"(?:evenement|acquittement)s?[A-Z][A-Za-z]{2,40}")
 
 
 def documents_in(root: Node) -> list[Node]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 
-from hprim import cda, hxml, sante
+from hprim import cda, sante
 from hprim.model import Format
 from hprim.xmlsafe import looks_xml, root_of, trimmed
 
@@ -52,7 +52,7 @@ def _markup(data: bytes, head: bytes, media_type: str) -> Format | None:
         return Format.HTML
     if root is None:
         return Format.XML if start.startswith((b"<?xml", b"<!doctype")) or b"\x00" in start[:4] else None
-    return Format.HPRIM_XML if root[0].rstrip("/") == hxml.NAMESPACE else Format.XML
+    return Format.HPRIM_XML if cda.is_hprim_xml(root) else Format.XML
 
 
 def _text(head: bytes, name: str, media_type: str, *, mail: bool) -> Format:

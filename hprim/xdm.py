@@ -129,7 +129,8 @@ def _read_others(archive: Archive, place: Place, other: Other) -> None:
 def detect_text(head: bytes) -> bool:
     """Whether a file may be HPRIM, HPRIM XML or HL7: text, or XML that is no CDA."""
     if looks_xml(head):
-        return b"hprim" in head.lower().replace(b"\x00", b"")
+        root = root_of(head)
+        return b"hprim" in head.lower().replace(b"\x00", b"") or (root is not None and cda.is_hprim_xml(root))
     return bool(head) and not head.startswith((b"%PDF-", b"PK\x03\x04")) and head[:64].count(0) <= len(head[:64]) // 2
 
 
@@ -168,11 +169,12 @@ def _has_cda(archive: Archive, findings: Findings) -> bool:
 
 
 def _is_cda(archive: Archive, entry: Entry, findings: Findings) -> bool:
-    """Whether an entry is a CDA; read whole, and parsed, only when its first element is not in sight."""
+    """Whether an entry is a CDA; read whole when it is a style sheet, and parsed when its first element is not in sight."""
     if not _looks_xml(archive, entry):
         return False
     head = archive.peek(entry, 65_536)
-    if root_of(head) is not None:
+    root = root_of(head)
+    if root is not None and not cda.is_sheet(root):
         return cda.is_cda(head)
     data = archive.read(entry, MAX_BYTES)
     if root_of(data) is not None:

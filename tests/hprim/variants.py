@@ -138,8 +138,20 @@ def patients() -> Named:
     yield "another-kind", cda(code="11488-4", label="Consultation")
 
 
+def showing_itself(document: bytes, templates: int = 0) -> bytes:
+    """The document inside the style sheet that shows it, after its templates or alone."""
+    return (
+        '<?xml version="1.0" encoding="UTF-8"?><?xml-stylesheet type="text/xsl" href="#"?>'
+        '<xsl:stylesheet version="1.0" xmlns:xsl="http://www.w3.org/1999/XSL/Transform" xmlns:data="urn:asip-sante:ci-sis">'
+        + '<xsl:template name="x">y</xsl:template>' * templates
+        + f"<data:Contenu>{document.decode().partition('?>')[2]}</data:Contenu></xsl:stylesheet>"
+    ).encode()
+
+
 def documents() -> Named:
     """Every honest document."""
+    yield "shows-itself", showing_itself(SELF)
+    yield "shows-itself-at-the-end", showing_itself(SELF, 3_000)
     for make in (encodings, spellings):
         yield from make(SELF.decode())
     yield from patients()
@@ -439,6 +451,7 @@ def other_formats() -> Named:
         yield f"hl7-{name}", pid().replace(b"\r", end)
     yield "hl7-framed", b"\x0b" + pid() + b"\x1c\r"
     yield "hl7-other-signs", pid().replace(b"|", b"#").replace(b"^", b"!").replace(b"~", b"+")
+    yield "xml-old", without_namespace(hxml())
     yield "hl7-name-in-use", pid(name="LEFEVRE^ANDREE^ANDREE MARIE^^^^L~MARTIN^ANDREE^^^^^D")
     yield "hl7-time", pid(born="19610214000000")
 
@@ -464,6 +477,11 @@ def page(changes: dict[int, str]) -> bytes:
 
 
 STRANGER = {2: "DURAND", 3: "PAULE"}
+
+
+def without_namespace(xml: bytes) -> bytes:
+    """HPRIM XML as old exports write it."""
+    return xml.replace(b' xmlns="http://www.hprim.org/hprimXML"', b"")
 
 
 def in_the_document() -> Iterator[tuple[str, Report, str]]:
@@ -597,7 +615,11 @@ def beside_the_document() -> Iterator[tuple[str, Report, str]]:
         ("birth-date", {"born": "1971-02-14"}),
         ("sex", {"sex": "M"}),
     ):
-        yield f"xml-{name}", xdm_mail(None, attached("a.xml", hxml(hxml_patient(**change)))), "HID-088"
+        for spelling, xml in (
+            ("", hxml(hxml_patient(**change))),
+            ("old-", without_namespace(hxml(hxml_patient(**change)))),
+        ):
+            yield f"xml-{spelling}{name}", xdm_mail(None, attached("a.xml", xml)), "HID-088"
 
 
 def in_the_archive() -> Iterator[tuple[str, Report, str]]:
@@ -606,11 +628,14 @@ def in_the_archive() -> Iterator[tuple[str, Report, str]]:
     for name, data, rule in [
         ("DOC0009.XML", OTHER, "HID-080"),
         ("DOC0009", OTHER, "HID-080"),
+        ("DOC0010.XML", showing_itself(OTHER), "HID-080"),
+        ("DOC0011.XML", showing_itself(OTHER, 3_000), "HID-080"),
         ("A.HPR", v1(STRANGER), "HID-070"),
         ("A.TXT", v1(STRANGER), "HID-070"),
         ("A.HL7", pid(name="DURAND^PAULE^PAULE^^^^L"), "HID-070"),
         ("B.HPR", sante("P|0001|1||1|DURAND~PAULE||19610214|F|"), "HID-070"),
         ("B.XML", hxml(hxml_patient(surname="DURAND")), "HID-070"),
+        ("C.XML", without_namespace(hxml(hxml_patient(surname="DURAND"))), "HID-070"),
     ]:
         yield f"forgotten-{name}", xdm_mail(zipped({**WHOLE, where + name: data})), rule
     letter = v1(STRANGER)
