@@ -53,7 +53,7 @@ def _patient(node: Node, place: Place, findings: Findings, today: date) -> Patie
     used = fields.name_value(person.said("nomUsuel"), fields.SURNAME, place, findings, longest=100)
     birth = fields.name_value(person.said("nomNaissance"), fields.SURNAME, place, findings, longest=100)
     if not used and not birth:
-        findings.add("HID-026", place)
+        fields.name_value("", fields.SURNAME, place, findings, missing="HID-026")
     listed = [" ".join(p.text.split()) for p in person.all("prenoms", "prenom")[:10] if p.text.strip()]
     first = fields.name_value(
         listed[0] if listed else "", fields.FIRST, place, findings, missing="HID-027", longest=100

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import ast
+import string
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from hashlib import sha256
+from pathlib import Path
 
 import pytest
 
+from hprim import rules
 from hprim.dates import read_compact
 from hprim.history import History, Version
 from hprim.model import Identifier, InsId, Patient, Place, Report, Severity, Source, Traits
@@ -26,6 +30,8 @@ from tests.hprim.builders import (
     body,
     cda,
     file,
+    hxml,
+    hxml_patient,
     mail,
     member,
     patient_xml,
@@ -566,3 +572,26 @@ def test_both_names_fillers_is_a_safety_refusal() -> None:
 def test_subject_naming_nobody_with_another_date_is_a_safety_refusal() -> None:
     report = xdm_mail(subject="XDM/1.0/DDM+CR DURAND Paul 01/02/1990")
     assert [p.severity for p in report.problems if p.rule == "HID-077"] == [S]
+
+
+def test_a_patient_of_hprim_xml_without_a_surname() -> None:
+    report = file(hxml(hxml_patient(surname="")), "a.xml")
+    assert {p.rule for p in report.refused} == {"HID-026"}
+    assert report.refused[0].text("fr")
+
+
+def blanks(text: str) -> set[str]:
+    return {name for _, name, _, _ in string.Formatter().parse(text) if name}
+
+
+def test_each_sentence_is_given_what_it_has_blanks_for() -> None:
+    """A blank left open would end the reading of the document."""
+    for path in sorted(Path(rules.__file__).parent.glob("*.py")):
+        for call in ast.walk(ast.parse(path.read_text("utf-8"))):
+            if not (isinstance(call, ast.Call) and isinstance(call.func, ast.Attribute) and call.func.attr == "add"):
+                continue
+            name = call.args[0].value if call.args and isinstance(call.args[0], ast.Constant) else None
+            given = {k.arg for k in call.keywords}
+            if name in CATALOGUE and None not in given:
+                rule = CATALOGUE[str(name)]
+                assert blanks(rule.fr + rule.en + rule.remedy_fr + rule.remedy_en) <= given, f"{path.name}:{call.lineno} {name}"
