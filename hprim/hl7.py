@@ -15,7 +15,7 @@ from datetime import date
 
 from hprim import dates, fields, insrules
 from hprim.charset import decode
-from hprim.model import Document, Format, Identifier, Patient, Place, Source, Traits
+from hprim.model import Document, Format, Identifier, Patient, Place, Severity, Source, Traits, Words
 from hprim.rules import Findings
 from hprim.xmlsafe import looks_xml
 
@@ -301,12 +301,31 @@ def _patient(pid: Sequence[str], s: Signs, place: Place, findings: Findings, tod
         findings.too_many(place, "trop d'identifiants ou de noms", "too many identifiers or names")
     traits = _traits(pid, s)
     raw = part(_at(pid, 7), 0, s.component)
+    _check_names(traits, place, findings)
     fields.birth_value(traits.birth_date, raw, place, findings, today)
     insrules.check_identifiers(ids, traits, place, findings)
     _labelled(_at(pid, 3), s, place, findings)
     found = insrules.ins_ids(ids, findings.profile)
+    insrules.check_number(found, traits, place, findings, today)
     status = tuple(x.strip().upper() for x in _at(pid, 32).split(s.repetition, 10)[:10] if x.strip())
     return Patient(Source.PID, place, traits, found, ids, status=status)
+
+
+def _check_names(traits: Traits, place: Place, findings: Findings) -> None:
+    """PID-5 as any other name: there, readable, and no filler. A newborn may have no first name yet: only said."""
+    surname, first = traits.any_surname(), traits.any_first_name()
+    if not surname:
+        fields.name_value("", fields.SURNAME, place, findings, missing="HID-026")
+    if not first:
+        findings.add("HID-027", place, Severity.WARN, where=Words("", ""))
+    for value in dict.fromkeys((traits.birth_surname, traits.used_surname)):
+        fields.name_value(value, fields.SURNAME, place, findings, longest=_LONGEST)
+    for value in dict.fromkeys((traits.first_name, traits.used_first_name, traits.first_names)):
+        fields.name_value(value, fields.FIRST, place, findings, longest=_LONGEST)
+    fields.whole_name(surname, first, place, findings)
+
+
+_LONGEST = 100
 
 
 def _labelled(field: str, s: Signs, place: Place, findings: Findings) -> None:

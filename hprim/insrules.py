@@ -98,11 +98,14 @@ def check_traits(
     if lacking:
         said = Words(", ".join(w.fr for w in lacking), ", ".join(w.en for w in lacking))
         findings.add("HID-053", place, Severity.REFUSE if announced and core else None, missing=said)
-    _check_number(found[0], traits, place, findings, today)
+    check_number(found, traits, place, findings, today)
 
 
-def _check_number(one: InsId, traits: Traits, place: Place, findings: Findings, today: date) -> None:
-    number = ins.read_number(one.matricule)
+def check_number(found: tuple[InsId, ...], traits: Traits, place: Place, findings: Findings, today: date) -> None:
+    """Whether the sex, birth month and birth place inside the INS number are those beside it."""
+    if not found:
+        return
+    number = ins.read_number(found[0].matricule)
     if number.faults - {ins.Fault.RARE_MONTH} or not number.sex:
         return
     if traits.sex and number.sex != traits.sex:

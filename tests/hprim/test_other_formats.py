@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from hprim import hl7, render, sante, xdm
 from hprim.detect import detect
-from hprim.model import Format, Identifier, Place
+from hprim.model import Format, Identifier, Place, Severity
 from hprim.rules import DEFAULT, Findings, Profile
 from hprim.xmlsafe import parse, root_of
 from tests.hprim import builders
@@ -134,7 +134,27 @@ def test_pid_of_the_published_shape() -> None:
     assert patient.ids == (Identifier(ARC + "10", "279035121518989"),)
     assert patient.traits.birth_place == "63220"
     assert patient.status == ("VALI",)
-    assert {p.rule for p in findings.problems} == {"HID-052"}
+    assert {p.rule for p in findings.problems} == {"HID-049", "HID-052"}
+
+
+@pytest.mark.parametrize(
+    ("change", "rule", "severity"),
+    [
+        ({"name": "LEFÃˆVRE^ANDREE^^^^^L"}, "HID-032", Severity.REFUSE),
+        ({"name": "LEFEVRE^ANDRÃ‰E^^^^^L"}, "HID-032", Severity.REFUSE),
+        ({"name": ""}, "HID-026", Severity.REFUSE),
+        ({"name": "LEFEVRE^^^^^^L"}, "HID-027", Severity.WARN),
+        ({"name": "INCONNU^X^^^^^L"}, "HID-029", Severity.SAFETY),
+        ({"sex": "M"}, "HID-044", Severity.WARN),
+        ({"born": "19610314"}, "HID-045", Severity.WARN),
+    ],
+)
+def test_the_patient_of_an_hl7_message_is_judged_as_any_other(
+    change: dict[str, str], rule: str, severity: Severity
+) -> None:
+    report = file(pid(**change))  # type: ignore[arg-type]
+    assert severity in {p.severity for p in report.problems if p.rule == rule}
+    assert rule not in file(pid()).rules
 
 
 @pytest.mark.parametrize(

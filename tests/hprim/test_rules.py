@@ -594,4 +594,6 @@ def test_each_sentence_is_given_what_it_has_blanks_for() -> None:
             given = {k.arg for k in call.keywords}
             if name in CATALOGUE and None not in given:
                 rule = CATALOGUE[str(name)]
-                assert blanks(rule.fr + rule.en + rule.remedy_fr + rule.remedy_en) <= given, f"{path.name}:{call.lineno} {name}"
+                assert blanks(rule.fr + rule.en + rule.remedy_fr + rule.remedy_en) <= given, (
+                    f"{path.name}:{call.lineno} {name}"
+                )
