@@ -294,7 +294,7 @@ def _traits(person: Node, place: Place, findings: Findings, today: date, has_ins
         findings.add("HID-062", place)
     name = whole[0] if whole else Node("name")
     families = _families(name, place, findings, has_ins, year)
-    givens = _givens(name, place, findings)
+    givens = _givens(name, place, findings, year)
     if len(whole) == 1 and not any(families.values()):
         findings.add("HID-062", place)
     _name_rules(families, givens, place, findings)
@@ -328,18 +328,28 @@ def _families(name: Node, place: Place, findings: Findings, has_ins: bool, year:
     return found
 
 
-def _givens(name: Node, place: Place, findings: Findings) -> dict[str, str]:
+def _givens(name: Node, place: Place, findings: Findings, year: str) -> dict[str, str]:
     found = {"BR": "", "CL": "", "": ""}
+    apart = year < "2023"
     for node in name.all("given")[:40]:
         text = " ".join(node.text.split())
         for qualifier in _qualifiers(node):
             if qualifier in ("BR", "CL"):
                 found[qualifier] = found[qualifier] or text
+                apart = apart and not (qualifier == "BR" and found[""])
             elif qualifier == "":
                 found[""] = f"{found['']} {text}".strip()
             else:
                 findings.add("HID-064", place)
+    if apart and found["BR"] and found[""]:
+        found[""] = _whole_list(found["BR"], found[""])
     return found
+
+
+def _whole_list(first: str, listed: str) -> str:
+    """The list of first names of a document up to 2022, where it often was only what follows the first."""
+    follows = names.normal(first).words.isdisjoint(names.normal(listed).words)
+    return f"{first} {listed}" if follows else listed
 
 
 def _name_rules(families: dict[str, str], givens: dict[str, str], place: Place, findings: Findings) -> None:

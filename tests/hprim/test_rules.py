@@ -597,3 +597,18 @@ def test_each_sentence_is_given_what_it_has_blanks_for() -> None:
                 assert blanks(rule.fr + rule.en + rule.remedy_fr + rule.remedy_en) <= given, (
                     f"{path.name}:{call.lineno} {name}"
                 )
+
+
+FOLLOWING = (
+    '<name><given qualifier="BR">ANDREE</given><given>MARIE</given><given>LOUISE</given>'
+    '<family qualifier="BR">LEFEVRE</family></name>'
+)
+
+
+def test_up_to_2022_the_list_of_first_names_may_be_what_follows_the_first() -> None:
+    old, new = (cda_file(names=FOLLOWING, template=year) for year in ("2022.01", "2024.01"))
+    assert "HID-068" not in old.rules
+    assert old.patients[0].traits.first_names == "ANDREE MARIE LOUISE"
+    assert "HID-068" in new.rules
+    assert "HID-068" in cda_file(first="MARIE", template="2022.01").rules
+    assert "HID-053" in cda_file(names=FOLLOWING.replace("<given>MARIE</given><given>LOUISE</given>", "")).rules
