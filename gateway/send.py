@@ -301,9 +301,16 @@ def _text_message(outgoing: Outgoing, around: Circumstances) -> Built:
 
     if len(outgoing.document) > LARGEST_TEXT:
         raise BadDocument("un texte d’au plus 1 Mio est attendu", "a text of at most 1 MiB is expected")
+    text = decode(outgoing.document, "").text
+    if "\x00" in text or text.lstrip().startswith("{\\rtf") or b"%PDF-" in outgoing.document[:1_024]:
+        fr, en = "ce fichier n’est pas un texte lisible", "this file is no readable text"
+        raise BadDocument(
+            f"{fr} ; un document CDA, un PDF ou un texte est attendu",
+            f"{en}; a CDA document, a PDF or a text is expected",
+        )
     label = outgoing.label or "Document"
     letter = _Letter(outgoing, around, label, label)
-    return letter.finish(decode(outgoing.document, "").text, with_header=True)
+    return letter.finish(text, with_header=True)
 
 
 def _of_compose(kind: type[Unsendable], problem: ComposeError) -> Unsendable:

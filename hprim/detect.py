@@ -31,7 +31,7 @@ def detect(data: bytes, name: str = "", media_type: str = "", *, mail: bool = Fa
     head = data[:_SEEN]
     if not head.strip(b" \t\r\n\x00\xef\xbb\xbf"):
         return Format.EMPTY if len(data) <= _SEEN else Format.OTHER
-    if b"%PDF-" in head[:1024] and head.lstrip()[:5] == b"%PDF-":
+    if b"%PDF-" in head[:1024] and head.lstrip(b"\xef\xbb\xbf \t\r\n")[:5] == b"%PDF-":
         return Format.PDF
     if head[:4] in (b"PK\x03\x04", b"PK\x05\x06"):
         return Format.ZIP

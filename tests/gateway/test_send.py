@@ -177,10 +177,21 @@ def test_the_same_sending_gives_the_same_identifiers() -> None:
     assert files_of(parsed(one)) == files_of(parsed(two))
 
 
-@pytest.mark.parametrize("document", [b"\x00\x01\x02", b"PK\x03\x04", b"<a/>", b""])
+NO_TEXT = [b"HTTP 200\n%PDF-1.4\nxref", b"{\\rtf1 Bonjour}", b"Bonjour,\n" * 900 + b"\x00"]
+"""What an editor shows as letters, and a physician could not read: a PDF behind other octets, a word processor's file."""
+
+
+@pytest.mark.parametrize("document", [b"\x00\x01\x02", b"PK\x03\x04", b"<a/>", b"", *NO_TEXT])
 def test_anything_else_is_no_document(document: bytes) -> None:
     with pytest.raises(BadDocument):
         build(outgoing(document), around())
+
+
+def test_a_pdf_behind_a_mark_of_utf_8_is_attached_as_it_is() -> None:
+    document = b"\xef\xbb\xbf%PDF-1.4\n%%EOF"
+    files = files_of(parsed(build(outgoing(document), around())))
+    assert [name[-4:] for name in files] == [".pdf"]
+    assert list(files.values()) == [document]
 
 
 def test_no_value_can_add_a_header_or_a_line() -> None:

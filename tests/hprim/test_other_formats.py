@@ -25,6 +25,7 @@ P = "P|0001|506232||2511030001|LEFEVRE~ANDREE||19610214|F|"
     ("data", "name", "media", "expected"),
     [
         (b"%PDF-1.4", "a.hpr", "", Format.PDF),
+        (b"\xef\xbb\xbf\r\n%PDF-1.4", "a.pdf", "", Format.PDF),
         (b"PK\x03\x04rest", "a.txt", "", Format.ZIP),
         (
             b"\xef\xbb\xbf\r\n<?xml version='1.0'?><!-- c --><x:ClinicalDocument xmlns:x='urn:hl7-org:v3'/>",
