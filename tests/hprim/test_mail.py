@@ -339,3 +339,9 @@ def test_office_files_and_other_archives_are_carried() -> None:
 def test_unix_and_windows_lines_give_one_answer() -> None:
     assert file(text(V1, "\n")).rules == file(text(V1)).rules
     assert file(unix(V2, "utf-8")).patients[0].traits == file(unix(V2)).patients[0].traits
+
+
+@pytest.mark.parametrize("said", ["34112-3", "34112-3,34112-3", "34112-3, 34112-3"])
+def test_two_documents_of_one_kind_may_say_it_once_or_twice(said: str) -> None:
+    both = xdm(cda(), cda(oid="1.2.3.99.2"))
+    assert "MSS-093" not in xdm_mail(both, headers={**HEADERS, "X-MSS-CODECDA": said}).rules
