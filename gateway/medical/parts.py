@@ -32,6 +32,11 @@ _OPENINGS = (b"H|", b"MSH|", b"<?xml", b"<ClinicalDocument", b"\xef\xbb\xbf<", b
 _LETTERS = frozenset({b"plain", b"html", b"calendar", b"rfc822-headers", b"enriched", b""})
 _XDM = "xdm/1.0"
 _DOCUMENTS = frozenset({b"application", b"message", b""})
+_SENSED = frozenset({b"image", b"audio", b"video"})
+_HELD = (b"PK\x03\x04", b"\x00<", b"<\x00", b"<!--", b"<cda:")
+"""An archive, and further ways XML begins."""
+_HEAD = 1024
+_FEW_LINES = 6
 _OURS = (b"x-mss-ins", b"x-mss-codecda", b"x-mss-mes")
 _REPORTS = frozenset({"message/delivery-status", "message/disposition-notification"})
 
@@ -48,6 +53,8 @@ def worth_reading(anatomy: Anatomy, raw: bytes) -> bool:
             continue
         if kind != b"text":
             if kind in _DOCUMENTS and part.full_type not in _REPORTS:
+                return True
+            if kind in _SENSED and not _is_sensed(part, raw):
                 return True
             continue
         if _is_attached(part) or part.media.sub.lower() not in _LETTERS:
@@ -95,11 +102,19 @@ def _is_attached(part: Part) -> bool:
 
 
 def leaves(anatomy: Anatomy, raw: bytes) -> Iterator[PartBytes]:
-    """Every leaf that may hold a document or be read by a person. Pictures and sounds are left out."""
+    """Every leaf that may hold a document or be read by a person. Pictures and sounds are left out, when they are any."""
     for part in anatomy.parts[:MOST_PARTS]:
-        if part.children or part.kind in (b"multipart", b"image", b"audio", b"video"):
+        if part.children or part.kind == b"multipart" or (part.kind in _SENSED and _is_sensed(part, raw)):
             continue
         yield _leaf(anatomy, part, raw)
+
+
+def _is_sensed(part: Part, raw: bytes) -> bool:
+    """Whether what is declared a picture, a sound or a film begins like one: not as a document, an archive or lines of text."""
+    head = decode_part(raw[part.body_start : min(part.body_end, part.body_start + 2 * _HEAD)], part.encoding, _HEAD)
+    if head.lstrip().startswith((*_OPENINGS, *_HELD)):
+        return b"<svg" in head
+    return b"\x00" in head or head.count(b"\n") + head.count(b"\r") < _FEW_LINES
 
 
 def _leaf(anatomy: Anatomy, part: Part, raw: bytes) -> PartBytes:

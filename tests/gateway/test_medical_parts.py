@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from gateway.medical.parts import LOOK, attachments, leaves, worth_reading
 from mailboxes.anatomy import dissect
 from tests.gateway.medical_mail import hprim_text, mail, xdm
+from tests.hprim.builders import cda
 from tests.hprim.examples import V2, V3, V4, V5, v1
 
 A, B = "a@op-a.mssante.test", "b@op-b.mssante.test"
@@ -78,6 +79,25 @@ def test_any_attached_document_is_read(name: str) -> None:
 def test_pictures_and_signatures_of_text_are_not_documents() -> None:
     raw = text_mail(b"Bonjour").replace(b"Content-Type: text/plain", b'Content-Type: image/png; name="logo.png"; x')
     assert not look(raw)
+
+
+@pytest.mark.parametrize("kind", ["image/png", "audio/x-wav", "video/mp4"])
+@pytest.mark.parametrize(
+    "document", [cda(), cda().decode().encode("utf-16"), v1(), v1().replace(b"\r\n", b"\r"), xdm()]
+)
+def test_a_document_declared_a_picture_is_read_all_the_same(kind: str, document: bytes) -> None:
+    raw = text_mail(document, "base64", f'{kind}; name="scan"')
+    assert look(raw)
+    assert [part.data for part in leaves(dissect(raw), raw)] == [document]
+
+
+@pytest.mark.parametrize(
+    "head", [b"\x89PNG\r\n\x1a\n\x00\x00", b"GIF89a\x01\x00\n\n\n\n\n\n", b"\xff\xd8\xff\xe0\x00", b""]
+)
+def test_pictures_are_left_out(head: bytes) -> None:
+    raw = text_mail(head + bytes(range(256)), "base64", 'image/png; name="scan"')
+    assert not look(raw)
+    assert not tuple(leaves(dissect(raw), raw))
 
 
 @pytest.mark.parametrize(
