@@ -161,7 +161,34 @@ def _body(data: memoryview, encoding: str) -> bytes:
         return _base64(data)
     if encoding == "quoted-printable":
         return binascii.a2b_qp(data)
+    if encoding in ("x-uuencode", "x-uue", "uuencode", "uue"):
+        return _uuencoded(data)
     return bytes(data)
+
+
+def _transfer_encoding(stated: str) -> str:
+    """The one word of a Content-Transfer-Encoding, lower case, without the comments, quotes and parameters around it."""
+    words = re.sub(r"\([^()]{0,200}\)", " ", stated[:1_000]).partition(";")[0].replace('"', " ").lower().split(None, 1)
+    return words[0] if words else ""
+
+
+_BEGIN = re.compile(rb"(?:\A|\n)begin [0-7]{3,4} [^\r\n]{0,250}\r?\n")
+_LINE = re.compile(rb"[^\n]+")
+
+
+def _uuencoded(data: memoryview) -> bytes:
+    """What old programs wrote between ``begin`` and ``end``; mail programs still open it."""
+    begin = _BEGIN.search(data)
+    found = bytearray()
+    for line in _LINE.finditer(data, begin.end()) if begin else ():
+        octets = (line[0][0] - 32) & 63 if line[0].strip() else 0
+        if not octets:
+            break
+        try:
+            found += binascii.a2b_uu(line[0][: 1 + (octets + 2) // 3 * 4].rstrip(b"\r"))
+        except binascii.Error:
+            break
+    return bytes(found)
 
 
 def _name(disposition: dict[str, str], kind: dict[str, str]) -> str:
@@ -218,7 +245,7 @@ def _step(
     kind = parameters(raw)
     if media.startswith("multipart/") and kind.get("boundary"):
         return [(*_cut(child, walk), depth + 1, attached) for child in _children(content, kind["boundary"])]
-    encoding = fields.get("content-transfer-encoding", "").strip().lower()
+    encoding = _transfer_encoding(fields.get("content-transfer-encoding", ""))
     if media == "message/rfc822":
         inner = memoryview(_body(content, encoding)) if encoding in ("base64", "quoted-printable") else content
         return [(*_cut(inner, walk), depth + 1, True)]

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 
 from mailboxes.headers import FIELDS, Media, read_media
+from mailboxes.words import transfer_encoding
 
 _NONE = 1 << 62
 
@@ -69,7 +70,7 @@ class Part:
     def encoding(self) -> bytes:
         """The transfer encoding, lower case; ``7bit`` when none is stated."""
         stated = self.values.get(b"content-transfer-encoding")
-        return stated[0].strip().lower() if stated else b"7bit"
+        return transfer_encoding(stated[0]) if stated else b"7bit"
 
 
 class _Open:

@@ -129,7 +129,37 @@ def decode_part(data: bytes, encoding: str | bytes, limit: int = 0) -> bytes:
         data = decode_base64(data)
     elif name == b"quoted-printable":
         data = binascii.a2b_qp(_without_trailing(data))
+    elif name in _UUENCODE:
+        data = _from_uuencode(data)
     return data[:limit] if limit else data
+
+
+def transfer_encoding(stated: bytes) -> bytes:
+    """The one word of a Content-Transfer-Encoding, lower case, without the comments, quotes and parameters around it."""
+    bare = _COMMENT.sub(b" ", stated) if b"(" in stated else stated
+    words = bare.partition(b";")[0].replace(b'"', b" ").lower().split(None, 1)
+    return words[0] if words else b"7bit"
+
+
+_COMMENT = re.compile(rb"\([^()]{0,200}\)")
+_UUENCODE = frozenset({b"x-uuencode", b"x-uue", b"uuencode", b"uue"})
+_BEGIN = re.compile(rb"(?:\A|\n)begin [0-7]{3,4} [^\r\n]{0,250}\r?\n")
+_LINE = re.compile(rb"[^\n]+")
+
+
+def _from_uuencode(data: bytes) -> bytes:
+    """What old programs wrote between ``begin`` and ``end``; mail programs still open it."""
+    begin = _BEGIN.search(data)
+    found = bytearray()
+    for line in _LINE.finditer(data, begin.end()) if begin else ():
+        octets = (line[0][0] - 32) & 63 if line[0].strip() else 0
+        if not octets:
+            break
+        try:
+            found += binascii.a2b_uu(line[0][: 1 + (octets + 2) // 3 * 4].rstrip(b"\r"))
+        except binascii.Error:
+            break
+    return bytes(found)
 
 
 def _without_trailing(data: bytes) -> bytes:

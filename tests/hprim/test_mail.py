@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import base64
+import binascii
 import io
 import quopri
 import zipfile
+from collections.abc import Callable
 
 import pytest
 from hypothesis import given
@@ -345,3 +347,25 @@ def test_unix_and_windows_lines_give_one_answer() -> None:
 def test_two_documents_of_one_kind_may_say_it_once_or_twice(said: str) -> None:
     both = xdm(cda(), cda(oid="1.2.3.99.2"))
     assert "MSS-093" not in xdm_mail(both, headers={**HEADERS, "X-MSS-CODECDA": said}).rules
+
+
+def uuencoded(data: bytes) -> bytes:
+    lines = [binascii.b2a_uu(data[i : i + 45], backtick=True).rstrip() for i in range(0, len(data), 45)]
+    return CRLF.join([b"begin 644 a.hpr", *lines, b"`", b"end", b""])
+
+
+@pytest.mark.parametrize(
+    ("stated", "encode"),
+    [
+        (b"base64 (of a program)", base64.encodebytes),
+        (b'"base64"', base64.encodebytes),
+        (b"BASE64; x=y", base64.encodebytes),
+        (b"x-uuencode", uuencoded),
+        (b"uuencode", uuencoded),
+    ],
+)
+def test_another_patient_is_seen_however_his_letter_is_encoded(stated: bytes, encode: Callable[[bytes], bytes]) -> None:
+    last = b"\r\n--=_outer--\r\n"
+    head = b"\r\n--=_outer\r\nContent-Type: application/octet-stream; name=a.hpr\r\nContent-Transfer-Encoding: "
+    letter = head + stated + b"\r\n\r\n" + encode(v1({2: "DURAND"})) + last
+    assert "HID-070" in {p.rule for p in file(eml(xdm()).replace(last, letter), "m.eml").refused}

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+from mailboxes.anatomy import dissect
 from mailboxes.dates import parse_date
 from mailboxes.headers import Media, file_names, read_media
-from mailboxes.words import base_subject, decode_part, decode_text, decode_words, preview, unfold
+from mailboxes.words import base_subject, decode_part, decode_text, decode_words, preview, transfer_encoding, unfold
 
 
 @pytest.mark.parametrize(
@@ -178,3 +179,29 @@ def test_previews() -> None:
     assert preview(b"a<style>p", b"7bit", "", is_html=True) == "a"
     assert preview("İ<STYLE>x</STYLE>".encode(), b"8bit", "utf-8", is_html=True) == "İ"
     assert preview(b"x\x1by" * 300, b"7bit", "", is_html=False) == ("x y" * 300)[:200]
+
+
+UUENCODED = b"x\r\nbegin 644 a.hpr\r\n#0V%T\r\n#0V%T\r\n`\r\nend\r\n"
+
+
+@pytest.mark.parametrize("encoding", ["x-uuencode", "uuencode", "X-UUE"])
+def test_what_old_programs_encoded_is_decoded(encoding: str) -> None:
+    assert decode_part(UUENCODED, encoding) == b"CatCat"
+    assert decode_part(b"begin 644 a\n#0V%T\nend\n", encoding) == b"Cat"
+    for broken in (b"", b"no begin", b"begin 644 a\n", b"begin 644 a\n#0V%T\n\xff\xff\n", UUENCODED[:25]):
+        assert decode_part(broken, encoding) in (b"", b"Cat")
+
+
+@pytest.mark.parametrize(
+    "stated",
+    [b"base64", b" BASE64 ", b"base64 (by x)", b"(a) base64", b'"base64"', b"base64; charset=utf-8", b"base64\tx"],
+)
+def test_a_transfer_encoding_is_one_word(stated: bytes) -> None:
+    assert transfer_encoding(stated) == b"base64"
+    raw = b"Content-Transfer-Encoding: " + stated + b"\r\n\r\nQ2F0"
+    assert dissect(raw).parts[0].encoding == b"base64"
+
+
+@pytest.mark.parametrize("stated", [b"", b"()", b";", b'""'])
+def test_no_transfer_encoding_is_seven_bits(stated: bytes) -> None:
+    assert transfer_encoding(stated) == b"7bit"
