@@ -14,7 +14,7 @@ from datetime import date
 from hprim import cda, consistency, header, history, hl7, html, hxml, mailrules, sante, xdm
 from hprim.cda import refuse_unreadable
 from hprim.charset import decode, known
-from hprim.detect import HPRIM_NAMES, detect, is_hprim_name
+from hprim.detect import HPRIM_NAMES, detect, is_hprim_name, sealed
 from hprim.history import History
 from hprim.insrules import is_qualified
 from hprim.mailrules import Envelope
@@ -122,6 +122,14 @@ def _check_mail(mail: Mail, profile: Profile, today: date) -> Report:
 def _read_part(part: Part, g: _Gathered) -> None:
     place = Place("" if part.is_body else part.name)
     kind = detect(part.data, part.name, part.media_type)
+    if sealed(part.data):
+        name = shown(part.name) or Words("joint", "attached")
+        fr, en = (
+            "archive d'un format que la passerelle n'ouvre pas",
+            "an archive of a kind that the gateway does not open",
+        )
+        detail = Words(f"{fr}, son contenu n'a pas été contrôlé", f"{en}, its content was not checked")
+        g.findings.add("MSS-114", place, Severity.WARN, name=name, detail=detail)
     try:
         _dispatch(kind, part, place, g)
     except Unreadable as error:

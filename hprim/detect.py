@@ -26,6 +26,17 @@ def is_hprim_name(name: str) -> bool:
     return name.lower().endswith(HPRIM_NAMES)
 
 
+_SEALED = (
+    *(b"\x1f\x8b\x08", b"Rar!\x1a\x07", b"7z\xbc\xaf\x27\x1c", b"BZh9", b"\xfd7zXZ\x00", b"MSCF\x00"),
+    b'x\x9f>"',  # winmail.dat, which few programs but Outlook open
+)
+
+
+def sealed(data: bytes) -> bool:
+    """Whether this is an archive of a kind that is carried but not looked into."""
+    return data.startswith(_SEALED) or data[257:262] == b"ustar"
+
+
 def detect(data: bytes, name: str = "", media_type: str = "", *, mail: bool = False) -> Format:
     """The format of ``data``. ``mail``: it may be a whole message (a file given on the command line)."""
     head = data[:_SEEN]

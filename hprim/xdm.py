@@ -142,7 +142,8 @@ def _other_archive(archive: Archive, place: Place, findings: Findings, name: str
     """An archive that is no health archive: carried, and said when its content could not be looked at."""
     if _hidden(archive):
         fr, en = "archive chiffrée : son contenu n'a pas été contrôlé", "encrypted archive: its content was not checked"
-        findings.add("MSS-091", place, Severity.WARN, detail=Words(fr, en))
+        given = shown(name) or Words("joint", "attached")
+        findings.add("MSS-114", place, Severity.WARN, name=given, detail=Words(fr, en))
     return (Document(Format.ZIP, place, name=name, size=len(archive.data)),)
 
 

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import base64
 import binascii
+import bz2
+import gzip
 import io
+import lzma
 import quopri
 import zipfile
 from collections.abc import Callable
@@ -369,3 +372,22 @@ def test_another_patient_is_seen_however_his_letter_is_encoded(stated: bytes, en
     head = b"\r\n--=_outer\r\nContent-Type: application/octet-stream; name=a.hpr\r\nContent-Transfer-Encoding: "
     letter = head + stated + b"\r\n\r\n" + encode(v1({2: "DURAND"})) + last
     assert "HID-070" in {p.rule for p in file(eml(xdm()).replace(last, letter), "m.eml").refused}
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        gzip.compress(v1({2: "DURAND"})),
+        b"Rar!\x1a\x07\x01\x00",
+        b"7z\xbc\xaf\x27\x1c",
+        bz2.compress(v1()),
+        lzma.compress(v1()),
+        b'x\x9f>"\x01',
+        b"a.hpr".ljust(257, b"\x00") + b"ustar",
+    ],
+    ids=["gzip", "rar", "7z", "bzip2", "xz", "tnef", "tar"],
+)
+def test_an_archive_that_is_not_opened_is_told(content: bytes) -> None:
+    report = xdm_mail(None, attached("resultats.bin", content))
+    assert [p.severity for p in report.problems if p.rule == "MSS-114"] == [Severity.WARN]
+    assert not report.refused
