@@ -194,6 +194,13 @@ def test_a_pdf_behind_a_mark_of_utf_8_is_attached_as_it_is() -> None:
     assert list(files.values()) == [document]
 
 
+def test_a_pdf_is_named_as_the_header_beside_it() -> None:
+    married = replace(ANDREE, surname="MARTIN", birth_surname="LEFEVRE")
+    built = build(outgoing(b"%PDF-1.4", identity=married), around())
+    assert ["_MARTIN_" in name for name in files_of(parsed(built))] == [True]
+    assert "HID-085" not in check_file(built.content, "m.eml", today=NOW.date()).rules
+
+
 def test_no_value_can_add_a_header_or_a_line() -> None:
     wicked = Identity("LEFEVRE\r\nBcc: x@y.z", "ANDREE\n****FIN****", date(1961, 2, 14), file_number="1\r\nX-A: b")
     names = {PEER.key: "Paul\r\nX-B: c <a@b.c>"}
