@@ -88,13 +88,24 @@ def _value(problem: Problem, name: str, labels: Mapping[str, Words], language: L
     value = problem.parameters[name]
     text = value.said(language) if isinstance(value, Words) else value
     if name in _FILES:
-        return _file(problem.place.part, labels, language)
+        return _quoted(_file(problem.place.part, labels, language), language)
     if name in _SOURCES:
         return _without_file(text)
     if name in _OURS:
         return _ABSENT.sub(r"un document annoncé \1" if language == "fr" else r"an announced document \1", text)
     form = _FORMS.get(name)
     return text if form is not None and form.fullmatch(text) else LEFT_OUT
+
+
+def _quoted(label: str, language: Language) -> str:
+    """``le fichier « pièce jointe 2 »``: what stands after a noun is no name of a file, so it is quoted, without its article."""
+    if _KNOWN.fullmatch(label):
+        return label
+    bare = _ARTICLE.sub("", label)
+    return f"« {bare} »" if language == "fr" else f'"{bare}"'
+
+
+_ARTICLE = re.compile(r"(?:une|la|le|the|an) ")
 
 
 def _without_file(text: str) -> str:

@@ -74,6 +74,18 @@ def test_other_files_are_counted() -> None:
     assert safe_place(Place("inconnu.txt", 3), labels, "fr") == "ligne 3 d’une pièce jointe"
 
 
+def test_a_counted_file_reads_well_in_a_sentence() -> None:
+    rule = next(rule for rule in RULES if rule.name == "HID-003")
+    labels = labels_of(["LEFEVRE.hpr", "IHE_XDM.zip"])
+    said = [Problem(rule, rule.severity, Place(name), {"name": name}) for name in ("LEFEVRE.hpr", "IHE_XDM.zip", "x")]
+    assert [safe_sentence(one, labels, "fr") for one in said] == [
+        "Le fichier « pièce jointe 1 » est vide.",
+        "Le fichier IHE_XDM.zip est vide.",
+        "Le fichier « pièce jointe » est vide.",
+    ]
+    assert safe_sentence(said[0], labels, "en") == 'File "attachment 1" is empty.'
+
+
 def test_a_missing_document_is_not_named() -> None:
     rule = next(rule for rule in RULES if rule.name == "MSS-092")
     words = Words("le document LEFEVRE ANDREE est absent", "document LEFEVRE ANDREE is missing")
