@@ -24,10 +24,12 @@ from gateway.medical.parts import attachments
 from gateway.medical.question import PartBytes, Question, ReaderOptions, Reading
 from gateway.medical.worker import read
 from hprim import cda, compose, ins
+from hprim.check import check_file
 from hprim.compose import ComposeError, HeaderFields, SubmissionSet
 from hprim.dates import PartialDate, read_compact
 from hprim.detect import detect
 from hprim.model import Document, Format, Place, Traits
+from hprim.names import Level, compare_surname
 from hprim.rules import TEST_SPACE, Findings
 from policies import patient
 from policies.decision import Decision, Language
@@ -251,6 +253,7 @@ def _cda_message(outgoing: Outgoing, around: Circumstances) -> Built:
     if not document.patients:
         raise BadDocument("ce document CDA ne nomme aucun patient", "this CDA document names no patient")
     _same_sex(document, outgoing.identity)
+    outgoing = _as_called(outgoing, document.patients[0].traits)
     traits, label = document.patients[0].traits, outgoing.label or document.label or document.title or "Document"
     try:
         archive = compose.xdm_archive(
@@ -312,8 +315,33 @@ def _text_message(outgoing: Outgoing, around: Circumstances) -> Built:
             f"{en}; a CDA document, a PDF or a text is expected",
         )
     label = outgoing.label or "Document"
-    letter = _Letter(outgoing, around, label, label)
-    return letter.finish(text, with_header=True)
+    own = _own_header(outgoing, around)
+    if own is None:
+        return _Letter(outgoing, around, label, label).finish(text, with_header=True)
+    letter = _Letter(_as_called(outgoing, own), around, label, label)
+    return letter.finish_own(text.replace("\r\n", "\n").replace("\r", "\n"))
+
+
+def _own_header(outgoing: Outgoing, around: Circumstances) -> Traits | None:
+    """Whom a text that is a whole HPRIM file already is about; a second header before its own would hide it."""
+    told = check_file(outgoing.document, "texte", profile=TEST_SPACE, today=around.now.date())
+    heads = [one for one in told.documents if one.format is Format.HPRIM_MEDECINS and one.patients]
+    return heads[0].patients[0].traits if heads and "HID-004" not in told.rules else None
+
+
+def _as_called(outgoing: Outgoing, told: Traits) -> Outgoing:
+    """The patient under the name the document calls him by: birth and use may differ, and one header holds one name."""
+    one = outgoing.identity
+    if one is None or not one.birth_surname or _is_called(one.surname, told):
+        return outgoing
+    if not _is_called(one.birth_surname, told):
+        return outgoing
+    return replace(outgoing, identity=replace(one, surname=one.birth_surname))
+
+
+def _is_called(surname: str, told: Traits) -> bool:
+    names = (told.birth_surname, told.surname, told.used_surname)
+    return any(compare_surname(surname, name) <= Level.NOTE for name in names if name)
 
 
 def _of_compose(kind: type[Unsendable], problem: ComposeError) -> Unsendable:
@@ -482,6 +510,15 @@ class _Letter:
         except ComposeError as problem:
             raise _of_compose(BadIdentity, problem) from None
         return self.finish_as(headed, headed if with_header else text)
+
+    def finish_own(self, text: str) -> Built:
+        """A text with a header of its own goes as it is, once that header agrees with the identity given."""
+        try:
+            headed = compose.hprim_text(header_fields(self.outgoing, self.around), text)
+        except ComposeError as problem:
+            raise _of_compose(BadIdentity, problem) from None
+        self._checked(self._question(headed))
+        return self.finish_as(text, text)
 
     def finish_as(self, headed: str, body: str) -> Built:
         """``headed`` is what is checked, ``body`` what is sent."""

@@ -201,6 +201,30 @@ def test_a_pdf_is_named_as_the_header_beside_it() -> None:
     assert "HID-085" not in check_file(built.content, "m.eml", today=NOW.date()).rules
 
 
+MARRIED = replace(ANDREE, surname="MARTIN", birth_surname="LEFEVRE")
+
+
+@pytest.mark.parametrize("codec", ["cp850", "cp1252", "utf-8", "utf-16"])
+def test_a_whole_hprim_text_keeps_its_own_header(codec: str) -> None:
+    """Under either name of the patient; a second header before it would make two patients of one."""
+    letter = "\r\n".join(V1).encode(codec)
+    for identity in (ANDREE, MARRIED):
+        sent = body_of(parsed(build(outgoing(letter, identity=identity), around())))
+        assert sent.split("\n")[:3] == list(V1[:3])
+        assert sent.count("****FIN****") == 1
+    with pytest.raises(WouldBeRefused):
+        build(outgoing(letter, identity=replace(MARRIED, birth_surname="DURAND")), around())
+    with pytest.raises(WouldBeRefused):
+        build(outgoing(letter, identity=replace(MARRIED, birth_date=date(1971, 2, 14))), around())
+
+
+def test_a_document_under_the_birth_name_of_a_patient_known_by_another_leaves() -> None:
+    assert build(outgoing(cda(), identity=MARRIED), around())
+    assert build(outgoing(cda(used="MARTIN"), identity=MARRIED), around())
+    with pytest.raises(WouldBeRefused):
+        build(outgoing(cda(surname="DURAND"), identity=MARRIED), around())
+
+
 def test_no_value_can_add_a_header_or_a_line() -> None:
     wicked = Identity("LEFEVRE\r\nBcc: x@y.z", "ANDREE\n****FIN****", date(1961, 2, 14), file_number="1\r\nX-A: b")
     names = {PEER.key: "Paul\r\nX-B: c <a@b.c>"}
