@@ -245,7 +245,11 @@ def build(outgoing: Outgoing, around: Circumstances) -> Built:
         return _pdf_message(outgoing, around)
     if kind in (Format.TEXT, Format.HPRIM_MEDECINS):
         return _text_message(outgoing, around)
-    raise BadDocument("un document CDA, un PDF ou un texte est attendu", "a CDA document, a PDF or a text is expected")
+    raise _unexpected()
+
+
+def _unexpected() -> BadDocument:
+    return BadDocument("un document CDA, un PDF ou un texte est attendu", "a CDA document, a PDF or a text is expected")
 
 
 def _cda_message(outgoing: Outgoing, around: Circumstances) -> Built:
@@ -382,7 +386,9 @@ def build_dropped(outgoing: Outgoing, around: Circumstances) -> Built:
             outgoing, "un CDA ne dit pas à qui il va : donnez --to", "a CDA does not tell whom it is for: give --to"
         )
         return _cda_message(replace(outgoing, identity=_identity_of_cda(outgoing.document, around)), around)
-    if kind is not Format.TEXT:
+    if kind not in (Format.TEXT, Format.PDF):
+        raise _unexpected()
+    if kind is Format.PDF:
         raise BadDocument(
             "seuls un texte HPRIM entier et un CDA disent eux-mêmes de qui ils parlent ; envoyez-le avec --patient",
             "only a whole HPRIM text and a CDA tell by themselves whom they are about; send it with --patient",

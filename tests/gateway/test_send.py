@@ -31,7 +31,7 @@ from hprim.check import check_file
 from hprim.model import Severity
 from policies.address import AddressError
 from policies.values import Address
-from tests.hprim.builders import NUMBER, OTHER_NUMBER, cda, member
+from tests.hprim.builders import NUMBER, OTHER_NUMBER, cda, member, pid, sante
 from tests.hprim.examples import V1, text, v1
 
 SENDER, PEER = Address("labo", "op-a.mssante.test"), Address("paul.essai", "op-b.mssante.test")
@@ -302,9 +302,19 @@ def test_a_dropped_letter_says_itself_who_it_is_about() -> None:
     assert build_dropped(outgoing(cda(), identity=None), around()).reading.qualified
 
 
-@pytest.mark.parametrize("document", [b"%PDF-1.4", b"\x00\x01", b""])
-def test_a_dropped_file_without_a_patient_is_refused(document: bytes) -> None:
-    with pytest.raises(BadDocument):
+@pytest.mark.parametrize(
+    ("document", "advice"),
+    [
+        (b"%PDF-1.4", "--patient"),
+        (b"\x00\x01", "is expected"),
+        (b"", "is expected"),
+        (sante(), "is expected"),
+        (pid(), "is expected"),
+    ],
+)
+def test_a_dropped_file_without_a_patient_is_refused(document: bytes, advice: str) -> None:
+    """``--patient`` is no way out for what it would not send either."""
+    with pytest.raises(BadDocument, match=advice):
         build_dropped(outgoing(document, identity=None), around())
 
 
