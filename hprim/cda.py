@@ -28,7 +28,7 @@ _LONGEST = 100
 def is_cda(data: bytes) -> bool:
     """Whether ``data`` opens like a CDA, alone or inside the style sheet that shows it ("autoprésentable")."""
     root = root_of(data)
-    return root == (NAMESPACE, _ROOT) or (is_sheet(root) and bool(_NESTED.search(data)))
+    return root == (NAMESPACE, _ROOT) or (is_sheet(root) and _holds_document(data))
 
 
 def is_sheet(root: tuple[str, str] | None) -> bool:
@@ -36,8 +36,30 @@ def is_sheet(root: tuple[str, str] | None) -> bool:
     return root is not None and root[1] in ("stylesheet", "transform")
 
 
+def _holds_document(data: bytes) -> bool:
+    """Whether a style sheet holds a document, and does not only speak of one in a comment or a quotation.
+
+    Beyond :data:`_SEARCHED` octets or :data:`_QUOTED` quotations the word itself is enough: the parser then decides.
+    """
+    at = 0
+    for _ in range(_QUOTED):
+        found = _NESTED.search(data, at, _SEARCHED)
+        if found is None:
+            at = max(at, _SEARCHED)
+            break
+        if found[0] not in _QUOTING:
+            return True
+        at = data.find(_QUOTING[found[0]], found.end())
+        if at < 0:
+            return False
+    return data.find(b"ClinicalDocument", at) >= 0
+
+
 _ROOT = "ClinicalDocument"
-_NESTED = re.compile(rb"<(?:[A-Za-z_][A-Za-z0-9_.-]{0,40}:)?ClinicalDocument[\s>]")
+_SEARCHED = 4 << 20
+_QUOTED = 100_000
+_QUOTING = {b"<!--": b"-->", b"<![CDATA[": b"]]>"}
+_NESTED = re.compile(rb"<(?:!--|!\[CDATA\[|(?:[A-Za-z_][A-Za-z0-9_.-]{0,40}:)?ClinicalDocument[\s>])")
 
 
 def kind_of(root: Node) -> Format:

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from hprim import cda as cda_reader
 from hprim import hl7, render, sante, xdm
 from hprim.detect import detect
 from hprim.model import Format, Identifier, Place, Severity
@@ -345,3 +346,25 @@ def test_hl7_never_raises(text: str) -> None:
 def test_xml_never_raises(text: str) -> None:
     file(f'<ClinicalDocument xmlns="urn:hl7-org:v3">{text}</ClinicalDocument>'.encode("utf-8", "replace"), "a.xml")
     file(hxml(text), "a.xml")
+
+
+SHEET = b'<x:stylesheet xmlns:x="http://www.w3.org/1999/XSL/Transform">'
+
+
+@pytest.mark.parametrize(
+    ("content", "expected"),
+    [
+        (b"<d/>", False),
+        (b"<!-- <ClinicalDocument> --><d/>", False),
+        (b"<![CDATA[<ClinicalDocument>]]>", False),
+        (b"<!-- <ClinicalDocument>", False),
+        (b"<!-- x --><c:ClinicalDocument>", True),
+        (b"<!---->" * 150_000 + b"<ClinicalDocument>", True),
+        (b" " * (5 << 20) + b"<ClinicalDocument>", True),
+        (b"<!--" + b" " * (5 << 20) + b"--><ClinicalDocument>", True),
+        (b" " * (5 << 20), False),
+    ],
+    ids=["none", "comment", "quoted", "unclosed", "after-a-comment", "after-many", "far", "after-a-long-one", "long"],
+)
+def test_a_style_sheet_holds_a_document_or_only_speaks_of_one(content: bytes, expected: bool) -> None:
+    assert cda_reader.is_cda(SHEET + content) is expected

@@ -233,6 +233,11 @@ def layouts() -> Named:
         "style-sheet",
         zipped({**WHOLE, "IHE_XDM/CDA.XSL": b'<x:stylesheet xmlns:x="http://www.w3.org/1999/XSL/Transform"/>'}),
     )
+    speaking = (
+        b'<x:stylesheet xmlns:x="http://www.w3.org/1999/XSL/Transform"><!-- of a <ClinicalDocument> -->'
+        b"<x:template match='/'><x:text><![CDATA[<cda:ClinicalDocument >]]></x:text></x:template></x:stylesheet>"
+    )
+    yield "style-sheet-that-speaks-of-documents", zipped({**WHOLE, "IHE_XDM/CDA.XSL": speaking})
     yield "same-patient-in-hprim", zipped({**WHOLE, "IHE_XDM/SUBSET01/A.HPR": v1()})
     yield (
         "two-subsets",
@@ -630,6 +635,7 @@ def in_the_archive() -> Iterator[tuple[str, Report, str]]:
         ("DOC0009", OTHER, "HID-080"),
         ("DOC0010.XML", showing_itself(OTHER), "HID-080"),
         ("DOC0011.XML", showing_itself(OTHER, 3_000), "HID-080"),
+        ("DOC0012.XML", showing_itself(OTHER).replace(b"<data:", b"<!-- a <ClinicalDocument> --><data:", 1), "HID-080"),
         ("A.HPR", v1(STRANGER), "HID-070"),
         ("A.TXT", v1(STRANGER), "HID-070"),
         ("A.HL7", pid(name="DURAND^PAULE^PAULE^^^^L"), "HID-070"),
