@@ -59,7 +59,7 @@ from gateway.smtp.budget import Budget
 from gateway.smtp.edge import Doorway
 from gateway.smtp.limits import Gate, Limits, Rate
 from gateway.smtp.outbound import Patience
-from gateway.smtp.resolver import Dns, Routed, Target
+from gateway.smtp.resolver import Dns, Routed, Target, route
 from gateway.smtp.server import SmtpServer, serve_inbound, serve_submission
 from gateway.standing import RegisterStandings
 from gateway.trust_space import TrustSpace, anchors
@@ -675,14 +675,8 @@ def resolver(config: Config) -> Routed:
 
 
 def routes(config: Config) -> dict[str, Target]:
-    """``[[routes]]`` as targets: an address with the name to prove, or a name to look up."""
-    found = {}
-    for route in config.routes:
-        if _numeric(route.host):
-            found[route.domain] = Target(route.name or None, (route.host,), route.port, routed=True)
-        else:
-            found[route.domain] = Target(route.host, (), route.port, routed=True)
-    return found
+    """``[[routes]]`` as targets."""
+    return {each.domain: route(each.host, each.port, each.name) for each in config.routes}
 
 
 def own_addresses(config: Config) -> set[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Callable
+from pathlib import Path
 
 import dns.flags
 import dns.message
@@ -12,6 +13,8 @@ import dns.rcode
 import dns.rrset
 import pytest
 
+from gateway.service import routes
+from gateway.settings import Config, Operator, Route
 from gateway.smtp.resolver import (
     Answer,
     Dns,
@@ -158,6 +161,21 @@ def test_a_route_is_written_as_a_name_or_an_address() -> None:
     assert route("192.0.2.1").name is None
     assert route("[2001:db8::1]", 25, "mx.test") == Target("mx.test", ("2001:db8::1",), 25, routed=True)
     assert route("mx.test", 25, "cert.test").name == "cert.test"
+
+
+async def test_a_route_of_the_configuration_is_looked_up_by_its_host_and_proven_by_its_name(names: NameService) -> None:
+    config = Config(
+        source=Path("config.toml"),
+        operator=Operator(name="T", domains=("ours.test",), hostname="ours.test"),
+        routes=(
+            Route(domain="op-b.test", host="mx2.op-b.test", port=26, name="cert.op-b.test"),
+            Route(domain="op-c.test", host="mx2.op-b.test"),
+        ),
+    )
+    resolver = routed(names, routes(config))
+    (named,), (plain,) = await resolver.targets("op-b.test"), await resolver.targets("op-c.test")
+    assert (named.name, named.addresses, named.port) == ("cert.op-b.test", ("192.0.2.2",), 26)
+    assert (plain.name, plain.addresses, plain.port) == ("mx2.op-b.test", ("192.0.2.2",), 25)
 
 
 async def test_answers_are_kept_for_their_time_and_failures_shortly() -> None:
