@@ -19,8 +19,7 @@ from gateway.received import date
 from gateway.record import journal
 from gateway.relay.letters import raw_subject
 from gateway.relay.notices import House, Original, encoded_word, field_line, message_id, quoted_printable, returned
-from gateway.relay.receipts import KO, Acknowledgement, build_mdn
-from hprim.ack import OUTCOMES, explain
+from gateway.relay.receipts import KO, Acknowledgement, build_mdn, outcome_sentence
 from mailboxes.anatomy import Anatomy, dissect
 from mailboxes.mime import Part
 from mailboxes.sqlstore import SqlStore
@@ -28,11 +27,12 @@ from mailboxes.store import Entry, FlagChange, Folder
 from mailboxes.summary import unpack
 from policies.address import AddressError, parse
 from policies.events import Event, Kind
-from policies.receipts import ReceiptFacts, may_acknowledge
+from policies.receipts import INTEGRATION, ReceiptFacts, may_acknowledge
 from policies.values import Address, BalType, MailboxFacts
 
 FILED, NOT_FILED = "$Integrated", "$IntegrationRefused"
-CODES = tuple(OUTCOMES)
+CODES = ("0", *(str(code) for code in INTEGRATION if code >= 900))
+"""What a practice system may answer: ANS's own codes, not those of HL7."""
 _LOOKED_AT = 20_000
 
 
@@ -84,7 +84,7 @@ class Integration:
         ``code`` is ``0`` or 900 to 906; ``confirmed`` says that a person looked at the address a receipt goes to when it is not
         the sender's own.
         """
-        if code not in OUTCOMES:
+        if code not in CODES:
             raise KeyError(code)
         if box.type is not BalType.APP:
             raise NotAnApplication(str(box.address))
@@ -210,8 +210,9 @@ class _Answer:
         if self.message_id:
             fields[4:4] = [("In-Reply-To", f"<{self.message_id}>"), ("References", f"<{self.message_id}>")]
         head = b"".join(field_line(name, value) for name, value in fields) + self._subject()
-        words = explain(self.code, [self.details] if self.details else [])
-        text = quoted_printable(f"{words.fr}\n{words.en}\n")
+        reader, code = str(self.reader), int(self.code)
+        said = (outcome_sentence(reader, code, "fr"), outcome_sentence(reader, code, "en"), self.details[:500])
+        text = quoted_printable("\n".join([*filter(None, said), ""]))
         kind = b"Content-Type: text/plain; charset=utf-8\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\n"
         delimiter = f"--{boundary}".encode("ascii")
         body = b"".join(delimiter + b"\r\n" + one + b"\r\n" for one in (kind + text, *self.files))

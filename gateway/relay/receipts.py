@@ -32,7 +32,11 @@ FIELDS = 50
 MES = Bounces()
 KO = "[KO Intégration système !]"
 
-_SUBJECT = re.compile(r"\[(?:KO Int[ée]gration syst[èe]me|Erreur d.int[ée]gration) ?!\] ?\[([0-9]{1,4})\]")
+_SUBJECT = re.compile(
+    r"\[(?:KO Int[ée]gration syst[èe]me|Erreur d.int[ée]gration)\s{0,3}!?\s{0,3}\]\s{0,3}\[([0-9]{1,4})\]",
+    re.IGNORECASE,
+)
+_UNDONE = re.compile(r"(?:error|failure)(.*)", re.IGNORECASE | re.DOTALL)
 _CODE = re.compile(r"[0-9]{1,4}")
 _DISPOSITIONS = {
     "displayed": State.READ,
@@ -140,11 +144,11 @@ def _mdn(groups: list[Group]) -> list[Receipt]:
 def _disposition(group: Group) -> tuple[State, str, str]:
     """State, integration code (empty when none), and the disposition type as a plain word."""
     _mode, _, rest = group["disposition"].partition(";")
-    kind, slash, modifiers = (rest or group["disposition"]).strip().partition("/")
+    kind, _, modifiers = (rest or group["disposition"]).strip().partition("/")
     word = kind.strip().lower()
     error = group.get("error", "")
-    if slash and "error" in modifiers.lower():
-        error = error or modifiers[modifiers.lower().index("error") + 5 :] or "906"
+    if undone := _UNDONE.search(modifiers):
+        error = error or undone[1] or "906"
     if word not in _DISPOSITIONS:
         return State.DELIVERED, "", "other"
     if not error and "failure" not in group:
@@ -296,14 +300,17 @@ def _mdn_subject(about: Acknowledgement) -> bytes:
 
 
 def _mdn_text(about: Acknowledgement, language: Language) -> bytes:
-    sentences = []
-    for tongue in (language, "en" if language == "fr" else "fr"):
-        label = integration_label(about.code, tongue)
-        name = "notice.not_integrated" if about.code else "notice.read"
-        decision = decide(rule(name), recipient=about.reader, code=about.code, label=label)
-        sentences.append(decision.sentence(tongue))
+    other: Language = "en" if language == "fr" else "fr"
+    sentences = [outcome_sentence(about.reader, about.code, tongue) for tongue in (language, other)]
     text = quoted_printable("\n".join([*sentences, ""]))
     return b"Content-Type: text/plain; charset=utf-8\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\n" + text
+
+
+def outcome_sentence(reader: str, code: int, language: Language) -> str:
+    """What became of a document, as its sender reads it."""
+    name = "notice.not_integrated" if code else "notice.read"
+    label = integration_label(code, language)
+    return decide(rule(name), recipient=reader, code=code, label=label).sentence(language)
 
 
 def _mdn_fields(about: Acknowledgement, house: House) -> bytes:

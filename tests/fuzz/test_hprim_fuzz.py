@@ -13,7 +13,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from hprim import ack, cda, charset, header, hl7, html, hxml, mime, render, sante, subject, xdm, xmlsafe, zipsafe
+from hprim import cda, charset, header, hl7, html, hxml, mime, render, sante, subject, xdm, xmlsafe, zipsafe
 from hprim.check import check_file, check_message
 from hprim.model import Part, Place, Report
 from hprim.rules import DEFAULT, TEST_SPACE, Findings
@@ -144,7 +144,6 @@ READERS: dict[str, tuple[str, Callable[[bytes], object]]] = {
     "mime": ("mail", mime.split_mail),
     "html": ("mail", lambda d: html.to_text(d.decode("latin-1"))),
     "subject": ("hprim", lambda d: subject.read(d.decode("latin-1"))),
-    "disposition": ("hprim", lambda d: ack.parse_disposition(d.decode("latin-1"))),
     "render": ("cda", lambda d: render.cda_view(d, TODAY).html()),
     "render-hprim": ("hprim", lambda d: render.hprim_view(d, TODAY).html()),
     "root": ("cda", xmlsafe.root_of),

@@ -72,6 +72,9 @@ def test_the_form_of_ans_is_understood() -> None:
         ("automatic-action/MDN-sent-automatically; processed/error", "", State.REFUSED, "906"),
         ("automatic-action/MDN-sent-automatically; processed/Error: 0^accepte", "", State.READ, "0"),
         ("automatic-action/MDN-sent-automatically; failed", "Failure: no", State.REFUSED, "906"),
+        ("automatic-action/MDN-sent-automatically; processed/Failure", "", State.REFUSED, "906"),
+        ("automatic-action/MDN-sent-automatically; processed/error: disque plein", "", State.REFUSED, "906"),
+        ("Automatic-Action/mdn-sent-automatically;processed/error: 905", "", State.REFUSED, "905"),
         ("processed", "", State.READ, ""),
         ("automatic-action/MDN-sent-automatically; invented", "", State.DELIVERED, ""),
     ],
@@ -82,7 +85,13 @@ def test_dispositions(disposition: str, extra: str, state: State, code: str) -> 
 
 
 @pytest.mark.parametrize(
-    "mark", ["[KO Intégration système !][904] XDM", "[Erreur d’intégration !][904]", "[Erreur d'integration !] [904]"]
+    "mark",
+    [
+        "[KO Intégration système !][904] XDM",
+        "[Erreur d’intégration !][904]",
+        "[Erreur d'integration !] [904]",
+        "[ko integration systeme][904] XDM",
+    ],
 )
 def test_an_error_mail_that_is_no_report_is_understood_by_its_subject(mark: str) -> None:
     content = (

@@ -1,4 +1,4 @@
-"""Integration answers, readable views, and patients seen before."""
+"""Readable views, and patients seen before."""
 
 from __future__ import annotations
 
@@ -8,71 +8,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hprim import ack, history, render, trace
+from hprim import history, render, trace
 from hprim.dates import read_compact
 from hprim.match import Verdict, compare, distinct
 from hprim.model import Identifier, InsId, Patient, Place, Source, Traits
 from hprim.names import Level
 from tests.hprim.builders import ARC, NUMBER, OTHER_NUMBER, attached, cda, file, xdm_mail
 from tests.hprim.examples import TODAY, V4, unix, v1
-
-
-@pytest.mark.parametrize("code", sorted(ack.OUTCOMES))
-def test_built_dispositions_read_back(code: str) -> None:
-    built = ack.build_disposition(ack.outcome(code))
-    assert built.isascii()
-    found = ack.parse_disposition(built)
-    assert found is not None
-    assert found.automatic
-    assert (found.kind, found.failed) == ("processed", code != "0")
-    assert found.code == ("" if code == "0" else code)
-
-
-@pytest.mark.parametrize(
-    ("value", "kind", "code"),
-    [
-        ("automatic-action/MDN-sent-automatically; processed", "processed", ""),
-        ("manual-action/MDN-sent-manually; displayed", "displayed", ""),
-        (
-            "automatic-action/MDN-sent-automatically; processed/Error:\r\n 902^Identifiant de patient inconnu^mess| E^Error^x",
-            "processed",
-            "902",
-        ),
-        ("Automatic-Action/mdn-sent-automatically;processed/error: 905", "processed", "905"),
-        ("automatic-action/MDN-sent-automatically; processed/Failure", "processed", "906"),
-        ("automatic-action/MDN-sent-automatically; processed/error: disque plein", "processed", "906"),
-    ],
-)
-def test_dispositions_in_the_field(value: str, kind: str, code: str) -> None:
-    found = ack.parse_disposition(value)
-    assert found is not None
-    assert (found.kind, found.code) == (kind, code)
-
-
-@given(st.text(max_size=200))
-def test_disposition_parser_never_raises(text: str) -> None:
-    ack.parse_disposition(text)
-    ack.parse_disposition("automatic-action/MDN-sent-automatically; " + text)
-    ack.subject_code(text)
-
-
-def test_answers() -> None:
-    assert ack.answer_subject("0", "XDM/1.0/DDM+x") == "XDM/1.0/DDM+x"
-    answer = ack.answer_subject("902", "XDM/1.0/DDM+x\r\nBcc: y")
-    assert answer == "[KO Intégration système !][902] XDM/1.0/DDM+x Bcc: y"
-    assert ack.subject_code(answer) == "902"
-    assert ack.subject_code("[Erreur d’intégration !][904] x") == "904"
-    assert ack.subject_code("x [902]") == ""
-    assert "905" in ack.explain("905").fr
-    with pytest.raises(KeyError):
-        ack.outcome("907")
-
-
-def test_the_code_a_receiver_would_answer() -> None:
-    assert ack.expected_code(xdm_mail()) == "0"
-    assert ack.expected_code(file(cda(ids=(("1.2.3.4", "1"),)), "a.xml")) == "903"
-    assert ack.expected_code(file(cda(county=""), "a.xml")) == "905"
-
 
 ALLOWED = re.compile(r"</?(?:article|h[1-6]|p|ul|li|pre|table|tbody|tr|td)(?: class=\"document\")?>")
 
