@@ -49,7 +49,6 @@ def content(anatomy: Anatomy, own_host: str, own: int = 0) -> ContentFacts:
         problems=tuple(sorted(anatomy.problems & REFUSED)),
         received=anatomy.received - own,
         own_traces=sum(1 for value in anatomy.values.get(b"received", ()) if stamp in value) - own,
-        auto_submitted=anatomy.auto_submitted,
         content_types=tuple(part.full_type for part in anatomy.parts),
         attachment_names=anatomy.file_names,
     )

@@ -35,8 +35,3 @@ def message_identifier(now: float, randomness: Callable[[int], bytes] = _drawn) 
     """A new identifier; ``now`` is seconds since the epoch. For one thread, the event loop's."""
     number = (int(now * 1000) << 80) | int.from_bytes(randomness(10), "big")
     return "".join([_PAIRS[(number >> shift) & 1023] for shift in range(120, -1, -10)])
-
-
-def is_message_identifier(text: str) -> bool:
-    """True for the form :func:`message_identifier` makes."""
-    return len(text) == LENGTH and all(character in ALPHABET for character in text)

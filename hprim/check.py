@@ -364,7 +364,6 @@ def _conclude(g: _Gathered, envelope: Envelope | None, parts: Sequence[Part], se
         problems=ordered(g.findings.problems),
         cda_codes=codes,
         qualified_ins=qualified,
-        has_xdm=has_xdm,
         has_header=g.header_found,
         ins=frozenset((i.oid, i.matricule) for p in readings for i in p.ins),
         restrictions=flags,

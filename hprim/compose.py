@@ -19,7 +19,7 @@ from html import escape
 
 from hprim import cda
 from hprim.ins import key_of
-from hprim.insrules import STRICT, ins_ids, missing_traits
+from hprim.insrules import ins_ids
 from hprim.model import Document, Patient, Place, Traits
 from hprim.names import display
 from hprim.rules import TEST_SPACE, Findings
@@ -175,7 +175,6 @@ class SubmissionSet:
     source_oid: str
     title: str = ""
     author: str = ""
-    content_code: str = ""
 
 
 @dataclass(slots=True)
@@ -378,8 +377,3 @@ def metadata(items: Sequence[_Item], submission: SubmissionSet) -> bytes:
         "</RegistryObjectList></lcm:SubmitObjectsRequest>\n"
     )
     return text.encode("utf-8")
-
-
-def lacking_for_ins(traits: Traits) -> list[str]:
-    """What an identity still needs before its INS is whole, in French (to tell a sender before building anything)."""
-    return [words.fr for words in missing_traits(traits, STRICT)]

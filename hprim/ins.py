@@ -131,9 +131,6 @@ def _shape_faults(thirteen: str, key: str, keyed: bool) -> set[Fault]:
     return faults
 
 
-_NONE = Number("", "", NumberClass.UNKNOWN, "", 0, 0, "", frozenset())
-
-
 def read_number(text: str) -> Number:
     """A social security number or matricule of 13 or 15 characters, whatever its blanks."""
     digits = clean(text)

@@ -138,11 +138,6 @@ class InsId:
     oid: str
     matricule: str
 
-    def masked(self) -> str:
-        """``2 79 03 ** *** *** **``."""
-        n = self.matricule
-        return f"{n[:1]} {n[1:3]} {n[3:5]} ** *** *** **"
-
 
 @dataclass(frozen=True, slots=True)
 class Identifier:
@@ -334,18 +329,6 @@ class Part:
 
 
 @dataclass(frozen=True, slots=True)
-class Reading:
-    """What one reader found in one part."""
-
-    documents: tuple[Document, ...] = ()
-    problems: tuple[Problem, ...] = ()
-
-    @property
-    def patients(self) -> tuple[Patient, ...]:
-        return tuple(p for d in self.documents for p in d.patients)
-
-
-@dataclass(frozen=True, slots=True)
 class Report:
     """The answer about one file or message.
 
@@ -361,7 +344,6 @@ class Report:
     problems: tuple[Problem, ...] = ()
     cda_codes: tuple[str, ...] = ()
     qualified_ins: bool = False
-    has_xdm: bool = False
     has_header: bool = False
     ins: frozenset[tuple[str, str]] = frozenset()
     restrictions: Mapping[str, str] = field(default_factory=dict)

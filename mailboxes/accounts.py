@@ -8,7 +8,6 @@ in every process within seconds (:func:`withdrawn`). Failure: :class:`Refused` c
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -304,6 +303,3 @@ def _withdraw_devices(unit: Unit, account_id: int, actor: str) -> None:
 def _event(actor: str, what: str, login: str, state: str, reason: str) -> Event:
     detail = {"what": str(what), "account": login, "state": str(state), "reason": reason}
     return Event(Kind.ACCOUNT, actor=actor, detail=detail)
-
-
-Clock = Callable[[], float]

@@ -186,14 +186,6 @@ class Quota:
     messages: int
 
 
-@dataclass(frozen=True, slots=True)
-class Selection:
-    """What FETCH needs of an open folder."""
-
-    mailbox_id: int
-    folder_id: int
-
-
 class BodyReader(Protocol):
     """Decrypted bytes of one message, by range."""
 

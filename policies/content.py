@@ -12,7 +12,6 @@ from dataclasses import dataclass
 
 from policies.catalogue import rule
 from policies.decision import Decision, decide
-from policies.values import Door
 
 MIB = 1024 * 1024
 
@@ -53,14 +52,12 @@ class ContentFacts:
     ``attachment_names`` are all names of all parts, decoded (filename, filename*, name, continuations, and names inside
     archives when they were read). ``content_types`` are lower-case ``type/subtype`` of all parts. ``received`` counts
     the Received fields; ``own_traces`` those that bear our own host name or Delivered-To lines of the recipient.
-    ``auto_submitted`` is the first word of that header, lower case, empty when absent.
     """
 
     size: int = 0
     problems: tuple[str, ...] = ()
     received: int = 0
     own_traces: int = 0
-    auto_submitted: str = ""
     content_types: tuple[str, ...] = ()
     attachment_names: tuple[str, ...] = ()
     infection: str = ""
@@ -102,14 +99,6 @@ def judge_size(size: int, settings: ContentSettings = DEFAULT) -> Decision:
     """The size announced (MAIL SIZE=) or found, in octets."""
     if size > settings.size:
         return decide(rule("content.too_big"), str(size), limit=settings.size // MIB)
-    return decide(rule("content.accepted"))
-
-
-def judge_automatic(door: Door, facts: ContentFacts, *, our_reply: bool) -> Decision:
-    """An automatic answer we would make (``our_reply``) to a message that is itself automatic is cut (RFC 3834)."""
-    automatic = facts.auto_submitted not in ("", "no")
-    if our_reply and (automatic or door is Door.INTERNAL):
-        return decide(rule("content.automatic_loop"), facts.auto_submitted)
     return decide(rule("content.accepted"))
 
 

@@ -65,7 +65,6 @@ OIDS = {
     "emailaddress": "1.2.840.113549.1.9.1",
 }
 COMMON_NAME = "2.5.4.3"
-ORGANISATION = "2.5.4.10"
 
 _HEX = frozenset("0123456789abcdefABCDEF")
 _DIGITS = frozenset("0123456789")

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-MINUTE = 60
 HOUR = 3600
 DAY = 86400
 

@@ -4,7 +4,7 @@ Each row's hash covers the row and the hash before it, so an edited, removed, in
 its place; the head row shows a cut tail; an anchor written outside the database shows a rollback of the whole (F35).
 Promise: :meth:`Journal.append` writes inside the caller's transaction and takes the head lock last, so chains of several
 processes never fork. Failure: a database error propagates and the caller's transaction fails with it: there is no
-untraced access (F22).
+untraced access (F22, MSS-144).
 """
 
 from __future__ import annotations

@@ -27,7 +27,6 @@ from policies.events import Event, Kind
 from policies.receipts import State
 
 PAGE = 500
-ACTIONS = ("retry", "hold", "release", "drop")
 
 
 class Row(NamedTuple):

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import Callable
 from typing import Any
 
 from gateway.smtp.budget import give_large_blocks_back
@@ -22,7 +21,7 @@ from gateway.smtp.limits import Clock
 from gateway.smtp.submission import Submission
 from gateway.smtp.wire import Wire
 from policies.catalogue import rule
-from policies.decision import Decision, decide
+from policies.decision import decide
 
 _SWEEP = 1.0  # seconds between two looks at who is slow
 _BACKLOG = 512
@@ -66,13 +65,6 @@ class SmtpServer:
     def connections(self) -> tuple[Wire, ...]:
         """Every open conversation: ``peer`` says who it is, ``close(decision)`` ends it."""
         return tuple(self._connections)
-
-    def close_where(self, unwanted: Callable[[Wire], bool], decision: Decision) -> int:
-        """End the sessions ``unwanted`` picks; how many."""
-        chosen = [each for each in self._connections if unwanted(each)]
-        for each in chosen:
-            each.close(decision)
-        return len(chosen)
 
     async def drain(self, grace: float | None = None) -> None:
         """Stop gracefully; returns when no connection is left."""

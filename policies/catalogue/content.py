@@ -90,17 +90,6 @@ RULES: tuple[Rule, ...] = (
         "Check the automatic forwarding rules of the mailboxes involved.",
     ),
     Rule(
-        "content.automatic_loop",
-        Verdict.REFUSE,
-        554,
-        "5.4.6",
-        "Une réponse automatique à une réponse automatique est arrêtée.",
-        "An automatic reply to an automatic reply is stopped.",
-        ("MSS-046", "MSS-060", "RFC 3834 2"),
-        "Vérifiez les réponses d’absence des boîtes concernées.",
-        "Check the absence replies of the mailboxes involved.",
-    ),
-    Rule(
         "content.infected",
         Verdict.REFUSE,
         554,

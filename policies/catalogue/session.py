@@ -386,17 +386,6 @@ RULES: tuple[Rule, ...] = (
         "Write to the correspondent's address without accents.",
     ),
     Rule(
-        "session.eight_bit_undeclared",
-        Verdict.REFUSE,
-        550,
-        "5.6.7",
-        "Le message contient des octets accentués sans l’avoir annoncé (8BITMIME).",
-        "The message holds 8-bit octets without having said so (8BITMIME).",
-        ("RFC 6152 3", "MSS-049"),
-        _CHECK_PROGRAM_FR,
-        _CHECK_PROGRAM_EN,
-    ),
-    Rule(
         "session.expn",
         Verdict.REFUSE,
         502,

@@ -42,17 +42,6 @@ RULES: tuple[Rule, ...] = (
         _AGAIN_EN,
     ),
     Rule(
-        "store.journal_unavailable",
-        Verdict.DEFER,
-        451,
-        "4.3.0",
-        "Le journal ne peut pas s’écrire : aucun message n’est accepté sans trace.",
-        "The journal cannot be written: no message is accepted without a trace.",
-        ("MSS-144",),
-        _AGAIN_FR,
-        _AGAIN_EN,
-    ),
-    Rule(
         "scan.unavailable",
         Verdict.DEFER,
         451,

@@ -70,6 +70,7 @@ def test_records_of_one_message_are_read_back_as_written(connection: Connection)
     ],
 )
 def test_tampering_is_found_at_its_place(connection: Connection, statement: str, what: str, seq: int) -> None:
+    """MSS-144."""
     filled(connection)
     connection.execute(text(statement))
     assert journal.verify(connection) == journal.Break(seq, what)

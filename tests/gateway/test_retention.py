@@ -39,6 +39,7 @@ def test_the_longer_of_the_two_durations_is_kept() -> None:
 async def test_what_is_too_old_leaves_and_the_purge_is_on_record(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """The purge itself is traced (MSS-144)."""
     monkeypatch.setattr(retention, "MOST", 2)
     clock = Clock()
     committer, reading = Committer(database, journal=journal.Journal(), clock=clock), Reading(database)

@@ -15,7 +15,6 @@ from hprim.compose import (
     HeaderFields,
     display_name,
     hprim_text,
-    lacking_for_ins,
     latin_bytes,
     pdf_name,
     plain,
@@ -144,7 +143,3 @@ def test_names_of_files_and_mailboxes() -> None:
 def test_composed_pdf_name_suits_the_document() -> None:
     name = pdf_name(date(2025, 11, 3), "CR hospitalier", TRAITS)
     assert xdm_mail(None, attached(name, b"%PDF-1.4")).problems == ()
-
-
-def test_what_an_ins_lacks() -> None:
-    assert lacking_for_ins(TRAITS) == ["liste des prénoms", "lieu de naissance"]

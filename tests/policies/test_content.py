@@ -8,7 +8,6 @@ from hypothesis import strategies as st
 
 from policies import content
 from policies.content import MIB, ContentFacts, ContentSettings
-from policies.values import Door
 from tests.policies.cases import says
 
 
@@ -55,15 +54,6 @@ def test_loops_end() -> None:
     assert content.judge(facts(received=50, own_traces=5)).accepted
     says(content.judge(facts(received=51)), "content.loop", "MSS-046")
     assert says(content.judge(facts(own_traces=6)), "content.loop", "RFC 5321 6.3").enhanced == "5.4.6"
-
-
-def test_an_automatic_answer_to_an_automatic_message_is_cut() -> None:
-    for word in ("auto-replied", "auto-generated"):
-        decision = content.judge_automatic(Door.INBOUND, facts(auto_submitted=word), our_reply=True)
-        says(decision, "content.automatic_loop", "RFC 3834 2")
-    assert content.judge_automatic(Door.INBOUND, facts(auto_submitted="no"), our_reply=True).accepted
-    assert content.judge_automatic(Door.INBOUND, facts(auto_submitted="auto-replied"), our_reply=False).accepted
-    assert not content.judge_automatic(Door.INTERNAL, facts(), our_reply=True).accepted
 
 
 def test_viruses_are_refused_and_unscanned_is_never_clean() -> None:
