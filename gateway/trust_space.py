@@ -26,7 +26,7 @@ from directory.trustlist_versions import FileVersions
 from gateway import policy_settings
 from gateway.expiry_watch import ExpiryWatch, own_certificates
 from gateway.settings import Config
-from gateway.smtp.chain import PathReader, RevocationStatus
+from gateway.smtp.chain import PathReader, RevocationStatus, read_certificates
 from gateway.smtp.ocsp import Combined, Responders
 from gateway.smtp.revocation import FolderCache, RevocationLists
 from mailboxes.commit import Committer
@@ -49,14 +49,8 @@ OCSP_PATIENCE = 3.0
 
 
 def certificates(paths: tuple[Path, ...]) -> list[x509.Certificate]:
-    """Every certificate in these PEM files. OSError and ValueError name the file."""
-    found = []
-    for path in paths:
-        try:
-            found.extend(x509.load_pem_x509_certificates(path.read_bytes()))
-        except ValueError as problem:
-            raise ValueError(f"{path}: {problem}") from None
-    return found
+    """Every certificate in these files. :class:`gateway.smtp.chain.BadCertificateFile` names the file."""
+    return [one for path in paths for one in read_certificates(path)]
 
 
 def anchors(config: Config) -> tuple[Path, ...]:

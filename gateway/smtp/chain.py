@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from itertools import pairwise
@@ -24,7 +24,7 @@ from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import dsa, ec, ed448, ed25519, rsa
-from cryptography.hazmat.primitives.serialization import Encoding, pkcs7
+from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import ExtendedKeyUsageOID, ObjectIdentifier
 from OpenSSL import crypto
 
@@ -198,26 +198,14 @@ class PathReader:
         return Revocation.REVOKED if Revocation.REVOKED in found else found[0]
 
 
-def read_certificates(path: Path) -> tuple[x509.Certificate, ...]:
-    """All certificates of a PEM, DER or PKCS#7 (``.p7b``) file. Raises :class:`BadCertificateFile`."""
+def read_certificates(path: Path) -> list[x509.Certificate]:
+    """All certificates of a PEM file. Raises :class:`BadCertificateFile`."""
     try:
-        data = path.read_bytes()
+        return x509.load_pem_x509_certificates(path.read_bytes())
     except OSError as error:
         raise BadCertificateFile(f"{path}: {error.strerror}") from None
-    readers: tuple[Callable[[bytes], list[x509.Certificate]], ...] = (
-        x509.load_pem_x509_certificates,
-        lambda octets: [x509.load_der_x509_certificate(octets)],
-        pkcs7.load_der_pkcs7_certificates,
-        pkcs7.load_pem_pkcs7_certificates,
-    )
-    for reader in readers:
-        try:
-            found = reader(data)
-        except (ValueError, UnsupportedAlgorithm):
-            continue
-        if found:
-            return tuple(found)
-    raise BadCertificateFile(f"{path}: no certificate in it")
+    except ValueError:
+        raise BadCertificateFile(f"{path}: no certificate in it") from None
 
 
 def _unreadable(digest: bytes) -> _Read:
