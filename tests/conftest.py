@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from tests import postgres
 from tests.space import running
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -30,6 +31,20 @@ def space(tmp_path_factory: pytest.TempPathFactory) -> Iterator[running.Space]:
     started = running.start(tmp_path_factory.mktemp("space"))
     yield started
     assert started.stop() == 0
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[postgres.Server]:
+    """One for all tests of the process; whoever stops it starts it again."""
+    with postgres.running() as server:
+        yield server
+
+
+@pytest.fixture
+def postgres_url(postgres_server: postgres.Server) -> Iterator[str]:
+    """An empty database of its own."""
+    with postgres_server.database() as url:
+        yield url
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

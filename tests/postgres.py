@@ -34,13 +34,14 @@ def free_port() -> int:
 
 
 class Server:
-    """A running server. ``url()`` makes a fresh database in it."""
+    """A running server. ``url()`` makes a fresh database in it, ``database()`` lends an empty one."""
 
     def __init__(self, directory: Path, tools: Path, port: int) -> None:
         self.directory = directory
         self.port = port
         self._tools = tools
         self._databases = 0
+        self._spare: list[str] = []
 
     def control(self, *words: str) -> None:
         command = [str(self._tools / "pg_ctl"), "-D", str(self.directory / "data"), "-w", "-t", "180", "-s", *words]
@@ -69,6 +70,24 @@ class Server:
             connection.execute(f"CREATE DATABASE {name}")
         return f"postgresql+psycopg://caducee@127.0.0.1:{self.port}/{name}"
 
+    @contextmanager
+    def database(self) -> Iterator[str]:
+        """An empty database until the end: to empty one that was used costs a tenth of writing another to the disk."""
+        if self._spare:
+            url = self._spare.pop()
+            self._empty(url.rpartition("/")[2])
+        else:
+            url = self.url()
+        yield url
+        self._spare.append(url)
+
+    def _empty(self, name: str) -> None:
+        others = "pid <> pg_backend_pid() AND datname = current_database()"
+        with psycopg.connect(self._address(name)) as connection:
+            connection.execute(f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE {others}")
+            connection.execute("DROP SCHEMA public CASCADE")
+            connection.execute("CREATE SCHEMA public")
+
     def _address(self, database: str) -> str:
         return f"postgresql://caducee@127.0.0.1:{self.port}/{database}"
 
@@ -88,7 +107,7 @@ def running() -> Iterator[Server]:
         os.chown(directory, user.pw_uid, user.pw_gid)
     initialise = [
         str(tools / "initdb"), "-D", str(directory / "data"), "-U", "caducee", "-A", "trust", "-E", "UTF8",
-        "--locale=C", "--no-instructions",
+        "--locale=C", "--no-instructions", "--no-sync",
     ]  # fmt: skip
     try:
         subprocess.run(_unprivileged(initialise), check=True, stdout=subprocess.DEVNULL, cwd="/")

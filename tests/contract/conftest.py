@@ -2,19 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 
 from mailboxes.sqlstore import SqlStore
-from tests import postgres, stores
-
-
-@pytest.fixture(scope="session")
-def postgres_server() -> Iterator[postgres.Server]:
-    with postgres.running() as server:
-        yield server
+from tests import stores
 
 
 @pytest.fixture(params=["file", "memory", pytest.param("postgres", marks=pytest.mark.postgres)])
@@ -23,8 +17,7 @@ def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
         return f"sqlite:///{tmp_path}/caducee.db"
     if request.param == "memory":
         return "sqlite://"
-    server: postgres.Server = request.getfixturevalue("postgres_server")
-    return server.url()
+    return str(request.getfixturevalue("postgres_url"))
 
 
 @pytest.fixture(params=["file", pytest.param("postgres", marks=pytest.mark.postgres)])
@@ -32,8 +25,7 @@ def shared_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """Databases that several processes can open."""
     if request.param == "file":
         return f"sqlite:///{tmp_path}/caducee.db"
-    server: postgres.Server = request.getfixturevalue("postgres_server")
-    return server.url()
+    return str(request.getfixturevalue("postgres_url"))
 
 
 @pytest.fixture

@@ -48,7 +48,7 @@ class Bench:
 async def bench(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Bench]:
     urls = {"file": f"sqlite:///{tmp_path}/caducee.db"}
     if request.param == "postgres":
-        urls["postgres"] = request.getfixturevalue("postgres_server").url()
+        urls["postgres"] = request.getfixturevalue("postgres_url")
     database = open_database(urls.get(request.param, "sqlite://"))
     database.create_tables()
     now = [1_772_442_000.0]

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests import postgres
 from tests.fault.operator import Killable, Ledger, build
 
 pytestmark = [pytest.mark.fault, pytest.mark.slow]
@@ -28,12 +26,6 @@ SQLITE_KILLS = [
     ("write", 9, 400_000),
 ]
 POSTGRES_KILLS = [("sendto", 40, 0), ("sendto", 90, 0), ("sendto", 150, 0), ("rename", 3, 400_000)]
-
-
-@pytest.fixture(scope="module")
-def postgres_server() -> Iterator[postgres.Server]:
-    with postgres.running() as server:
-        yield server
 
 
 def operator(directory: Path, url: str = "") -> Killable:
@@ -60,13 +52,9 @@ def test_kill_sweep_on_sqlite(tmp_path: Path) -> None:
 
 
 @pytest.mark.postgres
-def test_kill_sweep_on_postgresql(tmp_path: Path, postgres_server: postgres.Server) -> None:
-    sweep(operator(tmp_path, database(postgres_server)), POSTGRES_KILLS)
-
-
-def database(server: postgres.Server) -> str:
-    """A fresh database, as config.toml writes it."""
-    return server.url().replace("postgresql+psycopg://", "postgresql://")
+def test_kill_sweep_on_postgresql(tmp_path: Path, postgres_url: str) -> None:
+    as_configured = postgres_url.replace("postgresql+psycopg://", "postgresql://")
+    sweep(operator(tmp_path, as_configured), POSTGRES_KILLS)
 
 
 def test_failing_syncs_are_told_and_survived_on_sqlite(tmp_path: Path) -> None:

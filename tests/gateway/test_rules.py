@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
 from datetime import timedelta
 
@@ -30,7 +30,6 @@ from policies.recipient import RecipientSettings
 from policies.retry import Schedule
 from policies.trust import TrustSettings, trust_list
 from policies.values import BalState, BalType, Door, DsnRequest, Peer
-from tests import postgres
 from tests.gateway.rig import NOW, OURS, PARTNER_DN, THEIRS, Rig, address, at, letter, partner, transaction, user
 
 BOB, ALICE, PAUL, ZOE = f"bob@{THEIRS}", f"alice@{OURS}", f"paul@{OURS}", f"zoe@{OURS}"
@@ -126,15 +125,9 @@ class Ruled(Rig):
         return len(await self.reading.run(lambda connection: connection.execute(select(body.c.body_id)).all()))
 
 
-@pytest.fixture(scope="module")
-def server() -> Iterator[postgres.Server]:
-    with postgres.running() as started:
-        yield started
-
-
 @pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)])
 async def rig(request: pytest.FixtureRequest) -> AsyncIterator[Ruled]:
-    url = request.getfixturevalue("server").url() if request.param == "postgres" else ""
+    url = request.getfixturevalue("postgres_url") if request.param == "postgres" else ""
     made = Ruled(url)
     yield made
     await made.close()

@@ -7,14 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests import postgres
 from tests.mailboxes.people import House
-
-
-@pytest.fixture(scope="session")
-def postgres_server() -> Iterator[postgres.Server]:
-    with postgres.running() as server:
-        yield server
 
 
 @pytest.fixture
@@ -29,7 +22,6 @@ def shared_house(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Hou
     if request.param == "file":
         made = House(f"sqlite:///{tmp_path}/caducee.db")
     else:
-        server: postgres.Server = request.getfixturevalue("postgres_server")
-        made = House(server.url())
+        made = House(request.getfixturevalue("postgres_url"))
     yield made
     made.close()

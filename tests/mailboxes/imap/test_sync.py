@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from mailboxes.blobs import MemoryBlobs
-from tests import postgres
 from tests.mailboxes.imap.harness import Client, Pki, Running, message, serving
 
 
@@ -222,13 +220,11 @@ async def test_a_deleted_folder_ends_its_sessions(running: Running) -> None:
 
 
 @pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)])
-def shared_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+def shared_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """A database two processes may open."""
     if request.param == "sqlite":
-        yield f"sqlite:///{tmp_path}/shared.db"
-        return
-    with postgres.running() as server:
-        yield server.url()
+        return f"sqlite:///{tmp_path}/shared.db"
+    return str(request.getfixturevalue("postgres_url"))
 
 
 async def test_two_processes_on_one_mailbox(tmp_path: Path, pki: Pki, shared_url: str) -> None:
