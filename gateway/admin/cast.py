@@ -91,10 +91,10 @@ class Admission:
     domain: str
     cast: Cast
     secrets: dict[str, dict[str, str]] = field(default_factory=dict)
+    people: People = field(init=False)
 
-    @property
-    def people(self) -> People:
-        return people(self.storage)
+    def __post_init__(self) -> None:
+        self.people = people(self.storage)
 
     def admit(self, load_mailboxes: int = 0) -> list[dict[str, Any]]:
         """The ``mailboxes`` of the ready file: address, type, login and the secrets that apply."""
