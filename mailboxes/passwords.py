@@ -45,7 +45,8 @@ class Passwords:
         self._hasher = PasswordHasher(
             time_cost=passes, memory_cost=memory // 1024, parallelism=lanes, hash_len=32, salt_len=16, type=Type.ID
         )
-        self._decoy = self._hasher.hash(secrets.token_hex(16))
+        # No password was hashed for it: every command that opens the register would wait for that hash.
+        self._decoy = f"$argon2id$v=19$m={memory // 1024},t={passes},p={lanes}${_random(16)}${_random(32)}"
 
     def hash(self, password: str) -> str:
         return self._hasher.hash(_prepared(password))
@@ -61,6 +62,10 @@ class Passwords:
     def outdated(self, encoded: str) -> bool:
         """The hash was made with other parameters than today's."""
         return self._hasher.check_needs_rehash(encoded)
+
+
+def _random(octets: int) -> str:
+    return base64.b64encode(secrets.token_bytes(octets)).decode("ascii").rstrip("=")
 
 
 def _prepared(password: str) -> bytes:

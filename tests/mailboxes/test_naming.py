@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import argon2
 import pytest
+from argon2.exceptions import VerifyMismatchError
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -125,6 +127,23 @@ def test_passwords_compare_composed_and_decoys_never_match() -> None:
     assert not hasher.verify("", "é-Corneille")
     assert not hasher.verify("not a hash", "é-Corneille")
     assert hasher.outdated(passwords.Passwords(memory=16 * 1024, passes=1).hash("x"))
+
+
+def test_the_decoy_costs_what_a_real_hash_costs(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A decoy that Argon2 could not read would answer at once, and tell that the login is unknown (F61)."""
+    hasher = passwords.Passwords(memory=16 * 1024, passes=3, lanes=2)
+    computed: list[argon2.Parameters] = []
+
+    def verify(self: argon2.PasswordHasher, encoded: str, password: bytes) -> bool:
+        computed.append(argon2.extract_parameters(encoded))
+        with pytest.raises(VerifyMismatchError):
+            genuine(self, encoded, password)
+        raise VerifyMismatchError
+
+    genuine = argon2.PasswordHasher.verify
+    monkeypatch.setattr(argon2.PasswordHasher, "verify", verify)
+    assert not hasher.verify("", "x")
+    assert computed == [argon2.extract_parameters(hasher.hash("x"))]
 
 
 def test_a_totp_uri_is_what_authenticators_read() -> None:
