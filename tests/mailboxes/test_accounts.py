@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from gateway.record.journal import verify
 from mailboxes import accounts, lookup, register
 from mailboxes.accounts import NewAccount, Refused
 from mailboxes.keys import Keyring, LocalMasterKey
@@ -159,7 +160,8 @@ def test_a_mailbox_has_its_address_for_ever(shared_house: House) -> None:
     assert (found.state, found.state_reason, found.state_by) == (BalState.DELETED, "end", ACTOR)
 
 
-def test_deleting_a_mailbox_destroys_its_key(house: House) -> None:
+def test_deleting_a_mailbox_destroys_its_key_and_the_journal_proves_it(house: House) -> None:
+    """TOU-E07."""
     house.person()
     number = house.mailbox()
     assert house.ask(lambda connection: house.keyring.key(connection, number))
@@ -170,6 +172,10 @@ def test_deleting_a_mailbox_destroys_its_key(house: House) -> None:
         house.do(lambda unit, step=step: house.register.move(unit, MARIE, step, "end", ACTOR))
     with pytest.raises(MailboxGone):
         house.ask(lambda connection: house.keyring.key(connection, number))
+    proof = house.events(Kind.MAILBOX)[-1]
+    assert (proof.mailbox, proof.actor) == (number, ACTOR)
+    assert (proof.detail["what"], proof.detail["state"], proof.detail["reason"]) == ("delete", "deleted", "end")
+    assert house.ask(verify) is None
 
 
 @pytest.mark.parametrize(

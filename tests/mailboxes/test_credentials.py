@@ -478,6 +478,23 @@ def test_a_session_wants_password_and_code(shared_house: House) -> None:
     assert reasons == ["code", "password", "unknown"]
 
 
+def test_who_is_not_verified_yet_opens_no_session_until_a_person_has_checked_the_proof(house: House) -> None:
+    """TOU-D06."""
+    house.person(verified="")
+    secret = house.secrets("marie.martin", PASSWORD)
+    assert opening(house, PASSWORD, code(secret, house)) == "account.session_refused"
+    assert house.events(Kind.LOGIN_REFUSED)[0].detail["reason"] == "account"
+    house.do(lambda unit: house.accounts.move(unit, "marie.martin", Step.ACTIVATE, "identity card seen", ACTOR))
+    house.clock.pass_(30)
+    assert opening(house, PASSWORD, code(secret, house)) == "ok"
+    checked = house.events(Kind.ACCOUNT)[-1]
+    assert (checked.detail["what"], checked.detail["reason"], checked.actor) == (
+        "activate",
+        "identity card seen",
+        ACTOR,
+    )
+
+
 def test_a_suspended_person_opens_no_session(lodged: House) -> None:
     secret = lodged.secrets("marie.martin", PASSWORD)
     lodged.do(lambda unit: lodged.accounts.move(unit, "marie.martin", Step.SUSPEND, "x", ACTOR))

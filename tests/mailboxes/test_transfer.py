@@ -116,6 +116,7 @@ def test_a_ledger_cut_in_its_last_line_is_read(tmp_path: Path) -> None:
 
 
 def test_an_archive_gives_back_what_was_put_in(tmp_path: Path) -> None:
+    """TOU-E07."""
     path, here, there = tmp_path / "a.zip", Here(), There()
     first = transfer(here, ArchiveTarget(path, "phrase secrète"), Ledger(tmp_path / "out"))
     assert b"corps 7" not in path.read_bytes()

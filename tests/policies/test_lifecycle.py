@@ -78,3 +78,15 @@ DAY = 86400.0
 def test_only_logins_keep_a_mailbox_alive(last_login: float, opened: float, now: float, answer: Activity) -> None:
     """MSS-057."""
     assert activity(last_login, opened, now, 365 * DAY, 30 * DAY) is answer
+
+
+def test_closing_is_announced_for_the_whole_notice_and_a_login_is_the_objection() -> None:
+    """MSS-056: never closed unannounced, never before a year; who objects by using the mailbox has a year again."""
+    limit, notice = 365 * DAY, 30 * DAY
+    life = [activity(0, 0, day * DAY, limit, notice) for day in range(400)]
+    assert life[:335] == [Activity.USED] * 335
+    assert life[335:365] == [Activity.WARN] * 30
+    assert life[365:] == [Activity.CLOSE] * 35
+    objected = 364 * DAY
+    again = [activity(objected, 0, objected + day * DAY, limit, notice) for day in range(400)]
+    assert again == life
