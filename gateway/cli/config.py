@@ -124,6 +124,7 @@ def rotate_key(
     yes: Annotated[bool, typer.Option("--yes", help=tr("Sans demander.", "Without asking."))] = False,
 ) -> None:
     from gateway.cli.context import actor, open_store
+    from gateway.medical.register_key import RegisterKey
     from mailboxes.keys import create_master_key_file
     from policies.events import Event, Kind
 
@@ -139,6 +140,7 @@ def rotate_key(
 
         def rewrap(unit: Unit) -> int:
             unit.emit(done)
+            RegisterKey(storage.master).rewrap(unit.connection, new)
             return storage.keyring.rewrap(unit.connection, new)
 
         count = storage.committer.run_sync(rewrap)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import secrets
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, select, update
 
 from gateway.medical.tables import register_key
 from mailboxes.commit import Unit
@@ -41,6 +41,12 @@ class RegisterKey:
         made = self._stored(unit.connection)  # another process may have been first
         assert made is not None
         return made  # kept in memory only once it is durable: the next reading finds it
+
+    def rewrap(self, connection: Connection, master: MasterKey) -> None:
+        """Wrap it with another master key, in the caller's transaction."""
+        key = self._stored(connection)
+        if key is not None:
+            connection.execute(update(register_key).values(wrapped=master.wrap(key, _CONTEXT)))
 
     def _stored(self, connection: Connection) -> bytes | None:
         wrapped = connection.execute(select(register_key.c.wrapped).where(register_key.c.id == 1)).scalar()

@@ -25,6 +25,7 @@ from policies.decision import CatalogueError
 ROOT = Path(__file__).parents[2]
 MARIE = "marie.martin@op.mssante.test"
 PASSWORD = "Corneille-7-sonne!"
+PATIENT = "261023899900190"
 CONFIG = """\
 [operator]
 name = "Test"
@@ -257,6 +258,7 @@ def test_a_master_key_is_never_overwritten(terminal: Terminal) -> None:
 def test_a_master_key_is_replaced_and_everything_stays_readable(marie: Terminal) -> None:
     marie.ok("account", "password", "marie.martin", "--stdin", given=f"{PASSWORD}\n")
     secret = marie.json("account", "totp", "marie.martin")["secret"]
+    marie.ok("opposition", "add", PATIENT)
     new = marie.folder / "new.key"
     assert marie("config", "rotate-key", str(new), given="n\n").exit_code == 1
     assert not new.exists()
@@ -266,6 +268,7 @@ def test_a_master_key_is_replaced_and_everything_stays_readable(marie: Terminal)
     path.write_text(CONFIG.replace("master.key", "new.key"))
     code = pyotp.TOTP(secret).now()
     marie.ok("account", "session", "marie.martin", "--stdin", given=f"{PASSWORD}\n{code}\n")
+    marie.ok("opposition", "remove", PATIENT)
     assert "exists" in marie.refused("config", "rotate-key", str(new), "--yes")
 
 
