@@ -15,7 +15,6 @@ from datetime import UTC, datetime
 from gateway.arrival import NOTHING, Arrival, Consequences, Work
 from gateway.relay import letters, outbox
 from gateway.relay.parcel import Bodies, Result
-from gateway.relay.reception import Arrived
 from gateway.relay.tables import NEVER
 from gateway.rule_book import RuleBook
 from mailboxes import rules
@@ -128,7 +127,7 @@ class Answering:
     ) -> None:
         draft = outbox.Draft(self._bodies)
         spoken_of = addressed_as or str(by.owner)
-        about = Arrived(arrival.message, body_id, wrapped, to, spoken_of, _WISH, unit.now, NEVER)
+        about = outbox.About(arrival.message, body_id, wrapped, to, spoken_of, _WISH, unit.now, NEVER)
         draft.add(action, about, Result(0, said, said.enhanced))
         draft.commit(unit)
 

@@ -22,7 +22,6 @@ from gateway.relay import letters, outbox, queue
 from gateway.relay.notices import FULL_BYTES
 from gateway.relay.parcel import Bodies, Result
 from gateway.relay.queue import Queued
-from gateway.relay.reception import Arrived
 from gateway.relay.tables import NEVER
 from gateway.rule_book import RuleBook
 from mailboxes import rules
@@ -274,7 +273,7 @@ def end(unit: Unit, bodies: Bodies, ended: Rule, decision: Decision, message: st
     draft = outbox.Draft(bodies)
     owner = str(ended.owner)
     wish = DsnRequest(frozenset({"SUCCESS"}))
-    about = Arrived(message, 0, b"", owner, ended.target, wish, unit.now, NEVER)
+    about = outbox.About(message, 0, b"", owner, ended.target, wish, unit.now, NEVER)
     draft.add(letters.RULE_DISABLED, about, Result(0, decision, decision.enhanced))
     draft.commit(unit)
     return True

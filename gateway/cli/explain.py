@@ -129,7 +129,7 @@ def _question(desk: Desk, sender: str, recipients: list[str], cert: Path | None,
     ]
     passes = all(decision.accepted for _, _, decision in asked)
     if as_json:
-        output.as_json({"passes": passes, "decisions": [_flat(each) for each in reasons]})
+        output.as_json({"passes": passes, "decisions": [each.to_json() for each in reasons]})
     else:
         output.line(
             tr("Cela passerait.", "This would pass.")
@@ -140,19 +140,6 @@ def _question(desk: Desk, sender: str, recipients: list[str], cert: Path | None,
             _show(each)
     if not passes:
         raise typer.Exit(REFUSED)
-
-
-def _flat(reason: Reason) -> dict[str, Any]:
-    return {
-        "stage": reason.stage,
-        "recipient": reason.recipient,
-        "rule": reason.rule,
-        "verdict": reason.verdict,
-        "sentence": reason.sentence,
-        "remedy": reason.remedy,
-        "sources": list(reason.sources),
-        "detail": reason.detail,
-    }
 
 
 def _from_elsewhere(desk: Desk, sender: str) -> bool:

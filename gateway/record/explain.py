@@ -7,7 +7,7 @@ the language asked for. Failure: :class:`UnknownMessage` when the journal holds 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import Any
 
@@ -34,6 +34,10 @@ class Reason:
     remedy: str
     sources: tuple[str, ...]
     detail: str = ""
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain data for ``--json``."""
+        return asdict(self) | {"sources": list(self.sources)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,19 +68,7 @@ class Explanation:
             "accepted": self.accepted,
             "actor": self.actor,
             "sender": self.sender,
-            "decisions": [
-                {
-                    "stage": reason.stage,
-                    "recipient": reason.recipient,
-                    "rule": reason.rule,
-                    "verdict": reason.verdict,
-                    "sentence": reason.sentence,
-                    "remedy": reason.remedy,
-                    "sources": list(reason.sources),
-                    "detail": reason.detail,
-                }
-                for reason in self.reasons
-            ],
+            "decisions": [reason.to_json() for reason in self.reasons],
             "steps": [
                 {"at": step.at, "what": step.what, "recipient": step.recipient, **dict(step.facts)}
                 for step in self.steps

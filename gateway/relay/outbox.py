@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from sqlalchemy import Connection, and_, bindparam, delete, func, insert, select, update
 
@@ -45,6 +45,19 @@ class Subject(Protocol):
     def accepted_at(self) -> float: ...
     @property
     def expires_at(self) -> float: ...
+
+
+class About(NamedTuple):
+    """A subject that has no queue row: a recipient of ours, one that is followed, one a rule spoke to."""
+
+    message: str
+    body_id: int
+    wrapped: bytes
+    sender: str
+    recipient: str
+    dsn: DsnRequest
+    accepted_at: float
+    expires_at: float
 
 
 @dataclass(frozen=True, slots=True)

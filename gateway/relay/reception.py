@@ -38,19 +38,6 @@ class Kept(NamedTuple):
     wrapped: bytes
 
 
-class Arrived(NamedTuple):
-    """A recipient of ours as the subject of a notice."""
-
-    message: str
-    body_id: int
-    wrapped: bytes
-    sender: str
-    recipient: str
-    dsn: DsnRequest
-    accepted_at: float
-    expires_at: float
-
-
 @dataclass(frozen=True, slots=True)
 class Reception:
     """``deadline`` is how many seconds a sender who asked for a confirmation waits before he is told there is none; ``patients``
@@ -150,7 +137,7 @@ class Reception:
             for recipient in asked:
                 decision = decide(rule("notice.delivered"))
                 dsn = replace(recipient.dsn, ret=transaction.ret, envid=transaction.envid)
-                arrived = Arrived(
+                arrived = outbox.About(
                     message, kept.body_id, kept.wrapped, sender, str(recipient.address), dsn, unit.now, NEVER
                 )
                 draft.add("delivered", arrived, Result(0, decision, "2.1.5", "", self.hostname))

@@ -206,19 +206,6 @@ def _event(row: Any, mailbox: int, receipt: Receipt) -> Event:
 # deadlines
 
 
-class _Silence(NamedTuple):
-    """A followed recipient as the subject of a negative notice."""
-
-    message: str
-    body_id: int
-    wrapped: bytes
-    sender: str
-    recipient: str
-    dsn: DsnRequest
-    accepted_at: float
-    expires_at: float
-
-
 class _NoBodies:
     """Negative notices return nothing of the original, so there is nothing to hold."""
 
@@ -252,9 +239,9 @@ def deadlines(unit: Unit, now: float, limit: int = CHUNK) -> int:
     return len(rows)
 
 
-def _silence(row: Any) -> _Silence:
+def _silence(row: Any) -> outbox.About:
     dsn = DsnRequest(frozenset({"SUCCESS", "FAILURE"}), envid=row.envid)
-    return _Silence(row.message, 0, b"", row.sender, row.recipient, dsn, row.sent_at, row.deadline_at)
+    return outbox.About(row.message, 0, b"", row.sender, row.recipient, dsn, row.sent_at, row.deadline_at)
 
 
 def forget(unit: Unit, before: float, limit: int = CHUNK) -> int:
