@@ -13,21 +13,17 @@ from pathlib import Path
 
 import pytest
 
-from tests.space.living import Living, living, until
+from tests.space.living import Living, children, living, until
 
 pytestmark = [pytest.mark.slow, pytest.mark.fault]
 
 MESSAGE = "From: <{0}>\r\nTo: <{0}>\r\nSubject: ouvriers\r\nMessage-ID: <{1}@op-a.mssante.test>\r\n\r\nBonjour\r\n"
 
 
-@pytest.fixture
-def alive(tmp_path: Path) -> Iterator[Living]:
-    with living(tmp_path, {("service", "workers"): 2}) as made:
+@pytest.fixture(scope="module")
+def alive(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Living]:
+    with living(tmp_path_factory.mktemp("workers"), {("service", "workers"): 2}) as made:
         yield made
-
-
-def children(pid: int) -> list[int]:
-    return [int(word) for word in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
 
 
 def running(pid: int) -> bool:
@@ -42,24 +38,6 @@ def submit(alive: Living, number: int) -> None:
     with smtplib.SMTP_SSL("127.0.0.1", alive.a.ports["submissions"], context=alive.trust(), timeout=30) as smtp:
         smtp.login(box["login"], box["device_password"])
         smtp.sendmail(box["address"], [box["address"]], MESSAGE.format(box["address"], number))
-
-
-def test_whatever_worker_takes_a_message_every_worker_announces_it(alive: Living) -> None:
-    box = alive.a.mailboxes[0]
-    sessions = []
-    for _ in range(8):
-        imap = imaplib.IMAP4_SSL("127.0.0.1", alive.a.ports["imaps"], ssl_context=alive.trust(), timeout=30)
-        imap.login(box["login"], box["device_password"])
-        sessions.append((imap, int(imap.select("INBOX")[1][0] or 0)))
-        imap.send(b"I1 IDLE\r\n")
-        assert imap.readline().startswith(b"+")
-    for number in range(4):
-        submit(alive, number)
-    for imap, before in sessions:
-        lines = b""
-        while b"* %d EXISTS" % (before + 4) not in lines:
-            lines += imap.readline()
-        imap.shutdown()
 
 
 def test_sessions_are_shared_evenly_and_each_is_served(alive: Living) -> None:
@@ -90,15 +68,22 @@ def at_door(pid: int, port: int) -> int:
     return sum(link.removeprefix("socket:[").removesuffix("]") in inodes for link in held)
 
 
-def test_a_killed_supervisor_leaves_no_worker_and_the_service_starts_again(alive: Living) -> None:
-    process = alive.a.process
-    assert process is not None
-    workers = children(process.pid)
-    assert len(workers) == 2
-    submit(alive, 1)
-    process.kill()
-    process.wait(10)
-    until(lambda: not any(running(pid) for pid in workers), what="workers gone")
+def test_whatever_worker_takes_a_message_every_worker_announces_it(alive: Living) -> None:
+    box = alive.a.mailboxes[0]
+    sessions = []
+    for _ in range(8):
+        imap = imaplib.IMAP4_SSL("127.0.0.1", alive.a.ports["imaps"], ssl_context=alive.trust(), timeout=30)
+        imap.login(box["login"], box["device_password"])
+        sessions.append((imap, int(imap.select("INBOX")[1][0] or 0)))
+        imap.send(b"I1 IDLE\r\n")
+        assert imap.readline().startswith(b"+")
+    for number in range(4):
+        submit(alive, number)
+    for imap, before in sessions:
+        lines = b""
+        while b"* %d EXISTS" % (before + 4) not in lines:
+            lines += imap.readline()
+        imap.shutdown()
 
 
 def test_a_killed_worker_is_replaced_and_its_work_goes_on(alive: Living) -> None:
@@ -115,3 +100,17 @@ def test_a_killed_worker_is_replaced_and_its_work_goes_on(alive: Living) -> None
                 break
             except OSError:  # the door of the dead may have been tried
                 assert time.monotonic() < deadline
+
+
+def test_a_killed_supervisor_leaves_no_worker_and_the_service_starts_again(alive: Living) -> None:
+    process = alive.a.process
+    assert process is not None
+    workers = children(process.pid)
+    assert len(workers) == 2
+    submit(alive, 1)
+    process.kill()
+    process.wait(10)
+    until(lambda: not any(running(pid) for pid in workers), what="workers gone")
+    alive.space.stop()
+    alive.space.start()
+    submit(alive, 2)

@@ -40,6 +40,11 @@ QUICK: dict[tuple[str, str], Value] = {
 FILLERS = [f"etablissement-{number:02}.mssante.test" for number in range(1, 31)]
 
 
+def children(pid: int) -> list[int]:
+    """The processes a supervisor started."""
+    return [int(word) for word in Path(f"/proc/{pid}/task/{pid}/children").read_text("ascii").split()]
+
+
 def until(question: Callable[[], Any], patience: float = IN_FORCE, what: str = "") -> Any:
     """Ask until the answer is true; the answer. Fails after ``patience`` seconds."""
     deadline = time.monotonic() + patience
