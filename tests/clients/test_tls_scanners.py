@@ -10,6 +10,7 @@ import json
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -68,16 +69,32 @@ def _summary(result: dict[str, Any]) -> dict[str, Any]:
     return {**suites, **answers, "curves": sorted(curve["name"] for curve in curves)}
 
 
-@pytest.mark.parametrize("door", list(DOORS))
-def test_testssl_finds_what_is_expected(space: Space, tmp_path: Path, door: str) -> None:
+@pytest.fixture(scope="module")
+def findings(
+    space: Space, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[dict[str, concurrent.futures.Future[dict[str, str]]]]:
+    """What testssl says of each door. It waits more than it works: three doors at once take little longer than one."""
     program = shutil.which("testssl") or shutil.which("testssl.sh")
     if program is None:
         pytest.skip("testssl.sh is not installed")
-    report, upgrade = tmp_path / "testssl.json", DOORS[door]
-    options = ["--starttls", upgrade] if upgrade else []
-    command = [program, "--quiet", "--color", "0", "--warnings", "off", "--nodns", "none", "--jsonfile", str(report)]
-    where = f"127.0.0.1:{space.a[door]['port']}"
-    subprocess.run([*command, *options, "-p", "-U", where], capture_output=True, check=False, timeout=280)
-    found = {each["id"]: each["finding"] for each in json.loads(report.read_text("utf-8")) if each["id"] not in PASSING}
+    folder = tmp_path_factory.mktemp("testssl")
+
+    def scan(door: str) -> dict[str, str]:
+        report, upgrade = folder / f"{door}.json", DOORS[door]
+        options = ["--starttls", upgrade] if upgrade else []
+        command = [program, "--quiet", "--color", "0", "--warnings", "off", "--nodns", "none", "--jsonfile", report]
+        where = f"127.0.0.1:{space.a[door]['port']}"
+        subprocess.run([*command, *options, "-p", "-U", where], capture_output=True, check=False, timeout=280)
+        return {one["id"]: one["finding"] for one in json.loads(report.read_text("utf-8")) if one["id"] not in PASSING}
+
+    with concurrent.futures.ThreadPoolExecutor(3) as pool:
+        yield {door: pool.submit(scan, door) for door in DOORS}
+
+
+@pytest.mark.parametrize("door", list(DOORS))
+def test_testssl_finds_what_is_expected(
+    findings: dict[str, concurrent.futures.Future[dict[str, str]]], door: str
+) -> None:
+    found = findings[door].result()
     newer = {name: finding for name, finding in EXPECTED["testssl_since_3_2"].items() if name in found}
-    assert found == EXPECTED["testssl"] | newer | EXPECTED["testssl_starttls" if upgrade else "testssl_implicit"]
+    assert found == EXPECTED["testssl"] | newer | EXPECTED["testssl_starttls" if DOORS[door] else "testssl_implicit"]
