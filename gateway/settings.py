@@ -521,7 +521,13 @@ class Accounts:
     devices: int = setting("number", "Device passwords one person may have for one mailbox.", 20, low=1, high=1000)
     device_lifetime: float = setting("duration", "Life of a device password. 0: until withdrawn.", 0.0, low=0)
     quota: int = setting("size", "Quota of a new mailbox. 0: none.", 5 * GiB, low=0)
-    quota_warning: float = setting("ratio", "Share of the quota from which the owner is warned.", 0.8, low=0.1, high=1)
+    quota_warning: float = setting(
+        "ratio",
+        "Share of the quota from which `caducee mailbox show` says that a mailbox is nearly full.",
+        0.8,
+        low=0.1,
+        high=1,
+    )
     suspended_reply: Literal["defer", "refuse"] = setting(
         "choice",
         "Mail to a suspended mailbox: ask to come back later (450) or refuse (550).",
@@ -542,7 +548,12 @@ class Accounts:
     inactivity: float = setting(
         "duration", "Time without login after which a mailbox is to be closed (CNIL).", 365 * DAY, low=1
     )
-    inactivity_notice: float = setting("duration", "How long before that its owner is warned.", 30 * DAY, low=0)
+    inactivity_notice: float = setting(
+        "duration",
+        "How long before that its owner is to be warned; `caducee mailbox list --idle` says who.",
+        30 * DAY,
+        low=0,
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

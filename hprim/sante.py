@@ -70,7 +70,7 @@ def read(data: bytes, place: Place, findings: Findings, today: date, *, name: st
         findings.add("MSS-114", place, name=shown(name) or "HPRIM Santé", detail=detail)
         return Document(Format.HPRIM_SANTE, place, name=name, size=len(data))
     every = segments(text.lines[start:], s.field, start)
-    _structure(every, place, name, findings)
+    _structure(every, place, findings)
     people = [seg for seg in every if seg.at(0) == "P"]
     if len(people) > MAX_PATIENTS or len(text.lines) > MAX_SEGMENTS or text.cut:
         findings.too_many(place, "trop de segments", "too many segments")
@@ -93,7 +93,7 @@ def _details(head: Segment, s: Signs) -> dict[str, str]:
     return {k: v for k, v in found.items() if v}
 
 
-def _structure(every: list[Segment], place: Place, name: str, findings: Findings) -> None:
+def _structure(every: list[Segment], place: Place, findings: Findings) -> None:
     unknown = next((seg for seg in every if seg.at(0) not in SEGMENTS), None)
     if unknown:
         findings.add(

@@ -60,7 +60,7 @@ def judge_login(facts: Presented, now: float) -> Decision:
     if now < facts.locked_until and not (right and facts.familiar):
         return decide(rule("session.auth_locked"), "locked")
     if not right:
-        return _failed(_why(facts, now))
+        return _failed(_why(facts))
     if (facts.means == "certificate") is not (facts.type is BalType.APP):
         return _failed("means")
     if facts.account not in (None, AccountState.ACTIVE):
@@ -76,7 +76,7 @@ def _failed(reason: str) -> Decision:
     return decide(rule("session.auth_failed"), reason)
 
 
-def _why(facts: Presented, now: float) -> str:
+def _why(facts: Presented) -> str:
     if not facts.known:
         return "unknown"
     if not facts.proved:

@@ -83,7 +83,7 @@ async def _resynchronise(session: Session, selected: Selected, known: v.QResync)
         return
     since = known.modseq
     if known.match is not None:
-        since = _matched_since(selected, known)
+        since = _matched_since(known)
     changes = await session.service.store.changes(session.mailbox_id, selected.folder.id, since)
     snapshot = selected.snapshot
     ranges = known.known or ((1, v.STAR),)
@@ -98,7 +98,7 @@ async def _resynchronise(session: Session, selected: Selected, known: v.QResync)
         say_flags(session, selected, changed, with_uid=True)
 
 
-def _matched_since(selected: Selected, known: v.QResync) -> int:
+def _matched_since(known: v.QResync) -> int:
     """Sequence match data only spares us the history; ours is complete, so the client's MODSEQ is used as it is."""
     assert known.match is not None
     numbers, uids = known.match
