@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -22,6 +23,17 @@ DATA_KEY = b"d" * 32
 
 def at(path: Path) -> Database:
     return open_database(f"sqlite:///{path}")
+
+
+@pytest.fixture(scope="module")
+def opened() -> Iterator[Database]:
+    """A database whose keyring was opened once."""
+    database = open_database("sqlite://")
+    database.create_tables()
+    with database.writer.begin() as connection:
+        Keyring(OLD, lambda: 0.0).open(connection, 0)
+    yield database
+    database.dispose()
 
 
 def test_a_backup_comes_back_without_the_mailboxes_closed_since(tmp_path: Path) -> None:
@@ -53,11 +65,8 @@ def test_a_backup_comes_back_without_the_mailboxes_closed_since(tmp_path: Path) 
             after.key(connection, 1)
 
 
-def test_an_export_shows_no_key() -> None:
-    database = open_database("sqlite://")
-    database.create_tables()
-    with database.writer.begin() as connection:
-        Keyring(OLD, lambda: 0.0).open(connection, 0)
+def test_an_export_shows_no_key(opened: Database) -> None:
+    with opened.writer.begin() as connection:
         data = export_keys(connection)
     assert b"b29vb29v" not in data  # the master key in base64
     assert json.loads(data)["format"] == 1
@@ -67,11 +76,8 @@ def test_an_export_shows_no_key() -> None:
     st.binary(max_size=50)
     | st.recursive(st.none() | st.text() | st.integers(), st.lists).map(lambda v: json.dumps(v).encode())
 )
-def test_what_is_not_an_export_is_refused_and_changes_nothing(junk: bytes) -> None:
-    database = open_database("sqlite://")
-    database.create_tables()
-    with database.writer.begin() as connection:
-        Keyring(OLD, lambda: 0.0).open(connection, 0)
+def test_what_is_not_an_export_is_refused_and_changes_nothing(opened: Database, junk: bytes) -> None:
+    with opened.writer.begin() as connection:
         before = export_keys(connection)
         with pytest.raises(ValueError, match=r".+"):
             import_keys(connection, junk)
@@ -79,11 +85,8 @@ def test_what_is_not_an_export_is_refused_and_changes_nothing(junk: bytes) -> No
 
 
 @pytest.mark.parametrize("change", [{"format": 2}, {"check": "?"}, {"keys": [[1]]}, {"keys": [[1, "??", 0]]}])
-def test_a_damaged_export_is_refused(change: dict[str, object]) -> None:
-    database = open_database("sqlite://")
-    database.create_tables()
-    with database.writer.begin() as connection:
-        Keyring(OLD, lambda: 0.0).open(connection, 0)
+def test_a_damaged_export_is_refused(opened: Database, change: dict[str, object]) -> None:
+    with opened.writer.begin() as connection:
         damaged = json.dumps(json.loads(export_keys(connection)) | change).encode()
         with pytest.raises(ValueError, match=r".+"):
             import_keys(connection, damaged)
