@@ -2,7 +2,9 @@
 
 RFC 9051 section 9 and the extensions named beside each function. Promise: time and memory are bounded by the length of
 the command, which the wire bounds; nothing recurses; an unknown or malformed command raises :class:`CommandError`,
-which carries the tag, and never anything else.
+which carries the tag, and never anything else. The grammar has one space between words and none inside parentheses;
+programs write more (aioimaplib's ``ID ( "name" "x" )``) and Dovecot reads it, so a command that only has spaces to spare
+is read without them.
 """
 
 from __future__ import annotations
@@ -21,6 +23,7 @@ from mailboxes.imap.search_grammar import search, sort, thread
 
 _REPEATED = frozenset((b"FETCH ", b"UID FE", b"NOOP", b"IDLE", b"STORE ", b"UID ST", b"CHECK"))
 _TAG = re.compile(rb"[!#$&',\-./0-9:;<=>?@A-Z\[\]^_`a-z|}~]{1,64} ?")
+_SPARE = re.compile(rb'("(?>(?:[^"\\]|\\.)*)"?)|(?<=[ (]) ++| ++(?=\)|\Z)', re.DOTALL)  # strings are kept as they are
 
 
 class CommandError(ValueError):
@@ -40,11 +43,20 @@ def parse(text: bytes, literals: list[bytes]) -> v.Command:
         raise CommandError(b"*", "a command begins with a tag and a space")
     tag = found[0][:-1]
     start = found.end()
-    if not literals and len(text) < 200 and text[start : start + 6].upper() in _REPEATED:
-        name, args = _cached(tag, text[start:])
-    else:
-        name, args = _command(tag, text, literals, start)
+    try:
+        name, args = _read(tag, text, literals, start)
+    except CommandError as error:
+        plain = text[:start] + _SPARE.sub(rb"\1", text[start:].lstrip(b" "))
+        if error.unknown or len(plain) == len(text):
+            raise
+        name, args = _read(tag, plain, literals, start)
     return v.Command(tag, name, args)
+
+
+def _read(tag: bytes, text: bytes, literals: list[bytes], start: int) -> tuple[str, Any]:
+    if not literals and len(text) < 200 and text[start : start + 6].upper() in _REPEATED:
+        return _cached(tag, text[start:])
+    return _command(tag, text, literals, start)
 
 
 def _cached(tag: bytes, rest: bytes) -> tuple[str, Any]:

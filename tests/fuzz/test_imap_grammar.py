@@ -89,6 +89,9 @@ def test_the_worst_lines_cost_little() -> None:
         b"ID (" + b'"a" ' * (size // 4) + b")",
         b"SELECT x (QRESYNC (1 1 " + b"1," * (size // 2) + b"1))",
         b"A" * size,
+        b"NOOP" + b" " * size + b"x",
+        b"FETCH 1 (" + b"( " * (size // 2),
+        b"SEARCH " + b'"\\"' * (size // 3),
     ]
     for text in hostile:
         start = time.process_time()

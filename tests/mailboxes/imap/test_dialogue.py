@@ -23,3 +23,25 @@ async def test_a_mail_program_reads_its_mail(running: Running) -> None:
     await client.ok("STORE 1 +FLAGS (\\Deleted)")
     assert await client.ok("EXPUNGE") == [b"* 1 EXPUNGE", b"* 0 RECENT"]
     await client.ok("LOGOUT")
+
+
+async def test_spaces_to_spare_are_read_over(running: Running) -> None:
+    """Dovecot reads them, so programs write them; those within a string are part of it."""
+    client = await running.client()
+    assert await client.ok('ID ( "name" "aioimaplib"  "version" NIL ) ')
+    await client.ok(" LOGIN u1@op-a.mssante.test  secret ")
+    await client.append(message("Compte  rendu"))
+    await client.ok("NOOP ")
+    await client.ok("SELECT  INBOX ")
+    await client.ok("CREATE {7}\r\nEssai 1 ")
+    assert await client.ok("STATUS INBOX (MESSAGES )") == [b"* STATUS INBOX (MESSAGES 1)"]
+    assert await client.ok("FETCH 1  ( UID  FLAGS ) ") == [b"* 1 FETCH (UID 1 FLAGS (\\Recent))"]
+    said = await client.ok("UID  FETCH 1 (BODY.PEEK[HEADER.FIELDS ( Subject  To )])")
+    assert b"Subject: Compte  rendu" in said[0]
+    assert await client.ok("UID SEARCH UNDELETED UID 1:* ") == [b"* SEARCH 1"]
+    assert await client.ok('SEARCH SUBJECT  "Compte  rendu" ') == [b"* SEARCH 1"]
+    assert await client.ok('SEARCH SUBJECT  "Compte rendu" ') == [b"* SEARCH"]
+    await client.bad('SEARCH SUBJECT  "Compte  rendu')
+    await client.bad("FETCH 1 (UID ) FLAGS")
+    await client.bad("FETCH 1 ( )")
+    await client.ok("LOGOUT  ")
