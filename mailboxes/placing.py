@@ -130,7 +130,7 @@ def _refusal(
 def new_entry(delivery: Delivery, cipher: AESGCM, now: int) -> entry_rows.New:
     """The row of a delivery, its key wrapped for the mailbox."""
     sealed = delivery.sealed
-    internal_date = delivery.internal_date or now
+    internal_date = now if delivery.internal_date is None else delivery.internal_date
     return entry_rows.New(
         flags=canonical_text(delivery.flags),
         size=sealed.size,

@@ -117,13 +117,14 @@ class Changes:
 class NewMessage:
     """A message to append. ``content`` is stored byte for byte; ``summary`` is :func:`mailboxes.anatomy.pack` of it.
 
+    Without an ``internal_date`` it is that of the commit; 0 is a date like any other, which broken stores hand on.
     ``zone`` is that of the internal date, in minutes east of UTC; None is the server's at that date.
     """
 
     content: bytes | bytearray | memoryview
     summary: bytes
     flags: str = ""
-    internal_date: int = 0
+    internal_date: int | None = None
     thread_id: int = 0
     zone: int | None = None
 
@@ -332,7 +333,7 @@ class Delivery:
 
     sealed: Sealed
     mailbox_id: int
-    internal_date: int
+    internal_date: int | None  # None is the moment of the commit
     folder: str = "INBOX"
     flags: str = ""
     thread_id: int = 0

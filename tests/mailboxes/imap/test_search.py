@@ -139,6 +139,17 @@ async def test_internal_dates_keep_the_zone_they_were_given_in(server_zone: str,
     await client.close()
 
 
+async def test_the_epoch_and_a_day_of_one_digit_are_dates(running: Running) -> None:
+    """Mail moved from a broken store is of 1970, to the second; a day may lack the zero and the space before it."""
+    dates = ["01-Jan-1970 00:00:00 +0000", "1-Feb-2026 08:00:00 +0100"]
+    client = await with_mail(running, *[message(str(n)) for n in range(2)], dates=dates)
+    shown = [line.partition(b'INTERNALDATE "')[2][:26].decode() for line in await client.ok("FETCH 1:* INTERNALDATE")]
+    assert shown == ["01-Jan-1970 00:00:00 +0000", "01-Feb-2026 08:00:00 +0100"]
+    assert await found(client, "SEARCH BEFORE 2-Jan-1970") == [1]
+    await client.bad('APPEND INBOX "-Feb-2026 08:00:00 +0100" {1+}\r\nx')
+    await client.close()
+
+
 async def test_what_states_no_date_has_the_server_s_zone(server_zone: str, tmp_path: Path, pki: Pki) -> None:
     at = 1_762_732_800  # 10 November 2025, midnight UTC
     async with serving(tmp_path, pki, clock=lambda: float(at)) as running:
