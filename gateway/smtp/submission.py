@@ -9,6 +9,7 @@ Failure: as :mod:`gateway.smtp.dialogue`; when the authenticator raises, 454 4.7
 from __future__ import annotations
 
 import asyncio
+import re
 from base64 import b64encode
 from collections.abc import Awaitable, Callable
 from typing import Any, ClassVar
@@ -25,6 +26,8 @@ from policies.values import Login
 
 _WELCOME = replies.plain(235, "2.7.0 Ok")
 _MAX_DELAY = 30.0
+_GREETING = (b"EHLO ", b"HELO ")
+_UNFIT = re.compile(rb"[ \x80-\xff]+")
 
 
 class Cancelled(Exception):
@@ -40,6 +43,12 @@ class Submission(Dialogue):
     def __init__(self, *args: Any, **named: Any) -> None:
         super().__init__(*args, **named)
         self._failures = 0
+
+    async def _command(self, octets: bytes) -> None:
+        if octets[:5].upper() in _GREETING:
+            # Outlook gives the name of its computer as Windows has it, accents and spaces included; nobody decides by it.
+            octets = octets[:5] + _UNFIT.sub(b"-", octets[5:].strip(b" "))
+        await super()._command(octets)
 
     def offers(self) -> list[str]:
         offered = super().offers()

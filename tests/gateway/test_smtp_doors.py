@@ -287,6 +287,24 @@ async def test_submission_needs_tls_then_login(opened: Open, pki: Pki) -> None:
     assert (login.account, login.means) == ("jeanne", "device")
 
 
+@pytest.mark.parametrize("name", ["PC-Secrétariat", "Poste du médecin", " pc "])
+@pytest.mark.parametrize("charset", ["utf-8", "cp1252"])
+async def test_the_name_of_a_computer_is_taken_as_it_is(opened: Open, pki: Pki, name: str, charset: str) -> None:
+    """Postfix takes these names too; a physician cannot be told to rename the computer."""
+    intake = MemoryIntake()
+    server = await opened(submission=True, implicit_tls=True, intake=intake)
+    client = await Client.connect(server.port, pki.client_context(certificate=False))
+    await client.reply()
+    for verb in (b"HELO ", b"EHLO "):
+        await client.send(verb + name.encode(charset) + b"\r\n")
+        assert (await client.reply()).startswith("250")
+    await client.say(f"AUTH PLAIN {_plain('jeanne@op-a.mssante.test', 's3cret-device')}")
+    assert (await client.say("MAIL FROM:<jeanne@op-a.mssante.test>")).startswith("250")
+    assert intake.sessions[0].helo == {"PC-Secrétariat": "PC-Secr-tariat", " pc ": "pc"}.get(name, "Poste-du-m-decin")
+    for nothing in ("EHLO", "EHLO  "):
+        assert "[session.syntax]" in await client.say(nothing)
+
+
 def _b64(text: str) -> str:
     return base64.b64encode(text.encode()).decode()
 
