@@ -2,8 +2,9 @@
 
 Promise: every line is ASCII, at most 512 octets with its CRLF (RFC 5321 4.5.3.1.5), has the form
 ``CODE[- ]STATUS text [rule.name]``, French first, then English (RFC 2034, RFC 3463); nothing of a decision's private
-detail is in it, and no octet of a parameter can start a new line. A refusal that the journal tells of ends with a line that
-names its reference.
+detail is in it, and no octet of a parameter can start a new line. A refusal that the journal tells of has a line that
+names its reference, between the two: mail programs that show one line of a reply show its last (Alpine) or its
+first, and either must say what is wrong.
 Failure: none; a sentence of any length is cut over several lines.
 """
 
@@ -88,7 +89,7 @@ def _lines(decision: Decision) -> list[str]:
         for language, template in zip(LANGUAGES, _template(decision.rule), strict=True)
     ]
     if decision.reference:
-        texts.append(_REFERENCE.format(reference=ascii_text(decision.reference)))
+        texts.insert(1, _REFERENCE.format(reference=ascii_text(decision.reference)))
     return [f"{decision.enhanced} {piece}{tag}" for text in texts for piece in _wrapped(text, room)]
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -44,6 +46,15 @@ def test_french_comes_first_without_accents() -> None:
     lines = lines_of(replies.reply(decide(LONG, word="naïve")))
     assert lines[0] == '550-5.7.1 Un coeur "ete" naive Ecrivez a l\'operateur. [test.long]'
     assert lines[1] == "550 5.7.1 An naive [test.long]"
+
+
+def test_the_first_and_the_last_line_say_what_is_wrong() -> None:
+    """Some mail programs show one line of a reply."""
+    lines = lines_of(replies.reply(replace(decide(LONG, word="x"), reference="01ABC")))
+    assert len(lines) == 3
+    assert lines[0].startswith('550-5.7.1 Un coeur "ete" x')
+    assert "01ABC" in lines[1]
+    assert lines[2] == "550 5.7.1 An x [test.long]"
 
 
 @given(st.text(max_size=2000))
