@@ -27,6 +27,8 @@ _SIMPLE = {
 _SIMPLE["RFC822"] = Item("SECTION", b"RFC822", seen=True)
 _SIMPLE["RFC822.HEADER"] = Item("SECTION", b"RFC822.HEADER", Section(text="HEADER"))
 _SIMPLE["RFC822.TEXT"] = Item("SECTION", b"RFC822.TEXT", Section(text="TEXT"), seen=True)
+_SIMPLE["RFC822.PEEK"] = Item("SECTION", b"RFC822")  # of RFC 1730; Outlook asks for it to this day
+_SIMPLE["RFC822.TEXT.PEEK"] = Item("SECTION", b"RFC822.TEXT", Section(text="TEXT"))
 _FAST = (_SIMPLE["FLAGS"], _SIMPLE["INTERNALDATE"], _SIMPLE["RFC822.SIZE"])
 _BODY = Item("BODY", b"BODY")
 _MACROS = {

@@ -52,6 +52,10 @@ async def test_fetch_sections_and_partials(running: Running) -> None:
     assert await client.ok("FETCH 1 (FLAGS BODY.PEEK[TEXT])") == [
         b"* 1 FETCH (FLAGS (\\Recent) BODY[TEXT] {7}\r\nbody1\r\n)"
     ]
+    assert await client.ok("UID FETCH 1 (UID RFC822.peek)") == [  # Outlook
+        b"* 1 FETCH (UID 1 RFC822 {%d}\r\n%b)" % (len(one), one)
+    ]
+    assert await client.ok("FETCH 1 RFC822.TEXT.PEEK") == [b"* 1 FETCH (RFC822.TEXT {7}\r\nbody1\r\n)"]
     assert await client.ok("FETCH 1 RFC822.TEXT") == [
         b"* 1 FETCH (RFC822.TEXT {7}\r\nbody1\r\n)",
         b"* 1 FETCH (FLAGS (\\Seen \\Recent))",
