@@ -213,8 +213,14 @@ class Intake:
         now = self._clock()
         identifier = message_identifier(now)
         # Judged and stored as one piece with our trace in front: a large message is copied once, here.
-        raw = joined(self._trace(transaction, identifier, now), content)
+        trace = self._trace(transaction, identifier, now)
+        raw = joined(trace, content)
         anatomy = await self._off_loop(len(raw), dissect, raw, self.settings.limits)
+        missing = [name for name in (b"date", b"message-id") if not anatomy.count(name)]
+        if missing and transaction.peer.door is Door.SUBMISSION:
+            # Rare: walked again, rather than looked for before in every message.
+            raw = _behind_trace(raw, received.completing(missing, self.settings.hostname, identifier, now), len(trace))
+            anatomy = await self._off_loop(len(raw), dissect, raw, self.settings.limits)
         judged = self._judge_content(transaction, anatomy, raw)
         counted = await self._judge_volume(transaction, anatomy, raw, judged)
         accepted = False

@@ -1,4 +1,5 @@
-"""The header block we add in front of a received message: Return-Path, Received, and the MSSanté headers.
+"""The header block we add in front of a received message: Return-Path, Received, the MSSanté headers, and the Date and
+Message-ID a user's program left out.
 
 The message itself is never touched: what was received follows this block byte for byte (MSS-115).
 Promise: every line ends with CRLF, holds printable ASCII only, and no value of a peer can break out of its line.
@@ -7,7 +8,7 @@ Promise: every line ends with CRLF, holds printable ASCII only, and no value of 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import lru_cache
 
@@ -32,6 +33,15 @@ def received(peer: Peer, hostname: str, message: str, now: float) -> bytes:
     literal = f"IPv6:{peer.ip}" if ":" in peer.ip else peer.ip
     line = f"Received: from {helo} ([{literal}])\r\n\tby {hostname} with {with_} id {message};\r\n\t{date(now)}\r\n"
     return line.encode("ascii", "replace")
+
+
+def completing(missing: Container[bytes], hostname: str, message: str, now: float) -> bytes:
+    """RFC 6409 8.2 and 8.3: the Date and Message-ID a mail program left out. Receipts name a message by the latter."""
+    lines = [
+        f"Date: {date(now)}\r\n" if b"date" in missing else "",
+        f"Message-ID: <{message}@{hostname}>\r\n" if b"message-id" in missing else "",
+    ]
+    return "".join(lines).encode("ascii")
 
 
 def resent(owner: Address, targets: Sequence[Address], hostname: str, token: str, now: float) -> bytes:

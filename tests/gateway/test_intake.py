@@ -55,6 +55,31 @@ async def test_a_user_s_message_goes_to_the_queue_and_to_a_colleague(rig: Rig) -
     assert rig.woken == 1
 
 
+async def test_a_user_s_message_gets_the_date_and_identifier_its_program_left_out(rig: Rig) -> None:
+    """RFC 6409 8.2 and 8.3. Without a Message-ID no receipt finds its message; old Outlooks and scripts send none."""
+    bare = f"From: {ALICE}\r\nTo: {PAUL}\r\nSubject: Essai\r\n\r\nBonjour\r\n".encode()
+    answer = await rig.intake.message(transaction(user(), ALICE, BOB, PAUL), bytearray(bare))
+    (stored,) = await rig.inbox(2)
+    assert stored.endswith(
+        b"Date: Mon, 2 Mar 2026 09:00:00 +0000\r\nMessage-ID: <%b@smtp.%b>\r\n"
+        % (answer.message.encode(), OURS.encode())
+        + bare
+    )
+    assert stored.startswith(b"Return-Path: ")
+    sent = bare.replace(b"Subject:", b"message-id: <m2@x>\r\nSubject:")
+    await rig.intake.message(transaction(user(), ALICE, PAUL), bytearray(sent))
+    *_, second = await rig.inbox(2)
+    assert second.lower().count(b"message-id:") == 1
+    assert second.endswith(b"+0000\r\n" + sent)
+
+
+async def test_a_partner_s_message_is_completed_by_nobody(rig: Rig) -> None:
+    bare = f"From: {BOB}\r\nTo: {ALICE}\r\nSubject: Essai\r\n\r\nBonjour\r\n".encode()
+    await rig.intake.message(transaction(partner(), BOB, ALICE), bytearray(bare))
+    (stored,) = await rig.inbox(1)
+    assert b"Message-ID" not in stored
+
+
 async def test_the_same_recipient_named_twice_gets_one_copy(rig: Rig) -> None:
     await rig.intake.message(transaction(partner(), BOB, ALICE, ALICE.upper().replace(OURS.upper(), OURS)), letter(BOB))
     assert len(await rig.inbox(1)) == 1
