@@ -339,6 +339,7 @@ class Service:
             domain=self.config.operator.domains[0],
             implicit_tls=implicit_tls,
             authenticator=None if door is Door.INBOUND else self._authenticator,
+            tokens=bool(self.config.tokens.issuer),
             record=self._record_soon,
         )
 

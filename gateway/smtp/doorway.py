@@ -48,6 +48,7 @@ class Doorway:
     domain: str  # where <Postmaster> lives
     implicit_tls: bool = False
     authenticator: Authenticator | None = None
+    tokens: bool = False  # somebody issues them: offered to nobody before, since programs that see them prefer them
     names: frozenset[str] = frozenset()
     record: Record = lambda event: None
     ready: Ready = _at_once  # awaited between the handshake and ``facts``: who must be asked elsewhere is asked there

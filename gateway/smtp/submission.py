@@ -1,6 +1,7 @@
 """The door for our own users, ports 587 (STARTTLS) and 465 (implicit TLS): log in, then send (RFC 6409, RFC 8314).
 
-Mechanisms: PLAIN, LOGIN, OAUTHBEARER, XOAUTH2, and EXTERNAL when the client showed a certificate (MSS-071..076).
+Mechanisms: PLAIN, LOGIN, OAUTHBEARER and XOAUTH2 when somebody issues tokens, EXTERNAL when the client showed a certificate
+(MSS-071..076).
 Promise: no login without TLS; a failed one costs time (``login_failure_delay``, doubled each time), counts against its
 address, and says the same words whatever was wrong. Secrets are kept in no attribute and never logged.
 Failure: as :mod:`gateway.smtp.dialogue`; when the authenticator raises, 454 4.7.0 (``session.auth_unavailable``).
@@ -104,8 +105,12 @@ class Submission(Dialogue):
     # -- parts
 
     def _mechanisms(self) -> list[str]:
-        has_certificate = self.session.certificate is not None
-        return [name for name in self.mechanisms if name != "EXTERNAL" or has_certificate]
+        needs = {
+            "EXTERNAL": self.session.certificate is not None,
+            "OAUTHBEARER": self.doorway.tokens,
+            "XOAUTH2": self.doorway.tokens,
+        }
+        return [name for name in self.mechanisms if needs.get(name, True)]
 
     async def _token(self, authenticator: Authenticator, token: str, login: str, failure: str) -> Login:
         """RFC 7628 3.2.3: a refusal is a challenge with JSON, an answer nobody reads, then 535."""

@@ -89,6 +89,7 @@ def test_submission_on_465_with_implicit_tls(space: Space) -> None:
     to = space.box(space.b)["address"]
     code, said = submission(space, "submissions", "--tls-on-connect", "--to", to, "--header", "Subject: swaks-465-c0de")
     assert code == 0, said
+    assert "250-AUTH PLAIN LOGIN\n" in said  # nobody issues tokens in the space
     space.wait_for(space.b, space.box(space.b), "swaks-465-c0de")
 
 

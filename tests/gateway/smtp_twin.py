@@ -223,6 +223,7 @@ def doorway(
         clock,
         "op-a.mssante.test",
         authenticator=authenticator,
+        tokens=named.pop("tokens", True),
         **named,
     )
 

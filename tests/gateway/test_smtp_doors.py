@@ -305,6 +305,16 @@ async def test_the_name_of_a_computer_is_taken_as_it_is(opened: Open, pki: Pki, 
         assert "[session.syntax]" in await client.say(nothing)
 
 
+async def test_tokens_are_offered_only_where_somebody_issues_them(opened: Open, pki: Pki) -> None:
+    """Sylpheed takes XOAUTH2 when it sees it, has no token, and gives up."""
+    server = await opened(submission=True, tokens=False)
+    client = await Client.secured(server.port, pki.client_context(certificate=False))
+    assert "AUTH PLAIN LOGIN\n" in await client.say("EHLO pc")
+    assert "[session.auth_mechanism_unknown]" in await client.say("AUTH XOAUTH2")
+    credentials = _plain("jeanne@op-a.mssante.test", "s3cret-device")
+    assert (await client.say(f"AUTH PLAIN {credentials}")).startswith("235 2.7.0")
+
+
 def _b64(text: str) -> str:
     return base64.b64encode(text.encode()).decode()
 
