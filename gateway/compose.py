@@ -15,7 +15,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from sqlalchemy import URL
 from sqlalchemy.engine import make_url
@@ -41,10 +41,14 @@ from mailboxes.notices import LocalNotices, open_notices
 from mailboxes.provision import next_instance
 from mailboxes.seal import FRAME, BodyIds, Sealer
 from mailboxes.sqlstore import SqlStore
+from mailboxes.unit import Unit
 
 ROOM_SECONDS = 1.0
 POOL_THREADS = 4
 """Threads for what is too heavy for the event loop: large messages, blobs, bulk decryption."""
+
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,12 +88,28 @@ class Storage:
         self.database.dispose()
 
 
-def storage(config: Config, *, clock: Callable[[], float] = time.time) -> Storage:
-    """Open the operator's store; creates or upgrades its tables first."""
+def beside_the_keys(config: Config, work: Callable[[Unit], T]) -> T:
+    """Do ``work`` in a transaction on the database alone: its keys may be those of another master key (a restored backup)."""
+    database = _database(config)
+    committer = Committer(database, journal=Journal(), clock=time.time)
+    try:
+        return committer.run_sync(work)
+    finally:
+        committer.close_sync()
+        database.dispose()
+
+
+def _database(config: Config) -> Database:
     if config.store.url.startswith("sqlite:"):
         Path(make_url(database_url(config)).database or "").parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     database = open_database(database_url(config))
     migrations.upgrade(database)
+    return database
+
+
+def storage(config: Config, *, clock: Callable[[], float] = time.time) -> Storage:
+    """Open the operator's store; creates or upgrades its tables first."""
+    database = _database(config)
     journal = Journal()
     committer = Committer(database, journal=journal, clock=clock)
     master = master_key(config)

@@ -14,6 +14,8 @@ from gateway.cli.output import Json
 from gateway.config import ConfigError, Fault, absent, missing, show
 
 if TYPE_CHECKING:
+    from sqlalchemy import Connection
+
     from mailboxes.commit import Unit
 
 app = typer.Typer(no_args_is_help=True, help=tr("La configuration.", "The configuration."))
@@ -145,3 +147,85 @@ def rotate_key(
 
         count = storage.committer.run_sync(rewrap)
     output.line(console.say("cli.rotated", path=file, count=count))
+
+
+@app.command(
+    "export-keys",
+    help=tr(
+        "Écrire les clés scellées à côté des sauvegardes : ce qui est fermé pour toujours l’est alors aussi dans celles-ci.",
+        "Write the wrapped keys beside the backups: what was closed for good is then closed in them too.",
+    ),
+)
+def export(
+    ctx: typer.Context,
+    file: Annotated[Path, typer.Argument(help=tr("Remplacé s’il existe.", "Replaced when it exists."))],
+) -> None:
+    from gateway.cli.context import open_store
+    from gateway.medical.register_key import RegisterKey
+    from gateway.supervisor import write_atomically
+    from mailboxes.key_export import export_keys
+
+    console = here(ctx)
+    with open_store(console.config()) as storage:
+
+        def wrapped(connection: Connection) -> bytes:
+            register = RegisterKey(storage.master).wrapped(connection)
+            return export_keys(connection, storage.clock(), {_REGISTER: register} if register else None)
+
+        data = storage.reading.run_sync(wrapped)
+    try:
+        write_atomically(file, data.decode("ascii"))
+    except OSError as problem:
+        raise errors.Said("cli.cannot_write", errors.UNAVAILABLE, path=file, reason=problem) from None
+    output.line(console.say("cli.keys_exported", path=file))
+
+
+_REGISTER = "patient register"
+
+
+@app.command(
+    "import-keys",
+    help=tr(
+        "Après le retour d’une sauvegarde, remettre les clés scellées les plus récentes : service arrêté.",
+        "After a backup was put back, put the newest wrapped keys in place: with the service stopped.",
+    ),
+)
+def import_(
+    ctx: typer.Context,
+    file: Annotated[Path, typer.Argument(help=tr("Fait par export-keys.", "Made by export-keys."))],
+    yes: Annotated[bool, typer.Option("--yes", help=tr("Sans demander.", "Without asking."))] = False,
+) -> None:
+    from gateway import compose
+    from gateway.cli.context import actor
+    from gateway.medical.register_key import RegisterKey
+    from mailboxes.key_export import Outdated, import_keys
+    from mailboxes.keys import Keyring
+    from mailboxes.store import Corrupted
+    from policies.events import Event, Kind
+
+    console = here(ctx)
+    try:
+        data = file.read_bytes()
+    except OSError as problem:
+        raise errors.Said("cli.cannot_read", errors.USAGE, path=file, reason=problem) from None
+    if not yes:
+        output.confirm(console.say("cli.rotation_asked"))
+    config = console.config()
+    master = compose.master_key(config)
+    done = Event(Kind.RELOADED, actor=actor(), detail={"outcome": "keys replaced", "reason": file.name})
+
+    def replace(unit: Unit) -> int:
+        unit.emit(done)
+        count, also = import_keys(unit.connection, data)
+        Keyring(master, lambda: 0.0).open(unit.connection, unit.now)
+        if _REGISTER in also:
+            RegisterKey(master).restore(unit.connection, also[_REGISTER])
+        return count
+
+    try:
+        count = compose.beside_the_keys(config, replace)
+    except Outdated:
+        raise errors.Said("cli.keys_outdated", path=file) from None
+    except (ValueError, Corrupted):
+        raise errors.Said("cli.keys_unreadable", errors.USAGE, path=file) from None
+    output.line(console.say("cli.keys_imported", count=count))

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import secrets
 
-from sqlalchemy import Connection, select, update
+from sqlalchemy import Connection, delete, insert, select, update
 
 from gateway.medical.tables import register_key
 from mailboxes.commit import Unit
@@ -48,6 +48,17 @@ class RegisterKey:
         if key is not None:
             connection.execute(update(register_key).values(wrapped=master.wrap(key, _CONTEXT)))
 
+    def wrapped(self, connection: Connection) -> bytes | None:
+        """It as it is stored, for the export of keys beside the backups."""
+        found = connection.execute(select(register_key.c.wrapped).where(register_key.c.id == 1)).scalar()
+        return None if found is None else bytes(found)
+
+    def restore(self, connection: Connection, wrapped: bytes) -> None:
+        """Put it back from an export, in the caller's transaction; it must open with our master key."""
+        self._master.unwrap(wrapped, _CONTEXT)
+        connection.execute(delete(register_key))
+        connection.execute(insert(register_key), {"id": 1, "wrapped": wrapped})
+
     def _stored(self, connection: Connection) -> bytes | None:
-        wrapped = connection.execute(select(register_key.c.wrapped).where(register_key.c.id == 1)).scalar()
-        return None if wrapped is None else self._master.unwrap(bytes(wrapped), _CONTEXT)
+        wrapped = self.wrapped(connection)
+        return None if wrapped is None else self._master.unwrap(wrapped, _CONTEXT)

@@ -578,9 +578,29 @@ CLI: Mapping[str, Sentence] = {
     ),
     "cli.rotated": _s(
         '{count} clés rescellées. Mettez store.master_key = "file:{path}" avant de redémarrer, gardez une copie de la '
-        "nouvelle clé ailleurs, et l’ancienne aussi longtemps que vivent les anciennes sauvegardes.",
+        "nouvelle clé ailleurs, et l’ancienne aussi longtemps que vivent d’anciennes sauvegardes sans `caducee config export-keys`.",
         '{count} keys wrapped anew. Set store.master_key = "file:{path}" before starting again, keep a copy of the new '
-        "key elsewhere, and the old one as long as old backups live.",
+        "key elsewhere, and the old one as long as old backups without `caducee config export-keys` live.",
+    ),
+    "cli.keys_exported": _s(
+        "Clés scellées écrites dans {path}. Gardez ce seul fichier, le plus récent, à côté des sauvegardes.",
+        "Wrapped keys written to {path}. Keep this one file, the newest, beside the backups.",
+    ),
+    "cli.keys_imported": _s(
+        "{count} clés remises. Les boîtes fermées depuis la sauvegarde n’en ont plus. Continuez par `caducee fsck --restored`.",
+        "{count} keys put in place. Mailboxes closed since the backup have none any more. Go on with `caducee fsck --restored`.",
+    ),
+    "cli.keys_outdated": _s(
+        "{path} est plus ancien que la base : des clés créées depuis seraient perdues. Rien n’a été changé.",
+        "{path} is older than the database: keys made since would be lost. Nothing was changed.",
+        "Prenez l’export le plus récent.",
+        "Take the newest export.",
+    ),
+    "cli.keys_unreadable": _s(
+        "{path} n’est pas un export de clés, ou il est abîmé. Rien n’a été changé.",
+        "{path} is not an export of keys, or it is damaged. Nothing was changed.",
+        "Prenez un fichier écrit par `caducee config export-keys`.",
+        "Take a file written by `caducee config export-keys`.",
     ),
     "cli.key_refused": _s("Secret refusé : {reason}.", "Secret refused: {reason}."),
     "cli.store_unavailable": _s(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 import time
@@ -270,6 +271,30 @@ def test_a_master_key_is_replaced_and_everything_stays_readable(marie: Terminal)
     marie.ok("account", "session", "marie.martin", "--stdin", given=f"{PASSWORD}\n{code}\n")
     marie.ok("opposition", "remove", PATIENT)
     assert "exists" in marie.refused("config", "rotate-key", str(new), "--yes")
+
+
+def test_a_mailbox_closed_for_good_is_closed_in_a_backup_that_comes_back(marie: Terminal) -> None:
+    """Close, rotate, export; then the old database returns, and only the keys of the day with it."""
+    folder, database = marie.folder, marie.folder / "data" / "caducee.db"
+    marie.ok("opposition", "add", PATIENT)
+    shutil.copyfile(database, folder / "backup.db")
+    marie.ok("config", "rotate-key", str(folder / "new.key"), "--yes")
+    (folder / "config.toml").write_text(CONFIG.replace("master.key", "new.key"))
+    exported = folder / "keys.json"
+    exported.write_text("an older one, replaced")
+    marie.ok("config", "export-keys", str(exported))
+    assert exported.stat().st_mode & 0o777 == 0o600
+    for each in database.parent.glob("caducee.db*"):
+        each.unlink()
+    shutil.copyfile(folder / "backup.db", database)
+    assert "master key" in marie.refused("account", "list", code=3)
+    assert "not an export" in marie.refused("config", "import-keys", str(folder / "new.key"), "--yes", code=2)
+    assert marie("config", "import-keys", str(exported), given="n\n").exit_code == 1
+    assert "2 keys" in marie.ok("config", "import-keys", str(exported), "--yes")
+    marie.ok("opposition", "remove", PATIENT)
+    marie.ok("fsck", "--restored")
+    marie.ok("mailbox", "create", "accueil@op.mssante.test", "--type", "ORG", "--structure", "399900000000018")
+    assert "older" in marie.refused("config", "import-keys", str(exported), "--yes")
 
 
 def test_the_default_configuration_can_be_printed(terminal: Terminal) -> None:

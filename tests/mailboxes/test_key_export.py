@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mailboxes.engine import Database, open_database
-from mailboxes.key_export import export_keys, import_keys
+from mailboxes.key_export import Outdated, export_keys, import_keys
 from mailboxes.keys import Keyring, LocalMasterKey, WrongMasterKey, unwrap_key, wrap_key
 from mailboxes.store import MailboxGone
 
@@ -51,13 +51,13 @@ def test_a_backup_comes_back_without_the_mailboxes_closed_since(tmp_path: Path) 
     with database.writer.begin() as connection:  # the operator closes mailbox 1 for good
         ring.destroy(connection, 1)
         ring.rewrap(connection, NEW)
-        exported = export_keys(connection)
+        exported = export_keys(connection, 10.0, {"register": b"wrapped"})
 
     restored = at(backup)
     with restored.writer.begin() as connection:
         with pytest.raises(WrongMasterKey):  # the old master key is destroyed; the new one opens nothing here
             Keyring(NEW, lambda: 0.0).open(connection, 0)
-        assert import_keys(connection, exported) == 2
+        assert import_keys(connection, exported) == (2, {"register": b"wrapped"})
         after = Keyring(NEW, lambda: 0.0)
         after.open(connection, 0)
         assert unwrap_key(after.key(connection, 2), wrapped[2], 2, 9) == DATA_KEY
@@ -67,7 +67,7 @@ def test_a_backup_comes_back_without_the_mailboxes_closed_since(tmp_path: Path) 
 
 def test_an_export_shows_no_key(opened: Database) -> None:
     with opened.writer.begin() as connection:
-        data = export_keys(connection)
+        data = export_keys(connection, 10.0)
     assert b"b29vb29v" not in data  # the master key in base64
     assert json.loads(data)["format"] == 1
 
@@ -78,15 +78,43 @@ def test_an_export_shows_no_key(opened: Database) -> None:
 )
 def test_what_is_not_an_export_is_refused_and_changes_nothing(opened: Database, junk: bytes) -> None:
     with opened.writer.begin() as connection:
-        before = export_keys(connection)
+        before = export_keys(connection, 10.0)
         with pytest.raises(ValueError, match=r".+"):
             import_keys(connection, junk)
-        assert export_keys(connection) == before
+        assert export_keys(connection, 10.0) == before
 
 
-@pytest.mark.parametrize("change", [{"format": 2}, {"check": "?"}, {"keys": [[1]]}, {"keys": [[1, "??", 0]]}])
+def test_an_export_older_than_a_key_is_refused(tmp_path: Path) -> None:
+    """A mailbox made since would lose its mail."""
+    database = at(tmp_path / "live.db")
+    database.create_tables()
+    ring = Keyring(OLD, lambda: 0.0)
+    with database.writer.begin() as connection:
+        ring.open(connection, 0)
+        exported = export_keys(connection, 10.0)
+        ring.create(connection, 1, 10.0)
+        before = export_keys(connection, 11.0)
+        with pytest.raises(Outdated):
+            import_keys(connection, exported)
+        assert export_keys(connection, 11.0) == before
+        assert import_keys(connection, before).number == 2
+    database.dispose()
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"format": 2},
+        {"check": "?"},
+        {"keys": [[1]]},
+        {"keys": [[1, "??", 0]]},
+        {"at": "now"},
+        {"also": [1]},
+        {"also": {"register": "?"}},
+    ],
+)
 def test_a_damaged_export_is_refused(opened: Database, change: dict[str, object]) -> None:
     with opened.writer.begin() as connection:
-        damaged = json.dumps(json.loads(export_keys(connection)) | change).encode()
+        damaged = json.dumps(json.loads(export_keys(connection, 10.0)) | change).encode()
         with pytest.raises(ValueError, match=r".+"):
             import_keys(connection, damaged)
