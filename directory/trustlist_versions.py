@@ -103,7 +103,7 @@ class MemoryVersions:
 
 
 class FileVersions:
-    """A folder of the data directory; created with mode 0700 when missing."""
+    """A folder of the data directory; created with mode 0700 when missing. Who may read it may read all of it."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -156,6 +156,7 @@ class FileVersions:
         with partial.open("wb") as file:
             file.write(content)
             file.flush()
+            os.fchmod(file.fileno(), 0o644)  # the folder says who comes as far
             os.fsync(file.fileno())
         partial.replace(path)
         folder = os.open(self._folder, os.O_RDONLY | os.O_DIRECTORY)

@@ -29,6 +29,7 @@ from gateway.settings import Config
 from mailboxes.blobs import Blobs, FileBlobs, S3Blobs
 from mailboxes.commit import Committer, Reading
 from mailboxes.engine import Database, open_database
+from mailboxes.given import make_folder
 from mailboxes.keys import (
     Keyring,
     LocalMasterKey,
@@ -101,7 +102,7 @@ def beside_the_keys(config: Config, work: Callable[[Unit], T]) -> T:
 
 def _database(config: Config) -> Database:
     if config.store.url.startswith("sqlite:"):
-        Path(make_url(database_url(config)).database or "").parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        make_folder(Path(make_url(database_url(config)).database or "").parent)
     database = open_database(database_url(config))
     migrations.upgrade(database)
     return database

@@ -24,7 +24,7 @@ HEAD = """\
 #
 # Every key is here with its meaning. A key that starts with `#` stands at its default: remove the `#` to change it.
 # Sizes: "25MiB", "64KiB". Durations: "300s", "15min", "4h", "5d". Paths start from the folder of this file.
-# Secrets are never written here: `file:PATH` (mode 0600) or `env:NAME`.
+# Secrets are never written here: `file:PATH` (mode 0600 or 0640) or `env:NAME`.
 #
 # `caducee config check` says what is wrong and what is still missing; `caducee config show` prints the values in force.
 # SIGHUP reloads; a faulty file is refused and the old values stay. Keys marked (restart) wait for the next start.

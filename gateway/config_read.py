@@ -224,7 +224,9 @@ def _secret(value: object, spec: Spec, base: Path) -> Secret:
     path = base / rest
     if not path.is_file():
         raise Unreadable("config.no_such_file", path=rest)
-    refuse_public(path, rest, 0o077)
+    if not os.access(path, os.R_OK):
+        raise Unreadable("config.file_unreadable", path=rest)
+    refuse_public(path, rest, 0o027)
     return Secret(text, path)
 
 

@@ -66,6 +66,7 @@ from gateway.trust_space import TrustSpace, anchors
 from gateway.user_rules import UserRules
 from gateway.volumes import SqlLedger, Volumes, forget
 from mailboxes.anatomy import Limits as AnatomyLimits
+from mailboxes.given import make_folder
 from mailboxes.imap.content import Cache
 from mailboxes.imap.ports import Limits as ImapLimits
 from mailboxes.imap.ports import Service as ImapService
@@ -475,7 +476,7 @@ class Service:
         """Write the head of the journal outside the database, in time (F35)."""
         assert self._storage is not None
         anchor = journal.AnchorFile(self.config.journal.anchor)
-        anchor.path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        make_folder(anchor.path.parent)
         while True:
             try:
                 head = await self._storage.reading.run(journal.head)

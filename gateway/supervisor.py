@@ -23,6 +23,7 @@ from pathlib import Path
 import structlog
 
 from gateway.leash import NONE, hold
+from mailboxes.given import create
 
 GRACE = 40.0  # seconds between SIGTERM and SIGKILL: a running DATA has 30 s to end (F20)
 FIRST_PAUSE = 0.5
@@ -53,9 +54,9 @@ def die_with_supervisor() -> None:
 
 
 def write_atomically(path: Path, content: str) -> None:
-    """Replace ``path`` in one step, so that a reader sees the old file or the whole new one; mode 0600."""
+    """Replace ``path`` in one step, so that a reader sees the old file or the whole new one; private (:mod:`mailboxes.given`)."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    handle = create(temporary, os.O_WRONLY | os.O_TRUNC)
     try:
         os.write(handle, content.encode())
         os.fsync(handle)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import fcntl
+import os
 import secrets
 from collections.abc import Callable, Coroutine, Sequence
 from contextlib import contextmanager
@@ -30,6 +31,7 @@ from gateway.smtp.chain import PathReader, RevocationStatus, read_certificates
 from gateway.smtp.ocsp import Combined, Responders
 from gateway.smtp.revocation import FolderCache, RevocationLists
 from mailboxes.commit import Committer
+from mailboxes.given import create, make_folder
 from policies.events import Event
 from policies.trust import Freshness, TrustList
 
@@ -79,6 +81,7 @@ class TrustSpace:
         own = config.trust
         self._config = config
         self.settings = policy_settings.trust(config)
+        make_folder(self._folder)
         self._history = History(
             FileVersions(self._folder),
             ListSettings(
@@ -262,9 +265,8 @@ def kept_space(config: Config, clock: Callable[[], float]) -> TrustSpace:
 @contextmanager
 def _alone(path: Path):  # type: ignore[no-untyped-def]
     """True for the one process that holds the lock."""
-    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     file: IO[bytes]
-    with path.open("ab") as file:
+    with os.fdopen(create(path, os.O_WRONLY | os.O_APPEND), "ab") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:

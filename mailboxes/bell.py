@@ -16,6 +16,8 @@ import socket
 import time
 from pathlib import Path
 
+from mailboxes.given import make_folder, share
+
 _TICK_NS = 50_000_000
 
 
@@ -36,10 +38,11 @@ class Bell:
             return
         own = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
         try:
-            self._directory.mkdir(mode=0o700, exist_ok=True)
+            make_folder(self._directory)
             self._place = os.open(self._directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
             (self._directory / self._name).unlink(missing_ok=True)
             own.bind(self._path(self._name))
+            share(Path(self._path(self._name)), self._directory)
         except OSError:
             own.close()
             self._let_go()

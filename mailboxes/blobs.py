@@ -18,6 +18,7 @@ from concurrent.futures import Executor
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol, TypeVar
 
+from mailboxes.given import create, make_folder
 from mailboxes.store import MissingBody, StoreError, StoreFull, StoreUnavailable
 
 T = TypeVar("T")
@@ -161,7 +162,7 @@ class FileBlobs:
         while not missing[-1].parent.exists():
             missing.append(missing[-1].parent)
         for one in reversed(missing):
-            one.mkdir(mode=0o700, exist_ok=True)
+            make_folder(one)
             _sync_directory(one.parent)  # else the new directory, and all in it, may vanish with the power
         self._known.add(directory)
 
@@ -199,7 +200,7 @@ async def _away(pool: Executor, work: Callable[..., T], *arguments: Any) -> T:
 
 
 def _write(path: Path, frames: Iterable[bytes]) -> None:
-    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+    handle = create(path, os.O_WRONLY | os.O_TRUNC)
     try:
         for frame in frames:
             _write_fully(handle, frame)

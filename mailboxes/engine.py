@@ -26,6 +26,7 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.pool import NullPool, StaticPool
 
+from mailboxes.given import create
 from mailboxes.schema import metadata
 from mailboxes.store import StoreError, StoreFull, StoreUnavailable
 
@@ -181,7 +182,7 @@ class Line:
             return
         try:
             if self._file < 0:
-                self._file = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+                self._file = create(self._path, os.O_RDWR)
             fcntl.lockf(self._file, fcntl.LOCK_EX)
         except OSError:
             pass  # a full or read-only disk is for SQLite to report
@@ -204,9 +205,9 @@ class Line:
 
 
 def _create_private(path: Path) -> None:
-    """A new database is for its owner only; the log and its index inherit the mode."""
+    """A new database is for its owner, and the group its folder was given to; the log and its index inherit the mode."""
     if path.parent.is_dir():
-        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+        os.close(create(path, os.O_RDWR))
 
 
 def _open_sqlite_memory() -> Database:

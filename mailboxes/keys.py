@@ -28,6 +28,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from sqlalchemy import Connection, delete, insert, select, update
 
 from mailboxes.engine import cursor_of
+from mailboxes.given import group_bits
 from mailboxes.sql import Sql
 from mailboxes.store import Corrupted, MailboxGone
 from mailboxes.tables import mailbox_key, master_check
@@ -85,10 +86,15 @@ def new_master_key() -> bytes:
 
 
 def create_master_key_file(path: Path) -> LocalMasterKey:
-    """Write a new key to ``path`` (0600, synced); refuses to overwrite. Only a first installation calls this."""
+    """Write a new key to ``path`` (synced); refuses to overwrite. Only a first installation calls this.
+
+    Its mode is 0600, or 0640 in a folder given to the group of the roles.
+    """
     key = new_master_key()
     handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     try:
+        if group_bits(path.parent):
+            os.fchmod(handle, 0o640)
         os.write(handle, base64.b64encode(key) + b"\n")
         os.fsync(handle)
     finally:
@@ -103,7 +109,7 @@ def master_key_from_file(path: Path) -> LocalMasterKey:
         text = path.read_bytes()
     except OSError as error:
         raise WrongMasterKey(f"cannot read the master key {path}: {error.strerror}") from error
-    if stat.S_IMODE(mode) & 0o077:
+    if stat.S_IMODE(mode) & 0o027:  # a group may read it: one system user per role (deploy/systemd)
         raise WrongMasterKey(f"the master key {path} is accessible to other users: chmod 600 it")
     return LocalMasterKey(_decode(text, str(path)))
 

@@ -26,6 +26,7 @@ from gateway.admin.examination import Finding, State, found
 from gateway.expiry_watch import own_certificates
 from gateway.scan import Clamd, ScanUnavailable
 from gateway.smtp import expiry, tls
+from mailboxes.given import group_bits
 from policies import certificate as certificates
 from policies.certificate import Role
 from policies.trust import Freshness, freshness
@@ -40,7 +41,6 @@ if TYPE_CHECKING:
 PATIENCE = 10.0
 SOON, URGENT = 30, 7
 """Days before the end of a certificate: worth a warning, and bad."""
-OPEN_TO_OTHERS = 0o077
 Probe = Callable[[str, int, ssl.SSLContext], tuple[str, bytes]]
 
 
@@ -63,7 +63,7 @@ def keys(config: Config) -> list[Finding]:
         except tls.BadIdentity as problem:
             findings.append(found(State.BAD, "keys.bad", reason=problem))
     folder = config.service.data
-    if folder.is_dir() and folder.stat().st_mode & OPEN_TO_OTHERS:
+    if folder.is_dir() and folder.stat().st_mode & 0o077 & ~group_bits(folder):
         mode = f"{folder.stat().st_mode & 0o777:04o}"
         findings.append(found(State.BAD, "keys.folder", path=folder, mode=mode))
     return findings or [found(State.GOOD, "keys.good", count=len(paths))]

@@ -23,6 +23,7 @@ from sqlalchemy import insert as sql_insert
 
 from gateway.record.tables import journal, journal_head, journal_segment
 from mailboxes.engine import raw
+from mailboxes.given import create
 from mailboxes.sql import Insert, Sql
 from policies.events import Event, Kind
 
@@ -229,7 +230,7 @@ class AnchorFile:
 
     def write(self, seq: int, digest: bytes, now: float) -> None:
         """Append one anchor and sync it. OSError propagates: an anchor that is not on disk is not an anchor."""
-        handle = os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+        handle = create(self.path, os.O_WRONLY | os.O_APPEND)
         try:
             os.write(handle, f"{seq} {digest.hex()} {int(now)}\n".encode("ascii"))
             os.fsync(handle)

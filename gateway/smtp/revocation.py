@@ -25,6 +25,7 @@ from cryptography.exceptions import UnsupportedAlgorithm
 
 from directory.trustlist_fetch import Fetch, Unreachable
 from gateway.smtp.chain import UNREADABLE
+from mailboxes.given import make_folder
 from policies.events import Event, Kind
 from policies.values import Revocation
 
@@ -88,7 +89,7 @@ class FolderCache:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        make_folder(folder)
 
     def read(self, source: str) -> bytes | None:
         try:
@@ -101,6 +102,7 @@ class FolderCache:
         # One name per process: several start at once and fetch the same list.
         partial = path.with_name(f"{path.name}.{os.getpid()}.new")
         partial.write_bytes(data)
+        partial.chmod(0o644)  # the folder says who comes as far
         partial.replace(path)
 
     def _path(self, source: str) -> Path:

@@ -23,7 +23,7 @@ def write_all(folder: Path) -> None:
         _write(folder / f"{name}.key", _pem(key), 0o600)
     _write(folder / "private.pem", (folder / "rsa.pem").read_bytes(), 0o600)
     _write(folder / "public.key", (folder / "rsa.key").read_bytes(), 0o644)
-    _write(folder / "group.key", b"c2VjcmV0\n", 0o640)
+    _write(folder / "group.key", b"c2VjcmV0\n", 0o660)
 
 
 def _write(path: Path, content: bytes, mode: int) -> None:

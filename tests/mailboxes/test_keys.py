@@ -71,7 +71,8 @@ def test_a_master_key_file_is_private_and_written_once(tmp_path: Path) -> None:
     ("content", "mode", "words"),
     [
         (None, 0, "cannot read"),
-        (base64.b64encode(b"k" * 32), 0o640, "other users"),
+        (base64.b64encode(b"k" * 32), 0o644, "other users"),
+        (base64.b64encode(b"k" * 32), 0o660, "other users"),
         (b"not base64 !", 0o600, "base64"),
         (base64.b64encode(b"k" * 31), 0o600, "31 bytes"),
         (b"", 0o600, "0 bytes"),
