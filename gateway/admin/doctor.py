@@ -147,18 +147,20 @@ def revocation(space: TrustSpace, config: Config) -> list[Finding]:
 
 
 def own(space: TrustSpace, config: Config) -> list[Finding]:
-    """Our certificates, judged as a partner would (MSS-021), and the days they have left."""
+    """Our certificates, judged as a partner would: served at our doors, or shown when we send (MSS-021); the days they have left."""
+    shown = config.tls.client_certificate or next(iter(config.tls.certificates), None)
+    uses = [(path, Role.SERVER) for path in config.tls.certificates]
+    uses += [(shown, Role.CLIENT)] if shown is not None else []
     findings = []
-    for one in own_certificates(config):
+    for path, role in uses:
+        one, *above = x509.load_pem_x509_certificates(path.read_bytes())
         name, left = one.subject.rfc4514_string(), expiry.days_left(one, space.now)
-        facts = space.reader.facts((one.public_bytes(Encoding.DER),), space.now)
-        fault = (
-            certificates.first_fault(facts, Role.SERVER, space.now, space.settings.certificate)
-            if facts
-            else "bad_chain"
-        )
+        facts = space.reader.facts([each.public_bytes(Encoding.DER) for each in (one, *above)], space.now)
+        fault = certificates.first_fault(facts, role, space.now, space.settings.certificate) if facts else "bad_chain"
         if fault:
-            findings.append(found(State.BAD, "certificate.bad", name=name, reason=fault))
+            findings.append(found(State.BAD, f"certificate.bad_{role}", name=name, flaw=fault))
+        elif role is Role.CLIENT and path in config.tls.certificates:
+            continue  # its days are told already
         elif left < SOON:
             findings.append(found(State.BAD if left < URGENT else State.WARN, "certificate.soon", name=name, days=left))
         else:

@@ -12,6 +12,7 @@ from typing import Any
 
 from gateway.config import Fault
 from policies.catalogue.sentences_doctor import told
+from policies.catalogue.trust import certificate_flaw
 from policies.decision import Decision, Language
 
 
@@ -46,6 +47,8 @@ class Finding:
         decision = parameters.pop("decision", None)
         if isinstance(decision, Decision):
             parameters |= {"sentence": decision.sentence(language), "remedy": decision.remedy(language)}
+        if "flaw" in parameters:
+            parameters["reason"] = certificate_flaw(str(parameters.pop("flaw")), language)
         return told(self.name, language, parameters)
 
     def to_json(self, language: Language) -> dict[str, Any]:

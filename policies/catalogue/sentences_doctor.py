@@ -118,9 +118,15 @@ DOCTOR: Mapping[str, Sentence] = {
         "Renouvelez-le ; le service reprend le nouveau fichier sans s’arrêter.",
         "Renew it; the service takes up the new file without stopping.",
     ),
-    "certificate.bad": _s(
-        "certificat {name} : {reason}",
-        "certificate {name}: {reason}",
+    "certificate.bad_server": _s(
+        "le certificat servi {name} {reason}",
+        "the certificate served, {name}, {reason}",
+        "Les partenaires le refuseront : obtenez un certificat de l’autorité de l’espace.",
+        "Partners will refuse it: get a certificate of the space’s authority.",
+    ),
+    "certificate.bad_client": _s(
+        "le certificat montré aux partenaires {name} {reason}",
+        "the certificate shown to partners, {name}, {reason}",
         "Les partenaires le refuseront : obtenez un certificat de l’autorité de l’espace.",
         "Partners will refuse it: get a certificate of the space’s authority.",
     ),

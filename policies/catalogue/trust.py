@@ -8,7 +8,7 @@ the sentence speaks of a certificate; ``host`` for the ``partner_`` rules; ``hou
 
 from __future__ import annotations
 
-from policies.decision import Rule, Verdict
+from policies.decision import Language, Rule, Verdict
 
 _RENEW_FR = "L’opérateur qui présente ce certificat doit le remplacer par un certificat IGC-Santé en règle."
 _RENEW_EN = "The operator presenting this certificate must replace it by an IGC-Santé certificate in order."
@@ -63,6 +63,11 @@ FAULTS: tuple[tuple[str, str, str, tuple[str, ...]], ...] = (
     ),
     ("revoked", "a été révoqué", "has been revoked", ("MSS-018",)),
 )
+
+
+def certificate_flaw(fault: str, language: Language) -> str:
+    """A word of :data:`FAULTS` as the end of a sentence about a certificate."""
+    return next((fr if language == "fr" else en for word, fr, en, _ in FAULTS if word == fault), fault)
 
 
 def _inbound(fault: str, fr: str, en: str, sources: tuple[str, ...]) -> Rule:

@@ -11,16 +11,16 @@ from pathlib import Path
 from string import Formatter
 
 import pytest
-from cryptography.hazmat.primitives.serialization import Encoding, load_pem_private_key
-from cryptography.x509 import load_pem_x509_certificate, load_pem_x509_certificates
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, load_pem_private_key
+from cryptography.x509 import ObjectIdentifier, load_pem_x509_certificate, load_pem_x509_certificates
 from hypothesis import given
 from hypothesis import strategies as st
 
 from directory import trustlist
-from gateway.admin import authority
+from gateway.admin import authority, doctor
 from gateway.admin.derive import derive
 from gateway.admin.examination import State, exit_code, found
-from gateway.admin.pki import OPERATORS, Pki, build
+from gateway.admin.pki import CLIENT, OPERATORS, SERVER, Authority, Pki, build, operator_subject, rsa_key, server_names
 from gateway.certificate_logins import CertificateLogins
 from gateway.config import Config, load
 from gateway.config_document import render
@@ -276,6 +276,34 @@ def test_any_text_is_rows_or_a_bad_row(text: str) -> None:
 
 
 # the doctor's words
+
+
+@pytest.mark.parametrize(
+    ("usages", "flaw"), [((CLIENT,), ""), ((SERVER,), "certificate.bad_client"), (None, "certificate.bad_client")]
+)
+def test_each_certificate_is_judged_by_what_it_is_for(
+    pki: Pki, tmp_path: Path, usages: tuple[ObjectIdentifier, ...] | None, flaw: str
+) -> None:
+    """A certificate for calling only is right where we call; one for serving only is not, named or taken for want of another."""
+    folder, shown, key = pki.ca.parent, tmp_path / "client.pem", tmp_path / "client.key"
+    values = {("operator", "domains"): [OURS], ("trust", "test_anchors"): [str(pki.ca)], ("operator", "test_mode"): True,
+              ("tls", "certificates"): [str(folder / "op-b_server.pem")],
+              ("tls", "keys"): [str(folder / "op-b_server.key")]}  # fmt: skip
+    if usages is not None:
+        issuer = Authority.read(pki.intermediate, folder / "intermediate.key")
+        own = rsa_key()
+        made = issuer.issue(operator_subject(OPERATORS[1]), own, NOW, names=server_names(OPERATORS[1]), usages=usages)
+        shown.write_bytes(made.public_bytes(Encoding.PEM) + issuer.certificate.public_bytes(Encoding.PEM))
+        key.write_bytes(own.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+        key.chmod(0o600)
+        values |= {("tls", "client_certificate"): str(shown), ("tls", "client_key"): str(key)}
+    (tmp_path / "config.toml").write_text(derive(render(), values, []), "utf-8")
+    config = load(tmp_path / "config.toml")
+    findings = doctor.own(TrustSpace(config, None, lambda: NOW.timestamp(), lambda: None), config)
+    assert [each.name for each in findings if each.state is State.BAD] == ([flaw] if flaw else [])
+    assert "certificate.good" in {each.name for each in findings}
+    for each in findings:
+        assert "wrong_usage" not in each.said("fr")[0]
 
 
 def test_both_languages_say_the_same_facts() -> None:
