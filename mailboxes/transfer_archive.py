@@ -37,7 +37,7 @@ class ArchiveTarget:
         self._path = path
         self._partial = path.with_name(path.name + ".partial")
         if path.exists():
-            raise TransferFailed(f"{path} exists already")
+            raise TransferFailed(f"{path} exists already", "exists", path)
         self._partial.unlink(missing_ok=True)
         handle = os.open(self._partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         self._file = os.fdopen(handle, "wb")
@@ -84,12 +84,14 @@ class ArchiveOrigin:
     """Reads an archive back, checking every message."""
 
     def __init__(self, path: Path, passphrase: str) -> None:
+        file = path.open("rb")
         try:
-            self._zip: Any = pyzipper.AESZipFile(path)
+            self._zip: Any = pyzipper.AESZipFile(file)
             self._zip.setpassword(passphrase.encode())
             self._folders = self._manifest()
         except (*_DAMAGE, TypeError) as problem:
-            raise TransferFailed(f"{path}: not an archive of ours, damaged, or another passphrase") from problem
+            file.close()
+            raise TransferFailed(f"{path}: not an archive of ours", "not_ours", path) from problem
 
     def _manifest(self) -> list[dict[str, Any]]:
         said = json.loads(self._read(MANIFEST, MANIFEST_OCTETS))
@@ -129,7 +131,7 @@ class ArchiveOrigin:
             content = self._read(name, int(message["size"]))
             date = datetime.fromisoformat(message["date"])
         except _DAMAGE as problem:
-            raise TransferFailed(f"the archive is damaged at {name}") from problem
+            raise TransferFailed(f"the archive is damaged at {name}", "damaged", name) from problem
         if hashlib.sha256(content).hexdigest() != message["sha256"]:
-            raise TransferFailed(f"the archive is damaged at {name}: its SHA-256 is another")
+            raise TransferFailed(f"the archive is damaged at {name}: its SHA-256 is another", "damaged", name)
         return Letter(int(message["uid"]), tuple(str(flag) for flag in message["flags"]), date, content)

@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import ssl
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from urllib.parse import unquote, urlsplit
 
 from imapclient import IMAPClient
-from imapclient.exceptions import IMAPClientError
+from imapclient.exceptions import IMAPClientAbortError, IMAPClientError
 
 from mailboxes.transfer import Letter, Shelf, TransferFailed
 
@@ -24,22 +25,35 @@ PATIENCE = 120.0
 
 def connect(url: str, password: str, context: ssl.SSLContext) -> IMAPClient:
     """Log in to ``imaps://user@host:port`` or ``imap://user@host:port`` (STARTTLS)."""
-    parts = urlsplit(url)
-    if parts.scheme not in ("imap", "imaps") or not parts.hostname or not parts.username or parts.password:
-        raise TransferFailed("a server is imaps://USER@HOST[:PORT], without a password in it")
-    implicit = parts.scheme == "imaps"
     try:
+        parts = urlsplit(url)
+        host, port, user = parts.hostname, parts.port, parts.username
+    except ValueError:
+        parts, host, port, user = urlsplit(""), None, None, None
+    if parts.scheme not in ("imap", "imaps") or not host or not user or parts.password:
+        raise TransferFailed("a server is imaps://USER@HOST[:PORT], without a password in it", "place")
+    implicit = parts.scheme == "imaps"
+    with _answering():
         client = IMAPClient(
-            parts.hostname, parts.port or (993 if implicit else 143), ssl=implicit,
+            host, port or (993 if implicit else 143), ssl=implicit,
             ssl_context=context if implicit else None, timeout=PATIENCE,
         )  # fmt: skip
         if not implicit:
             client.starttls(context)
         client.normalise_times = False  # dates keep the zone they were stated in
-        client.login(unquote(parts.username), password)
+        client.login(unquote(user), password)
+    return client
+
+
+@contextmanager
+def _answering() -> Iterator[None]:
+    """What the server refuses, and a line that breaks, end the transfer in its own words."""
+    try:
+        yield
+    except ssl.SSLCertVerificationError as problem:
+        raise TransferFailed(problem.verify_message, "unknown_server") from problem
     except (IMAPClientError, OSError) as problem:
         raise TransferFailed(_said(problem)) from problem
-    return client
 
 
 class ImapOrigin:
@@ -49,6 +63,7 @@ class ImapOrigin:
         self._client = client
         self._separator = "/"
 
+    @_answering()
     def shelves(self) -> list[Shelf]:
         found = []
         for flags, separator, name in self._client.list_folders():
@@ -64,16 +79,14 @@ class ImapOrigin:
 
     def letters(self, shelf: Shelf, uids: Sequence[int]) -> Iterator[Letter]:
         name = shelf.name.replace("/", self._separator)
-        try:
+        with _answering():
             told = self._client.select_folder(name, readonly=True)
             if told[b"UIDVALIDITY"] != shelf.uidvalidity:
-                raise TransferFailed(f"the folder {shelf.name} was made anew meanwhile: run the same command again")
+                raise TransferFailed(f"the folder {shelf.name} was made anew meanwhile", "anew", shelf.name)
             for uid in uids:
                 data = self._client.fetch([uid], ["FLAGS", "INTERNALDATE", "BODY.PEEK[]"]).get(uid)
                 if data is not None:
                     yield _letter(uid, data)
-        except (IMAPClientError, OSError) as problem:
-            raise TransferFailed(_said(problem)) from problem
 
 
 def _letter(uid: int, data: dict[bytes, object]) -> Letter:
@@ -91,17 +104,16 @@ class ImapTarget:
         self._client = client
         self._name = ""
 
+    @_answering()
     def open(self, shelf: Shelf) -> None:
-        try:
-            names = {name: flags for flags, _, name in self._client.list_folders()}
-            special = [name for name, flags in names.items() if shelf.special_use.encode() in flags]
-            self._name = special[0] if shelf.special_use and special else shelf.name
-            if self._name not in names and self._name.upper() != "INBOX":
-                self._client.create_folder(self._name)
-                self._client.subscribe_folder(self._name)
-        except (IMAPClientError, OSError) as problem:
-            raise TransferFailed(_said(problem)) from problem
+        names = {name: flags for flags, _, name in self._client.list_folders()}
+        special = [name for name, flags in names.items() if shelf.special_use.encode() in flags]
+        self._name = special[0] if shelf.special_use and special else shelf.name
+        if self._name not in names and self._name.upper() != "INBOX":
+            self._client.create_folder(self._name)
+            self._client.subscribe_folder(self._name)
 
+    @_answering()
     def holds(self, letter: Letter) -> bool:
         self._client.select_folder(self._name, readonly=True)
         size = len(letter.content)
@@ -119,12 +131,13 @@ class ImapTarget:
             try:
                 self._client.append(self._name, letter.content, flags, letter.date)
                 reasons.append("")
+            except (IMAPClientAbortError, OSError) as problem:
+                raise TransferFailed(_said(problem)) from problem
             except IMAPClientError as problem:
                 reasons.append(_said(problem))
-            except OSError as problem:
-                raise TransferFailed(_said(problem)) from problem
         return reasons
 
+    @_answering()
     def close(self) -> None:
         self._client.logout()
 

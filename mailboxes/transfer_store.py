@@ -124,9 +124,9 @@ class StoreTarget:
         try:
             await self._store.append(self._mailbox, self._folder.id, messages, (event,))
         except OverQuota as problem:
-            raise TransferFailed("the mailbox is full: raise its quota and run the same command again") from problem
+            raise TransferFailed("the mailbox is full", "full") from problem
         except StoreError as problem:
-            raise TransferFailed(f"the store does not answer: {type(problem).__name__}") from problem
+            raise TransferFailed(type(problem).__name__, "store") from problem
 
     def close(self) -> None:
         self._folder = None

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import ssl
 import sys
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,14 +12,15 @@ import typer
 
 from gateway.cli import output
 from gateway.cli.context import Desk, actor, opened
-from gateway.cli.errors import REFUSED, UNAVAILABLE, Said
+from gateway.cli.errors import REFUSED, UNAVAILABLE, USAGE, Said
 from gateway.cli.language import tr
 from gateway.cli.output import Json
 
 if TYPE_CHECKING:
+    import ssl
     from collections.abc import Callable, Iterator
 
-    from mailboxes.transfer import Origin, Report, Step, Target
+    from mailboxes.transfer import Origin, Report, Step, Target, TransferFailed
 
 Where = Annotated[str, typer.Argument(metavar="ADDRESS", help=tr("Notre boîte.", "Our mailbox."))]
 Place = Annotated[
@@ -92,12 +92,26 @@ def _do(
             with _progress() as step:
                 report = transfer(origin, target, kept, step)
         except TransferFailed as problem:
+            raise _said(problem) from problem
+        except OSError as problem:  # the archive or the ledger, while it is written
             raise Said("cli.transfer_failed", UNAVAILABLE, reason=problem) from problem
         if report_file is not None:
-            write_report(report_file, report)
+            try:
+                write_report(report_file, report)
+            except OSError as problem:
+                raise Said("cli.cannot_write", UNAVAILABLE, path=report_file, reason=problem) from problem
     _tell(report, kept.path, as_json)
     if not report.complete:
         raise typer.Exit(REFUSED)
+
+
+def _said(problem: TransferFailed) -> Said:
+    if problem.word == "store":
+        return Said("cli.store_unavailable", UNAVAILABLE, reason=problem)
+    if not problem.word:
+        return Said("cli.transfer_failed", UNAVAILABLE, reason=problem)
+    code = USAGE if problem.word in ("place", "exists") else UNAVAILABLE
+    return Said(f"transfer.{problem.word}", code, place=problem.place, reason=problem)
 
 
 def _ledger_path(desk: Desk, address: str, place: str) -> Path:
@@ -159,7 +173,10 @@ def _origin(place: str, password: str, ca: Path | None) -> Origin:
         return ImapOrigin(connect(place, password, _context(ca)))
     from mailboxes.transfer_archive import ArchiveOrigin
 
-    return ArchiveOrigin(Path(place), password)
+    try:
+        return ArchiveOrigin(Path(place), password)
+    except OSError as problem:
+        raise Said("cli.cannot_read", USAGE, path=place, reason=problem) from problem
 
 
 def _target(place: str, stdin: bool, ca: Path | None) -> Target:
@@ -167,23 +184,26 @@ def _target(place: str, stdin: bool, ca: Path | None) -> Target:
         from mailboxes.transfer_imap import ImapTarget, connect
 
         return ImapTarget(connect(place, _secret(stdin), _context(ca)))
+    from mailboxes.passwords import new_device_secret
     from mailboxes.transfer_archive import ArchiveTarget
 
-    passphrase = _secret(stdin) if stdin else _new_passphrase()
-    return ArchiveTarget(Path(place), passphrase)
+    passphrase = _secret(stdin) if stdin else new_device_secret()
+    try:
+        target = ArchiveTarget(Path(place), passphrase)
+    except OSError as problem:
+        raise Said("cli.cannot_write", UNAVAILABLE, path=place, reason=problem) from problem
+    if not stdin:
+        _show(passphrase)
+    return target
 
 
-def _new_passphrase() -> str:
-    """128 random bits, shown once: the archive is worth nothing without it."""
-    from mailboxes.passwords import new_device_secret
-
-    passphrase = new_device_secret()
+def _show(passphrase: str) -> None:
+    """Once: the archive is worth nothing without it."""
     sys.stderr.write(
         tr("Phrase secrète de l’archive (montrée une seule fois) : ", "Passphrase of the archive (shown once): ")
         + passphrase
         + "\n"
     )
-    return passphrase
 
 
 def _secret(stdin: bool) -> str:
@@ -194,7 +214,12 @@ def _secret(stdin: bool) -> str:
 
 
 def _context(ca: Path | None) -> ssl.SSLContext:
-    return ssl.create_default_context(cafile=str(ca) if ca else None)
+    from gateway.submission_there import BadFile, trusting
+
+    try:
+        return trusting(ca)
+    except BadFile as problem:
+        raise Said("send.bad_authority", USAGE, file=problem.file) from None
 
 
 @contextmanager

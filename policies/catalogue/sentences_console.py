@@ -431,6 +431,45 @@ CONFIG: Mapping[str, Sentence] = {
         "La même commande reprend où elle s’est arrêtée.",
         "The same command goes on where it stopped.",
     ),
+    "transfer.place": _s(
+        "un serveur s’écrit imaps://UTILISATEUR@HÔTE[:PORT], sans mot de passe",
+        "a server is written imaps://USER@HOST[:PORT], without a password",
+        "L’arobase du nom d’utilisateur s’écrit %40.",
+        "The at sign of the user’s name is written %40.",
+    ),
+    "transfer.exists": _s(
+        "{place} existe déjà", "{place} exists already", "Donnez un autre nom.", "Give another name."
+    ),
+    "transfer.not_ours": _s(
+        "{place} n’est pas une de nos archives, ou est abîmée",
+        "{place} is not an archive of ours, or is damaged",
+        "Vérifiez le fichier et la phrase secrète.",
+        "Check the file and the passphrase.",
+    ),
+    "transfer.damaged": _s(
+        "l’archive est abîmée à {place}",
+        "the archive is damaged at {place}",
+        "Ce qui précède est transféré ; prenez une autre copie de l’archive.",
+        "What comes before is moved; take another copy of the archive.",
+    ),
+    "transfer.anew": _s(
+        "le dossier {place} a été refait entre-temps",
+        "the folder {place} was made anew meanwhile",
+        "Relancez la même commande.",
+        "Run the same command again.",
+    ),
+    "transfer.full": _s(
+        "la boîte est pleine",
+        "the mailbox is full",
+        "Augmentez son quota (caducee mailbox quota), puis relancez la même commande.",
+        "Raise its quota (caducee mailbox quota), then run the same command again.",
+    ),
+    "transfer.unknown_server": _s(
+        "le certificat du serveur n’est pas reconnu : {reason}",
+        "the server’s certificate is not recognised: {reason}",
+        "Donnez l’autorité qui l’a délivré avec --ca, et le nom du serveur tel qu’il est écrit dans son certificat.",
+        "Give the authority that issued it with --ca, and the server’s name as its certificate has it.",
+    ),
     "cli.explain_what": _s(
         "donnez un identifiant de message, ou une question (--from, --to, --cert)",
         "give a message identifier, or a question (--from, --to, --cert)",

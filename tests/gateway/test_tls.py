@@ -5,14 +5,17 @@ from __future__ import annotations
 import ssl
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from cryptography.hazmat.primitives import serialization
 
 from gateway.admin import pki
+from gateway.cli import _transfer
 from gateway.smtp import tls
 from gateway.smtp.chain import PathReader, read_certificates
 from gateway.smtp.tls import Identity
+from gateway.submission_there import Server, context_of
 from policies import certificate
 from policies.certificate import CertificateSettings, Role, WhenUnknown
 
@@ -332,3 +335,20 @@ def test_a_path_once_found_is_judged_at_its_own_moment(space: pki.Pki, reader: P
     assert reader.facts(chain, NOW + timedelta(days=91)).chain_problem == "expired"  # type: ignore[union-attr]
     assert reader.facts(chain, NOW - timedelta(days=1)).chain_problem == "not_yet_valid"  # type: ignore[union-attr]
     assert reader.facts(chain, NOW).chain_problem == ""  # type: ignore[union-attr]
+
+
+def test_a_file_of_authorities_means_its_roots_in_every_command(
+    space: pki.Pki, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Python 3.13 and later would take an intermediate authority in the file of ``--ca`` for an anchor."""
+    make = ssl.create_default_context
+
+    def as_newer_python(*given: Any, **named: Any) -> ssl.SSLContext:
+        context = make(*given, **named)
+        context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
+        return context
+
+    monkeypatch.setattr(ssl, "create_default_context", as_newer_python)
+    for context in (context_of(Server("localhost", authority=space.ca)), _transfer._context(space.ca)):
+        assert not context.verify_flags & ssl.VERIFY_X509_PARTIAL_CHAIN
+        assert context.verify_mode is ssl.CERT_REQUIRED

@@ -94,3 +94,37 @@ def test_a_wrong_password_or_a_plain_server_is_a_clear_no(space: Space) -> None:
     assert "faux" not in done.stderr
     unknown = run(space, space.a, "import", space.box(space.a)["address"], place, answer=box["device_password"])
     assert unknown.returncode == 3  # an authority we do not know
+    assert "--ca" in unknown.stderr
+    half = space.facts["pki"]["revoked"]["client_cert"]  # holds the intermediate authority, but no root
+    for words, code in [
+        (("--ca", half), 3),
+        (("--ca", str(Path(space.ca).parent / "absent.pem")), 2),
+        (("--ca", box_file(space)), 2),
+    ]:
+        done = run(space, space.a, "import", space.box(space.a)["address"], place, *words, answer="x")
+        assert done.returncode == code, done.stderr
+        assert "--ca" in done.stderr
+        assert "Traceback" not in done.stderr
+
+
+def box_file(space: Space) -> str:
+    """A file that holds no certificate."""
+    return str(space.a["config"])
+
+
+def test_a_place_that_cannot_be_is_a_clear_no(space: Space, tmp_path: Path) -> None:
+    address = space.box(space.a)["address"]
+    (tmp_path / "mine").write_text("x")
+    for words, code, said in [
+        (("import", address, "imaps://no-user:port"), 2, "imaps://"),
+        (("import", address, str(tmp_path / "absent")), 2, "absent"),
+        (("import", address, str(tmp_path / "mine")), 3, "mine"),
+        (("export", address, str(tmp_path / "absent" / "a")), 3, "absent"),
+        (("export", address, str(tmp_path / "mine")), 2, "mine"),
+        (("export", address, str(tmp_path / "a"), "--report", str(tmp_path / "absent" / "r")), 3, "absent"),
+    ]:
+        done = run(space, space.a, *words, answer="phrase d'essai")
+        assert done.returncode == code, (words, done.stderr)
+        assert said in done.stderr
+        assert "Traceback" not in done.stderr
+        assert not done.stdout
