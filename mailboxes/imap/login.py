@@ -219,9 +219,21 @@ async def _token(session: Session, asked: v.Command, response: bytes) -> None:
             raise LoginRefused("session.auth_failed", "malformed")
         found = await session.service.authenticator.token(token, user, session.ip)
     except LoginRefused as refused:
-        _challenge(session, asked, refused)
+        if refused.rule == "session.auth_unavailable":  # the token is not invalid
+            await _failed(session, asked, refused)
+        else:
+            _challenge(session, asked, refused)
         return
     await welcome(session, asked, found)
+
+
+_WRONG = "[AUTHENTICATIONFAILED] Login failed"
+_CODES = {
+    "session.auth_locked": "[LIMIT] Too many failures, try again later",
+    "session.mailbox_suspended": "[UNAVAILABLE] This mailbox is suspended or closed",
+    # Nothing was found wrong: a program that hears AUTHENTICATIONFAILED throws the password away and asks for another.
+    "session.auth_unavailable": "[UNAVAILABLE] Logging in is impossible for the moment, try again later",
+}
 
 
 def _challenge(session: Session, asked: v.Command, refused: LoginRefused) -> None:
@@ -233,11 +245,7 @@ def _challenge(session: Session, asked: v.Command, refused: LoginRefused) -> Non
 
 async def _failed(session: Session, asked: v.Command, refused: LoginRefused | None = None) -> None:
     session.failed_logins += 1
-    locked = refused is not None and refused.rule == "session.auth_locked"
-    code = "[LIMIT] Too many failures, try again later" if locked else "[AUTHENTICATIONFAILED] Login failed"
-    if refused is not None and refused.rule == "session.mailbox_suspended":
-        code = "[UNAVAILABLE] This mailbox is suspended or closed"
-    session.tagged(asked, NO, code)
+    session.tagged(asked, NO, _CODES.get(refused.rule if refused is not None else "", _WRONG))
     if session.failed_logins >= session.service.limits.bad_logins:
         session.out.bye(b"[LIMIT] too many failed logins")
 

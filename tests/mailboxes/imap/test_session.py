@@ -12,8 +12,10 @@ from pathlib import Path
 
 import pytest
 
+from mailboxes.authentication import LoginRefused
 from mailboxes.imap.ports import Limits
 from policies.events import Kind
+from policies.values import Login
 from tests.mailboxes.imap.harness import Pki, Running, message, serving
 
 USER = "u1@op-a.mssante.test"
@@ -90,6 +92,25 @@ async def test_failed_logins_read_alike_and_are_counted(running: Running) -> Non
     await client.no(f"LOGIN {USER} wrong")
     assert (await client.line()).startswith(b"* BYE [LIMIT]")
     assert await closed(client)
+
+
+async def test_a_login_that_cannot_be_judged_is_not_called_wrong(
+    running: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A mail program forgets the password it was told is wrong; the database was only away (RFC 5530 3)."""
+
+    async def away(*_: object) -> Login:
+        raise LoginRefused("session.auth_unavailable", "the database is away")
+
+    for means in ("password", "certificate", "token"):
+        monkeypatch.setattr(running.people, means, away)
+    client = await running.client(app=True)
+    await client.no(f"LOGIN {USER} secret", "UNAVAILABLE")
+    await client.no(f"AUTHENTICATE PLAIN {coded('', USER, 'secret')}", "UNAVAILABLE")
+    await client.no("AUTHENTICATE EXTERNAL =", "UNAVAILABLE")
+    bearer = base64.b64encode(b"n,,\x01auth=Bearer t\x01\x01").decode()
+    await client.no(f"AUTHENTICATE OAUTHBEARER {bearer}", "UNAVAILABLE")
+    await client.close()
 
 
 async def test_external_needs_a_certificate(running: Running) -> None:
