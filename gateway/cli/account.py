@@ -190,7 +190,10 @@ def session(
             with opened(ctx) as desk:
                 desk.do(lambda unit: sessions.end(unit, kept.token))
         session_file.forget()
-        output.line(console.say("cli.session_ended"))
+        if as_json:
+            output.as_json({"ended": kept is not None})
+        else:
+            output.line(console.say("cli.session_ended"))
         return
     if not login:
         raise errors.Said("cli.login_needed", errors.USAGE)

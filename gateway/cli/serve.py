@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from gateway.cli.context import here
+from gateway.cli.context import Console, here
 from gateway.cli.errors import UNAVAILABLE, USAGE, Said
 from gateway.cli.language import tr
 from gateway.leash import NONE, hold
@@ -67,16 +67,17 @@ def serve(
     set_up(config.log.level, config.log.format)
     count = workers or config.service.workers or one_per_core()
     if worker < 0 and count > 1:
-        raise typer.Exit(_supervise(console.config_path, roles, count, ready_file, leash))
+        raise typer.Exit(_supervise(console, roles, count, ready_file, leash))
     if worker >= 0:
         die_with_supervisor()
     raise typer.Exit(asyncio.run(_one(config, console.config_path, roles, count, worker >= 0, ready_file, leash)))
 
 
-def _supervise(config_path: Path, roles: tuple[str, ...], count: int, ready_file: Path | None, leash: int) -> int:
+def _supervise(console: Console, roles: tuple[str, ...], count: int, ready_file: Path | None, leash: int) -> int:
     from gateway.supervisor import Supervisor
 
-    command = [sys.executable, "-m", "gateway.cli", "--config", str(config_path), "serve", "--workers", str(count)]
+    command = [sys.executable, "-m", "gateway.cli", "--config", str(console.config_path), "--lang", console.language]
+    command += ["serve", "--workers", str(count)]
     for name in roles:
         command += ["--role", name]
     return asyncio.run(Supervisor(command, count, ready_file, leash).run())

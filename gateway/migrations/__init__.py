@@ -5,7 +5,7 @@ release needs. There is no way down: an operator who must go back restores the b
 Promise: a database already in form costs one small read, and Alembic is not even imported. One process upgrades while
 the others wait, whole revisions in one transaction: a failure leaves the database as it was. A database written by a
 newer release, or whose tables nobody numbered, is refused and never changed.
-Failure: :class:`mailboxes.store.StoreUnavailable`, naming the revision found and the newest one known.
+Failure: :class:`mailboxes.store.StoreUnavailable`, naming the revision found and the newest one known, or when the database is away.
 """
 
 from __future__ import annotations
@@ -16,8 +16,9 @@ from functools import cache
 from pathlib import Path
 
 from sqlalchemy import Connection, text
+from sqlalchemy.exc import SQLAlchemyError
 
-from mailboxes.engine import Database, raw
+from mailboxes.engine import Database, raw, refusal
 from mailboxes.store import StoreUnavailable
 
 VERSIONS = Path(__file__).parent / "versions"
@@ -38,7 +39,17 @@ def revisions() -> tuple[str, ...]:
 
 
 def upgrade(database: Database) -> None:
-    """Create or upgrade the tables. Raises :class:`StoreUnavailable`."""
+    """Create or upgrade the tables. Raises :class:`mailboxes.store.StoreError`."""
+    try:
+        _upgrade(database)
+    except SQLAlchemyError as problem:
+        away = refusal(problem)
+        if away is None:
+            raise
+        raise away from problem
+
+
+def _upgrade(database: Database) -> None:
     with database.turn():
         with database.reader.connect() as connection:  # takes no lock: a process that starts waits for no writer
             found = current(connection)

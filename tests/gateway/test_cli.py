@@ -17,7 +17,8 @@ import pyotp
 import pytest
 from typer.testing import CliRunner
 
-from gateway.cli import SHARED, application, command, names, short_help
+from gateway.cli import SHARED, application, command, names, serve, short_help
+from gateway.cli.context import Console
 from gateway.cli.language import choose
 from gateway.cli.output import visible
 from policies.catalogue.sentences_console import SENTENCES, remedy, say
@@ -212,6 +213,32 @@ def test_a_database_that_cannot_be_opened_is_three(terminal: Terminal) -> None:
     assert "database" in terminal.refused("account", "list", code=3)
 
 
+def test_a_doctor_goes_on_where_the_database_does_not_answer(terminal: Terminal) -> None:
+    path = terminal.folder / "config.toml"
+    path.write_text(CONFIG.replace("[store]\n", '[store]\nurl = "postgresql://nobody@127.0.0.1:1/none"\n'))
+    found = terminal("doctor", "--json")
+    assert found.exit_code == 3
+    names = [each["name"] for each in json.loads(found.stdout)["findings"]]
+    assert {"store.away", "list.missing"} <= set(names)
+
+
+def test_workers_speak_the_language_of_their_service(monkeypatch: pytest.MonkeyPatch) -> None:
+    commands: list[list[str]] = []
+
+    class Supervisor:
+        def __init__(self, command: list[str], *_: object) -> None:
+            commands.append(command)
+
+        async def run(self) -> int:
+            return 0
+
+    monkeypatch.setattr("gateway.supervisor.Supervisor", Supervisor)
+    assert serve._supervise(Console(Path("config.toml"), "fr"), ("imap",), 2, None, -1) == 0
+    (command,) = commands
+    assert command[command.index("--lang") + 1] == "fr"
+    assert command.index("--lang") < command.index("serve")
+
+
 # configuration
 
 
@@ -322,7 +349,7 @@ def test_from_a_person_to_a_device(marie: Terminal) -> None:
     marie.ok("device", "create", MARIE, "--name", "b")
     assert "2" in marie.ok("device", "revoke-all", "marie.martin")
     assert all(item["revoked_at"] for item in marie.json("device", "list", "--login", "marie.martin"))
-    marie.ok("account", "session", "--end")
+    assert marie.json("account", "session", "--end") == {"ended": True}
     assert "strong session" in marie.refused("device", "create", MARIE, "--name", "x")
 
 
