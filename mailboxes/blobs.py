@@ -4,7 +4,7 @@ A blob is written once under a reference the caller chose and never changed. Wri
 is row, then blob: a crash leaves at worst a blob nobody refers to, which :mod:`mailboxes.fsck` finds.
 Promise: :meth:`Blobs.put` returns after the bytes and their name are on disk (file synced, renamed, directory synced);
 a half-written blob never has its name. Nothing here sees a plaintext.
-Failure: :class:`StoreFull`, :class:`StoreUnavailable`, and :class:`MissingBody` for a reference that is not there.
+Failure: :class:`StoreFull`, :class:`BlobsUnavailable`, and :class:`MissingBody` for a reference that is not there.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any, NamedTuple, Protocol, TypeVar
 
 from mailboxes.given import create, make_folder
-from mailboxes.store import MissingBody, StoreError, StoreFull, StoreUnavailable
+from mailboxes.store import BlobsUnavailable, MissingBody, StoreError, StoreFull
 
 T = TypeVar("T")
 
@@ -256,7 +256,7 @@ def _translated(work: Callable[..., T], arguments: tuple[Any, ...]) -> T:
 
 
 def _said(error: OSError) -> StoreError:
-    kind = StoreFull if error.errno in _FULL else StoreUnavailable
+    kind = StoreFull if error.errno in _FULL else BlobsUnavailable
     return kind(errno.errorcode.get(error.errno or 0, "OSError"))
 
 
@@ -332,4 +332,4 @@ def _lazily(frames: Iterable[bytes]) -> Iterator[bytes]:
 
 
 def _said_by_s3(error: Exception) -> StoreError:
-    return error if isinstance(error, StoreError) else StoreUnavailable(type(error).__name__)
+    return error if isinstance(error, StoreError) else BlobsUnavailable(type(error).__name__)

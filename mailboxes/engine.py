@@ -374,7 +374,21 @@ def refusal(error: BaseException) -> StoreError | None:
     if fault is Fault.OWN:
         return None
     kind = StoreFull if fault is Fault.FULL else StoreUnavailable
-    return kind(type(error).__name__)
+    return kind(_cause(error))
+
+
+def _cause(error: BaseException) -> str:
+    """Why, for whoever must mend it; never a value of a statement (MSS-146).
+
+    SQLite has a name for it. A connection that PostgreSQL refused, or that broke, bears no state, and its text is the
+    connection's own.
+    """
+    origin = error.orig if isinstance(error, DBAPIError) and error.orig is not None else error
+    if isinstance(origin, sqlite3.Error):
+        return str(getattr(origin, "sqlite_errorname", type(origin).__name__))
+    if isinstance(origin, psycopg.Error) and origin.sqlstate is None:
+        return " ".join(str(origin).partition("\n\t")[0].split())[:300] or type(origin).__name__
+    return type(origin).__name__
 
 
 def first_connection(database: Database) -> Connection:

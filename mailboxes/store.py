@@ -27,6 +27,10 @@ class StoreUnavailable(StoreError):
     """The database or blob store does not answer; nothing was changed."""
 
 
+class BlobsUnavailable(StoreUnavailable):
+    """The folder or bucket of large bodies does not answer, whatever the database does."""
+
+
 class StoreFull(StoreError):
     """The disk is full; nothing was changed."""
 

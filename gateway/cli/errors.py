@@ -66,7 +66,7 @@ def _from_the_rooms(problem: Exception, language: Language) -> int | None:
     from mailboxes.accounts import Refused
     from mailboxes.engine import refusal
     from mailboxes.keys import WrongMasterKey
-    from mailboxes.store import StoreError
+    from mailboxes.store import BlobsUnavailable, StoreError
 
     if isinstance(problem, Refused):
         _print(decision_text(problem.decision, language))
@@ -76,7 +76,8 @@ def _from_the_rooms(problem: Exception, language: Language) -> int | None:
         return UNAVAILABLE
     away = problem if isinstance(problem, StoreError) else refusal(problem)  # migrations meet the database first
     if away is not None:
-        _print(say("cli.store_unavailable", language, reason=str(away) or type(away).__name__))
+        name = "cli.blobs_unavailable" if isinstance(away, BlobsUnavailable) else "cli.store_unavailable"
+        _print(said_text(Said(name, reason=str(away) or type(away).__name__), language))
         return UNAVAILABLE
     return None
 

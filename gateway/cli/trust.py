@@ -166,7 +166,7 @@ def publish(
     except authority.BadRows as problem:
         raise Said("cli.bad_rows", USAGE, line=problem.line, reason=problem.why) from None
     except OSError as problem:
-        raise Said("cli.cannot_publish", USAGE, reason=f"{problem.filename}: {problem.strerror}") from None
+        raise Said("cli.cannot_publish", USAGE, reason=f"{problem.filename or file}: {problem.strerror}") from None
     except ValueError as problem:
         raise Said("cli.cannot_publish", USAGE, reason=problem) from None
     if as_json:

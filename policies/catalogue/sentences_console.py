@@ -643,7 +643,16 @@ CLI: Mapping[str, Sentence] = {
     ),
     "cli.key_refused": _s("Secret refusé : {reason}.", "Secret refused: {reason}."),
     "cli.store_unavailable": _s(
-        "La base de données ne répond pas : {reason}.", "The database does not answer: {reason}."
+        "La base de données ne répond pas : {reason}.",
+        "The database does not answer: {reason}.",
+        "caducee doctor examine aussi le reste : place libre, droits, serveur.",
+        "caducee doctor examines the rest too: free space, rights, server.",
+    ),
+    "cli.blobs_unavailable": _s(
+        "Le dépôt des grands messages ne répond pas : {reason}.",
+        "The store of large messages does not answer: {reason}.",
+        "Vérifiez store.blobs et store.s3_endpoint, et les droits du dossier.",
+        "Check store.blobs and store.s3_endpoint, and the rights of the folder.",
     ),
     "cli.password_set": _s("Mot de passe de {login} enregistré.", "Password of {login} set."),
     "cli.totp_new": _s(

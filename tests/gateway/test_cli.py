@@ -17,10 +17,11 @@ import pyotp
 import pytest
 from typer.testing import CliRunner
 
-from gateway.cli import SHARED, application, command, names, serve, short_help
+from gateway.cli import SHARED, application, command, errors, names, serve, short_help
 from gateway.cli.context import Console
 from gateway.cli.language import choose
 from gateway.cli.output import visible
+from mailboxes.store import BlobsUnavailable
 from policies.catalogue.sentences_console import SENTENCES, remedy, say
 from policies.decision import CatalogueError
 
@@ -210,7 +211,17 @@ def test_a_missing_or_wrong_master_key_is_three(terminal: Terminal) -> None:
 def test_a_database_that_cannot_be_opened_is_three(terminal: Terminal) -> None:
     path = terminal.folder / "config.toml"
     path.write_text(CONFIG.replace("[store]\n", '[store]\nurl = "postgresql://nobody@127.0.0.1:1/none"\n'))
-    assert "database" in terminal.refused("account", "list", code=3)
+    said = terminal.refused("account", "list", code=3)
+    assert "database" in said
+    assert "port 1" in said  # why, and where to look: not the name of a class of ours
+    assert "doctor" in said
+
+
+def test_a_bucket_that_is_away_is_not_called_the_database(capsys: pytest.CaptureFixture[str]) -> None:
+    assert errors.told(BlobsUnavailable("GenericError"), "fr") == 3
+    said = capsys.readouterr().err
+    assert "base" not in said
+    assert "store.s3_endpoint" in said
 
 
 def test_a_doctor_goes_on_where_the_database_does_not_answer(terminal: Terminal) -> None:

@@ -107,6 +107,15 @@ def test_errors_of_postgresql_are_sorted(error: Exception, fault: Fault) -> None
     assert fault_of(error) is fault
 
 
+def test_an_error_says_why_and_never_a_value() -> None:
+    refused = psycopg.OperationalError("connection failed: Connection refused\n\tIs the server running there?")
+    assert str(refusal(OperationalError("s", {"a": "Durand"}, refused))) == "connection failed: Connection refused"
+    assert str(refusal(psycopg.errors.AdminShutdown("row Durand"))) == "AdminShutdown"
+    with pytest.raises(sqlite3.OperationalError) as caught:
+        sqlite3.connect("/nonexistent/x.db").execute("SELECT 1")
+    assert str(refusal(caught.value)) == "SQLITE_CANTOPEN"
+
+
 def test_a_writer_that_starts_leaves_no_log_behind_it(tmp_path: Path) -> None:
     database = open_database(f"sqlite:///{tmp_path}/x.db")
     database.create_tables()
