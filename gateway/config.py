@@ -7,6 +7,7 @@ Failure: :class:`ConfigError` carries *every* fault found, each with file, line,
 
 from __future__ import annotations
 
+import errno
 import re
 import tomllib
 from collections.abc import Mapping
@@ -39,6 +40,7 @@ __all__ = [
 
 LARGEST = 1024 * 1024
 MOST_ROUTES = 10_000
+_UNREAD = {errno.ENOENT: "config.no_such_configuration", errno.EACCES: "config.denied"}
 _TOML_LINE = re.compile(r" \(at (?:line ([0-9]{1,9}), column [0-9]{1,9}|end of document)\)$", re.ASCII)
 
 
@@ -118,7 +120,8 @@ class _Loading:
             with self.path.open("rb") as file:
                 raw = file.read(LARGEST + 1)
         except OSError as problem:
-            raise self._refuse(1, "config.no_file", reason=problem.strerror) from None
+            sentence = _UNREAD.get(problem.errno or 0, "config.no_file")
+            raise self._refuse(1, sentence, reason=problem.strerror) from None
         if len(raw) > LARGEST:
             raise self._refuse(1, "config.too_big", limit=spelled("size", LARGEST))
         try:

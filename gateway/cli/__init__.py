@@ -15,7 +15,8 @@ import ast
 import importlib
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -66,6 +67,9 @@ class Root(TyperGroup):
         name, _, rest = super().resolve_command(ctx, args)
         return name, None if name is None else command(name), rest
 
+    def get_help(self, ctx: Any) -> str:
+        return _help(super().get_help, ctx)
+
     def main(self, *args: Any, **named: Any) -> Any:
         """Run, and say a wrong usage in our own words."""
         standalone_mode = named.pop("standalone_mode", True)
@@ -107,13 +111,20 @@ def command(name: str) -> Any:
 
 
 def _plain(found: Any) -> Any:
-    """Plain help for a command and all below it: Rich takes a fifth of a second to say the same."""
+    """Plain help, in the language asked for, of a command and all below it: Rich takes a fifth of a second to say the same."""
     waiting = [found]
     while waiting:
         one = waiting.pop()
         one.rich_markup_mode = None
+        one.get_help = partial(_help, one.get_help)
         waiting.extend(getattr(one, "commands", {}).values())
     return found
+
+
+def _help(page: Callable[[Any], str], ctx: Any) -> str:
+    from gateway.cli.wrong_usage import french_help
+
+    return french_help(page(ctx)) if chosen() == "fr" else page(ctx)
 
 
 application = typer.Typer(

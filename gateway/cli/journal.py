@@ -16,6 +16,9 @@ from gateway.cli.output import Json
 app = typer.Typer(no_args_is_help=True, help=tr("Le journal de preuves.", "The journal of evidence."))
 
 
+_BREAKS = {"edited": "modifié", "missing": "manquant", "tail": "fin coupée", "rollback": "retour en arrière"}
+
+
 @app.command(
     help=tr(
         "Vérifier toute la chaîne, et les ancres gardées hors de la base.",
@@ -43,7 +46,7 @@ def verify(ctx: typer.Context, as_json: Json = False) -> None:
     else:
         output.line(
             tr(
-                f"Chaîne rompue à l’enregistrement {found.seq} ({found.what}).",
+                f"Chaîne rompue à l’enregistrement {found.seq} ({_BREAKS.get(found.what, found.what)}).",
                 f"Chain broken at record {found.seq} ({found.what}).",
             )
         )

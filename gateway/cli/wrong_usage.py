@@ -33,6 +33,9 @@ _FRENCH = (
     ),
     (r"Invalid value for '?(.*?)'?: (\S+) is not in the range (.*)\.", r"\1 : \2 n’est pas dans les bornes \3"),
     (r"Invalid value for '?(.*?)'?: '?(.*?)'? is not one of (.*)\.", r"\1 : « \2 » n’est pas l’un de \3"),
+    (r"Invalid value for '?(.*?)'?: \w+ '(.*)' does not exist\.", r"\1 : « \2 » n’existe pas"),
+    (r"Invalid value for '?(.*?)'?: \w+ '(.*)' is a directory\.", r"\1 : « \2 » est un dossier"),
+    (r"Invalid value for '?(.*?)'?: \w+ '(.*)' is not readable\.", r"\1 : « \2 » ne peut pas être lu"),
     (r"Invalid value for '?(.*?)'?: (.*)", r"\1 : \2"),
     (r"Invalid value: (.*)", r"\1"),
 )
@@ -40,6 +43,25 @@ _TAILS = (
     (r"\(Possible options: (.*)\)", r"(voulez-vous dire \1 ?)"),
     (r"Did you mean '?([^'?]*)'?\?", r"(voulez-vous dire \1 ?)"),
 )
+
+
+_HELP = (
+    (r"^Usage: ", "Usage : "),
+    (r"^Arguments:$", "Arguments :"),
+    (r"^Options:$", "Options :"),
+    (r"^Commands:$", "Commandes :"),
+    (r"Show this message and exit\.", "Montrer cette aide."),
+    (r"\benv var:", "variable :"),
+    (r"\bdefault:", "défaut :"),
+    (r"\brequired\]", "obligatoire]"),
+)
+
+
+def french_help(text: str) -> str:
+    """The framework's own words in a help page."""
+    for pattern, wanted in _HELP:
+        text = re.sub(pattern, wanted, text, flags=re.MULTILINE)
+    return text
 
 
 def tell(problem: Any) -> int:

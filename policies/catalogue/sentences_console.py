@@ -28,6 +28,18 @@ def _s(fr: str, en: str, remedy_fr: str = "", remedy_en: str = "") -> Sentence:
 
 
 CONFIG: Mapping[str, Sentence] = {
+    "config.no_such_configuration": _s(
+        "ce fichier de configuration n’existe pas",
+        "this configuration file does not exist",
+        "Indiquez-le par --config ou par la variable CADUCEE_CONFIG.",
+        "Name it with --config or with the variable CADUCEE_CONFIG.",
+    ),
+    "config.denied": _s(
+        "vous n’avez pas le droit de lire ce fichier de configuration",
+        "you may not read this configuration file",
+        "Agissez avec l’utilisateur du service, ou son groupe.",
+        "Act as the service’s user, or in its group.",
+    ),
     "config.no_file": _s(
         "le fichier de configuration ne peut pas être lu : {reason}",
         "the configuration file cannot be read: {reason}",

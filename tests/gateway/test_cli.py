@@ -168,6 +168,14 @@ def test_a_wrong_usage_is_said_in_french_too(
     assert all("montre l’usage" in line for line in told[1:])
 
 
+def test_a_help_page_is_french_throughout(terminal: Terminal, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("gateway.cli.chosen", lambda: "fr")
+    for words in ((), ("journal",), ("journal", "list"), ("mailbox", "member", "add"), ("send",)):
+        page = terminal.ok(*words, "--help")
+        assert "Usage : " in page
+        assert not [word for word in ("Show this", "Options:", "env var", "default:", "required]") if word in page]
+
+
 def test_a_sentence_and_its_remedy_are_two_sentences(terminal: Terminal) -> None:
     assert "nothing of message ABC. The identifier" in terminal.refused("explain", "ABC")
 
@@ -191,7 +199,7 @@ def _words(where: str, pattern: str) -> set[str]:
 
 
 def test_a_missing_or_wrong_configuration_is_two_and_names_the_line(terminal: Terminal) -> None:
-    assert "cannot be read" in terminal.refused("--config", "/nowhere.toml", "account", "list", code=2)
+    assert "does not exist" in terminal.refused("--config", "/nowhere.toml", "account", "list", code=2)
     (terminal.folder / "config.toml").write_text(CONFIG.replace("hostname", "hotsname"))
     said = terminal.refused("account", "list", code=2, lang="fr")
     assert "config.toml:4: operator.hotsname" in said

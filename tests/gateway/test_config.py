@@ -143,6 +143,8 @@ def test_there_are_bad_configurations_of_every_kind() -> None:
     tried = {path.read_text().split("\n", 1)[0].split(" ")[-1] for path in BAD}
     elsewhere = {
         "config.no_file",
+        "config.no_such_configuration",
+        "config.denied",
         "config.too_big",
         "config.not_utf8",
         "config.file_unreadable",
@@ -215,7 +217,7 @@ def test_values_that_are_nearly_right(folder: Path, text: str, sentence: str) ->
 def test_a_file_that_cannot_be_read_is_one_fault(tmp_path: Path) -> None:
     with pytest.raises(ConfigError) as caught:
         load(tmp_path / "none.toml")
-    assert [fault.sentence for fault in caught.value.faults] == ["config.no_file"]
+    assert [fault.sentence for fault in caught.value.faults] == ["config.no_such_configuration"]
     (tmp_path / "big.toml").write_bytes(b"#" * (1024 * 1024 + 1))
     with pytest.raises(ConfigError) as caught:
         load(tmp_path / "big.toml")
