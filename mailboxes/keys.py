@@ -46,7 +46,15 @@ _CHECK = b"caducee master key check"
 
 
 class WrongMasterKey(Exception):
-    """The operator's key is missing, unreadable, or another one than this database was written with."""
+    """The operator's key is missing, unreadable, or another one than this database was written with.
+
+    ``word`` is stable for what an operator meets: ``other``, ``not_a_key`` (``where`` says which), ``no_check``.
+    """
+
+    def __init__(self, text: str, word: str = "", where: str = "") -> None:
+        super().__init__(text)
+        self.word = word
+        self.where = where
 
 
 class MasterKey(Protocol):
@@ -126,9 +134,9 @@ def _decode(text: bytes, where: str) -> bytes:
     try:
         key = base64.b64decode(text.strip(), validate=True)
     except ValueError as error:
-        raise WrongMasterKey(f"{where} does not hold a base64 key") from error
+        raise WrongMasterKey(f"{where} does not hold a base64 key", "not_a_key", where) from error
     if len(key) != KEY_BYTES:
-        raise WrongMasterKey(f"{where} holds {len(key)} bytes instead of {KEY_BYTES}")
+        raise WrongMasterKey(f"{where} holds {len(key)} bytes instead of {KEY_BYTES}", "not_a_key", where)
     return key
 
 
@@ -170,12 +178,14 @@ class Keyring:
         try:
             self._master.unwrap(bytes(stored), _CHECK)
         except Corrupted as error:
-            raise WrongMasterKey("this is not the master key the database was written with") from error
+            raise WrongMasterKey("this is not the master key the database was written with", "other") from error
         self.key(connection, QUEUE)
 
     def _first_start(self, connection: Connection, now: float) -> None:
         if connection.execute(select(mailbox_key.c.mailbox_id).limit(1)).first() is not None:
-            raise WrongMasterKey("the database holds mailbox keys but no check value: restore it from a backup")
+            raise WrongMasterKey(
+                "the database holds mailbox keys but no check value: restore it from a backup", "no_check"
+            )
         connection.execute(insert(master_check), {"id": 1, "value": self._master.wrap(_CHECK, _CHECK)})
         self.create(connection, QUEUE, now)
         self.key(connection, QUEUE)

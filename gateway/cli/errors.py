@@ -71,6 +71,9 @@ def _from_the_rooms(problem: Exception, language: Language) -> int | None:
     if isinstance(problem, Refused):
         _print(decision_text(problem.decision, language))
         return REFUSED
+    if isinstance(problem, WrongMasterKey) and problem.word:
+        _print(said_text(Said(f"key.{problem.word}", where=problem.where), language))
+        return UNAVAILABLE
     if isinstance(problem, WrongMasterKey | SecretMissing):
         _print(say("cli.key_refused", language, reason=problem))
         return UNAVAILABLE

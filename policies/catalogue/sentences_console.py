@@ -653,6 +653,24 @@ CLI: Mapping[str, Sentence] = {
         "Prenez un fichier écrit par `caducee config export-keys`.",
         "Take a file written by `caducee config export-keys`.",
     ),
+    "key.other": _s(
+        "cette clé maîtresse n’est pas celle avec laquelle la base a été écrite",
+        "this is not the master key the database was written with",
+        "Remettez la bonne : une autre ne lit rien, et n’est jamais prise en silence.",
+        "Put the right one back: another reads nothing, and is never taken in silence.",
+    ),
+    "key.not_a_key": _s(
+        "{where} ne contient pas une clé maîtresse (32 octets en base64)",
+        "{where} does not hold a master key (32 bytes in base64)",
+        "Remettez la copie gardée ailleurs.",
+        "Put back the copy kept elsewhere.",
+    ),
+    "key.no_check": _s(
+        "la base contient des clés de boîtes mais pas la valeur qui contrôle la clé maîtresse",
+        "the database holds mailbox keys but not the value that checks the master key",
+        "Restaurez-la d’une sauvegarde.",
+        "Restore it from a backup.",
+    ),
     "cli.key_refused": _s("Secret refusé : {reason}.", "Secret refused: {reason}."),
     "cli.store_unavailable": _s(
         "La base de données ne répond pas : {reason}.",

@@ -211,6 +211,10 @@ def test_a_missing_or_wrong_master_key_is_three(terminal: Terminal) -> None:
     (terminal.folder / "master.key").unlink()
     terminal.ok("config", "master-key", str(terminal.folder / "master.key"))
     assert "master key" in terminal.refused("account", "list", code=3)
+    assert "n’est pas celle" in terminal.refused("account", "list", code=3, lang="fr")
+    (terminal.folder / "master.key").write_text("court")
+    assert "base64" in terminal.refused("account", "list", code=3, lang="fr")
+    assert "does not hold" in terminal.refused("account", "list", code=3)
     path = terminal.folder / "config.toml"
     path.write_text(CONFIG.replace('master_key = "file:master.key"', ""))
     assert "master-key" in terminal.refused("account", "list", code=3)
