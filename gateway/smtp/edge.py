@@ -58,6 +58,9 @@ class Edge(Wire):
                 if self._wants_room and not reader.over:
                     reserved += await self._room(reader, declared)
         except BaseException:
+            # What is counted no more is held no more: a conversation that ended may stay in memory for a while, in circles.
+            reader.forget()
+            self._incoming = self._sink = None
             self.forget(reserved)
             raise
         return reader, reserved

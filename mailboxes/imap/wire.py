@@ -148,6 +148,11 @@ class Wire(asyncio.Protocol):
         if self._task is not None:
             self._task.cancel()
         self._free()
+        # What is counted no more is held no more: a connection that ended may stay in memory for a while, in circles.
+        self._buffer = self._text = self._packed = b""
+        self._literals, self._literal, self._left = [], None, 0
+        self._out.clear()
+        self._out_size = 0
         self.conversation.closed()
 
     def eof_received(self) -> bool:

@@ -320,9 +320,15 @@ async def test_room_is_given_back_when_the_client_leaves(pki: Pki) -> None:
     await scene.hear(b"a: b\r\n\r\n" + b"x" * 1000 + b"\r\n")
     await scene.hear((b"x" * 62 + b"\r\n") * (FREE // 64))
     assert budget.reserved > 0
+    reader = scene.edge._incoming
+    assert reader is not None
+    assert reader.kept
+    assert reader.blocks
     scene.edge.connection_lost(None)
     await settle()
     assert (budget.reserved, budget.borrowed) == (0, 0)
+    assert reader.blocks == []  # room given back is memory given back, whoever still holds the conversation
+    assert scene.edge._incoming is None
     assert scene.edge.ended.done()
 
 

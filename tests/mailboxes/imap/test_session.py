@@ -436,6 +436,20 @@ async def test_a_large_literal_waits_for_room_or_is_refused(running: Running) ->
     await client.close()
 
 
+async def test_a_client_that_leaves_takes_its_literal_along(running: Running) -> None:
+    """Connections end in circles that the collector finds late; a message half received must not wait for it."""
+    client = await running.login()
+    await client.send(b"a APPEND INBOX {3000000+}\r\n" + b"x" * 2_000_000)
+    wire = next(iter(running.server.connections)).wire
+    async with asyncio.timeout(10):
+        while len(wire._literal or b"") < 2_000_000:
+            await asyncio.sleep(0.01)
+        client.writer.transport.abort()
+        while running.server.connections:
+            await asyncio.sleep(0.01)
+    assert (wire._literal, wire._literals, wire._buffer, wire._text) == (None, [], b"", b"")
+
+
 async def test_a_long_search_says_how_far_it_is(running: Running, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("mailboxes.imap.searching.PROGRESS_EVERY", -1.0)
     client = await running.login()
