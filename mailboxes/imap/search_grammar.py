@@ -197,14 +197,16 @@ def sort(c: Cursor) -> Search:
     if _maybe(c, b"RETURN"):
         wanted = returns(c)
         c.space()
-    criteria = c.listed(lambda: _criterion(c))
+    criteria: dict[str, bool] = {}
+    for word, reverse in c.listed(lambda: _criterion(c)):
+        criteria.setdefault(word, reverse)  # compared once, it decides no more; a thousand times are a thousand sorts
     c.space()
     charset = c.astring()
     c.space()
     if wanted is None and _maybe(c, b"RETURN"):
         wanted = returns(c)
         c.space()
-    return Search(keys(c), charset, wanted, criteria)
+    return Search(keys(c), charset, wanted, tuple(criteria.items()))
 
 
 def _criterion(c: Cursor) -> tuple[str, bool]:

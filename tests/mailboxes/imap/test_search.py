@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from mailboxes.imap.grammar import parse
 from tests.mailboxes.imap.harness import Client, Pki, Running, message, serving
 
 
@@ -229,6 +230,7 @@ async def test_sort(running: Running) -> None:
     assert await found(client, "SORT (SUBJECT) UTF-8 ALL") == [2, 1, 3]
     assert await found(client, "SORT (SUBJECT DATE) UTF-8 ALL") == [2, 3, 1]
     assert await found(client, "SORT (REVERSE SUBJECT) UTF-8 ALL") == [1, 3, 2]
+    assert await found(client, "SORT (SUBJECT REVERSE SUBJECT DATE SUBJECT) UTF-8 ALL") == [2, 3, 1]
     assert await found(client, "SORT (DATE) UTF-8 ALL") == [2, 3, 1]
     assert await found(client, "SORT (REVERSE SIZE) UTF-8 ALL") == [1, 2, 3]
     assert await found(client, "SORT (FROM) UTF-8 ALL") == [1, 2, 3]
@@ -343,6 +345,11 @@ async def test_live_contexts(running: Running) -> None:
         await client.ok("SEARCH RETURN (UPDATE) SEEN")
     await client.no("SEARCH RETURN (UPDATE) SEEN", "NOUPDATE")
     await client.close()
+
+
+def test_a_repeated_sort_criterion_costs_nothing() -> None:
+    text = b"a SORT (DATE SUBJECT" + b" REVERSE SUBJECT" * 900 + b" REVERSE DATE) UTF-8 ALL"
+    assert parse(text, []).args.sort == (("DATE", False), ("SUBJECT", False))
 
 
 async def test_subjects_sort_in_capitals(running: Running) -> None:
