@@ -17,7 +17,8 @@ from collections.abc import Awaitable, Callable, Iterable, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Any, Protocol
+from functools import partial
+from typing import Protocol, TypeVar
 
 import structlog
 
@@ -49,8 +50,11 @@ from policies.trust import TrustList, TrustSettings
 from policies.unsolicited import Volume, VolumeSettings
 from policies.values import Address, Door, MailboxFacts, Peer
 
-OFF_LOOP = 512 * 1024
-"""Octets above which the walk over a message would hold up the event loop for more than a few milliseconds."""
+OFF_LOOP = 128 * 1024
+"""Octets above which the walk over a message may hold up the event loop for more than a few milliseconds."""
+HEADER_COST = 16
+"""What an octet of header is worth in octets of body once names are decoded and addresses read: a part may bear a name of
+hundreds of encoded words, and a message a thousand parts."""
 
 log = structlog.get_logger("intake")
 _ACCEPTED = "session.message_accepted"
@@ -98,6 +102,7 @@ class IntakeSettings:
     limits: Limits = field(default_factory=Limits)
 
 
+T = TypeVar("T")
 Judged = list[tuple[str, str, Decision]]  # stage, recipient, decision
 Also = tuple[Callable[[Unit], None], ...]
 
@@ -215,13 +220,15 @@ class Intake:
         # Judged and stored as one piece with our trace in front: a large message is copied once, here.
         trace = self._trace(transaction, identifier, now)
         raw = joined(trace, content)
-        anatomy = await self._off_loop(len(raw), dissect, raw, self.settings.limits)
+        anatomy = await self._walked(raw)
         missing = [name for name in (b"date", b"message-id") if not anatomy.count(name)]
         if missing and transaction.peer.door is Door.SUBMISSION:
             # Rare: walked again, rather than looked for before in every message.
             raw = _behind_trace(raw, received.completing(missing, self.settings.hostname, identifier, now), len(trace))
-            anatomy = await self._off_loop(len(raw), dissect, raw, self.settings.limits)
-        judged = self._judge_content(transaction, anatomy, raw)
+            anatomy = await self._walked(raw)
+        headers = sum([part.body_start - part.header_start for part in anatomy.parts])
+        weight = len(raw) + HEADER_COST * headers
+        judged = await self._off_loop(weight, partial(self._judge_content, transaction, anatomy, raw))
         counted = await self._judge_volume(transaction, anatomy, raw, judged)
         accepted = False
         try:
@@ -273,11 +280,14 @@ class Intake:
                 self._volumes.shut(login.address.key)
         return counted
 
-    async def _off_loop(self, size: int, work: Callable[..., Any], *arguments: Any) -> Any:
+    async def _walked(self, raw: bytes) -> Anatomy:
+        walk = partial(dissect, raw, self.settings.limits, line_ends_checked=True)
+        return await self._off_loop(len(raw), walk)
+
+    async def _off_loop(self, size: int, work: Callable[[], T]) -> T:
         if size <= OFF_LOOP:
-            return work(*arguments, line_ends_checked=True)
-        loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._pool, lambda: work(*arguments, line_ends_checked=True))
+            return work()
+        return await asyncio.get_running_loop().run_in_executor(self._pool, work)
 
     def _judge_content(self, transaction: Transaction, anatomy: Anatomy, raw: bytes) -> Judged:
         """Everything that needs no more than the one walk."""

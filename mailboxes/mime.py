@@ -22,7 +22,8 @@ _NONE = 1 << 62
 class Limits:
     """Bounds of one walk. Past each, the named problem is reported.
 
-    ``header`` is in bytes for one header block (``header_too_large``), ``fields`` per block (``too_many_fields``),
+    ``header`` is in bytes for one header block and ``headers`` for those of all parts together (``header_too_large``): names,
+    addresses and structures are made of them, at a hundred times the cost of a body. ``fields`` per block (``too_many_fields``),
     ``depth`` counts containers (``too_deep``), ``parts`` all parts (``too_many_parts``), ``parameters`` those of one
     field (``too_many_parameters``), ``size`` the message in bytes (``too_large``), ``search`` how many times the whole
     message may be searched, nested boundaries included (``too_deep``).
@@ -30,6 +31,7 @@ class Limits:
 
     size: int = 256 * 1024 * 1024
     header: int = 256 * 1024
+    headers: int = 4 * 1024 * 1024
     fields: int = 2000
     depth: int = 100
     parts: int = 10_000
@@ -103,7 +105,7 @@ def media_of(value: bytes, limit: int) -> Media:
 class Walk:
     """The walk over one message; run once by :func:`walk`."""
 
-    __slots__ = ("_data", "_limits", "_open", "_path", "_searched", "_size", "parts", "problems")
+    __slots__ = ("_data", "_headed", "_limits", "_open", "_path", "_searched", "_size", "parts", "problems")
 
     def __init__(self, data: bytes, limits: Limits) -> None:
         self._data = data
@@ -112,6 +114,7 @@ class Walk:
         self._open: list[_Open] = []
         self._path: list[Part] = []  # parts still open, outermost first
         self._searched = 0
+        self._headed = 0  # bytes of all headers read
         self.parts: list[Part] = []
         self.problems: dict[str, None] = {}
 
@@ -140,8 +143,7 @@ class Walk:
         if self._data[after : after + 2] == b"--":
             self._open.pop()
             return after
-        if len(self.parts) >= self._limits.parts:
-            self.problems["too_many_parts"] = None
+        if self._too_many():
             return -1
         line_end = self._data.find(b"\n", after, self._size)
         start = self._size if line_end < 0 else line_end + 1
@@ -203,13 +205,22 @@ class Walk:
                 return
             start, parent, default, message = part.body_start, part.index, TEXT_PLAIN, True
 
+    def _too_many(self) -> bool:
+        """Whether no other part is read."""
+        if len(self.parts) >= self._limits.parts:
+            self.problems["too_many_parts"] = None
+            return True
+        if self._headed > self._limits.headers:
+            self.problems["header_too_large"] = None
+            return True
+        return False
+
     def _may_hold(self, part: Part) -> bool:
         """Whether what is inside ``part`` may be looked at."""
         if len(self._path) > self._limits.depth:
             self.problems["too_deep"] = None
             return False
-        if len(self.parts) >= self._limits.parts:
-            self.problems["too_many_parts"] = None
+        if self._too_many():
             return False
         if part.encoding in (b"base64", b"quoted-printable"):
             self.problems["encoded_container"] = None  # RFC 2045 6.4 forbids it
@@ -224,6 +235,7 @@ class Walk:
 
     def _read_header(self, start: int, limit: int, parent: int, default: Media, message: bool) -> Part:
         body = self._header_end(start, limit)
+        self._headed += body - start
         values: dict[bytes, list[bytes]] = {}
         stray = False
         count = 0

@@ -152,6 +152,7 @@ HOSTILE: dict[str, tuple[Callable[[int], bytes], int, set[str]]] = {
     "same_boundary": (lambda n: HEAD + (MIXED + b"--b\r\n") * n, 1_000, {"too_deep"}),
     "parts": (lambda n: HEAD + MIXED + b"--b\r\n\r\nx\r\n" * n + b"--b--", 100_000, {"too_many_parts"}),
     "multiparts": (lambda n: HEAD + MIXED + (b"--b\r\n" + MIXED.replace(b"=b", b"=c") + b"--c\r\n\r\n") * n, 20_000, {"too_many_parts"}),
+    "names_of_parts": (lambda n: HEAD + MIXED + (b'--b\r\nContent-Type: a/b; name="' + b"\r\n =?utf-8?q?=C3=A9?=" * 1_200 + b'"\r\n\r\nx\r\n') * n + b"--b--", 900, {"header_too_large"}),
     "dashes": (lambda n: HEAD + MIXED + b"\r\n--" * n, 2_000_000, {"unterminated"}),
     "header_line": (lambda n: b"Subject: " + b"x" * n + b"\r\n\r\nx", 30_000_000, {"header_too_large"}),
     "header_lines": (lambda n: b"X: y\r\n" * n + b"\r\nx", 5_000_000, {"header_too_large"}),

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import AsyncIterator
 
 import pytest
 from sqlalchemy import select
 
+from gateway import facts
 from gateway.record import explain, journal
 from gateway.relay.tables import queue
+from mailboxes.anatomy import Anatomy
+from policies.content import ContentFacts
 from policies.decision import Verdict
 from tests.gateway.rig import OURS, OUTSIDE, THEIRS, Rig, address, letter, partner, transaction, user
 
@@ -83,6 +87,22 @@ async def test_a_partner_s_message_is_completed_by_nobody(rig: Rig) -> None:
 async def test_the_same_recipient_named_twice_gets_one_copy(rig: Rig) -> None:
     await rig.intake.message(transaction(partner(), BOB, ALICE, ALICE.upper().replace(OURS.upper(), OURS)), letter(BOB))
     assert len(await rig.inbox(1)) == 1
+
+
+async def test_what_takes_long_to_judge_is_judged_beside_the_loop(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Names in encoded words cost a hundred times what a body of that size does; other sessions shall not wait for it."""
+    where: list[bool] = []
+    judge = facts.content
+
+    def noted(anatomy: Anatomy, own_host: str, own: int = 0) -> ContentFacts:
+        where.append(threading.current_thread() is threading.main_thread())
+        return judge(anatomy, own_host, own)
+
+    monkeypatch.setattr(facts, "content", noted)
+    name = "\r\n ".join(["=?utf-8?q?=C3=A9?="] * 500)
+    for extra in ("", f'Content-Type: application/pdf; name="{name}"\r\n'):
+        await rig.intake.message(transaction(user(), ALICE, PAUL), letter(ALICE, extra=extra))
+    assert where == [True, False]
 
 
 @pytest.mark.parametrize(
