@@ -158,7 +158,7 @@ class Service:
             self._space.ready,
         )
         self._boxes = people.mailboxes(opened)
-        self._budget = Budget(budget(config, self.workers))
+        self._budget = Budget(budget(config, self.workers), spare=config.limits.message_size)
         if self.shared_ports:
             own = config.service.data / f"workers-{os.getuid()}"  # each role may run as a user of its own
             self._tally = tally = SharedTally(own / "connections")
@@ -542,7 +542,7 @@ class Service:
             limits = smtp_limits(config, doors[name])
             server.doorway = replace(server.doorway, limits=limits)
             server.doorway.gate.follow(limits)
-        self._budget.resize(budget(config, self.workers))
+        self._budget.resize(budget(config, self.workers), config.limits.message_size)
         self._scanner.inner = scanner(config)
         for context in self._contexts:
             tls.follow(context, suites=suites(config), tickets=config.tls.tickets, anchors=anchors(config))

@@ -1,7 +1,9 @@
 """One budget for all message octets held while they arrive, shared by every door of the process.
 
 A message may grow to :data:`FREE` octets without asking: these are counted, never delayed. Beyond that its connection
-asks once for room for the whole message and reads no further until it is given, first come first served.
+asks once for room for the whole message and reads no further until it is given, first come first served. One ``owner`` (an
+account, a partner) never holds the last room: ``spare`` octets of it are for others, so that who announces much and sends
+nothing keeps only himself waiting.
 Promise: no deadlock: a connection asks once, holding no other room, and the first in line always enters when nobody
 holds room. A quarter of the total is kept for free beginnings, more when they are more; reserved and free octets
 together stay within the total as long as the beginnings fit their quarter and one message fits the rest.
@@ -14,9 +16,10 @@ from __future__ import annotations
 
 import asyncio
 import ctypes
-from collections import deque
+from collections import Counter, deque
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import NamedTuple
 
 FREE = 256 * 1024
 """Octets of a message that need no reservation."""
@@ -39,21 +42,34 @@ class BudgetTimeout(Exception):
     """No room was freed in time."""
 
 
-class Budget:
-    """``total`` octets for all messages in flight; ``patience`` is the longest wait in seconds."""
+class _Place(NamedTuple):
+    """One that waits in line."""
 
-    def __init__(self, total: int, *, patience: float = 60.0) -> None:
+    octets: int
+    owner: str
+    given: asyncio.Future[None]
+
+
+class Budget:
+    """``total`` octets for all messages in flight; ``patience`` is the longest wait in seconds.
+
+    ``spare`` is what one owner leaves to others, a largest message at best; never more than half of the room."""
+
+    def __init__(self, total: int, *, spare: int = 0, patience: float = 60.0) -> None:
         if total < FREE:
             raise ValueError(f"a budget of {total} octets cannot hold one small message")
         self.total = total
+        self.spare = spare
         self.patience = patience
         self.reserved = 0
         self.borrowed = 0
-        self._queue: deque[tuple[int, asyncio.Future[None]]] = deque()
+        self._held: Counter[str] = Counter()  # reserved octets of each owner
+        self._queue: deque[_Place] = deque()
 
-    def resize(self, total: int) -> None:
+    def resize(self, total: int, spare: int) -> None:
         """Another total from now on; a smaller one holds once enough of what is in flight has ended."""
         self.total = max(total, FREE)
+        self.spare = spare
         self._admit()
 
     @property
@@ -70,27 +86,30 @@ class Budget:
         self.borrowed -= octets
         self._admit()
 
-    async def take(self, octets: int) -> None:
+    async def take(self, octets: int, owner: str = "") -> None:
         """Wait for room for ``octets``; :class:`BudgetTimeout` when it does not come. Pair with :meth:`release`."""
-        if not self._queue and self._fits(octets):
-            self.reserved += octets
+        place = _Place(octets, owner, asyncio.get_running_loop().create_future())
+        self._queue.append(place)
+        self._admit()
+        if place.given.done():
             return
-        place = asyncio.get_running_loop().create_future()
-        self._queue.append((octets, place))
         try:
             # asyncio.wait_for would swallow a cancellation that comes with the answer
             async with asyncio.timeout(self.patience):
-                await asyncio.shield(place)
+                await asyncio.shield(place.given)
         except TimeoutError:
-            self._leave(octets, place)
+            self._leave(place)
             raise BudgetTimeout from None
         except asyncio.CancelledError:
-            self._leave(octets, place)
+            self._leave(place)
             raise
 
-    def release(self, octets: int) -> None:
+    def release(self, octets: int, owner: str = "") -> None:
         """Give room back and let the next ones in."""
         self.reserved -= octets
+        self._held[owner] -= octets
+        if not self._held[owner]:
+            del self._held[owner]
         self._admit()
 
     @asynccontextmanager
@@ -112,20 +131,34 @@ class Budget:
     def _fits(self, octets: int) -> bool:
         if self.reserved == 0:
             return True
-        free = max(self.borrowed, self.total // 4)
-        return self.reserved + free + octets <= self.total
+        return self.reserved + max(self.borrowed, self.total // 4) + octets <= self.total
+
+    def _shares(self, octets: int, owner: str) -> bool:
+        """Whether ``owner`` leaves room to others. The first message of each may be of any size."""
+        held, room = self._held[owner], self.total - self.total // 4
+        return not owner or not held or held + octets <= room - min(self.spare, room // 2)
 
     def _admit(self) -> None:
-        while self._queue and self._fits(self._queue[0][0]):
-            octets, place = self._queue.popleft()
-            self.reserved += octets
-            place.set_result(None)
+        """In the order of asking; only who holds his share already is overtaken."""
+        passed: list[_Place] = []
+        while self._queue:
+            place = self._queue[0]
+            if not self._shares(place.octets, place.owner):
+                passed.append(self._queue.popleft())
+                continue
+            if not self._fits(place.octets):
+                break
+            self._queue.popleft()
+            self.reserved += place.octets
+            self._held[place.owner] += place.octets
+            place.given.set_result(None)
+        self._queue.extendleft(reversed(passed))
 
-    def _leave(self, octets: int, place: asyncio.Future[None]) -> None:
+    def _leave(self, place: _Place) -> None:
         """Out of the queue without entering; room that was given in the same instant goes to the next."""
-        if place.done():
-            self.release(octets)
+        if place.given.done():
+            self.release(place.octets, place.owner)
             return
-        place.cancel()
-        self._queue.remove((octets, place))
+        place.given.cancel()
+        self._queue.remove(place)
         self._admit()

@@ -29,6 +29,7 @@ class Edge(Wire):
         self._wants_room = False
         self._has_room = False
         self._borrowed = 0
+        self._owner = ""
 
     def check(self, now: float) -> None:
         super().check(now)
@@ -70,7 +71,7 @@ class Edge(Wire):
         self.doorway.budget.give_back(self._borrowed)
         self._borrowed = 0
         if reserved:
-            self.doorway.budget.release(reserved)
+            self.doorway.budget.release(reserved, self._owner)
 
     def _content(self, data: bytes) -> None:
         """One packet of DATA."""
@@ -105,8 +106,9 @@ class Edge(Wire):
             min(self.limits.message_size, declared + declared // 16 + FREE) if declared else self.limits.message_size
         )
         self._waiting = ""
+        self._owner = self._answerable()
         try:
-            await budget.take(octets)
+            await budget.take(octets, self._owner)
         except BudgetTimeout:
             octets = 0
             reader.drop(Fault.BUSY)
@@ -118,3 +120,10 @@ class Edge(Wire):
         self._wants_room, self._has_room = False, True
         self._resume()
         return octets
+
+    def _answerable(self) -> str:
+        """Whose message this is, as far as room goes: an account, or a partner."""
+        peer = self.peer
+        if peer.login is not None:
+            return peer.login.account
+        return peer.certificate.subject if peer.certificate is not None else self.origin

@@ -53,20 +53,20 @@ class Gate(Protocol):
 
 
 class Room(Protocol):
-    """The byte budget shared by every door; ``take`` waits for room, and raises when none comes."""
+    """The byte budget shared by every door; ``take`` waits for room, and raises when none comes. ``owner`` is the account."""
 
-    async def take(self, octets: int) -> None: ...
+    async def take(self, octets: int, owner: str = "") -> None: ...
 
-    def release(self, octets: int) -> None: ...
+    def release(self, octets: int, owner: str = "") -> None: ...
 
 
 class Unbounded:
     """A :class:`Room` without walls, for tests and tools."""
 
-    async def take(self, octets: int) -> None:
+    async def take(self, octets: int, owner: str = "") -> None:
         """Enter at once."""
 
-    def release(self, octets: int) -> None:
+    def release(self, octets: int, owner: str = "") -> None:
         """Nothing was held."""
 
 

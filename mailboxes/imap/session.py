@@ -186,6 +186,11 @@ class Session:
         self.enabled |= frozenset(names)
 
     @property
+    def owner(self) -> str:
+        """Who answers for the room a message takes; before a login no literal is that large."""
+        return self.login.account if self.login is not None else ""
+
+    @property
     def mailbox_id(self) -> int:
         assert self.login is not None
         return self.login.mailbox_id
@@ -216,7 +221,7 @@ class Session:
 
     async def reserve(self, size: int) -> bool:
         try:
-            await self.service.room.take(size)
+            await self.service.room.take(size, self.owner)
         except Exception as error:  # noqa: BLE001 - whatever the budget says no with
             log.info("imap.no_room", error=type(error).__name__)
             return False
@@ -226,7 +231,7 @@ class Session:
         return _tag(text) + b" NO [UNAVAILABLE] The server is receiving too much, try again later\r\n"
 
     def release(self, size: int) -> None:
-        self.service.room.release(size)
+        self.service.room.release(size, self.owner)
 
     def wants_line(self) -> bool:
         return self.awaited is not None

@@ -58,6 +58,35 @@ async def test_a_quarter_stays_for_free_beginnings() -> None:
     assert budget.reserved == 6 * MIB
 
 
+async def test_who_announces_much_leaves_room_to_others() -> None:
+    """Two IMAP clients that announced 60 MB each and sent nothing kept every large message of everybody away."""
+    budget = Budget(16 * MIB, spare=4 * MIB)  # 12 for announced ones, of which one owner may have 8
+    await budget.take(6 * MIB, "hog")
+    more = [asyncio.create_task(budget.take(3 * MIB, "hog")) for _ in range(3)]
+    await asyncio.sleep(0)
+    assert budget.waiting == 3
+    await asyncio.wait_for(budget.take(4 * MIB, "alice"), 1)  # overtakes who has his share
+    budget.release(4 * MIB, "alice")
+    assert budget.waiting == 3
+    budget.release(6 * MIB, "hog")
+    await asyncio.wait_for(asyncio.gather(*more[:2]), 1)
+    assert budget.waiting == 1
+    budget.release(3 * MIB, "hog")
+    await asyncio.wait_for(more[2], 1)
+    budget.release(6 * MIB, "hog")
+    assert (budget.reserved, budget.waiting) == (0, 0)
+
+
+async def test_the_first_message_of_an_owner_may_be_larger_than_his_share() -> None:
+    budget = Budget(16 * MIB, spare=16 * MIB, patience=0.02)
+    await budget.take(11 * MIB, "large")
+    with pytest.raises(BudgetTimeout):
+        await budget.take(MIB, "large")
+    await budget.take(MIB, "other")
+    budget.release(11 * MIB, "large")
+    await budget.take(6 * MIB, "large")  # spare is half of the room at most
+
+
 async def test_large_blocks_go_back_to_the_system_on_glibc() -> None:
     assert give_large_blocks_back() is (platform.libc_ver()[0] == "glibc")
 

@@ -320,6 +320,7 @@ async def test_room_is_given_back_when_the_client_leaves(pki: Pki) -> None:
     await scene.hear(b"a: b\r\n\r\n" + b"x" * 1000 + b"\r\n")
     await scene.hear((b"x" * 62 + b"\r\n") * (FREE // 64))
     assert budget.reserved > 0
+    assert set(budget._held) == {scene.edge.origin}  # a partner with a certificate is known by its name
     reader = scene.edge._incoming
     assert reader is not None
     assert reader.kept

@@ -419,14 +419,16 @@ async def test_pipelined_fetches_do_not_pile_up(running: Running) -> None:
 
 async def test_a_large_literal_waits_for_room_or_is_refused(running: Running) -> None:
     class NoRoom:
-        async def take(self, octets: int) -> None:
+        async def take(self, octets: int, owner: str = "") -> None:
+            assert owner == accounts[0]
             raise TimeoutError
 
-        def release(self, octets: int) -> None:
+        def release(self, octets: int, owner: str = "") -> None:
             raise AssertionError("nothing was taken")
 
     running.service.room = NoRoom()
     client = await running.login()
+    accounts = [session.login.account for session in running.server.connections if session.login is not None]
     one = message(body="x" * 70_000)
     await client.no(b"APPEND INBOX {%d}" % len(one), "UNAVAILABLE")
     await client.no(b"APPEND INBOX {%d+}\r\n" % len(one) + one, "UNAVAILABLE")
