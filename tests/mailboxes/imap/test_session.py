@@ -7,6 +7,7 @@ import base64
 import contextlib
 import os
 import ssl
+import threading
 import zlib
 from pathlib import Path
 
@@ -194,6 +195,44 @@ async def test_compression(running: Running) -> None:
     other = await running.login()
     await other.bad("COMPRESS GZIP")
     await other.close()
+
+
+async def test_large_answers_are_deflated_beside_the_loop(running: Running) -> None:
+    """Deflating half a megabyte takes 20 ms, which every other session would wait."""
+    body = base64.b64encode(os.urandom(1_500_000)).decode()
+    small = [base64.b64encode(os.urandom(30_000)).decode() for _ in range(12)]
+    client = await running.login()
+    for one in (body, *small):
+        await client.append(message("Grand", one))
+    wire = next(iter(running.server.connections)).wire
+    await client.ok("COMPRESS DEFLATE")
+    deflate, inflate = zlib.compressobj(9, zlib.DEFLATED, -15), zlib.decompressobj(-15)
+    on_loop: list[int] = []
+
+    class Watched:
+        def __init__(self) -> None:
+            self.real = wire._deflate
+
+        def compress(self, data: bytes) -> bytes:
+            if threading.current_thread() is threading.main_thread():
+                on_loop.append(len(data))
+            return self.real.compress(data)
+
+        def flush(self, mode: int) -> bytes:
+            return self.real.flush(mode)
+
+    wire._deflate = Watched()
+    await client.send(
+        deflate.compress(b"a SELECT INBOX\r\nb FETCH 1:* BODY.PEEK[]\r\n") + deflate.flush(zlib.Z_SYNC_FLUSH)
+    )
+    said = b""
+    async with asyncio.timeout(20):
+        while b"\r\nb OK" not in said:
+            said += inflate.decompress(await client.reader.read(1 << 18))
+    assert all(one.encode() in said for one in (body, *small))
+    assert on_loop
+    assert max(on_loop) < 1 << 16
+    client.writer.transport.abort()
 
 
 # hostile clients
