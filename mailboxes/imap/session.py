@@ -23,7 +23,7 @@ from mailboxes.imap.grammar import CommandError, parse
 from mailboxes.imap.names import BadName, decode, written
 from mailboxes.imap.ports import Service, Standing
 from mailboxes.imap.sets import compact
-from mailboxes.imap.view import FolderIndex, Snapshot, Step
+from mailboxes.imap.view import LAG, FolderIndex, Snapshot, Step, gathered
 from mailboxes.store import (
     Corrupted,
     Entry,
@@ -65,6 +65,9 @@ class Output(Protocol):
 
     @property
     def busy(self) -> bool: ...
+
+    @property
+    def writable(self) -> bool: ...
 
     def bye(self, reason: bytes) -> None: ...
 
@@ -383,11 +386,17 @@ class Session:
             self.out.bye(b"[UNAVAILABLE] The selected folder was deleted")
             return
         listening = self.idling or (self.notify is not None and self.notify.immediate)
-        if listening and not self.out.busy:
+        if listening and not self.out.busy and self.out.writable:
             announce(self, self.idling or self.notify.expunges)
             if selected.ahead:
                 say_behind(self, selected)
             self.out.flush()
+        elif selected.index.brought - selected.step.begun > 2 * len(selected.index.snapshot.uids) + LAG:
+            selected.step = gathered(selected.index, selected.snapshot, selected.step)
+
+    def resumed(self) -> None:
+        """The client reads again: what it could not be told meanwhile."""
+        self.changed()
 
 
 def _tag(text: bytes) -> bytes:

@@ -4,7 +4,7 @@
 :class:`Snapshot` and links a :class:`Step` (what changed, what vanished) behind the last one. A session keeps the
 snapshot it announced and the step after it: announcing is walking the steps, so a sequence number always means what the
 client was last told, and EXPUNGE waits where the RFC forbids it (RFC 9051 7.5.1) by stopping before a step that
-erases. Snapshots nobody looks at are freed; steps are small.
+erases. Snapshots nobody looks at are freed; a session that hears nothing for long has its steps gathered into one.
 Promise: several processes may change the folder; the store's MODSEQ is the only clock.
 Failure: what the store raises reaches whoever awaited the refresh; the index stays at its last good snapshot.
 """
@@ -12,6 +12,7 @@ Failure: what the store raises reaches whoever awaited the refresh; the index st
 from __future__ import annotations
 
 import asyncio
+import time
 from bisect import bisect_left, bisect_right
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Iterable, Sequence
@@ -27,6 +28,8 @@ from mailboxes.store import Added, Changes, Entry, Folder, MailStore, NoSuchFold
 KEPT_FOLDERS = 64
 KEPT_ENTRIES = 500_000
 MANY = 1000  # entries from which on a table is made rather than each searched for
+LAG = 10_000  # changes a session may be behind, beside twice what the folder holds, before its steps are gathered
+TELLING = 0.005  # seconds of telling sessions before other connections have their turn
 KEPT_ORDERS = 4  # of each folder, at some four bytes per message
 
 log = structlog.get_logger("imap")
@@ -80,11 +83,12 @@ def _places(spans: list[range]) -> Sequence[int]:
 
 
 class Step:
-    """What one refresh brought. ``following`` is the next one, when there is one."""
+    """What one refresh brought. ``following`` is the next one, when there is one; ``begun`` how much came before it."""
 
-    __slots__ = ("changed", "following", "highestmodseq", "uidnext", "vanished")
+    __slots__ = ("begun", "changed", "following", "highestmodseq", "uidnext", "vanished")
 
-    def __init__(self) -> None:
+    def __init__(self, begun: int = 0) -> None:
+        self.begun = begun
         self.changed: list[Entry] = []
         self.vanished: list[int] = []
         self.highestmodseq = 0
@@ -138,6 +142,9 @@ class FolderIndex:
         self.snapshot = Snapshot([], 0, 1)
         self.step = Step()  # the still empty step after the snapshot
         self.listeners: set[Callable[[], None]] = set()
+        self.brought = 0  # changes and erasures since it was loaded
+        self._untold: dict[Callable[[], None], None] = {}
+        self._resting = False  # the rest of them is told in a moment
         self.orders = Orders()
         self.users = 0
         self.recents = Recents(store, mailbox_id, folder_id, shared=shared)
@@ -229,13 +236,28 @@ class FolderIndex:
         step = self.step
         step.changed, step.vanished = changed, vanished
         step.highestmodseq, step.uidnext = changes.highestmodseq, changes.uidnext
-        self.step = step.following = Step()
+        self.brought += len(changed) + len(vanished)
+        self.step = step.following = Step(self.brought)
         self.tell()
 
     def tell(self) -> None:
-        """Call every session that listens."""
-        for listener in tuple(self.listeners):
-            listener()
+        """Call every session that listens; when that takes long, other connections have their turn in between."""
+        self._untold.update(dict.fromkeys(self.listeners))
+        if not self._resting:
+            self._tell_some()
+
+    def _tell_some(self) -> None:
+        self._resting = False
+        until = time.monotonic() + TELLING
+        while self._untold:
+            listener = next(iter(self._untold))
+            del self._untold[listener]
+            if listener in self.listeners:
+                listener()
+            if self._untold and time.monotonic() > until:
+                self._resting = True
+                asyncio.get_running_loop().call_soon(self._tell_some)
+                return
 
 
 def _newer(snapshot: Snapshot, entries: list[Entry]) -> list[Entry]:
@@ -304,6 +326,21 @@ def news(index: FolderIndex, snapshot: Snapshot, step: Step, may_expunge: bool) 
     latest = at.following is None
     after = index.snapshot if latest else _after(snapshot, entries, vanished, highestmodseq, uidnext)
     return News(after, at, entries, vanished)
+
+
+def gathered(index: FolderIndex, snapshot: Snapshot, step: Step) -> Step:
+    """All that a session which announced ``snapshot`` has not heard yet as one step: of each message only the last change.
+
+    Without it a silent session would keep alive each version of each message that another one goes on changing.
+    """
+    heard = news(index, snapshot, step, may_expunge=True)
+    if heard is None:
+        return step
+    one = Step(index.brought - len(heard.changed) - len(heard.vanished))
+    one.changed, one.vanished = heard.changed, heard.vanished
+    one.highestmodseq, one.uidnext = heard.snapshot.highestmodseq, heard.snapshot.uidnext
+    one.following = heard.step
+    return one
 
 
 def changes_ahead(step: Step) -> dict[int, Entry]:

@@ -63,6 +63,10 @@ class Conversation(Protocol):
 
     def line(self, text: bytes) -> Awaitable[None] | None: ...
 
+    def resumed(self) -> None:
+        """The client reads again, and no command waits for it."""
+        ...
+
     def closed(self) -> None: ...
 
 
@@ -170,6 +174,8 @@ class Wire(asyncio.Protocol):
             if not self._drained.done():
                 self._drained.set_result(None)
             self._drained = None
+        elif self._task is None and not self._closing:
+            self.conversation.resumed()
 
     def data_received(self, data: bytes) -> None:
         self.heard = self._loop.time()

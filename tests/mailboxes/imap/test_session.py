@@ -443,6 +443,35 @@ async def test_a_deflated_bomb_costs_only_its_sender(running: Running) -> None:
     await other.close()
 
 
+async def test_a_client_that_idles_without_reading_does_not_pile_up_news(
+    running: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("mailboxes.imap.session.LAG", 0)
+    deaf, writer = await running.login(), await running.login()
+    for number in range(20):
+        await writer.append(message(f"Lettre {number}"))
+    await deaf.ok("SELECT INBOX")
+    session = next(one for one in running.server.connections if one.selected is not None)
+    await writer.ok("SELECT INBOX")
+    await deaf.send(b"i IDLE\r\n")
+    assert await deaf.line() == b"+ idling"
+    session.wire.pause_writing()
+    for sign in b"+-" * 6:
+        await writer.ok(f"STORE 1:* {chr(sign)}FLAGS.SILENT (\\Flagged)")
+    assert session.selected is not None
+    index = session.selected.index
+    assert index.brought - session.selected.step.begun <= 2 * 20
+    await writer.ok("STORE 7 +FLAGS.SILENT (\\Seen)")
+    session.wire.resume_writing()
+    told = [await asyncio.wait_for(deaf.line(), 10) for _ in range(20)]
+    assert told[6] == b"* 7 FETCH (FLAGS (\\Seen \\Recent))"
+    assert told[7] == b"* 8 FETCH (FLAGS (\\Recent))"
+    await deaf.send(b"DONE\r\n")
+    assert await deaf.line() == b"i OK Idle ended"
+    await deaf.close()
+    await writer.close()
+
+
 async def test_pipelined_fetches_do_not_pile_up(running: Running) -> None:
     client = await running.login()
     await client.append(message("moyen", "x" * 60_000))

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Callable
+from functools import partial
 from typing import Any, cast
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mailboxes.imap.values import STAR
-from mailboxes.imap.view import FolderIndex, Snapshot, changes_ahead, news
+from mailboxes.imap.view import FolderIndex, Snapshot, changes_ahead, gathered, news
 from mailboxes.store import Changes, Entry, MailStore
 
 
@@ -64,7 +68,9 @@ class Session:
 
 
 actions = st.lists(
-    st.tuples(st.sampled_from(["append", "flag", "erase", "refresh", "hear", "hear all"]), st.integers(0, 50)),
+    st.tuples(
+        st.sampled_from(["append", "flag", "erase", "refresh", "hear", "hear all", "gather"]), st.integers(0, 50)
+    ),
     max_size=60,
 )
 
@@ -80,6 +86,9 @@ def test_a_session_that_hears_everything_knows_the_folder(history: list[tuple[st
             index.apply(folder.changes(index.snapshot.highestmodseq))
         elif kind.startswith("hear"):
             sessions[choice % 3].listen(kind == "hear all")
+        elif kind == "gather":
+            one = sessions[choice % 3]
+            one.step = gathered(index, one.snapshot, one.step)
         else:
             folder.act(kind, choice)
     index.apply(folder.changes(index.snapshot.highestmodseq))
@@ -94,6 +103,43 @@ def test_a_session_that_hears_everything_knows_the_folder(history: list[tuple[st
         session.listen(True)
         assert session.told == {uid: entry.flags for uid, entry in folder.entries.items()}
         assert session.snapshot is index.snapshot
+
+
+def test_a_session_behind_keeps_only_the_last_of_each_change() -> None:
+    """Forty thousand flags set and taken back for an hour must not all wait for one session that says nothing."""
+    folder = Folder()
+    index = FolderIndex(cast(MailStore, cast(Any, None)), 1, 1)
+    for _ in range(50):
+        folder.act("append", 0)
+    index.apply(folder.changes(0))
+    session = Session(index)
+    for turn in range(300):
+        folder.act("flag" if turn % 10 else "erase", turn)
+        index.apply(folder.changes(index.snapshot.highestmodseq))
+    assert index.brought - session.step.begun == 300
+    session.step = gathered(index, session.snapshot, session.step)
+    assert session.step.following is index.step
+    assert index.brought - session.step.begun == len(session.step.changed) + len(session.step.vanished) <= 50
+    session.listen(True)
+    assert session.told == {uid: entry.flags for uid, entry in folder.entries.items()}
+
+
+async def test_telling_many_sessions_leaves_turns_to_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("mailboxes.imap.view.TELLING", 0.0)
+    index = FolderIndex(cast(MailStore, cast(Any, None)), 1, 1)
+    heard: list[int] = []
+    told: list[Callable[[], None]] = [partial(heard.append, number) for number in range(5)]
+    index.listeners.update(told)
+    index.tell()
+    assert len(heard) == 1
+    index.listeners.discard(told[next(number for number in range(5) if number not in heard)])
+    for _ in range(8):
+        await asyncio.sleep(0)
+    assert len(heard) == 4
+    index.tell()
+    for _ in range(8):
+        await asyncio.sleep(0)
+    assert len(heard) == 8
 
 
 def test_places_of_sets() -> None:
