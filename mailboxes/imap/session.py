@@ -48,6 +48,8 @@ ANY = NEW | AUTHENTICATED | SELECTED
 LOGGED_IN = AUTHENTICATED | SELECTED
 _ASKS_FOR_NEWS = frozenset({"NOOP", "CHECK"})
 
+STRANGERS_LITERALS = 8  # of one command before login: a name and a secret are two
+
 OK, NO, BAD = b"OK", b"NO", b"BAD"
 
 
@@ -210,7 +212,7 @@ class Session:
         """Messages may be large, everything else is short; before login hardly anything is allowed."""
         name = text[:80].upper().split(b" ", 3)[1:3]
         if self.state == NEW:
-            limit = 4096
+            limit = 4096 if text.count(b"\r\n") < STRANGERS_LITERALS else 0
         elif name[:1] in ([b"APPEND"], [b"REPLACE"]) or name == [b"UID", b"REPLACE"]:
             limit = self.service.limits.message
         else:

@@ -322,13 +322,15 @@ class Wire(asyncio.Protocol):
         self._literal = bytearray() if size else None
         if not size:
             self._literals.append(b"")
-        if size > LONGEST_LINE:
-            self._run(self._make_room(text, size, synchronous))
+        unasked = self.expected - self._reserved  # many short literals fill the memory as one long one does
+        if unasked > LONGEST_LINE:
+            self._run(self._make_room(text, unasked, synchronous))
         elif synchronous:
             self.put(b"+ OK\r\n")
             self.flush()
 
     async def _make_room(self, text: bytes, size: int, synchronous: bool) -> None:
+        """Ask for the ``size`` octets of this command that have no room yet; the last literal announced is among them."""
         if await self.conversation.reserve(size):
             self._reserved += size
             if synchronous:
@@ -339,6 +341,7 @@ class Wire(asyncio.Protocol):
         self._free()
         if synchronous:
             self._left = 0
+            self.begun, self.expected = 0.0, 0
         else:
             self._skip = True
 

@@ -506,6 +506,41 @@ async def test_a_large_literal_waits_for_room_or_is_refused(running: Running) ->
     await client.close()
 
 
+async def test_many_short_literals_ask_for_room_as_a_long_one_does(running: Running) -> None:
+    """Two hundred literals of 64 KiB are 13 MB that nothing counted, in each of an account's fifty connections."""
+    asked: list[int] = []
+
+    class Watched:
+        async def take(self, octets: int, owner: str = "") -> None:
+            asked.append(octets)
+            if sum(asked) > 250_000:
+                raise TimeoutError
+
+        def release(self, octets: int, owner: str = "") -> None:
+            asked.append(-octets)
+
+    running.service.room = Watched()
+    client = await running.login()
+    one = message(body="x" * 40_000)
+    piece = b" {%d+}\r\n" % len(one) + one
+    await client.ok(b"APPEND INBOX" + piece * 5)
+    assert asked[:2] == [2 * len(one), 2 * len(one)]
+    assert sum(asked) == 0
+    asked.clear()
+    await client.no(b"APPEND INBOX" + piece * 9, "UNAVAILABLE")
+    await client.ok("STATUS INBOX (MESSAGES)")
+    assert client.untagged == [b"* STATUS INBOX (MESSAGES 5)"]
+    await client.close()
+
+
+async def test_a_stranger_sends_few_literals(running: Running) -> None:
+    client = await running.client()
+    await client.send(b"a ID (" + b" ".join([b"{3+}\r\nabc"] * 40) + b")\r\n")
+    assert await client.line() == b"a BAD [TOOBIG] The literal is too large"
+    await client.ok(b"LOGIN {%d+}\r\n%b {6+}\r\nsecret" % (len(USER), USER.encode()))
+    await client.close()
+
+
 async def test_a_client_that_leaves_takes_its_literal_along(running: Running) -> None:
     """Connections end in circles that the collector finds late; a message half received must not wait for it."""
     client = await running.login()
