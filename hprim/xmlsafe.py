@@ -21,6 +21,8 @@ MAX_MARKUP = 400_000
 MAX_ELEMENTS = 150_000
 MAX_KEPT = 40_000
 MAX_ATTRIBUTES = 200_000
+MAX_EQUALS = 100_000
+MAX_TAG = 1 << 20
 MAX_DEPTH = 200
 MAX_TEXT = 65_536
 MAX_ALL_TEXT = 8 << 20
@@ -187,6 +189,7 @@ class _Tree:
         return self.root
 
 
+_LONG_TAG = re.compile(rb"<[^!?<>][^<>]{%d}" % MAX_TAG)
 _DECLARED = re.compile(rb"<\?xml[^>]{0,100}?encoding\s{0,5}=\s{0,5}[\"']([A-Za-z0-9._-]{1,40})[\"']")
 
 
@@ -205,6 +208,10 @@ def _checked(data: bytes) -> dict[str, Any]:
         raise Unreadable("XML trop volumineux", "XML too large")
     if data.count(b"<") > MAX_MARKUP:
         raise Unreadable("XML : trop de balises", "XML has too much markup")
+    if data.count(b"=") > MAX_EQUALS and _LONG_TAG.search(
+        data
+    ):  # the parser holds 240 octets for each, before it tells any
+        raise Unreadable("XML : trop d'attributs", "XML has too many attributes")
     found = _DECLARED.match(data[:300])
     if found is None:
         return _OPTIONS

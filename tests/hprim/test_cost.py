@@ -57,6 +57,7 @@ HEAVY = {
     "wide-comment-first": lambda: b"\xff\xfe" + f"<!--{'x' * (18 * MIB)}-->".encode("utf-16-le"),
     "references": lambda: cda(extra=f"<x>{'&#65;' * (5 * MIB)}</x>"),
     "attributes": lambda: cda(extra="<x " + " ".join(f'a{i}="x"' for i in range(100_000)) + "/>"),
+    "a-million-attributes": lambda: cda(extra="<x " + " ".join(f'a{i}="x"' for i in range(1_000_000)) + "/>"),
     "namespaces": lambda: cda(extra="<x " + " ".join(f'xmlns:n{i}="u{i}"' for i in range(50_000)) + "/>"),
     "one-document-described-often": lambda: described_often(),
     "text-members": lambda: zipped({f"f{i}.txt": b"ligne %d\n" % i * 200_000 + os.urandom(20_000) for i in range(55)}),
