@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from urllib.parse import unquote_to_bytes
 
 from mailboxes.anatomy import OVER_LIMIT, Anatomy, Listed
 from mailboxes.words import decode_part
@@ -23,8 +24,9 @@ REFUSED = OVER_LIMIT | {"bare_cr", "bare_lf", "nul", "duplicate_content_type", "
 _POINTING = tuple(sorted(name.encode("ascii") for name in POINTING_FIELDS))
 _MARKS = tuple(sorted(name.encode("ascii") for name in FORWARD_MARKS))
 _MAILTO = re.compile(rb"<mailto:([^>?\s]{1,320})", re.IGNORECASE)
-_ORGANISER = re.compile(rb"^ORGANIZER[^:\r\n]{0,400}:(?:\"?mailto:)?([^\r\n]{1,320})", re.IGNORECASE | re.MULTILINE)
+_ORGANISER = re.compile(rb"^ORGANIZER[^:\r\n]*+:(?:\"?mailto:)?([^\r\n]{1,320})", re.IGNORECASE | re.MULTILINE)
 _CALENDAR_FOLD = re.compile(rb"\r?\n[ \t]")  # RFC 5545 3.1: the white space goes too
+_CALENDAR_TYPES = frozenset({"text/calendar", "application/ics"})  # mail programs open both
 _CALENDAR_OCTETS = 256 * 1024
 _CALENDARS = 20
 
@@ -89,11 +91,11 @@ def _list_targets(anatomy: Anatomy, name: bytes) -> Listed:
 def _organisers(anatomy: Anatomy, raw: bytes) -> Listed:
     """Organisers of attached invitations (RFC 5545 3.8.4.3)."""
     found: list[bytes] = []
-    calendars = [part for part in anatomy.parts if part.full_type == "text/calendar"]
+    calendars = [part for part in anatomy.parts if part.full_type in _CALENDAR_TYPES]
     for part in calendars[:_CALENDARS]:
         stop = min(part.body_end, part.body_start + _CALENDAR_OCTETS)
         text = _CALENDAR_FOLD.sub(b"", decode_part(raw[part.body_start : stop], part.encoding, _CALENDAR_OCTETS))
-        found.extend(target.strip(b'" \t') for target in _ORGANISER.findall(text))
+        found.extend(unquote_to_bytes(target.strip(b'" \t')) for target in _ORGANISER.findall(text))
     return _read(target for target in found if b"@" in target)
 
 

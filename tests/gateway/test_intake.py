@@ -127,6 +127,14 @@ async def test_what_takes_long_to_judge_is_judged_beside_the_loop(rig: Rig, monk
             ),
             "redirection.calendar_outside",
         ),
+        (
+            letter(
+                BOB,
+                extra="Content-Type: application/ics\r\n",
+                body=f"BEGIN:VCALENDAR\r\nORGANIZER;CN={'x' * 500}:mailto:x%40exemple.invalid\r\nEND:VCALENDAR\r\n",
+            ),
+            "redirection.calendar_outside",
+        ),
     ],
 )
 async def test_a_refused_message_leaves_only_its_reasons(rig: Rig, content: bytearray, name: str) -> None:
