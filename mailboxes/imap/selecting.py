@@ -120,15 +120,19 @@ def close(session: Session, asked: v.Command) -> Awaitable[None] | None:
 
 
 async def _erase_and_close(session: Session, asked: v.Command, selected: Selected) -> None:
-    await selected.index.refresh()
-    doomed = [entry[0] for entry in selected.index.snapshot.entries if "\\Deleted" in entry[2]]
+    index = selected.index
+    await index.refresh()
+    abreast, highest = selected.snapshot is index.snapshot, selected.snapshot.highestmodseq
+    doomed = [entry[0] for entry in index.snapshot.entries if "\\Deleted" in entry[2]]
     if doomed:
         trace = session.trace(Kind.ERASED, "CLOSE", selected.folder.name, doomed)
         await session.service.store.expunge(session.mailbox_id, selected.folder.id, None, trace)
-        await selected.index.refresh()
-    highest = selected.index.snapshot.highestmodseq
+        await index.refresh()
+        # What others changed stays untold: from a MODSEQ beyond it, the client would never hear of it (RFC 7162 3.2.8).
+        if abreast and index.snapshot.highestmodseq == highest + 1:
+            highest += 1
     session.unselect()
-    session.done(asked, f"[HIGHESTMODSEQ {highest}] Closed" if "QRESYNC" in session.enabled else "Closed")
+    session.done(asked, f"[HIGHESTMODSEQ {max(highest, 1)}] Closed" if "QRESYNC" in session.enabled else "Closed")
 
 
 @command("UNSELECT", SELECTED)

@@ -142,6 +142,30 @@ async def test_qresync_after_any_history(running: Running) -> None:
     await other.close()
 
 
+async def test_close_promises_no_more_than_was_told(running: Running) -> None:
+    """A client resynchronises from the MODSEQ of CLOSE: what others did and it never heard must come after it."""
+    other = await filled(running, 6)
+    client = await running.login()
+    await client.ok("ENABLE QRESYNC")
+    untagged = await client.ok("SELECT INBOX")
+    validity, told = code(untagged, b"UIDVALIDITY"), code(untagged, b"HIGHESTMODSEQ")
+    await client.ok("STORE 6 +FLAGS.SILENT (\\Deleted)")
+    said = await client.command("CLOSE")
+    assert code([said], b"HIGHESTMODSEQ") == told + 2  # nobody else did anything
+    untagged = await client.ok(f"SELECT INBOX (QRESYNC ({validity} {told + 2}))")
+    assert not any(b"VANISHED" in line or b" FETCH " in line for line in untagged)
+    await client.ok("STORE 5 +FLAGS.SILENT (\\Deleted)")
+    await other.ok("STORE 1 +FLAGS.SILENT (\\Deleted)")
+    await other.ok("UID EXPUNGE 1")
+    await other.ok("UID STORE 2 +FLAGS.SILENT (\\Flagged)")
+    said = await client.command("CLOSE")
+    untagged = await client.ok(f"SELECT INBOX (QRESYNC ({validity} {code([said], b'HIGHESTMODSEQ')}))")
+    assert b"* VANISHED (EARLIER) 1,5" in untagged
+    assert any(line.startswith(b"* 1 FETCH (UID 2 FLAGS (\\Flagged)") for line in untagged)
+    await client.close()
+    await other.close()
+
+
 async def test_uidonly(running: Running) -> None:
     client = await filled(running, 3)
     assert await client.ok("ENABLE UIDONLY") == [b"* ENABLED UIDONLY"]
