@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from mailboxes.imap.session import Selected, Session
 
 SYSTEM_FLAGS = "\\Answered \\Flagged \\Deleted \\Seen \\Draft"
+_RIGHT = {"\\Seen": "s", "\\Deleted": "t"}
 _ENCODED: dict[str, bytes] = {}
 
 
@@ -128,10 +129,16 @@ def say_keywords(session: Session, selected: Selected) -> None:
 
 
 def say_flag_list(session: Session, selected: Selected) -> None:
-    names = " ".join([SYSTEM_FLAGS, *selected.index.keywords.values()]).encode("utf-8")
-    session.put(b"* FLAGS (%b)\r\n" % names)
-    permanent = b"" if selected.readonly else names + b" \\*"
-    session.put(b"* OK [PERMANENTFLAGS (%b)] Limited\r\n" % permanent)
+    names = [*SYSTEM_FLAGS.split(), *selected.index.keywords.values()]
+    session.put(b"* FLAGS (%b)\r\n" % " ".join(names).encode("utf-8"))
+    permanent = [] if selected.readonly else allowed_flags(session, [*names, "\\*"])
+    session.put(b"* OK [PERMANENTFLAGS (%b)] Limited\r\n" % " ".join(permanent).encode("utf-8"))
+
+
+def allowed_flags(session: Session, flags: Iterable[str]) -> list[str]:
+    """Those the login may set: ``s`` for Seen, ``t`` for Deleted, ``w`` for the others (RFC 4314 4, 5.2)."""
+    assert session.standing is not None
+    return [flag for flag in flags if _RIGHT.get(flag, "w") in session.standing.rights]
 
 
 def say_flags(

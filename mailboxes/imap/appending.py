@@ -13,8 +13,8 @@ from collections.abc import Awaitable, Sequence
 
 from mailboxes.anatomy import Anatomy, dissect, pack
 from mailboxes.imap import values as v
-from mailboxes.imap.announce import announce
-from mailboxes.imap.changing import absent, allowed_flags, canonical_flags, destination
+from mailboxes.imap.announce import allowed_flags, announce
+from mailboxes.imap.changing import absent, canonical_flags, destination
 from mailboxes.imap.content import field_value
 from mailboxes.imap.sections import cut, header_fields, section_span
 from mailboxes.imap.session import BAD, LOGGED_IN, SELECTED, Refused, Session, command

@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Sequence
 
 from mailboxes import flags as flagging
 from mailboxes.imap import values as v
-from mailboxes.imap.announce import latest, say_flags, say_keywords
+from mailboxes.imap.announce import allowed_flags, latest, say_flags, say_keywords
 from mailboxes.imap.fetch import need_condstore, places_of
 from mailboxes.imap.session import BAD, SELECTED, Refused, Selected, Session, command
 from mailboxes.imap.sets import compact
@@ -34,7 +34,6 @@ _WELL_KNOWN = {
         "$Important",
     ]
 }
-_RIGHT = {"\\Seen": "s", "\\Deleted": "t"}
 LONGEST_KEYWORD = 100
 SAID = 2000  # messages whose new flags are told in one turn of the event loop
 
@@ -54,12 +53,6 @@ def canonical_flags(raw: Sequence[bytes], known: dict[str, str]) -> list[str]:
         else:
             found.append(known.get(lower) or _WELL_KNOWN.get(lower) or flag)
     return list(dict.fromkeys(found))
-
-
-def allowed_flags(session: Session, flags: Sequence[str]) -> list[str]:
-    """Those the login may set: ``s`` for Seen, ``t`` for Deleted, ``w`` for the others (RFC 4314 4)."""
-    assert session.standing is not None
-    return [flag for flag in flags if _RIGHT.get(flag, "w") in session.standing.rights]
 
 
 # --------------------------------------------------------------------------- STORE

@@ -260,6 +260,26 @@ async def test_a_reader_of_a_shared_mailbox_changes_nothing(running: Running, te
     await owner.close()
 
 
+@pytest.mark.parametrize(
+    ("rights", "flags"),
+    [
+        ("lrs", b"\\Seen"),
+        ("lrte", b"\\Deleted"),
+        ("lrw", b"\\Answered \\Flagged \\Draft \\*"),
+        ("lrswt", b"\\Answered \\Flagged \\Deleted \\Seen \\Draft \\*"),
+    ],
+)
+async def test_permanent_flags_are_those_one_may_set(running: Running, rights: str, flags: bytes) -> None:
+    """RFC 4314 5.2: a mail program that is offered \\Deleted shows a delete key that does nothing."""
+    running.people.types[2] = BalType.ORG
+    running.people.boxes["member@op-a.mssante.test"] = 2
+    running.people.rights["member@op-a.mssante.test"] = rights
+    member = await running.login("member@op-a.mssante.test")
+    assert b"* OK [PERMANENTFLAGS (%b)] Limited" % flags in await member.ok("SELECT INBOX")
+    assert b"* OK [PERMANENTFLAGS ()] Limited" in await member.ok("EXAMINE INBOX")
+    await member.close()
+
+
 async def test_a_login_without_rights_is_refused(running: Running) -> None:
     running.people.rights["u3@op-a.mssante.test"] = ""
     client = await running.client()
