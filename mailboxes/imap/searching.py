@@ -25,7 +25,7 @@ from mailboxes.imap.search import (
     codec_of,
     stages,
 )
-from mailboxes.imap.session import BAD, SELECTED, Refused, Selected, Session, command
+from mailboxes.imap.session import BAD, NO, SELECTED, Refused, Selected, Session, command
 from mailboxes.imap.sets import compact
 from mailboxes.imap.trying import Reader, matching
 from mailboxes.imap.view import Snapshot
@@ -61,6 +61,21 @@ def uid_sort(session: Session, asked: v.Command) -> Awaitable[None] | None:
 
 
 def _search(session: Session, asked: v.Command, by_uid: bool) -> Awaitable[None] | None:
+    try:
+        return _begun(session, asked, by_uid)
+    except Refused as error:
+        if error.status == NO:
+            _forget(session.chosen(), asked.args)
+        raise
+
+
+def _forget(selected: Selected, args: v.Search) -> None:
+    """RFC 5182 2.1: a search that was to be saved and is answered NO leaves ``$`` empty, one answered BAD leaves it alone."""
+    if args.returns is not None and "SAVE" in args.returns.options:
+        selected.saved = []
+
+
+def _begun(session: Session, asked: v.Command, by_uid: bool) -> Awaitable[None] | None:
     selected = session.chosen()
     args: v.Search = asked.args
     _only_uids(session, args.key, by_uid)
@@ -132,6 +147,7 @@ async def _search_later(
     session: Session, selected: Selected, asked: v.Command, tests: list[Test], by_uid: bool
 ) -> None:
     args: v.Search = asked.args
+    _forget(selected, args)  # the tests hold what ``$`` was; should reading fail, it is nothing
     reader = Reader(session.service.cache, session.mailbox_id)
     found = await matching(reader, _candidates(selected), tests, _progress(session, asked))
     if args.sort:

@@ -220,6 +220,19 @@ async def test_saved_results(running: Running) -> None:
     await client.close()
 
 
+async def test_a_search_that_fails_leaves_no_saved_result(running: Running) -> None:
+    client = await with_mail(running, *[message(f"s{n}") for n in range(1, 4)])
+    await client.ok("SEARCH RETURN (SAVE) 2:3")
+    await client.bad("SEARCH RETURN (SAVE) KLINGON")
+    await client.no("SEARCH CHARSET KLINGON ALL", "BADCHARSET")
+    assert await found(client, "SEARCH $") == [2, 3]
+    await client.ok("SEARCH RETURN (SAVE) $ 3")
+    assert await found(client, "SEARCH $") == [3]
+    await client.no("SEARCH RETURN (SAVE) CHARSET KLINGON ALL", "BADCHARSET")
+    assert await client.ok("STORE $ +FLAGS (\\Deleted)") == []
+    await client.close()
+
+
 async def test_sort(running: Running) -> None:
     mails = [
         message("Re: beta", "a" * 300, Date="Mon, 02 Mar 2026 10:00:00 +0100", From='"Zoe" <a@x.test>'),
