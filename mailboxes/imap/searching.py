@@ -431,9 +431,9 @@ class Context:
         return entering
 
     async def _place(self, session: Session, selected: Selected, entering: list[int]) -> None:
-        """A sorted context tells the position of what entered (RFC 5267 4.3.2)."""
+        """A sorted context tells the position of what entered (RFC 5267 4.3.2); equals are in the folder's order."""
         snapshot = selected.snapshot
-        known = [uid for uid in dict.fromkeys([*self.uids, *entering]) if snapshot.place(uid) >= 0]
+        known = [uid for uid in sorted({*self.uids, *entering}) if snapshot.place(uid) >= 0]
         messages = [Message(place, snapshot.entries[place]) for place in map(snapshot.place, known)]
         reader = Reader(session.service.cache, session.mailbox_id)
         ordered = await _sorted(reader, selected, messages, self.asked.args.sort)

@@ -365,6 +365,23 @@ def test_a_repeated_sort_criterion_costs_nothing() -> None:
     assert parse(text, []).args.sort == (("DATE", False), ("SUBJECT", False))
 
 
+async def test_what_enters_a_sorted_context_stands_where_a_new_sort_puts_it(running: Running) -> None:
+    client = await with_mail(running, *[message("same", f"body{n}") for n in range(1, 5)])
+    tag = b"t%d" % (client.number + 1)
+    await client.ok("UID SORT RETURN (UPDATE) (SUBJECT) UTF-8 UNSEEN")
+    told: list[bytes] = []
+    for change in ("+", "-"):
+        told += await client.ok(f"STORE 2 {change}FLAGS.SILENT (\\Seen)")
+        await asyncio.sleep(0.05)
+        told += await client.ok("NOOP")
+    assert [line for line in told if b"ESEARCH" in line] == [
+        b'* ESEARCH (TAG "%b") UID REMOVEFROM (0 2)' % tag,
+        b'* ESEARCH (TAG "%b") UID ADDTO (2 2)' % tag,
+    ]
+    assert await found(client, "UID SORT (SUBJECT) UTF-8 UNSEEN") == [1, 2, 3, 4]
+    await client.close()
+
+
 async def test_subjects_sort_in_capitals(running: Running) -> None:
     subjects = ["a", "C", "b", "_", "[x] Fwd: [y] Re: fw: b (fWd)  (fwd)", "b (a)", "Re: [FWD: c]", "[xyz]", ""]
     mails = [message(subject, str(number) * number) for number, subject in enumerate(subjects, 1)]
