@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable
+from functools import partial
 
 from mailboxes.imap import values as v
 from mailboxes.imap.names import SEPARATOR
@@ -123,13 +124,13 @@ class Subscription:
                 folders = await self.session.service.store.folders(self.session.mailbox_id)
             except StoreError:
                 return
-            self._compare(folders)
-            if not self.session.out.busy:
-                self.session.out.flush()
+            self.session.out.between(partial(self._compare, folders))
             if not self._again:
                 return
 
-    def _compare(self, folders: list[Folder]) -> None:
+    async def _compare(self, folders: list[Folder]) -> None:
+        if self.session.notify is not self:
+            return
         known, self._known = self._known, {folder.id: folder for folder in folders}
         for folder in folders:
             before = known.pop(folder.id, None)
@@ -171,31 +172,32 @@ class Subscription:
 
     def arrived(self, selected: Selected, entries: list[Entry]) -> None:
         """New messages in the selected folder: fetch what MessageNew asked for."""
-        places = [place for place in (selected.snapshot.place(entry[0]) for entry in entries) if place >= 0]
-        if not places:
+        chosen = _chosen(selected, entries)
+        if not chosen.places:
             return
-        chosen = Chosen(places, [selected.snapshot.entries[place] for place in places])
         renderer = Renderer(self.session, selected, self.items)
         made = renderer.at_once(chosen) if renderer.need <= SUMMARY else None
         if made is not None:
             self.session.put(made)
             return
-        task = asyncio.get_running_loop().create_task(self._fetch(selected, renderer, chosen))
-        _TASKS.add(task)
-        task.add_done_callback(_TASKS.discard)
+        self.session.out.between(partial(self._fetch, renderer, entries))
 
-    async def _fetch(self, selected: Selected, renderer: Renderer, chosen: Chosen) -> None:
-        snapshot = selected.snapshot
-        try:
-            if self.session.selected is selected and selected.snapshot is snapshot:
-                await renderer.send(chosen)
-        except (StoreError, Refused, ConnectionError):
+    async def _fetch(self, renderer: Renderer, entries: list[Entry]) -> None:
+        """The answer is numbered when it is said: some of the messages may be gone by now."""
+        session, selected = self.session, renderer.selected
+        if session.selected is not selected or session.notify is not self:
             return
-        if not self.session.out.busy:
-            self.session.out.flush()
+        chosen = _chosen(selected, entries)
+        try:
+            await renderer.send(chosen)
+        except (StoreError, Refused):
+            return
 
 
-_TASKS: set[asyncio.Task[None]] = set()
+def _chosen(selected: Selected, entries: list[Entry]) -> Chosen:
+    """Those of the messages that the session's view still holds."""
+    places = [place for place in (selected.snapshot.place(entry[0]) for entry in entries) if place >= 0]
+    return Chosen(places, [selected.snapshot.entries[place] for place in places])
 
 
 def _names(one: v.Filter, names: frozenset[str], folder: Folder) -> bool:

@@ -10,6 +10,7 @@ import asyncio
 from array import array
 from bisect import bisect_left
 from collections.abc import Awaitable, Callable, Iterable
+from functools import partial
 
 from mailboxes.imap import values as v
 from mailboxes.imap.announce import latest
@@ -359,9 +360,13 @@ def cancel_update(session: Session, asked: v.Command) -> None:
 
 
 class Context:
-    """A live search: the UIDs it holds, in its order."""
+    """A live search: the UIDs it holds, in its order.
 
-    __slots__ = ("asked", "by_uid", "need", "tests", "uids")
+    What can only be judged by reading is judged between commands, one change after the other: otherwise answers would come
+    in any order, and speak of messages that were erased or changed again meanwhile.
+    """
+
+    __slots__ = ("asked", "by_uid", "need", "tests", "uids", "waiting")
 
     def __init__(self, asked: v.Command, by_uid: bool, uids: list[int], tests: list[Test]) -> None:
         self.asked = asked
@@ -369,6 +374,7 @@ class Context:
         self.uids = uids
         self.tests = tests
         self.need = max(test.need for test in tests)
+        self.waiting: dict[int, Entry] = {}  # by UID, what is still to be judged
 
     def vanished(self, session: Session, gone: list[int], before: Snapshot) -> None:
         """Messages are about to be told as erased."""
@@ -380,37 +386,36 @@ class Context:
 
     def changed(self, session: Session, selected: Selected, entries: list[Entry]) -> None:
         """Messages are new or have other flags: see whether they belong here now."""
-        snapshot = selected.snapshot
-        messages = [Message(snapshot.place(entry[0]), entry) for entry in entries]
-        messages = [message for message in messages if message.place >= 0]
+        changed = {entry[0]: entry for entry in entries}
+        messages = _shown(selected, changed)
         if not messages:
             return
         reader = Reader(session.service.cache, session.mailbox_id)
-        if not self.asked.args.sort and reader.fill_now(messages, self.need):
+        if not self.waiting and not self.asked.args.sort and reader.fill_now(messages, self.need):
             self._settle(session, selected, messages, self._holding(messages))
             return
-        task = asyncio.get_running_loop().create_task(self._read(session, selected, messages))
-        _TASKS.add(task)
-        task.add_done_callback(_TASKS.discard)
+        if not self.waiting:
+            session.out.between(partial(self._read, session, selected))
+        self.waiting.update(changed)
 
     def _holding(self, messages: list[Message]) -> list[Message]:
         for test in self.tests:
             messages = test.kept(messages)
         return messages
 
-    async def _read(self, session: Session, selected: Selected, messages: list[Message]) -> None:
+    async def _read(self, session: Session, selected: Selected) -> None:
+        messages, self.waiting = _shown(selected, self.waiting), {}
+        if session.selected is not selected or selected.contexts.get(self.asked.tag) is not self:
+            return
+        reader = Reader(session.service.cache, session.mailbox_id)
         try:
-            reader = Reader(session.service.cache, session.mailbox_id)
             holding = await matching(reader, messages, self.tests)
-            if session.selected is not selected or self.asked.tag not in selected.contexts:
-                return
             entering = self._settle(session, selected, messages, holding)
             if entering and self.asked.args.sort:
                 await self._place(session, selected, entering)
         except (StoreError, Refused):
-            return
-        if not session.out.busy:
-            session.out.flush()
+            del selected.contexts[self.asked.tag]
+            session.put(b"* NO [NOUPDATE %b] Some messages cannot be read\r\n" % string(self.asked.tag))
 
     def _settle(
         self, session: Session, selected: Selected, messages: list[Message], holding: list[Message]
@@ -450,4 +455,7 @@ class Context:
         session.put(said % (string(self.asked.tag), uid, word, position, compact(numbers)))
 
 
-_TASKS: set[asyncio.Task[None]] = set()
+def _shown(selected: Selected, entries: dict[int, Entry]) -> list[Message]:
+    """Those of the entries that the session's view still holds, at their place in it."""
+    places = [(selected.snapshot.place(uid), entries[uid]) for uid in sorted(entries)]
+    return [Message(place, entry) for place, entry in places if place >= 0]

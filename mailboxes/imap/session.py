@@ -71,6 +71,8 @@ class Output(Protocol):
     @property
     def writable(self) -> bool: ...
 
+    def between(self, speak: Callable[[], Awaitable[None]]) -> None: ...
+
     def bye(self, reason: bytes) -> None: ...
 
     def abort(self) -> None: ...
@@ -291,6 +293,12 @@ class Session:
         log.error("imap.command_failed", command=asked.name, error=type(error).__name__, where=where)
         self.tagged(asked, NO, "[SERVERBUG] Internal error")
 
+    def rested(self) -> None:
+        """A command that had to wait, or an aside, has ended, or the client reads again: what :meth:`changed` kept back
+        meanwhile is told."""
+        if self.selected is not None and self.selected.step.following is not None:
+            self.changed()
+
     def closed(self) -> None:
         self.unselect()
         if self.notify is not None:
@@ -395,10 +403,6 @@ class Session:
             self.out.flush()
         elif selected.index.brought - selected.step.begun > 2 * len(selected.index.snapshot.uids) + LAG:
             selected.step = gathered(selected.index, selected.snapshot, selected.step)
-
-    def resumed(self) -> None:
-        """The client reads again: what it could not be told meanwhile."""
-        self.changed()
 
 
 def _tag(text: bytes) -> bytes:

@@ -14,6 +14,7 @@ import asyncio
 import re
 import socket
 import zlib
+from collections import deque
 from collections.abc import Awaitable, Callable
 from ssl import SSLContext
 from typing import Any, Protocol
@@ -63,8 +64,8 @@ class Conversation(Protocol):
 
     def line(self, text: bytes) -> Awaitable[None] | None: ...
 
-    def resumed(self) -> None:
-        """The client reads again, and no command waits for it."""
+    def rested(self) -> None:
+        """What had to wait has ended, or the client reads again: news that came meanwhile may be told."""
         ...
 
     def closed(self) -> None: ...
@@ -75,6 +76,7 @@ class Wire(asyncio.Protocol):
 
     __slots__ = (
         "_announced",
+        "_asides",
         "_buffer",
         "_closing",
         "_deflate",
@@ -122,6 +124,7 @@ class Wire(asyncio.Protocol):
         self._out: list[bytes] = []
         self._out_size = 0
         self._task: asyncio.Task[None] | None = None
+        self._asides: deque[Callable[[], Awaitable[None]]] = deque()
         self._writable = True
         self._drained: asyncio.Future[None] | None = None
         self._reading_paused = False
@@ -154,6 +157,7 @@ class Wire(asyncio.Protocol):
             self._drained.exception()
         if self._task is not None:
             self._task.cancel()
+        self._asides.clear()
         self._free()
         # What is counted no more is held no more: a connection that ended may stay in memory for a while, in circles.
         self._buffer = self._text = self._packed = b""
@@ -175,7 +179,7 @@ class Wire(asyncio.Protocol):
                 self._drained.set_result(None)
             self._drained = None
         elif self._task is None and not self._closing:
-            self.conversation.resumed()
+            self.conversation.rested()
 
     def data_received(self, data: bytes) -> None:
         self.heard = self._loop.time()
@@ -251,8 +255,20 @@ class Wire(asyncio.Protocol):
         self._resting = False
         self._go_on()
 
+    def between(self, speak: Callable[[], Awaitable[None]]) -> None:
+        """Say something nobody asked for, which has to wait for something, when no command runs: an answer may have half
+        of a literal out. Commands wait until it is said, so that the numbers it names stay what they are."""
+        self._asides.append(speak)
+        self._loop.call_soon(self._go_on)  # not at once: an answer may be in the making
+
+    async def _aside(self, speak: Callable[[], Awaitable[None]]) -> None:
+        self.flush()
+        await speak()
+
     def _go_on(self) -> None:
-        """Read what waited behind a command."""
+        """Say and read what waited behind a command."""
+        if self._asides and self._task is None and not self._closing:
+            self._run(self._aside(self._asides.popleft()))
         self._pump()
         if self._packed:
             self._unpack()
@@ -372,6 +388,7 @@ class Wire(asyncio.Protocol):
             self._task = None
             if not self._text:
                 self._free()
+        self.conversation.rested()
         self._go_on()
 
     # writing

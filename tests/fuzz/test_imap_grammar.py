@@ -234,6 +234,9 @@ class _Echo:
     def line(self, text: bytes) -> None:
         return None
 
+    def rested(self) -> None:
+        pass
+
     def closed(self) -> None:
         return None
 

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
 
 from mailboxes.blobs import MemoryBlobs
+from mailboxes.store import Entry, StoreUnavailable
+from tests import postgres
 from tests.mailboxes.imap.harness import Client, Pki, Running, message, serving
 
 
@@ -215,6 +218,97 @@ async def test_notify_statuses(running: Running) -> None:
     await client.bad("NOTIFY")
     await client.close()
     await other.close()
+
+
+async def test_news_never_stand_inside_an_answer(running: Running) -> None:
+    """A large literal leaves in pieces: what is told meanwhile would become part of the message."""
+    client = await running.login()
+    large = message("grand", "texte\r\n" * 2_000_000)
+    await client.append(large)
+    await client.ok("NOTIFY SET (personal (MessageNew MessageExpunge))")
+    await client.ok("SELECT INBOX")
+    other = await running.login()
+    client.writer.transport.pause_reading()  # type: ignore[attr-defined]
+    await client.send(b"f FETCH 1 BODY.PEEK[]\r\n")
+    await asyncio.sleep(0.2)
+    await other.append(message(), "Drafts")
+    await asyncio.sleep(0.2)
+    client.writer.transport.resume_reading()  # type: ignore[attr-defined]
+    said = await client.line()
+    assert said.endswith(large + b")")
+    assert (await client.line()).startswith(b"f OK")
+    assert (await client.line()).startswith(b"* STATUS Drafts (MESSAGES 1 ")
+    await client.close()
+    await other.close()
+
+
+def slowly(running: Running, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Messages take a while to be read."""
+    running.service.cache.clear()
+    bodies = running.store.bodies
+
+    async def late(mailbox_id: int, entries: Sequence[Entry]) -> list[bytes]:
+        read = await bodies(mailbox_id, entries)
+        await asyncio.sleep(0.3)
+        return read
+
+    monkeypatch.setattr(running.store, "bodies", late)
+
+
+async def test_what_notify_fetches_has_the_number_it_has_by_then(
+    running: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client = await filled(running, 3)
+    other = await running.login(select="INBOX")
+    await client.ok("NOTIFY SET (selected (MessageNew (UID BODY.PEEK[TEXT]) MessageExpunge))")
+    slowly(running, monkeypatch)
+    await other.append(message("neuf"))
+    await other.ok("STORE 1 +FLAGS.SILENT (\\Deleted)")
+    await other.ok("EXPUNGE")
+    await client.ok("NOOP")
+    said = [line for line in client.untagged if b" FETCH (UID " in line or b" EXPUNGE" in line]
+    number = 3 if said[0].endswith(b"EXPUNGE") else 4
+    fetched = next(line for line in said if b" FETCH " in line)
+    assert fetched.startswith(b"* %d FETCH (UID 4 BODY[TEXT] {9}\r\nBonjour" % number)
+    await client.close()
+    await other.close()
+
+
+async def test_a_live_search_does_not_name_what_was_erased_while_it_was_read(
+    running: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client = await filled(running, 3)
+    other = await running.login(select="INBOX")
+    await client.ok("SEARCH RETURN (UPDATE ALL) BODY bonjour")
+    slowly(running, monkeypatch)
+    heard: list[bytes] = []
+    await other.append(message("neuf"))
+    heard += await client.ok("NOOP")
+    await other.ok("STORE 4 +FLAGS.SILENT (\\Deleted)")
+    await other.ok("EXPUNGE")
+    await other.append(message("autre"))
+    for _ in range(3):
+        heard += await client.ok("NOOP")
+        await asyncio.sleep(0.4)
+    told = [line.partition(b") ")[2] or line for line in heard if b"ESEARCH" in line or b"EXPUNGE" in line]
+    assert told == [b"ADDTO (0 4)", b"REMOVEFROM (0 4)", b"* 4 EXPUNGE", b"ADDTO (0 4)"]
+    await client.close()
+    await other.close()
+
+
+async def test_a_live_search_that_cannot_read_says_so(running: Running, monkeypatch: pytest.MonkeyPatch) -> None:
+    client = await filled(running, 1)
+    await client.ok("SEARCH RETURN (UPDATE) BODY bonjour")
+    tag = b"t%d" % client.number
+
+    async def mute(mailbox_id: int, entries: Sequence[Entry]) -> list[bytes]:
+        raise StoreUnavailable
+
+    monkeypatch.setattr(running.store, "bodies", mute)
+    await client.append(message("neuf"))
+    assert any(line.startswith(b'* NO [NOUPDATE "%b"]' % tag) for line in await client.ok("NOOP"))
+    await client.bad(f'CANCELUPDATE "{tag.decode()}"')
+    await client.close()
 
 
 async def test_notify_fetches_what_arrives(running: Running) -> None:
