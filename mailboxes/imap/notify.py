@@ -14,9 +14,10 @@ from functools import partial
 
 from mailboxes.imap import values as v
 from mailboxes.imap.names import SEPARATOR
-from mailboxes.imap.rendering import SUMMARY, Chosen, Renderer
+from mailboxes.imap.rendering import BODY, SUMMARY, Chosen, Renderer
 from mailboxes.imap.session import BAD, LOGGED_IN, Refused, Selected, Session, command
 from mailboxes.store import Entry, Folder, StoreError
+from policies.events import Kind
 
 MESSAGES = frozenset(("MessageNew", "MessageExpunge"))
 SUPPORTED = MESSAGES | {"FlagChange", "MailboxName", "SubscriptionChange"}
@@ -189,6 +190,11 @@ class Subscription:
             return
         chosen = _chosen(selected, entries)
         try:
+            if renderer.need == BODY:
+                uids = [entry[0] for entry in chosen.entries]
+                read = session.trace(Kind.READ, "NOTIFY", selected.folder.name, uids)
+                if read:  # durable before the first byte leaves (MSS-062)
+                    await session.service.store.record(read)
             await renderer.send(chosen)
         except (StoreError, Refused):
             return

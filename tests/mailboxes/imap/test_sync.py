@@ -10,6 +10,8 @@ import pytest
 
 from mailboxes.blobs import MemoryBlobs
 from mailboxes.store import Entry, StoreUnavailable
+from policies.events import Kind
+from policies.values import BalType
 from tests import postgres
 from tests.mailboxes.imap.harness import Client, Pki, Running, message, serving
 
@@ -309,6 +311,25 @@ async def test_a_live_search_that_cannot_read_says_so(running: Running, monkeypa
     assert any(line.startswith(b'* NO [NOUPDATE "%b"]' % tag) for line in await client.ok("NOOP"))
     await client.bad(f'CANCELUPDATE "{tag.decode()}"')
     await client.close()
+
+
+async def test_what_notify_fetches_in_a_shared_mailbox_is_journalled(running: Running) -> None:
+    """MSS-062: a body is read, whether it was asked for once or for all to come."""
+    running.people.types[1] = BalType.ORG
+    client = await running.login(select="INBOX")
+    await client.ok("NOTIFY SET (selected (MessageNew (UID ENVELOPE) MessageExpunge))")
+    other = await running.login()
+    await other.append(message("un"))
+    await client.ok("NOOP")
+    assert not [event for event in running.journal.events if event.kind is Kind.READ]
+    await client.ok("NOTIFY SET (selected (MessageNew (UID BODY.PEEK[TEXT]) MessageExpunge))")
+    await other.append(message("deux"))
+    while b" FETCH (UID 2 BODY[TEXT]" not in await client.line():
+        pass
+    [read] = [event for event in running.journal.events if event.kind is Kind.READ]
+    assert (read.actor, read.mailbox, read.detail["uids"]) == ("u1@op-a.mssante.test", 1, "2")
+    await client.close()
+    await other.close()
 
 
 async def test_notify_fetches_what_arrives(running: Running) -> None:
