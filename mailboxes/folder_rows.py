@@ -69,6 +69,7 @@ _INSERT = Sql(f"INSERT INTO folder ({COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, 1, 1, 0
 _STATE = Sql("SELECT next_folder, last_uidvalidity FROM mailbox_state WHERE mailbox_id = ?", lock=True)
 _STATE_SET = Sql("UPDATE mailbox_state SET next_folder = ?, last_uidvalidity = ? WHERE mailbox_id = ?")
 _RENAME = Sql("UPDATE folder SET name = ? WHERE mailbox_id = ? AND id = ?")
+_USE = Sql("UPDATE folder SET special_use = ? WHERE mailbox_id = ? AND id = ?")
 _DELETE = Sql("DELETE FROM folder WHERE mailbox_id = ? AND id = ?")
 _DELETE_METADATA = Sql("DELETE FROM folder_metadata WHERE mailbox_id = ? AND folder_id = ?")
 _SUBSCRIPTIONS = Sql("SELECT name FROM subscription WHERE mailbox_id = ? ORDER BY name")
@@ -143,6 +144,10 @@ def rename(cursor: Any, mailbox_id: int, row: FolderRow, name: str) -> list[Fold
     for one in moved:
         _RENAME(cursor, new_names[one.id], mailbox_id, one.id)
     return moved
+
+
+def use(cursor: Any, mailbox_id: int, folder_id: int, special_use: str) -> None:
+    _USE(cursor, special_use, mailbox_id, folder_id)
 
 
 def delete(cursor: Any, mailbox_id: int, folder_id: int) -> None:

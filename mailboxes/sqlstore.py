@@ -337,7 +337,9 @@ class SqlStore(Holding, Retrieving):
 
         return await self.reading.run(read)
 
-    async def set_metadata(self, mailbox_id: int, folder_id: int, entries: Mapping[str, bytes | None]) -> None:
+    async def set_metadata(
+        self, mailbox_id: int, folder_id: int, entries: Mapping[str, bytes | None], special_use: str | None = None
+    ) -> None:
         def work(unit: Unit) -> None:
             cipher = self.keyring.key(unit.connection, mailbox_id)
             if folder_id:
@@ -347,6 +349,8 @@ class SqlStore(Holding, Retrieving):
                 if value is not None:
                     sealed = seal_value(cipher, value, _context(mailbox_id, folder_id, name))
                     _METADATA_SET(unit.cursor, mailbox_id, folder_id, name, sealed)
+            if special_use is not None:
+                folder_rows.use(unit.cursor, mailbox_id, folder_id, special_use)
             unit.touched(mailbox_id, folder_id)
 
         await self.committer.run(work)

@@ -27,7 +27,7 @@ from policies.events import Event, Kind
 
 SPECIAL_USES = {use.lower(): use for use in ("\\Archive", "\\Drafts", "\\Junk", "\\Sent", "\\Trash")}
 LISTED_HERE = 1000  # names times patterns matched on the event loop; more in a thread
-__all__ = ["SPECIAL_USES", "status_line"]
+__all__ = ["SPECIAL_USES", "special_use", "status_line"]
 
 
 def _journal(session: Session, name: str, folder: str) -> tuple[Event, ...]:
@@ -58,17 +58,17 @@ async def _create(session: Session, asked: v.Command) -> None:
         raise FolderExists
     if len(folders) >= session.service.limits.folders:
         raise Refused("The mailbox has too many folders", b"LIMIT")
-    use = _special_use(args.special_use, folders.values())
+    use = special_use(args.special_use, folders.values())
     await _superiors(session, name, set(folders))
     made = await store.create_folder(mailbox_id, name, use, _journal(session, "CREATE", name))
     session.done(asked, f"[MAILBOXID ({made.object_id})] Created")
 
 
-def _special_use(wanted: tuple[bytes, ...], folders: Iterable[Folder]) -> str:
+def special_use(wanted: Sequence[bytes], folders: Iterable[Folder]) -> str:
     """One use of RFC 6154, held by no other folder."""
     if not wanted:
         return ""
-    use = SPECIAL_USES.get(wanted[0].decode("ascii").lower())
+    use = SPECIAL_USES.get(wanted[0].decode("ascii", "replace").lower())
     if use is None or len(wanted) > 1:
         raise Refused("That special use is not kept here", b"USEATTR")
     if any(folder.special_use == use for folder in folders):

@@ -1,7 +1,8 @@
 """METADATA (RFC 5464): annotations of folders and of the mailbox, kept encrypted.
 
 Names start with ``/private/`` or ``/shared/``; both belong to the mailbox here. Promise: values and their number are
-bounded; what the server keeps for itself has names no client can write.
+bounded; what the server keeps for itself has names no client can write. ``/private/specialuse`` is the folder's special
+use, the same that LIST shows (RFC 6154 4).
 """
 
 from __future__ import annotations
@@ -9,10 +10,13 @@ from __future__ import annotations
 from collections.abc import Awaitable, Mapping
 
 from mailboxes.imap import values as v
+from mailboxes.imap.folders import special_use
 from mailboxes.imap.names import astring, string
 from mailboxes.imap.session import BAD, LOGGED_IN, Refused, Session, command
+from mailboxes.store import Folder
 
 LONGEST_NAME = 256
+SPECIAL_USE = "/private/specialuse"
 
 
 def entry_name(raw: bytes) -> str:
@@ -26,11 +30,9 @@ def entry_name(raw: bytes) -> str:
     return name
 
 
-async def _folder_id(session: Session, raw: bytes) -> int:
-    """0 for the mailbox itself, named by the empty string."""
-    if not raw:
-        return 0
-    return (await session.service.store.folder(session.mailbox_id, session.name(raw))).id
+async def _folder(session: Session, raw: bytes) -> Folder | None:
+    """None for the mailbox itself, named by the empty string."""
+    return await session.service.store.folder(session.mailbox_id, session.name(raw)) if raw else None
 
 
 @command("GETMETADATA", LOGGED_IN)
@@ -42,8 +44,12 @@ async def _get(session: Session, asked: v.Command) -> None:
     session.need("r")
     args: v.GetMetadata = asked.args
     names = [entry_name(raw) for raw in args.entries]
-    folder_id = await _folder_id(session, args.mailbox)
-    held = await session.service.store.metadata(session.mailbox_id, folder_id)
+    about = await _folder(session, args.mailbox)
+    held = dict(await session.service.store.metadata(session.mailbox_id, about.id if about is not None else 0))
+    if about is not None:
+        held.pop(SPECIAL_USE, None)  # kept as any other before it meant something
+        if about.special_use:
+            held[SPECIAL_USE] = about.special_use.encode("ascii")
     found: list[bytes] = []
     longest = 0
     for name in _chosen(held, names, args.depth):
@@ -88,10 +94,20 @@ async def _set(session: Session, asked: v.Command) -> None:
     entries = {entry_name(raw): value for raw, value in args.entries}
     if any(value is not None and len(value) > limits.metadata_value for value in entries.values()):
         raise Refused("The value is too long", b"METADATA MAXSIZE %d" % limits.metadata_value)
-    folder_id = await _folder_id(session, args.mailbox)
+    about = await _folder(session, args.mailbox)
+    use = None
+    if about is not None and SPECIAL_USE in entries:
+        use = await _use(session, about, entries.pop(SPECIAL_USE))
+    folder_id = about.id if about is not None else 0
     held = await session.service.store.metadata(session.mailbox_id, folder_id)
     kept = {name for name in held if name not in entries} | {name for name in entries if entries[name] is not None}
     if len(kept) > limits.metadata_entries:
         raise Refused("Too many annotations", b"METADATA TOOMANY")
-    await session.service.store.set_metadata(session.mailbox_id, folder_id, entries)
+    await session.service.store.set_metadata(session.mailbox_id, folder_id, entries, use)
     session.done(asked, "Kept")
+
+
+async def _use(session: Session, about: Folder, value: bytes | None) -> str:
+    """The special use a client gives a folder, by the rules of CREATE."""
+    folders = await session.service.store.folders(session.mailbox_id)
+    return special_use((value or b"").split(), [folder for folder in folders if folder.id != about.id])

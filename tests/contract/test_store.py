@@ -357,6 +357,17 @@ async def test_metadata_is_kept_per_folder_and_removed_by_none(store: SqlStore) 
         await store.set_metadata(1, 99, {"/private/comment": b""})
 
 
+async def test_a_special_use_is_given_and_taken(store: SqlStore) -> None:
+    folder = await store.create_folder(1, "Indésirables")
+    await store.set_metadata(1, folder.id, {"/private/x": b"1"}, "\\Junk")
+    assert (await store.folder(1, "Indésirables")).special_use == "\\Junk"
+    await store.set_metadata(1, folder.id, {})
+    assert (await store.folder(1, "Indésirables")).special_use == "\\Junk"
+    await store.set_metadata(1, folder.id, {}, "")
+    assert (await store.folder(1, "Indésirables")).special_use == ""
+    assert await store.metadata(1, folder.id) == {"/private/x": b"1"}
+
+
 async def test_a_mark_is_raised_and_each_step_is_given_once(store: SqlStore) -> None:
     steps = await asyncio.gather(*[store.raise_mark(1, INBOX, "x/mark", value) for value in (3, 9, 9, 5)])
     assert steps.count(0) == 1  # one was first, nobody else could think so

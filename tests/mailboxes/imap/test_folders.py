@@ -207,6 +207,28 @@ async def test_metadata(running: Running) -> None:
     await client.close()
 
 
+async def test_a_special_use_is_metadata_too(running: Running) -> None:
+    """RFC 6154 4: webmails set it so; what is not possible must not be accepted blindly."""
+    client = await running.login()
+    assert await client.ok("GETMETADATA Junk /private/specialuse") == [
+        b'* METADATA Junk (/private/specialuse "\\\\Junk")'
+    ]
+    await client.ok("CREATE Indesirables")
+    await client.no('SETMETADATA Indesirables (/private/specialuse "\\\\Junk" /private/x "1")', "USEATTR")
+    await client.no('SETMETADATA Indesirables (/private/specialuse "\\\\All")', "USEATTR")
+    await client.no('SETMETADATA Indesirables (/private/specialuse "\\\\Junk \\\\Sent")', "USEATTR")
+    assert await client.ok("GETMETADATA Indesirables /private/x") == [b"* METADATA Indesirables (/private/x NIL)"]
+    await client.ok("SETMETADATA Junk (/private/specialuse NIL)")
+    await client.ok('SETMETADATA Indesirables (/private/specialuse "\\\\junk" /private/x "1")')
+    assert await client.ok("GETMETADATA (DEPTH 1) Indesirables (/private/specialuse /private/x)") == [
+        b'* METADATA Indesirables (/private/specialuse "\\\\Junk" /private/x "1")'
+    ]
+    listed = await client.ok('LIST (SPECIAL-USE) "" *')
+    assert b'* LIST (\\HasNoChildren \\Junk) "/" Indesirables' in listed
+    assert not any(line.endswith(b'"/" Junk') for line in listed)
+    await client.close()
+
+
 async def test_quota(running: Running) -> None:
     client = await running.login("u2@op-a.mssante.test")
     untagged = await client.ok("GETQUOTAROOT INBOX")
