@@ -147,14 +147,13 @@ class Subscription:
             return
         if "MailboxName" in events and (before is None or before.name != folder.name):
             self._list(folder, b"", before.name if before is not None else "")
-        if before is None:
-            return
-        if "SubscriptionChange" in events and before.subscribed != folder.subscribed:
+        if before is not None and "SubscriptionChange" in events and before.subscribed != folder.subscribed:
             self._list(folder, b"\\Subscribed" if folder.subscribed else b"")
         if self._is_selected(folder) or not events & MESSAGES:
             return
-        moved = (before.messages, before.uidnext) != (folder.messages, folder.uidnext)
-        flagged = "FlagChange" in events and before.highestmodseq != folder.highestmodseq
+        messages, uidnext = (before.messages, before.uidnext) if before is not None else (0, 1)
+        moved = (messages, uidnext) != (folder.messages, folder.uidnext)  # a new folder may be heard of with its mail
+        flagged = before is not None and "FlagChange" in events and before.highestmodseq != folder.highestmodseq
         if moved or flagged:
             self.session.put(self._status(folder, events, everything=False))
 

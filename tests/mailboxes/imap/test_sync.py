@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from mailboxes.blobs import MemoryBlobs
-from mailboxes.store import Entry, StoreUnavailable
+from mailboxes.store import Entry, Folder, StoreUnavailable
 from policies.events import Kind
 from policies.values import BalType
 from tests import postgres
@@ -328,6 +328,28 @@ async def test_what_notify_fetches_in_a_shared_mailbox_is_journalled(running: Ru
         pass
     [read] = [event for event in running.journal.events if event.kind is Kind.READ]
     assert (read.actor, read.mailbox, read.detail["uids"]) == ("u1@op-a.mssante.test", 1, "2")
+    await client.close()
+    await other.close()
+
+
+async def test_a_new_folder_that_is_heard_of_with_its_mail(running: Running, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another process is heard a moment later: the folder and its first message come in one look."""
+    client = await running.login()
+    await client.ok("NOTIFY SET (personal (MailboxName MessageNew MessageExpunge FlagChange))")
+    folders = running.store.folders
+
+    async def late(mailbox_id: int) -> list[Folder]:
+        await asyncio.sleep(0.3)
+        return await folders(mailbox_id)
+
+    other = await running.login()
+    await running.store.create_folder(1, "vide")
+    assert await client.line() == b'* LIST () "/" vide'
+    monkeypatch.setattr(running.store, "folders", late)
+    await running.store.create_folder(1, "neuf")
+    await other.append(message(), "neuf")
+    assert await client.line() == b'* LIST () "/" neuf'
+    assert (await client.line()).startswith(b"* STATUS neuf (MESSAGES 1 UIDNEXT 2 ")
     await client.close()
     await other.close()
 
