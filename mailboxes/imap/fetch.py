@@ -68,6 +68,22 @@ _UID = v.Item("UID", b"UID")
 _MODSEQ = v.Item("MODSEQ", b"MODSEQ")
 
 
+def with_uid(session: Session, items: tuple[v.Item, ...]) -> tuple[v.Item, ...]:
+    """The items, and the UID: it stands before a UIDFETCH, which is never empty, and in a FETCH."""
+    if session.uidonly:
+        return tuple([item for item in items if item.kind != "UID"]) or items
+    return items if _UID in items else (_UID, *items)
+
+
+def unasked(session: Session, items: tuple[v.Item, ...]) -> tuple[v.Item, ...]:
+    """The items in a response to no command: with what RFC 7162 3.1 and 3.2 want there once it is enabled."""
+    if session.vanishing:
+        items = with_uid(session, items)
+    if session.condstore and _MODSEQ not in items and any(item.kind == "FLAGS" for item in items):
+        return (*items, _MODSEQ)
+    return items
+
+
 def _fetch(session: Session, asked: v.Command, by_uid: bool) -> Awaitable[None] | None:
     selected = session.chosen()
     args: v.Fetch = asked.args
@@ -105,10 +121,8 @@ def partial_slice(places: Sequence[int], partial: tuple[int, int]) -> Sequence[i
 
 def _items(session: Session, args: v.Fetch, by_uid: bool) -> tuple[v.Item, ...]:
     items = args.items
-    if session.uidonly:
-        items = tuple([item for item in items if item.kind != "UID"])
-    elif by_uid and _UID not in items:
-        items = (_UID, *items)
+    if by_uid:
+        items = with_uid(session, items)
     if args.changed_since >= 0 and _MODSEQ not in items:
         items = (*items, _MODSEQ)
     if any(item.kind == "MODSEQ" for item in items):

@@ -13,6 +13,7 @@ from collections.abc import Awaitable
 from functools import partial
 
 from mailboxes.imap import values as v
+from mailboxes.imap.fetch import unasked
 from mailboxes.imap.names import SEPARATOR
 from mailboxes.imap.rendering import BODY, SUMMARY, Chosen, Renderer
 from mailboxes.imap.session import BAD, LOGGED_IN, Refused, Selected, Session, command
@@ -175,7 +176,7 @@ class Subscription:
         chosen = _chosen(selected, entries)
         if not chosen.places:
             return
-        renderer = Renderer(self.session, selected, self.items)
+        renderer = Renderer(self.session, selected, unasked(self.session, self.items))
         made = renderer.at_once(chosen) if renderer.need <= SUMMARY else None
         if made is not None:
             self.session.put(made)

@@ -185,6 +185,7 @@ async def test_uidonly(running: Running) -> None:
         said = await client.command(text)
         assert said.startswith(b"BAD [UIDREQUIRED]"), text
     assert await client.ok("UID FETCH 2 (UID FLAGS)") == [b"* 2 UIDFETCH (FLAGS (\\Recent))"]
+    assert await client.ok("UID FETCH 2 UID") == [b"* 2 UIDFETCH (UID 2)"]
     assert await client.ok("UID STORE 2 +FLAGS (\\Deleted)") == [b"* 2 UIDFETCH (FLAGS (\\Deleted \\Recent))"]
     assert await client.ok("UID EXPUNGE 2") == [b"* VANISHED 2", b"* 2 RECENT"]
     await client.close()
@@ -365,6 +366,26 @@ async def test_notify_fetches_what_arrives(running: Running) -> None:
     await other.ok("STORE 1 +FLAGS.SILENT (\\Deleted)")
     await other.ok("EXPUNGE")
     assert (await client.line()).startswith(b"* 1 ")
+    await client.close()
+    await other.close()
+
+
+@pytest.mark.parametrize(
+    ("enabled", "told"),
+    [
+        ("CONDSTORE", b"* 2 FETCH (FLAGS () MODSEQ (3))"),
+        ("QRESYNC", b"* 2 FETCH (UID 2 FLAGS () MODSEQ (3))"),
+        ("UIDONLY", b"* 2 UIDFETCH (FLAGS ())"),
+    ],
+)
+async def test_what_notify_fetches_bears_what_was_enabled(running: Running, enabled: str, told: bytes) -> None:
+    other = await filled(running, 1)
+    client = await running.login()
+    await client.ok(f"ENABLE {enabled}")
+    await client.ok("EXAMINE INBOX")
+    await client.ok("NOTIFY SET (selected (MessageNew (FLAGS) MessageExpunge))")
+    await other.append(message("neuf"))
+    assert [await client.line() for _ in range(3)] == [b"* 2 EXISTS", b"* 0 RECENT", told]
     await client.close()
     await other.close()
 
