@@ -225,9 +225,6 @@ class _Echo:
         self.commands.append((text, [bytes(one) for one in found]))
         self.wire.put(b"x OK\r\n")
 
-    def resumed(self) -> None:
-        return None
-
     def wants_line(self) -> bool:
         return False
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -12,7 +12,6 @@ from mailboxes.blobs import MemoryBlobs
 from mailboxes.store import Entry, Folder, StoreUnavailable
 from policies.events import Kind
 from policies.values import BalType
-from tests import postgres
 from tests.mailboxes.imap.harness import Client, Pki, Running, message, serving
 
 
