@@ -127,10 +127,10 @@ INDEX, SUMMARY, BODY = 0, 1, 2
 
 
 def level(items: Iterable[v.Item]) -> int:
-    """What the items need: the index, summaries, or bodies."""
+    """What the items tell: the index, summaries, or bodies; a preview is the beginning of one."""
     need = INDEX
     for item in items:
-        if item.kind in _FROM_BODY:
+        if item.kind in _FROM_BODY or item.label == b"PREVIEW":
             return BODY
         if item.kind in _FROM_SUMMARY:
             need = SUMMARY
@@ -152,7 +152,7 @@ class Renderer:
         self.items = items
         self.need = level(items)
         self.bodied = any(item.kind in _FROM_BODY and not is_header(item) for item in items)
-        self.headed = self.need == BODY and not self.bodied
+        self.headed = not self.bodied and any(item.kind in _FROM_BODY for item in items)
         parted = any(item.kind in _FROM_BODY and not is_top(item) for item in items)
         self.summed = self.headed or parted or any(item.kind in _FROM_SUMMARY for item in items)
 

@@ -321,6 +321,9 @@ async def test_reading_and_erasing_in_a_shared_mailbox_is_journalled(running: Ru
     running.journal.events.clear()
     await client.ok("FETCH 1:* (UID FLAGS ENVELOPE)")
     assert not running.journal.events
+    await client.ok("FETCH 1 (UID PREVIEW (LAZY))")
+    assert [event.detail["uids"] for event in running.journal.events] == ["1"]
+    running.journal.events.clear()
     await client.ok("FETCH 1:3 BODY.PEEK[]")
     await client.ok("STORE 1:2 +FLAGS (\\Deleted)")
     await client.ok("EXPUNGE")
