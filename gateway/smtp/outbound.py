@@ -266,9 +266,11 @@ class _Dialogue:
         if not self._standing:
             await self._reset(go_ahead)
             return
-        if go_ahead is None or go_ahead.code != 354:
+        if go_ahead is not None and go_ahead.code >= 400:
             self._answer_standing(go_ahead)
             return
+        if go_ahead is None or go_ahead.code != 354:  # a success for a content nobody has sent is no acceptance of it
+            raise Garbled(go_ahead.text if go_ahead else "")
         await self._content()
 
     def _pipelines(self) -> bool:
@@ -346,11 +348,11 @@ class _Dialogue:
         await self._wire.write(end, self._patience.block)
         self._answer_standing(await self._wire.reply(self._patience.dot))
 
-    def _answer_standing(self, reply: Reply | None) -> None:
+    def _answer_standing(self, reply: Reply) -> None:
         session = self._session
         for way in self._standing:
-            if reply is None or reply.code == 354:
-                decision = decide(rule("relay.garbled"), reply.text if reply else "", host=session.host)
+            if reply.code == 354:
+                decision = decide(rule("relay.garbled"), reply.text, host=session.host)
             elif reply.positive:
                 decision = decide(rule("relay.handed_over"), reply.text, host=session.host)
             else:

@@ -151,6 +151,8 @@ async def test_nobody_left_sends_no_empty_message(space: Space, peer: Peer) -> N
         ({"dot": HANG}, "relay.silent"),
         ({"mail": HANG}, "relay.silent"),
         ({"data": b"999 what\r\n"}, "relay.garbled"),
+        ({"data": b"250 2.0.0 ok\r\n"}, "relay.garbled"),  # no content was sent: nothing was taken
+        ({"data": b"334 go\r\n"}, "relay.garbled"),
         ({"mail": b"25x ok\r\n"}, "relay.garbled"),
         ({"mail": "٢٥٠ ok\r\n".encode()}, "relay.garbled"),
         ({"mail": b"250-ok\r\n550 no\r\n"}, "relay.garbled"),
