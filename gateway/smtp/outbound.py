@@ -38,6 +38,7 @@ from policies.values import CertificateFacts
 
 BLOCK = FRAME
 RETURN_PATH = b"return-path:"
+FAREWELL = 421  # to MAIL: a session grown too old or too long, which says nothing of the message
 
 
 class Guard(Protocol):
@@ -108,7 +109,7 @@ class Session:
         self.certificate: CertificateFacts | None = None
         self.extensions: dict[str, str] = {}
         self.delivered = 0
-        self.unheard = False  # the last parcel got no reply at all: the session was dead before it
+        self.unheard = False  # the last parcel got no reply, or a farewell: the session had ended before it
 
     @classmethod
     async def open(
@@ -211,6 +212,7 @@ class Session:
         self.unheard = False
         try:
             await dialogue.run()
+            self.unheard = not dialogue.heard
         except (WireError, OSError, StoreError, ValueError) as failure:
             self.abort()
             self.unheard = isinstance(failure, Cut | Injected | OSError) and not dialogue.heard
@@ -218,6 +220,8 @@ class Session:
         except BaseException:
             self.abort()
             raise
+        if self.unheard:
+            self.abort()
         self.delivered += 1
         return dialogue.results()
 
@@ -297,31 +301,36 @@ class _Dialogue:
 
     async def _pipelined(self, commands: list[str]) -> Reply | None:
         self._wire.command(*commands, "DATA")
-        mail = await self._wire.reply(self._patience.command)
-        self.heard = True
+        begun = self._begun(await self._wire.reply(self._patience.command))
         for way in self._parcel.recipients:
-            self._heard(way, mail, await self._wire.reply(self._patience.command))
+            reply = await self._wire.reply(self._patience.command)
+            if begun:
+                self._heard(way, reply)
         return await self._wire.reply(self._patience.data)
 
     async def _one_by_one(self, commands: list[str]) -> Reply | None:
-        mail = await self._ask(commands[0], self._patience.command)
-        for way, command in zip(self._parcel.recipients, commands[1:], strict=True):
-            heard = await self._ask(command, self._patience.command) if mail.positive else mail
-            self._heard(way, mail, heard)
+        if self._begun(await self._ask(commands[0], self._patience.command)):
+            for way, command in zip(self._parcel.recipients, commands[1:], strict=True):
+                self._heard(way, await self._ask(command, self._patience.command))
         return await self._ask("DATA", self._patience.data) if self._standing else None
+
+    def _begun(self, mail: Reply) -> bool:
+        """What MAIL was answered: a refusal is each recipient's, even if the server hangs up before it says more."""
+        self.heard = mail.code != FAREWELL
+        if not mail.positive:
+            for way in self._parcel.recipients:
+                self._heard(way, mail)
+        return mail.positive
 
     async def _ask(self, command: str, patience: float) -> Reply:
         self._wire.command(command)
-        reply = await self._wire.reply(patience)
-        self.heard = True
-        return reply
+        return await self._wire.reply(patience)
 
-    def _heard(self, way: Waypoint, mail: Reply, reply: Reply) -> None:
-        if mail.positive and reply.positive:
+    def _heard(self, way: Waypoint, reply: Reply) -> None:
+        if reply.positive:
             self._standing.append(way)
-            return
-        said = mail if not mail.positive else reply
-        self._answers[way.id] = self._session._result(way, self._session._said(said), said)
+        else:
+            self._answers[way.id] = self._session._result(way, self._session._said(reply), reply)
 
     async def _reset(self, go_ahead: Reply | None) -> None:
         """No recipient stands. A server that says 354 all the same is left: an empty message must not reach anyone."""

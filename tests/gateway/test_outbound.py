@@ -307,6 +307,28 @@ async def test_an_idle_session_the_server_closed_is_replaced_without_a_deferral(
     assert peer.connections == 2
 
 
+@pytest.mark.parametrize("pipelining", [b"250-PIPELINING\r\n", b""])
+async def test_a_session_grown_too_long_for_the_server_is_replaced_without_a_deferral(
+    space: Space, peer: Peer, pipelining: bytes
+) -> None:
+    """A server may end a session with 421 in answer to MAIL: that says nothing of the message (RFC 5321 3.8)."""
+    peer.after_tls = b"250-mx.test\r\n" + pipelining + b"250 8BITMIME\r\n"
+    peer.mails_per_session = 1
+    partners = space.partners(peer.port)
+    assert rules_of(await partners.send(parcel())) == ["relay.handed_over"]
+    attempt = await partners.send(parcel(b"x\r\n", "bob", "eve"))
+    assert rules_of(attempt) == ["relay.handed_over", "relay.handed_over"]
+    assert peer.connections == 2
+    await partners.close()
+
+
+async def test_a_server_that_says_why_it_hangs_up_is_quoted(space: Space, peer: Peer) -> None:
+    peer.mail = b"421 4.3.2 going down\r\n" + CLOSE
+    attempt = await space.partners(peer.port).send(parcel(b"x\r\n", "bob", "eve"))
+    assert rules_of(attempt) == ["relay.partner_deferred", "relay.partner_deferred"]
+    assert attempt.results[1].reply == "421 4.3.2 going down"
+
+
 async def test_a_server_too_small_is_not_tried(space: Space, peer: Peer) -> None:
     attempt = await space.partners(peer.port).send(parcel(b"x" * 998 + b"\r\n", body=Body(b"y" * 1_000_001)))
     assert rules_of(attempt) == ["relay.too_big"]

@@ -35,6 +35,7 @@ class Peer:
     dot: bytes = b"250 2.0.0 queued as 42\r\n"
     trickle: float = 0.0
     stop_reading_in_data: bool = False
+    mails_per_session: int = 0  # the next one gets 421 and the connection ends; 0: no limit
 
     port: int = 0
     connections: int = 0
@@ -52,7 +53,7 @@ class Peer:
             writer.transport.abort()
 
     async def _session(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        secure = False
+        secure, mails = False, 0
         if not await self._say(writer, self.greeting):
             return
         while line := await reader.readline():
@@ -60,6 +61,10 @@ class Peer:
                 self.clear += line
             self.commands.append(line)
             verb = line[:4].upper()
+            mails += verb == b"MAIL"
+            if self.mails_per_session and mails > self.mails_per_session:
+                await self._say(writer, b"421 4.7.0 enough for one session\r\n")
+                return
             if verb == b"STAR":
                 if not await self._say(writer, self.starttls) or not self.starttls.startswith(b"220"):
                     continue
@@ -97,6 +102,10 @@ class Peer:
         if what == HANG:
             await asyncio.sleep(3600)
         if what in (CLOSE, RESET):
+            return False
+        if what.endswith(CLOSE):
+            writer.write(what.removesuffix(CLOSE))
+            await writer.drain()
             return False
         if self.trickle:
             for byte in what:
