@@ -60,10 +60,11 @@ def settle(
     refused: set[int] = set()
     notices = outbox.Draft(bodies)
     gone: Counter[int] = Counter()
+    luck = chance()  # the same for all: recipients put off together are tried together, in one transaction again
     for settlement in settlements:
         row, result = settlement.row, _final(settlement, settlement.now or unit.now, schedule)
         if result.decision.verdict is Verdict.DEFER and result.decision.rule.name != "relay.expired":
-            at = (retry_at or {}).get(row.domain) or unit.now + schedule.wait(row.attempts + 1, chance())
+            at = (retry_at or {}).get(row.domain) or unit.now + schedule.wait(row.attempts + 1, luck)
             ok = _defer(unit, owner, row, result, at)
         else:
             ok = _leave(unit, owner, row, result, notices)

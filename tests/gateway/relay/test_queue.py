@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 
 from gateway.relay import clockwork, desk, outcomes, queue
@@ -23,11 +25,17 @@ async def take(house: House, owner: str = "one", limit: int = 100, room: int = 1
     return found
 
 
-async def settle(house: House, rows: list[Taken], name: str = "relay.handed_over", owner: str = "one") -> set[int]:
+async def settle(
+    house: House,
+    rows: list[Taken],
+    name: str = "relay.handed_over",
+    owner: str = "one",
+    chance: Callable[[], float] = lambda: 0.0,
+) -> set[int]:
     decision = decide(rule(name), host="mx.test", domain="x.test")
     done = [Settlement(row, Result(row.id, decision, decision.enhanced)) for row in rows]
     return await house.committer.run(
-        lambda unit: outcomes.settle(unit, house.bodies, owner, done, house.schedule, lambda: 0.0)
+        lambda unit: outcomes.settle(unit, house.bodies, owner, done, house.schedule, chance)
     )
 
 
@@ -112,6 +120,18 @@ async def test_waits_grow_from_five_minutes_to_sixty_seven(house: House) -> None
         waits.append(next_due - house.time.wall())
         house.time.pass_(waits[-1])
     assert waits == pytest.approx([300, 600, 1200, 2400, 4000, 4000, 4000])
+
+
+async def test_recipients_put_off_together_are_tried_together(house: House) -> None:
+    """A partner that greylists fifty recipients gets the message once more, not fifty times."""
+    await house.send([f"{name}@op-b.mssante.test" for name in ("bob", "eve", "zoe")])
+    luck = iter((0.9, 0.0, 0.5))
+    await settle(house, await take(house), "relay.partner_deferred", chance=lambda: next(luck))
+    found: list[Taken] = []
+    while not found:
+        house.time.pass_(1)
+        found = await take(house)
+    assert len(found) == 3
 
 
 async def test_a_delay_is_told_once_at_four_hours_and_the_end_at_five_days(house: House) -> None:
