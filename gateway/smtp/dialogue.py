@@ -175,7 +175,7 @@ class Dialogue(Edge):
         if not envelope.open:
             await self.refuse("session.bad_sequence")
         elif len(envelope.recipients) >= self.limits.recipients:
-            await self.refuse("session.too_many_recipients", limit=self.limits.recipients)
+            await self._put_off()
         else:
             await self._add_recipient(argument or "")
 
@@ -229,6 +229,16 @@ class Dialogue(Edge):
         envelope.mail_from = str(command.sender or "")
         envelope.sender, envelope.size = command.sender, command.size
         envelope.eight_bit, envelope.ret, envelope.envid = command.eight_bit, command.ret, command.envid
+
+    async def _put_off(self) -> None:
+        """One recipient too many. A sender of a long list names them all, then sends to those accepted (RFC 5321 4.5.3.1.10):
+        hanging up on him would keep the message from everybody, each time he tries."""
+        decision = decide(rule("session.too_many_recipients"), limit=self.limits.recipients)
+        self.envelope.excess += 1
+        if self.envelope.excess > self.limits.overshoot:
+            await self.answer(decision, b"")
+        else:
+            self.say(replies.reply(decision))
 
     async def _add_recipient(self, argument: str) -> None:
         try:
