@@ -86,13 +86,14 @@ def _message(desk: Desk, message: str, as_json: bool) -> None:
     for reason in told.reasons:
         _show(reason)
     for step in told.steps:
-        kept = (pair for pair in step.facts.items() if pair[0] not in _SAID_ABOVE and pair[1] not in ("", [], None))
+        said = _SAID_ABOVE.get(step.what, "").split()
+        kept = (pair for pair in step.facts.items() if pair[0] not in said and pair[1] not in ("", [], None))
         facts = " ".join(f"{key}={_plain(value)}" for key, value in kept)
         output.line("  ".join(part for part in (step.at, step.what, step.recipient, facts) if part))
 
 
-_SAID_ABOVE = frozenset({"rule", "detail"})
-"""What a refused session also keeps beside its decision, for whoever counts by rule."""
+_SAID_ABOVE = {"session.peer_refused": "rule detail"}
+"""What a refused session also keeps beside its decision, for whoever counts by rule. Of other steps the rule is the reason."""
 
 
 def _outcome(told: Explanation) -> str:

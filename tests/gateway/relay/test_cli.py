@@ -139,3 +139,9 @@ def test_track_shows_recipients_and_steps(config: Path) -> None:
     text = run(config, "track", f"<{'A' * 26}@x>")
     assert "b2@op-b.test" in text
     run(config, "track", "Z" * 26, code=1)
+
+
+def test_a_step_is_explained_with_its_rule(config: Path) -> None:
+    """Why a recipient failed or waits is the rule of that step, and the reply may be empty."""
+    run(config, "queue", "drop", "--to", "c@op-c.test", "--yes")
+    assert "rule=relay.dropped" in run(config, "explain", "B" * 26)
