@@ -89,20 +89,36 @@ class Partners:
 
     async def _carry(self, parcel: Parcel) -> Attempt:
         kept = await self._reusable(parcel.domain)
-        if kept is not None:
-            results = await kept.session.deliver(parcel)
-            if not kept.session.unheard:
-                await self._put_back(parcel.domain, kept)
-                return Attempt(tuple(results), self._silence(results))
+        results = await self._deliver(parcel, kept) if kept is not None else None
+        if kept is None or results is None:
             # The server had closed the idle session: nothing was said of this parcel, so it may be said again.
+            self._make_room()
+            try:
+                kept = await self._open(parcel.domain)
+            except NoSession as failure:
+                return self._no_session(parcel, failure)
+            results = await self._deliver(parcel, kept, fresh=True) or []
+        if all(result.decision.rule.name == "relay.partner_deferred" for result in results):
+            results = await self._elsewhere(parcel, kept.session) or results
+        return Attempt(tuple(results), self._silence(results))
+
+    async def _deliver(self, parcel: Parcel, kept: _Kept, *, fresh: bool = False) -> list[Result] | None:
+        """The results on this session; None when it had ended before a word was said on it."""
+        results = await kept.session.deliver(parcel)
+        if kept.session.unheard and not fresh:
+            return None
+        await self._put_back(parcel.domain, kept)
+        return results
+
+    async def _elsewhere(self, parcel: Parcel, session: Session) -> list[Result] | None:
+        """What the next server says when one that answers takes nothing now: a full disk at the first of two would keep
+        everything until it is given up (RFC 5321 5.1). None when there is no next one to speak to."""
         self._make_room()
         try:
-            kept = await self._open(parcel.domain)
-        except NoSession as failure:
-            return self._no_session(parcel, failure)
-        results = await kept.session.deliver(parcel)
-        await self._put_back(parcel.domain, kept)
-        return Attempt(tuple(results), self._silence(results))
+            kept = await self._open(parcel.domain, past=session.address)
+        except NoSession:
+            return None
+        return await self._deliver(parcel, kept, fresh=True)
 
     def _silence(self, results: list[Result]) -> Decision | None:
         """A peer that lets every phase run into its timeout holds a lane for minutes: spare it (F31)."""
@@ -163,14 +179,17 @@ class Partners:
         kept.used_at = self._now()
         self._idle.setdefault(domain, []).append(kept)
 
-    async def _open(self, domain: str) -> _Kept:
-        """A new session with the first server that can be spoken to. Raises :class:`NoSession` with the best reason."""
+    async def _open(self, domain: str, *, past: str = "") -> _Kept:
+        """A new session with the first server, of those behind the address ``past`` if one is given, that can be spoken to.
+
+        Raises :class:`NoSession` with the best reason.
+        """
         try:
             targets = await self._resolver.targets(domain)
         except Unresolved as unresolved:
             raise NoSession(decide(rule(unresolved.rule), unresolved.detail, domain=domain)) from None
         best: NoSession | None = None
-        for target, address in _addresses(targets):
+        for target, address in _addresses(targets, past):
             try:
                 session = await Session.open(target, address, domain, self._guard, self._hello, self._patience)
             except NoSession as failure:
@@ -209,8 +228,12 @@ class Partners:
         return sum(len(stack) for stack in self._idle.values())
 
 
-def _addresses(targets: list[Target]) -> list[tuple[Target, str]]:
-    return [(target, address) for target in targets for address in target.addresses][:ADDRESSES_PER_ATTEMPT]
+def _addresses(targets: list[Target], past: str = "") -> list[tuple[Target, str]]:
+    every = [(target, address) for target in targets for address in target.addresses][:ADDRESSES_PER_ATTEMPT]
+    if not past:
+        return every
+    places = [place for place, (_, address) in enumerate(every) if address == past]
+    return every[places[-1] + 1 :] if places else []
 
 
 def _more_telling(before: NoSession | None, after: NoSession) -> NoSession:

@@ -7,6 +7,7 @@ import ssl
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 
@@ -410,6 +411,43 @@ async def test_a_closed_port_is_unreachable_and_the_next_address_is_tried(space:
     assert dead.results[0].status == "4.4.1"
     alive = await space.partners(peer.port, addresses=("127.0.0.99", "127.0.0.1")).send(parcel())
     assert rules_of(alive) == ["relay.handed_over"]
+
+
+@pytest.mark.parametrize(
+    ("change", "taken", "rule_name"),
+    [
+        ({"mail": b"452 4.3.1 disk full\r\n"}, 1, "relay.handed_over"),
+        ({"data": b"451 4.3.0 no\r\n"}, 1, "relay.handed_over"),
+        ({"dot": b"451 4.3.0 no\r\n"}, 1, "relay.handed_over"),
+        ({"dot": CLOSE}, 0, "relay.cut"),  # it may have been taken
+        ({"mail": b"550 5.7.1 no\r\n"}, 0, "relay.partner_refused"),
+        ({"rcpt": {"bob": b"450 4.2.1 later\r\n"}}, 0, "relay.partner_deferred"),  # it is at work for others
+    ],
+)
+async def test_a_server_that_takes_nothing_now_is_not_the_only_one(
+    space: Space, peer: Peer, change: dict[str, Any], taken: int, rule_name: str
+) -> None:
+    """RFC 5321 5.1: the others are tried too, or a full disk at the first would keep everything until it is given up."""
+    for name, value in change.items():
+        setattr(peer, name, value)
+    async with serving(Peer(space.server()), "127.0.0.2", peer.port) as second:
+        partners = space.partners(peer.port, addresses=("127.0.0.1", "127.0.0.2"))
+        attempt = await partners.send(parcel(b"x\r\n", "bob", "eve"))
+        await partners.close()
+    assert rules_of(attempt)[0] == rule_name
+    assert len(second.messages) == taken
+    assert peer.connections == 1
+
+
+async def test_when_nobody_takes_it_each_server_is_asked_once(space: Space, peer: Peer) -> None:
+    peer.mail = b"451 4.3.0 first\r\n"
+    async with serving(Peer(space.server(), mail=b"451 4.3.0 second\r\n"), "127.0.0.2", peer.port) as second:
+        partners = space.partners(peer.port, addresses=("127.0.0.1", "127.0.0.2"))
+        attempt = await partners.send(parcel())
+        await partners.close()
+    assert rules_of(attempt) == ["relay.partner_deferred"]
+    assert attempt.results[0].reply == "451 4.3.0 second"
+    assert (peer.connections, second.connections) == (1, 1)
 
 
 async def test_a_server_that_demands_another_client_certificate_is_a_failed_tls(space: Space) -> None:

@@ -118,9 +118,9 @@ class Peer:
 
 
 @asynccontextmanager
-async def serving(peer: Peer) -> AsyncIterator[Peer]:
-    """The peer on a free loopback port."""
-    server = await asyncio.start_server(peer.serve, "127.0.0.1", 0, limit=2**22)
+async def serving(peer: Peer, host: str = "127.0.0.1", port: int = 0) -> AsyncIterator[Peer]:
+    """The peer on a free loopback port, or on the one of its twin at another address."""
+    server = await asyncio.start_server(peer.serve, host, port, limit=2**22)
     peer.port = server.sockets[0].getsockname()[1]
     try:
         yield peer
