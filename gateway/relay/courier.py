@@ -32,6 +32,7 @@ from gateway.relay.tables import NEVER
 from gateway.relay.teller import Teller
 from mailboxes.commit import Committer, Reading, Unit
 from mailboxes.store import StoreError
+from policies.catalogue import rule
 from policies.receipts import State
 from policies.retry import Lane, Schedule
 
@@ -244,7 +245,7 @@ class Courier:
         for message, recipient in done.delayed:
             tracking.note(unit, message, recipient, State.DELAYED)
         for message, recipient in done.expired:
-            tracking.note(unit, message, recipient, State.FAILED)
+            tracking.note(unit, message, recipient, State.FAILED, rule("relay.expired").enhanced)
         return done.rows
 
     def _unanswered(self, unit: Unit) -> int:

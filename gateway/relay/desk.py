@@ -217,7 +217,7 @@ def drop(unit: Unit, bodies: Bodies, ids: Sequence[int], actor: str = "operator"
         decision = decide(rule("relay.dropped"))
         result = Result(row.id, decision, decision.enhanced, row.reply)
         unit.emit(departure(taken, result))
-        tracking.note(unit, row.message, row.recipient.lower(), State.FAILED)
+        tracking.note(unit, row.message, row.recipient.lower(), State.FAILED, decision.enhanced)
         notices.add("failed", taken, result)
         gone[row.body_id] += 1
     unit.connection.execute(delete(queue).where(queue.c.id.in_([row.id for row in found])))

@@ -80,7 +80,8 @@ class Handover:
         elif revived:
             outcomes.revive(unit, domain)
         refused = outcomes.settle(unit, self.bodies, self.owner, settlements, self.schedule, self.chance, retry_at)
-        tracking.follow_up(unit, [one for one in settlements if one.row.id not in refused])
+        done = [one for one in settlements if one.row.id not in refused]
+        tracking.follow_up(unit, [(one.row, outcomes.final(one, unit.now, self.schedule)) for one in done])
         return refused
 
 

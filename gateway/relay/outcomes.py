@@ -62,7 +62,7 @@ def settle(
     gone: Counter[int] = Counter()
     luck = chance()  # the same for all: recipients put off together are tried together, in one transaction again
     for settlement in settlements:
-        row, result = settlement.row, _final(settlement, settlement.now or unit.now, schedule)
+        row, result = settlement.row, final(settlement, unit.now, schedule)
         if result.decision.verdict is Verdict.DEFER and result.decision.rule.name != "relay.expired":
             at = (retry_at or {}).get(row.domain) or unit.now + schedule.wait(row.attempts + 1, luck)
             ok = _defer(unit, owner, row, result, at)
@@ -76,9 +76,9 @@ def settle(
     return refused
 
 
-def _final(settlement: Settlement, now: float, schedule: Schedule) -> Result:
+def final(settlement: Settlement, now: float, schedule: Schedule) -> Result:
     """The result after time is taken into account: a deferral at the end of the queue life is an expiry."""
-    row, result = settlement.row, settlement.result
+    row, result, now = settlement.row, settlement.result, settlement.now or now
     decision = result.decision
     if decision.verdict is not Verdict.DEFER:
         return result

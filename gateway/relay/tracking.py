@@ -16,8 +16,8 @@ from typing import Any, NamedTuple
 from sqlalchemy import Connection, and_, bindparam, delete, or_, select, update
 
 from gateway.relay import outbox
-from gateway.relay.outcomes import Settlement
 from gateway.relay.parcel import Result
+from gateway.relay.queue import Taken
 from gateway.relay.tables import NEVER, followed
 from mailboxes.commit import Unit
 from mailboxes.sql import Insert
@@ -91,10 +91,11 @@ def _fresh(row: Followed, now: float, deadline: float) -> tuple[Any, ...]:
     )
 
 
-def follow_up(unit: Unit, settlements: Iterable[Settlement]) -> None:
-    """What the courier settled, in its transaction."""
-    for settlement in settlements:
-        note(unit, settlement.row.message, settlement.row.recipient.lower(), _state_of(settlement.result.decision))
+def follow_up(unit: Unit, settled: Iterable[tuple[Taken, Result]]) -> None:
+    """What the courier settled for good or for now, in its transaction; a failure with its RFC 3463 status."""
+    for row, result in settled:
+        state = _state_of(result.decision)
+        note(unit, row.message, row.recipient.lower(), state, result.status if state is State.FAILED else "")
 
 
 def _state_of(decision: Decision) -> State:

@@ -6,6 +6,7 @@ from gateway.relay import tracking
 from gateway.relay.tracking import Followed, Receipt
 from mailboxes.commit import Unit
 from policies.receipts import State
+from policies.values import DsnRequest
 from tests.gateway.relay.house import House, Intake, Script, answering, running, until
 
 BOB = "bob@op-b.mssante.test"
@@ -58,6 +59,23 @@ async def test_failure_and_delay_are_states_too(house: House) -> None:
             return await state(house, message) is State.FAILED
 
         await until(failed)
+
+
+async def test_what_is_given_up_has_failed_and_says_why(house: House) -> None:
+    """Also when nobody asked for the notice that would say so: the last attempt of a life is no delay."""
+    script = Script(answering("relay.partner_deferred", "451 later"))
+    courier = house.courier(script, chores=1e9)  # the attempt finds the end of the life, not the round of deadlines
+    with running(courier):
+        message = await house.send(also=followed, dsn=DsnRequest(frozenset({"NEVER"})))
+        await until(lambda: script.sent and not courier._leases)
+        house.time.pass_(6 * 86400)
+
+        async def failed() -> bool:
+            return await state(house, message) is State.FAILED
+
+        await until(failed)
+    (line,) = await house.reading.run(lambda connection: tracking.track(connection, message))
+    assert line.code == "4.4.7"
 
 
 async def test_a_deadline_gives_one_negative_notice_and_a_late_receipt_still_counts(house: House) -> None:
