@@ -28,6 +28,7 @@ ACTIONS = {  # what we owe -> RFC 3464 Action, and the rule whose sentence opens
     "delivered": ("delivered", "notice.delivered"),
     "relayed": ("relayed", "notice.relayed"),
     "unanswered": ("delayed", "notice.unanswered"),
+    "unread": ("delivered", "notice.unread"),
     "double_bounce": ("failed", "notice.double_bounce"),
 }
 SUBJECTS = {
@@ -35,7 +36,8 @@ SUBJECTS = {
     "delayed": "Message en attente / Message delayed",
     "delivered": "Message remis / Message delivered",
     "relayed": "Message pris en charge / Message relayed",
-    "unanswered": "Aucune confirmation reçue / No confirmation received",
+    "unanswered": "Pas de confirmation / No confirmation received",
+    "unread": "Sans accusé de lecture / No reading receipt",
     "double_bounce": "Avis non distribuable / Undeliverable notice",
 }
 
@@ -170,7 +172,8 @@ def _human_entry(entry: Entry, language: Language, *, opened: bool) -> list[str]
         lines.append(f"    {sentence}")
     if remedy:
         lines.append(f"    {remedy}")
-    code, label = field_error(entry.status, language)
+    # The notice of a silence tells of no error: its status is not the server's.
+    code, label = (0, "") if opened else field_error(entry.status, language)
     if code:
         lines.append(f"    Code {code} : {label}")
     if entry.reply:

@@ -226,7 +226,9 @@ def deadlines(unit: Unit, now: float, limit: int = CHUNK) -> int:
     rows = unit.connection.execute(query.with_for_update(skip_locked=True)).all()
     notices = outbox.Draft(_NoBodies())
     for row in rows:
+        said, status = rule("notice.unanswered"), "4.4.7"
         if not note(unit, row.message, row.recipient, State.LATE):
+            said, status = rule("notice.unread"), "2.1.5"
             # Delivered but not read: the state is a proof and stays, the waiting ends all the same.
             unit.connection.execute(
                 update(followed)
@@ -234,8 +236,7 @@ def deadlines(unit: Unit, now: float, limit: int = CHUNK) -> int:
                 .values(deadline_at=NEVER)
             )
         unit.emit(Event(Kind.DEADLINE, message=row.message, recipient=row.recipient, detail={"about": row.wants}))
-        decision = decide(rule("notice.unanswered"))
-        notices.add("unanswered", _silence(row), Result(0, decision, "4.4.7"))
+        notices.add(said.name.removeprefix("notice."), _silence(row), Result(0, decide(said), status))
     notices.commit(unit)
     return len(rows)
 

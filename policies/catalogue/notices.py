@@ -65,6 +65,19 @@ RULES: tuple[Rule, ...] = (
         ),
     ),
     _note(
+        "unread",
+        "2.1.5",
+        "Votre message a bien été remis au destinataire indiqué ci-dessous, mais l’accusé de lecture demandé "
+        "n’est pas arrivé à temps.",
+        "Your message was delivered to the recipient given below, but the reading receipt asked for did not arrive in time.",
+        "MSS-118",
+        "TOU-C02",
+        remedy=(
+            "Si c’est important, joignez le correspondant par un autre moyen.",
+            "If it matters, reach the correspondent by other means.",
+        ),
+    ),
+    _note(
         "double_bounce",
         "2.0.0",
         "Un avis automatique n’a pas pu être remis à son destinataire. Il n’est pas renvoyé, pour ne pas tourner en rond.",

@@ -47,6 +47,7 @@ NOTICES = [
     "notice.delivered",
     "notice.relayed",
     "notice.unanswered",
+    "notice.unread",
     "notice.double_bounce",
     "notice.read",
     "notice.not_integrated",

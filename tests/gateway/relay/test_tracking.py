@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from email import message_from_bytes
+
 from gateway.relay import tracking
 from gateway.relay.tracking import Followed, Receipt
 from mailboxes.commit import Unit
@@ -96,18 +98,33 @@ async def test_a_deadline_gives_one_negative_notice_and_a_late_receipt_still_cou
     to, content = intake.notices[0]
     assert to == "alice@op-a.mssante.test"
     assert b"no confirmation" in content.lower()
+    assert b"Code" not in content  # of a server that "does not answer": it did
     assert await house.committer.run(lambda unit: tracking.receive(unit, MAILBOX, [receipt()])) == 1
     assert await state(house, message) is State.READ
     assert (await house.words(message)).count("message.deadline") == 1
 
 
-async def test_delivered_but_not_read_is_told_and_stays_delivered(house: House) -> None:
-    message = await house.send(also=followed)
-    await house.committer.run(lambda unit: tracking.note(unit, message, BOB, State.DELIVERED))
-    house.time.pass_(90_000)
-    assert await house.committer.run(lambda unit: tracking.deadlines(unit, unit.now)) == 1
-    assert await house.committer.run(lambda unit: tracking.deadlines(unit, unit.now)) == 0
+async def test_delivered_but_not_read_is_told_as_such_and_stays_delivered(house: House) -> None:
+    """What is proved is not denied: only the reading is in doubt, and no server failed to answer."""
+    intake = Intake()
+    with running(house.courier(Script(), intake)):
+        message = await house.send(also=followed)
+
+        async def left() -> bool:
+            return await house.waiting() == 0
+
+        await until(left)
+        await house.committer.run(lambda unit: tracking.note(unit, message, BOB, State.DELIVERED))
+        house.time.pass_(90_000)
+        await until(lambda: intake.notices)
+        assert await house.committer.run(lambda unit: tracking.deadlines(unit, unit.now)) == 0
     assert await state(house, message) is State.DELIVERED
+    notice = message_from_bytes(intake.notices[0][1])
+    text = notice.get_payload(0).get_payload(decode=True).decode()  # type: ignore[union-attr]
+    assert "was delivered" in text
+    assert "nothing proves" not in text
+    assert "Code" not in text
+    assert b"Action: delivered\r\nStatus: 2.1.5\r\n" in intake.notices[0][1]
 
 
 async def test_who_asked_for_delivery_only_is_answered_by_it(house: House) -> None:
