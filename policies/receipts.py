@@ -132,15 +132,22 @@ _FIELD: tuple[tuple[str, int, str, str], ...] = (
     ("7.4", 111, "Connexion chiffrée impossible", "Cannot open an encrypted stream"),
     ("7.5", 111, "Connexion chiffrée impossible", "Cannot open an encrypted stream"),
     ("6.", 554, "Échec définitif", "Permanent failure"),
-    ("3.", 452, "Ressources insuffisantes", "Insufficient resources"),
+    ("3.1", 452, "Ressources insuffisantes", "Insufficient resources"),
 )
 
+# What a bare reply code says where no more exact status came with it: RFC 5321 4.2.3, as statuses of RFC 3463.
 
-def field_error(status: str, language: Language) -> tuple[int, str]:
-    """SMTPERRORCODE and label for an RFC 3463 status; (0, "") for a success."""
+_BARE = {450: "2.1", 452: "3.1", 550: "1.1", 551: "1.6", 552: "2.2", 553: "1.3"}
+
+
+def field_error(status: str, language: Language, reply: str = "") -> tuple[int, str]:
+    """SMTPERRORCODE and label for an RFC 3463 status; (0, "") for a success. ``reply`` is what the server said: its code
+    tells more than a status that only repeats its class."""
     if status[:1] == "2":
         return 0, ""
     subject = status[2:]
+    if subject == "0.0" and reply[:1] == status[:1] and reply[:3].isascii() and reply[:3].isdigit():
+        subject = _BARE.get(int(reply[:3]), subject)
     for prefix, code, fr, en in _FIELD:
         if subject == prefix or (prefix.endswith(".") and subject.startswith(prefix)):
             return code, fr if language == "fr" else en

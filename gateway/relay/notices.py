@@ -173,7 +173,7 @@ def _human_entry(entry: Entry, language: Language, *, opened: bool) -> list[str]
     if remedy:
         lines.append(f"    {remedy}")
     # The notice of a silence tells of no error: its status is not the server's.
-    code, label = (0, "") if opened else field_error(entry.status, language)
+    code, label = (0, "") if opened else field_error(entry.status, language, entry.reply)
     if code:
         lines.append(f"    Code {code} : {label}")
     if entry.reply:
