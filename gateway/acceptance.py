@@ -27,7 +27,7 @@ class Acceptance:
 
     message: str
     sealed: Sealed
-    deliveries: tuple[tuple[str, Delivery], ...]  # recipient key, delivery
+    deliveries: tuple[tuple[str, Delivery], ...]  # recipient key, delivery; a mailbox named twice gets one copy
     queued: tuple[Queued, ...]
     event: Event
     also: tuple[Callable[[Unit], None], ...] = field(default=())
@@ -43,7 +43,7 @@ class Acceptor:
 
     def accept(self, unit: Unit, items: list[Acceptance]) -> list[None]:
         """Commit ``items``. Raises the first :class:`StoreError` met."""
-        references = [len(item.deliveries) + len(item.queued) for item in items]
+        references = [len(_copies(item)) + len(item.queued) for item in items]
         self._store.put_body(unit, [item.sealed for item in items], references)
         unit.emit(*(item.event for item in items))
         self._deliver(unit, items)
@@ -57,14 +57,22 @@ class Acceptor:
         return [None] * len(items)
 
     def _deliver(self, unit: Unit, items: list[Acceptance]) -> None:
-        pairs = [(item.message, key, delivery) for item in items for key, delivery in item.deliveries]
-        if not pairs:
+        copies = [copy for item in items for copy in _copies(item).values()]
+        if not copies:
             return
-        placed = self._store.deliver(unit, [delivery for _, _, delivery in pairs], counted=True)
-        for (message, key, delivery), outcome in zip(pairs, placed, strict=True):
-            if isinstance(outcome, StoreError):
-                raise outcome
-            unit.emit(_delivered(message, key, delivery, outcome))
+        outcomes = iter(self._store.deliver(unit, copies, counted=True))
+        for item in items:
+            placed = {mailbox: next(outcomes) for mailbox in _copies(item)}
+            for key, delivery in item.deliveries:
+                outcome = placed[delivery.mailbox_id]
+                if isinstance(outcome, StoreError):
+                    raise outcome
+                unit.emit(_delivered(item.message, key, delivery, outcome))
+
+
+def _copies(item: Acceptance) -> dict[int, Delivery]:
+    """One delivery per mailbox, however many of its addresses the sender named."""
+    return {delivery.mailbox_id: delivery for _, delivery in reversed(item.deliveries)}
 
 
 def _delivered(message: str, key: str, delivery: Delivery, placed: Placed) -> Event:

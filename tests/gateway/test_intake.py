@@ -148,6 +148,18 @@ async def test_a_refused_message_leaves_only_its_reasons(rig: Rig, content: byte
     assert all(reason.sources for reason in told.reasons)
 
 
+async def test_a_mailbox_named_by_two_of_its_addresses_gets_one_copy(rig: Rig) -> None:
+    """And each address is told of in the journal."""
+    alias = f"a.martin@{OURS}"
+    rig.boxes.held[alias] = rig.boxes.held[ALICE]
+    answer = await rig.intake.message(transaction(partner(), BOB, ALICE, alias), bytearray(letter(BOB)))
+    assert answer.decision.accepted
+    assert len(await rig.inbox(1)) == 1
+    told = await rig.reading.run(lambda connection: explain.explain(connection, answer.message, "fr"))
+    delivered = [(step.recipient, step.facts["uid"]) for step in told.steps if step.what == "message.delivered"]
+    assert delivered == [(ALICE, 1), (alias, 1)]
+
+
 async def test_another_operator_s_certificate_does_not_speak_for_the_domain(rig: Rig) -> None:
     decision = await rig.intake.sender(partner(), address(f"x@{OURS}"), 0)
     assert decision.rule.name == "trust.sender_is_ours"
