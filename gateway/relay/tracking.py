@@ -179,7 +179,8 @@ def _about(connection: Connection, mailbox: int, receipt: Receipt) -> Any:
     if receipt.message_id:
         query = query.where(followed.c.message_id == receipt.message_id[:250])
     elif receipt.envid:
-        query = query.where(or_(followed.c.message == receipt.envid, followed.c.envid == receipt.envid))
+        given = (receipt.envid, _xtext(receipt.envid))  # notices carry it decoded (RFC 3464 2.2.1), or as it was given
+        query = query.where(or_(followed.c.message == receipt.envid, followed.c.envid.in_(given)))
     elif receipt.disposition == "bounce":
         # A letter that names nobody but the recipient: it speaks of the last message he was sent (MSS-104).
         query = query.where(followed.c.state.in_(_UNDER_WAY)).order_by(followed.c.sent_at.desc())
@@ -190,6 +191,11 @@ def _about(connection: Connection, mailbox: int, receipt: Receipt) -> Any:
         if found is not None:
             return found
     return None
+
+
+def _xtext(value: str) -> str:
+    """RFC 3461 4: as MAIL gives it, with ``+`` and ``=`` in hexadecimal."""
+    return "".join([f"+{ord(sign):02X}" if sign in "+=" else sign for sign in value])
 
 
 _UNDER_WAY = tuple(state.value for state in (State.QUEUED, State.DELAYED, State.HANDED_OVER, State.LATE))

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from email import message_from_bytes
 
+import pytest
+
 from gateway.relay import tracking
 from gateway.relay.tracking import Followed, Receipt
 from mailboxes.commit import Unit
@@ -158,6 +160,19 @@ async def test_a_receipt_finds_its_message_by_our_identifier_and_the_final_addre
     one = Receipt("", message, "team@op-b.mssante.test", BOB, State.DELIVERED)
     assert await house.committer.run(lambda unit: tracking.receive(unit, MAILBOX, [one])) == 1
     assert await state(house, message) is State.DELIVERED
+
+
+@pytest.mark.parametrize("told", ["Q+R=1", "Q+2BR+3D1"])
+async def test_a_notice_finds_its_message_by_the_sender_s_envelope_identifier(house: House, told: str) -> None:
+    """A notice that returns nothing names it decoded, as RFC 3464 asks, or as it was given (MSS-042)."""
+
+    def wanted(unit: Unit, message: str) -> None:
+        row = Followed(message, BOB, MAILBOX, "alice@op-a.mssante.test", "", "Q+2BR+3D1", "mssante", frozenset())
+        tracking.follow(unit, [row], 86400.0)
+
+    await house.send(also=wanted)
+    news = Receipt("", told, BOB, "", State.DELIVERED)
+    assert await house.committer.run(lambda unit: tracking.receive(unit, MAILBOX, [news])) == 1
 
 
 async def test_the_sent_board_is_one_line_per_message_and_recipient(house: House) -> None:
