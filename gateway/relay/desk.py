@@ -96,7 +96,12 @@ def count(connection: Connection, selection: Selection) -> int:
 def rows(connection: Connection, selection: Selection, now: float, after: int = 0, limit: int = PAGE) -> list[Row]:
     """A page of rows by id, those with an id above ``after``."""
     query = (
-        select(queue, destination.c.retry_at)
+        select(
+            queue,
+            destination.c.retry_at,
+            destination.c.rule.label("spared_for"),
+            destination.c.reply.label("spared_said"),
+        )
         .outerjoin(destination, destination.c.domain == queue.c.domain)
         .where(selection.condition(), queue.c.id > after)
         .order_by(queue.c.id)
@@ -123,6 +128,9 @@ def _row(row: Any, now: float) -> Row:
     else:
         state = "waiting"
     due = 0.0 if row.due_at >= NEVER else max(row.due_at, row.retry_at or 0.0)
+    why, said = row.rule, row.reply
+    if state == "spared" and not why:  # never tried itself: it waits for what another message met
+        why, said = row.spared_for, row.spared_said
     return Row(
         row.id,
         row.message,
@@ -135,8 +143,8 @@ def _row(row: Any, now: float) -> Row:
         row.expires_at,
         row.attempts,
         state,
-        row.rule,
-        row.reply,
+        why,
+        said,
     )
 
 

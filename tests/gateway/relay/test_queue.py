@@ -467,6 +467,18 @@ async def test_a_row_being_carried_is_not_dropped_under_its_courier(house: House
     assert await house.committer.run(lambda unit: desk.drop(unit, house.bodies, [rows[0].id])) == 0
 
 
+async def test_a_row_never_tried_says_what_its_destination_is_spared_for(house: House) -> None:
+    """ "What waits, for whom, why": also for mail that came after the one that found the partner down."""
+    await house.send()
+    bad = decide(rule("relay.unreachable"), host="mx.test")
+    await house.committer.run(
+        lambda unit: outcomes.spare(unit, "op-b.mssante.test", bad, "421 down", house.schedule, 0.0)
+    )
+    now = house.time.wall()
+    (row,) = await house.reading.run(lambda connection: desk.rows(connection, Selection(), now))
+    assert (row.state, row.rule, row.reply) == ("spared", "relay.unreachable", "421 down")
+
+
 async def test_the_summary_counts_by_destination(house: House) -> None:
     for _ in range(3):
         await house.send()
