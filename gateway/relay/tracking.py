@@ -9,11 +9,11 @@ Failure: database errors propagate; an unknown message or recipient is ignored a
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, and_, bindparam, delete, or_, select, update
+from sqlalchemy import Connection, Select, and_, bindparam, delete, select, update
 
 from gateway.relay import outbox
 from gateway.relay.parcel import Result
@@ -175,22 +175,27 @@ def receive(
 
 def _about(connection: Connection, mailbox: int, receipt: Receipt) -> Any:
     """The followed row a receipt speaks of, or None."""
-    query = select(followed.c.message, followed.c.recipient).where(followed.c.mailbox == mailbox)
+    for query in _ways(select(followed.c.message, followed.c.recipient).where(followed.c.mailbox == mailbox), receipt):
+        for name in (receipt.recipient, receipt.also):
+            found = connection.execute(query.where(followed.c.recipient == name).limit(1)).one_or_none()
+            if found is not None:
+                return found
+    return None
+
+
+def _ways(query: Select[Any], receipt: Receipt) -> Iterator[Select[Any]]:
+    """How a receipt may name its message, the surest first: a program that sends again keeps its Message-ID, and our own
+    identifier is never given twice."""
+    if receipt.envid:
+        yield query.where(followed.c.message == receipt.envid)
     if receipt.message_id:
-        query = query.where(followed.c.message_id == receipt.message_id[:250])
+        yield query.where(followed.c.message_id == receipt.message_id[:250])
     elif receipt.envid:
         given = (receipt.envid, _xtext(receipt.envid))  # notices carry it decoded (RFC 3464 2.2.1), or as it was given
-        query = query.where(or_(followed.c.message == receipt.envid, followed.c.envid.in_(given)))
+        yield query.where(followed.c.envid.in_(given))
     elif receipt.disposition == "bounce":
         # A letter that names nobody but the recipient: it speaks of the last message he was sent (MSS-104).
-        query = query.where(followed.c.state.in_(_UNDER_WAY)).order_by(followed.c.sent_at.desc())
-    else:
-        return None
-    for name in (receipt.recipient, receipt.also):
-        found = connection.execute(query.where(followed.c.recipient == name).limit(1)).one_or_none()
-        if found is not None:
-            return found
-    return None
+        yield query.where(followed.c.state.in_(_UNDER_WAY)).order_by(followed.c.sent_at.desc())
 
 
 def _xtext(value: str) -> str:

@@ -175,6 +175,15 @@ async def test_a_notice_finds_its_message_by_the_sender_s_envelope_identifier(ho
     assert await house.committer.run(lambda unit: tracking.receive(unit, MAILBOX, [news])) == 1
 
 
+async def test_a_notice_about_a_message_sent_again_speaks_of_that_one(house: House) -> None:
+    """Both have one Message-ID; the partner's notice returns our identifier of the one it is about."""
+    first, second = [await house.send(also=followed) for _ in range(2)]
+    news = Receipt("m1@op-a.mssante.test", second, BOB, "", State.FAILED, "5.2.1")
+    assert await house.committer.run(lambda unit: tracking.receive(unit, MAILBOX, [news])) == 1
+    lines = await house.reading.run(lambda connection: tracking.track(connection, "m1@op-a.mssante.test"))
+    assert [(line.message, line.state) for line in lines] == [(first, State.QUEUED), (second, State.FAILED)]
+
+
 async def test_the_sent_board_is_one_line_per_message_and_recipient(house: House) -> None:
     """TOU-C02."""
     first = await house.send(also=followed)
