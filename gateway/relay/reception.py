@@ -93,6 +93,8 @@ class Reception:
         if peer.login is not None:  # a colleague does not read for another
             own = {peer.login.address.key, *peer.login.send_as}
             found = tuple(one for one in found if one.recipient in own or one.also in own)
+        if peer.door is Door.INTERNAL:  # what our own notices tell was followed when it happened, on the right message
+            found = tuple(one for one in found if not one.disposition.startswith("dsn/"))
         if not found:
             return None
         bearer = self._bearer(peer)

@@ -102,6 +102,25 @@ async def test_a_receipt_is_believed_only_from_who_may_speak(lite: House, peer: 
     assert (await states(lite))[BOB.key] is (State.READ if believed else State.QUEUED)
 
 
+async def test_our_own_notice_does_not_fail_a_message_that_left(lite: House) -> None:
+    """A message sent again under one Message-ID and refused the second time: the first stays handed over."""
+    await accept(lite, sent(Recipient(BOB)), ASKING)
+    await lite.committer.run(lambda unit: tracking.note(unit, "M" * 26, BOB.key, State.HANDED_OVER))
+    notice = (
+        b"From: <postmaster@op-a.mssante.test>\r\nContent-Type: multipart/report; boundary=b\r\n\r\n--b\r\n"
+        b"Content-Type: message/delivery-status\r\n\r\nReporting-MTA: dns; x\r\n\r\n"
+        b"Final-Recipient: rfc822; bob@op-b.mssante.test\r\nAction: failed\r\nStatus: 5.2.1\r\n\r\n--b\r\n"
+        b"Content-Type: text/rfc822-headers\r\n\r\nMessage-ID: <m1@op-a.mssante.test>\r\n\r\n--b--\r\n"
+    )
+    for peer, state in (
+        (Peer(Door.INTERNAL, "127.0.0.1"), State.HANDED_OVER),
+        (partner(SUBJECT), State.FAILED),
+    ):
+        transaction = Transaction(peer, None, (Recipient(ALICE),))
+        await accept(lite, transaction, notice, [(ALICE.key, MAILBOX)], peer.door.value.ljust(26))
+        assert (await states(lite))[BOB.key] is state
+
+
 async def test_success_asked_for_a_mailbox_of_ours_is_told_by_us(lite: House) -> None:
     """MSS-042: the "accusé de réception" is a DSN that says the message is in the mailbox."""
     asked = Recipient(CARL, DsnRequest(frozenset({"SUCCESS"}), "rfc822;carl@op-a.mssante.test"))
