@@ -234,13 +234,15 @@ class Wire(asyncio.Protocol):
             if self._left:
                 self._buffer = self._fill(self._buffer)
                 continue
-            end = self._buffer.find(b"\r\n")
+            end = self._buffer.find(b"\n")
             if end < 0 or end > LONGEST_LINE:
                 if len(self._buffer) > LONGEST_LINE:
                     self.bye(b"[LIMIT] line too long")
                 break
-            line = self._buffer[:end]
-            self._buffer = self._buffer[end + 2 :]
+            # A line that a person types into openssl or netcat ends in LF alone: no command can hold one, and silence
+            # would be the only answer.
+            line = self._buffer[:end].removesuffix(b"\r")
+            self._buffer = self._buffer[end + 1 :]
             self._line(line)
             if self._task is None and (self.full or not self._writable):
                 self._run(self.drain())

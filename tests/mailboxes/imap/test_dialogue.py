@@ -45,3 +45,16 @@ async def test_spaces_to_spare_are_read_over(running: Running) -> None:
     await client.bad("FETCH 1 (UID ) FLAGS")
     await client.bad("FETCH 1 ( )")
     await client.ok("LOGOUT  ")
+
+
+async def test_a_person_at_a_terminal_is_answered(running: Running) -> None:
+    """``openssl s_client`` ends lines in LF alone."""
+    client = await running.client()
+    await client.send(b'a LOGIN "u1@op-a.mssante.test" {6}\nsecret\nb APPEND INBOX {8+}\nA: b\r\n\r\n\nc IDLE\n')
+    told = [await client.line() for _ in range(4)]
+    assert told[0].startswith(b"+ ")
+    assert [line.split(b" ")[:2] for line in told[1:]] == [[b"a", b"OK"], [b"b", b"OK"], [b"+", b"idling"]]
+    await client.send(b'DONE\nd LIST INBOX "\rx"\n')
+    assert (await client.line()).startswith(b"c OK")
+    assert (await client.line()).startswith(b"d BAD")
+    await client.close()
