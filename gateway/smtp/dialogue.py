@@ -184,7 +184,8 @@ class Dialogue(Edge):
         if argument:
             await self.refuse("session.syntax")
         elif not self.envelope.recipients:
-            await self.refuse("session.bad_sequence")
+            # A program that shows its user the last answer only would otherwise blame itself for refused recipients.
+            await self.refuse("session.no_recipients" if self.envelope.named else "session.bad_sequence")
         else:
             await self._message()
 
@@ -241,6 +242,7 @@ class Dialogue(Edge):
             self.say(replies.reply(decision))
 
     async def _add_recipient(self, argument: str) -> None:
+        self.envelope.named += 1
         try:
             command = parse_rcpt(argument)
         except Malformed as fault:

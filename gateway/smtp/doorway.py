@@ -84,6 +84,7 @@ class DoorEnvelope(Envelope):
         self.open = False  # MAIL was accepted
         self.sender: Address | None = None
         self.recipients: list[Recipient] = []
+        self.named = 0  # RCPT commands, whatever came of them
         self.excess = 0  # recipients put off because there were enough
         self.size = 0
         self.eight_bit = False

@@ -298,6 +298,17 @@ RULES: tuple[Rule, ...] = (
         _CHECK_PROGRAM_EN,
     ),
     Rule(
+        "session.no_recipients",
+        Verdict.REFUSE,
+        554,
+        "5.5.1",
+        "Aucun destinataire n’a été accepté : le message n’est envoyé à personne.",
+        "No recipient was accepted: the message goes to nobody.",
+        ("RFC 5321 3.3",),
+        "Lisez la réponse donnée pour chaque destinataire.",
+        "Read the answer given for each recipient.",
+    ),
+    Rule(
         "session.bad_pipelining",
         Verdict.REFUSE,
         503,

@@ -142,6 +142,18 @@ async def test_no_certificate_reaches_the_intake_as_such(opened: Open, pki: Pki)
     assert intake.sessions[0].certificate is None
 
 
+async def test_a_message_for_nobody_says_that_its_recipients_were_refused(opened: Open, pki: Pki) -> None:
+    server = await opened()
+    client = await Client.secured(server.port, pki.client_context())
+    await client.say("EHLO mx.b.test")
+    await client.say("MAIL FROM:<a@b.test>")
+    assert "[session.bad_sequence]" in await client.say("DATA")
+    assert "[session.bad_address]" in await client.say("RCPT TO:<not an address>")
+    answer = await client.say("DATA")
+    assert answer.startswith("554")
+    assert "[session.no_recipients]" in answer
+
+
 @pytest.mark.parametrize(
     ("line", "rule_name"),
     [

@@ -50,6 +50,7 @@ SESSION = [
     ("session.syntax", 501, "5.5.4", "RFC 5321 4.2.4"),
     ("session.bad_address", 501, "5.1.3", "RFC 5321 4.1.2"),
     ("session.bad_sequence", 503, "5.5.1", "RFC 5321 4.1.4"),
+    ("session.no_recipients", 554, "5.5.1", "RFC 5321 3.3"),
     ("session.parameter_unknown", 555, "5.5.4", "RFC 5321 4.1.1.11"),
     ("session.line_too_long", 500, "5.5.2", "RFC 5321 4.5.3.1"),
     ("session.message_too_large", 552, "5.3.4", "MSS-044"),
