@@ -12,7 +12,7 @@ from urllib.parse import unquote_to_bytes
 
 from mailboxes.anatomy import OVER_LIMIT, Anatomy, Listed
 from mailboxes.words import decode_part
-from policies.address import AddressError, parse
+from policies.address import AddressError, addresses, parse
 from policies.content import ContentFacts
 from policies.redirection import FORWARD_MARKS, POINTING_FIELDS, Pointers
 from policies.sender import Originators
@@ -41,6 +41,15 @@ def originators(anatomy: Anatomy) -> Originators:
         resent=(*read[b"resent-from"].addresses, *read[b"resent-sender"].addresses),
         unreadable=tuple(name.decode("ascii") for name, listed in read.items() if listed.problem),
     )
+
+
+def hidden(anatomy: Anatomy) -> tuple[Address, ...] | None:
+    """The blind copies the headers still name; None when a field cannot be read. An empty one names nobody."""
+    values = [value for name in (b"bcc", b"resent-bcc") for value in anatomy.values.get(name, ()) if value.strip()]
+    try:
+        return tuple(each for value in values for each in addresses(value, anatomy.address_limit))
+    except AddressError:
+        return None
 
 
 def content(anatomy: Anatomy, own_host: str, own: int = 0) -> ContentFacts:
@@ -100,10 +109,10 @@ def _organisers(anatomy: Anatomy, raw: bytes) -> Listed:
 
 
 def _read(targets: Iterable[bytes]) -> Listed:
-    addresses = []
+    read = []
     for target in targets:
         try:
-            addresses.append(parse(target))
+            read.append(parse(target))
         except AddressError as error:
             return Listed(problem=error.word)
-    return Listed(tuple(addresses))
+    return Listed(tuple(read))

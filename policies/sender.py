@@ -8,6 +8,7 @@ Failure: none; a field that did not parse is an :class:`Originators` fact and is
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -58,6 +59,16 @@ def judge_submission(
             return decide(rule("sender.header_not_yours"), address=address, login=login.address)
     if sender is None:
         return judge_null(notice=notice, recipients=recipients)
+    return decide(rule("sender.accepted"))
+
+
+def judge_hidden(hidden: Sequence[Address] | None, recipients: Sequence[Address]) -> Decision:
+    """The blind copies that the headers of a submitted message still name (``None``: a field that cannot be read).
+
+    A program may send those named a copy of their own that says so (RFC 5322 3.6.3); nobody else may get it.
+    """
+    if hidden is None or (hidden and not {one.key for one in recipients} <= {one.key for one in hidden}):
+        return decide(rule("sender.hidden_recipients"))
     return decide(rule("sender.accepted"))
 
 

@@ -123,6 +123,17 @@ RULES: tuple[Rule, ...] = (
         _PUBLISHER_EN,
     ),
     Rule(
+        "sender.hidden_recipients",
+        Verdict.REFUSE,
+        550,
+        "5.7.1",
+        "Le champ Bcc (Cci) est resté dans le message : chaque destinataire lirait à qui il est aussi envoyé en copie cachée.",
+        "The Bcc field was left in the message: each recipient would read who else gets it as a blind copy.",
+        ("RFC 5321 7.2", "RFC 5322 3.6.3"),
+        "Votre logiciel doit retirer ce champ avant l’envoi ; prévenez son éditeur.",
+        "Your program must remove this field before it sends; tell its maker.",
+    ),
+    Rule(
         "sender.mailbox_not_active",
         Verdict.REFUSE,
         550,

@@ -77,6 +77,22 @@ async def test_a_user_s_message_gets_the_date_and_identifier_its_program_left_ou
     assert second.endswith(b"+0000\r\n" + sent)
 
 
+@pytest.mark.parametrize(
+    ("field", "name"),
+    [
+        (f"Bcc: Paul <{PAUL}>", "sender.hidden_recipients"),
+        (f"Resent-Bcc: {PAUL}", "sender.hidden_recipients"),
+        ("Bcc: ((", "sender.hidden_recipients"),
+        ("Bcc:", "session.message_accepted"),
+        ("Bcc: undisclosed-recipients:;", "session.message_accepted"),
+    ],
+)
+async def test_a_blind_copy_left_in_the_headers_is_read_by_nobody(rig: Rig, field: str, name: str) -> None:
+    answer = await rig.intake.message(transaction(user(), ALICE, BOB, PAUL), letter(ALICE, extra=f"{field}\r\n"))
+    assert answer.decision.rule.name == name
+    assert len(await queued(rig)) == (name == "session.message_accepted")
+
+
 async def test_a_partner_s_message_is_completed_by_nobody(rig: Rig) -> None:
     bare = f"From: {BOB}\r\nTo: {ALICE}\r\nSubject: Essai\r\n\r\nBonjour\r\n".encode()
     await rig.intake.message(transaction(partner(), BOB, ALICE), bytearray(bare))

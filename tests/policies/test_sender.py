@@ -87,6 +87,27 @@ def test_the_null_sender_is_for_notices_to_one_recipient() -> None:
     says(forged, "sender.header_not_yours", "MSS-074")
 
 
+@pytest.mark.parametrize(
+    ("hidden", "recipients", "passes"),
+    [
+        ((), (MARIE, OTHER), True),
+        ((OTHER,), (MARIE, OTHER), False),
+        ((OTHER,), (MARIE,), False),
+        ((OTHER, MARIE), (OTHER,), True),  # the copy of those named, sent apart
+        (None, (MARIE,), False),
+    ],
+)
+def test_nobody_reads_who_else_gets_a_blind_copy(
+    hidden: tuple[str, ...] | None, recipients: tuple[str, ...], passes: bool
+) -> None:
+    named = None if hidden is None else [address(each) for each in hidden]
+    decision = sender.judge_hidden(named, [address(each) for each in recipients])
+    if passes:
+        assert decision.accepted
+    else:
+        says(decision, "sender.hidden_recipients", "RFC 5322 3.6.3")
+
+
 PARTNER = "dr.b@op-b.mssante.test"
 
 
