@@ -175,7 +175,7 @@ class Dialogue(Edge):
         if not envelope.open:
             await self.refuse("session.bad_sequence")
         elif len(envelope.recipients) >= self.limits.recipients:
-            await self._put_off()
+            await self._put_off(decide(rule("session.too_many_recipients"), limit=self.limits.recipients))
         else:
             await self._add_recipient(argument or "")
 
@@ -231,10 +231,9 @@ class Dialogue(Edge):
         envelope.sender, envelope.size = command.sender, command.size
         envelope.eight_bit, envelope.ret, envelope.envid = command.eight_bit, command.ret, command.envid
 
-    async def _put_off(self) -> None:
-        """One recipient too many. A sender of a long list names them all, then sends to those accepted (RFC 5321 4.5.3.1.10):
-        hanging up on him would keep the message from everybody, each time he tries."""
-        decision = decide(rule("session.too_many_recipients"), limit=self.limits.recipients)
+    async def _put_off(self, decision: Decision) -> None:
+        """A recipient for later: one too many, or one whose mailbox is full. A sender of a long list names them all, then
+        sends to those accepted (RFC 5321 4.5.3.1.10): hanging up on him would keep the message from everybody, each time."""
         self.envelope.excess += 1
         if self.envelope.excess > self.limits.overshoot:
             await self.answer(decision, b"")
@@ -251,6 +250,9 @@ class Dialogue(Edge):
         envelope = self.envelope
         address = command.address if command.address.domain else Address("postmaster", self.doorway.domain)
         decision = await self.ask(self.doorway.intake.recipient(self.peer, envelope.sender, address))
+        if decision.verdict is Verdict.DEFER and decision.code != 421:
+            await self._put_off(decision)
+            return
         if not decision.accepted:
             self._count_refused_recipient()
         if await self.answer(decision, _RECIPIENT_OK):

@@ -85,7 +85,7 @@ class DoorEnvelope(Envelope):
         self.sender: Address | None = None
         self.recipients: list[Recipient] = []
         self.named = 0  # RCPT commands, whatever came of them
-        self.excess = 0  # recipients put off because there were enough
+        self.excess = 0  # recipients put off
         self.size = 0
         self.eight_bit = False
         self.ret = ""

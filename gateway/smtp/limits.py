@@ -48,7 +48,7 @@ class Limits:
     command_length: int = 2048
     auth_length: int = 16 * 1024  # RFC 4954 asks for 12 288
     recipients: int = 1000
-    overshoot: int = 1000  # recipients beyond those that are put off without being errors (Postfix's figure)
+    overshoot: int = 1000  # recipients of a message put off without being errors (Postfix's figure)
     soft_errors: int = 10
     hard_errors: int = 20
     junk_commands: int = 100

@@ -615,6 +615,21 @@ async def test_a_421_decision_ends_the_session(opened: Open, pki: Pki) -> None:
     assert await client.closed()
 
 
+async def test_a_long_list_of_full_mailboxes_keeps_the_message_from_nobody(opened: Open, pki: Pki) -> None:
+    full = decide(rule("recipient.over_quota"), recipient="x@op-a.mssante.test")
+    names = [f"x{number}@op-a.mssante.test" for number in range(40)]
+    intake = MemoryIntake(refused_recipients=dict.fromkeys(names, full))
+    server = await opened(intake=intake, limits=Limits(**{**QUICK, "refused_recipients": 2, "hard_errors": 3}))
+    client = await Client.secured(server.port, pki.client_context())
+    await client.say("MAIL FROM:<a@b.test>")
+    for name in names:
+        assert (await client.say(f"RCPT TO:<{name}>")).startswith("452")
+    await client.say("RCPT TO:<c@d.test>")
+    await client.say("DATA")
+    await client.send(b"a: b\r\n\r\n.\r\n")
+    assert (await client.reply()).startswith("250")
+
+
 async def test_harvesting_ends_the_session_between_good_messages_too(opened: Open, pki: Pki) -> None:
     unknown = decide(rule("trust.recipient_not_listed"), domain="evil.test")
     intake = MemoryIntake(refused_recipients={"x@evil.test": unknown})
