@@ -93,6 +93,12 @@ async def test_a_blind_copy_left_in_the_headers_is_read_by_nobody(rig: Rig, fiel
     assert len(await queued(rig)) == (name == "session.message_accepted")
 
 
+async def test_who_names_no_blind_copy_is_told_once_that_he_may_write(rig: Rig) -> None:
+    answer = await rig.intake.message(transaction(user(), ALICE, PAUL), letter(ALICE))
+    told = await rig.reading.run(lambda connection: explain.explain(connection, answer.message, "fr"))
+    assert [reason.rule for reason in told.reasons if reason.stage == "author"] == ["sender.accepted"]
+
+
 async def test_a_partner_s_message_is_completed_by_nobody(rig: Rig) -> None:
     bare = f"From: {BOB}\r\nTo: {ALICE}\r\nSubject: Essai\r\n\r\nBonjour\r\n".encode()
     await rig.intake.message(transaction(partner(), BOB, ALICE), bytearray(bare))
