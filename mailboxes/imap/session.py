@@ -401,7 +401,10 @@ class Session:
             if selected.ahead:
                 say_behind(self, selected)
             self.out.flush()
-        elif selected.index.brought - selected.step.begun > 2 * len(selected.index.snapshot.uids) + LAG:
+            return
+        # Gathered changes are at most what is there, gathered erasures what the client knows: else each would gather again.
+        most = max(len(selected.index.snapshot.uids), len(selected.snapshot.uids))
+        if selected.index.brought - selected.step.begun > 2 * most + LAG:
             selected.step = gathered(selected.index, selected.snapshot, selected.step)
 
 

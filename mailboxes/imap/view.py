@@ -28,7 +28,7 @@ from mailboxes.store import Added, Changes, Entry, Folder, MailStore, NoSuchFold
 KEPT_FOLDERS = 64
 KEPT_ENTRIES = 500_000
 MANY = 1000  # entries from which on a table is made rather than each searched for
-LAG = 10_000  # changes a session may be behind, beside twice what the folder holds, before its steps are gathered
+LAG = 10_000  # changes a session may be behind, beside twice what the folder holds or held, before they are gathered
 TELLING = 0.005  # seconds of telling sessions before other connections have their turn
 KEPT_ORDERS = 4  # of each folder, at some four bytes per message
 

@@ -472,6 +472,29 @@ async def test_a_client_that_idles_without_reading_does_not_pile_up_news(
     await writer.close()
 
 
+async def test_a_silent_client_of_a_folder_that_was_emptied_is_not_gathered_for_at_each_message(
+    running: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Fifty thousand erasures it has not heard of would be gone through again, on the event loop, for each letter."""
+    monkeypatch.setattr("mailboxes.imap.session.LAG", 0)
+    silent, writer = await running.login(), await running.login()
+    for number in range(20):
+        await writer.append(message(f"Lettre {number}"))
+    await silent.ok("SELECT INBOX")
+    session = next(one for one in running.server.connections if one.selected is not None)
+    await writer.ok("SELECT INBOX")
+    await writer.ok("STORE 3:20 +FLAGS.SILENT (\\Deleted)")
+    await writer.ok("EXPUNGE")
+    assert session.selected is not None
+    step = session.selected.step
+    for number in range(4):
+        await writer.append(message(f"Suite {number}"))
+    assert session.selected.step is step
+    assert sum(b"EXPUNGE" in line for line in await silent.ok("NOOP")) == 18
+    await silent.close()
+    await writer.close()
+
+
 async def test_pipelined_fetches_do_not_pile_up(running: Running) -> None:
     client = await running.login()
     await client.append(message("moyen", "x" * 60_000))
