@@ -81,6 +81,7 @@ class Subscription:
             if one.scope not in _SELECTED
         )
         self._known: dict[int, Folder] = {}
+        self._seen: list[Folder] | None = None  # the last reading, until it can be told
         self._task: asyncio.Task[None] | None = None
         self._again = False
 
@@ -126,12 +127,15 @@ class Subscription:
                 folders = await self.session.service.store.folders(self.session.mailbox_id)
             except StoreError:
                 return
-            self.session.out.between(partial(self._compare, folders))
+            if self._seen is None:
+                self.session.out.between(self._compare)
+            self._seen = folders
             if not self._again:
                 return
 
-    async def _compare(self, folders: list[Folder]) -> None:
-        if self.session.notify is not self:
+    async def _compare(self) -> None:
+        folders, self._seen = self._seen, None
+        if folders is None or self.session.notify is not self:
             return
         known, self._known = self._known, {folder.id: folder for folder in folders}
         for folder in folders:

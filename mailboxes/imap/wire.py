@@ -264,7 +264,7 @@ class Wire(asyncio.Protocol):
         self._loop.call_soon(self._go_on)  # not at once: an answer may be in the making
 
     async def _aside(self, speak: Callable[[], Awaitable[None]]) -> None:
-        self.flush()
+        await self.drain()  # who does not read is told no more
         await speak()
 
     def _go_on(self) -> None:

@@ -244,6 +244,26 @@ async def test_news_never_stand_inside_an_answer(running: Running) -> None:
     await other.close()
 
 
+async def test_news_of_folders_do_not_pile_up_for_a_client_that_does_not_read(running: Running) -> None:
+    """Each wake would keep all folders as they were then, for as long as an answer waits to be read."""
+    client, other = await running.login(), await running.login()
+    await client.ok("NOTIFY SET (personal (MessageNew MessageExpunge))")
+    session = next(one for one in running.server.connections if one.notify is not None)
+    session.wire.pause_writing()
+    await client.send(b"n NOOP\r\n")
+    assert (await client.line()).startswith(b"n OK ")
+    for _ in range(5):
+        await other.append(message(), "Drafts")
+        await asyncio.sleep(0.05)
+    assert len(session.wire._asides) <= 1
+    session.wire.resume_writing()
+    while not (await asyncio.wait_for(client.line(), 10)).startswith(b"* STATUS Drafts (MESSAGES 5 "):
+        pass
+    assert await client.ok("NOOP") == []
+    await client.close()
+    await other.close()
+
+
 def slowly(running: Running, monkeypatch: pytest.MonkeyPatch) -> None:
     """Messages take a while to be read."""
     running.service.cache.clear()
