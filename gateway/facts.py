@@ -24,7 +24,11 @@ REFUSED = OVER_LIMIT | {"bare_cr", "bare_lf", "nul", "duplicate_content_type", "
 _POINTING = tuple(sorted(name.encode("ascii") for name in POINTING_FIELDS))
 _MARKS = tuple(sorted(name.encode("ascii") for name in FORWARD_MARKS))
 _MAILTO = re.compile(rb"<mailto:([^>?\s]{1,320})", re.IGNORECASE)
-_ORGANISER = re.compile(rb"^ORGANIZER[^:\r\n]*+:(?:\"?mailto:)?([^\r\n]{1,320})", re.IGNORECASE | re.MULTILINE)
+# RFC 5545 3.2: a colon inside quotes ends no parameter. Quotes that do not pair are no quotes, so that nothing hides in them.
+_PARAMETERS = rb"(?:[^\":\r\n]*(?:\"[^\"\r\n]*\"[^\":\r\n]*)*|[^:\r\n]*)"
+_ORGANISER = re.compile(
+    rb"^ORGANIZER" + _PARAMETERS + rb":(?:\"?mailto:)?([^\r\n]{1,320})", re.IGNORECASE | re.MULTILINE
+)
 _CALENDAR_FOLD = re.compile(rb"\r?\n[ \t]")  # RFC 5545 3.1: the white space goes too
 _CALENDAR_TYPES = frozenset({"text/calendar", "application/ics"})  # mail programs open both
 _CALENDAR_OCTETS = 256 * 1024

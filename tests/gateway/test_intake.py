@@ -157,6 +157,22 @@ async def test_what_takes_long_to_judge_is_judged_beside_the_loop(rig: Rig, monk
             ),
             "redirection.calendar_outside",
         ),
+        (
+            letter(
+                BOB,
+                extra="Content-Type: text/calendar\r\n",
+                body=f'BEGIN:VCALENDAR\r\nORGANIZER;CN="a:mailto:{ALICE}":mailto:x@exemple.invalid\r\nEND:VCALENDAR\r\n',
+            ),
+            "redirection.calendar_outside",
+        ),
+        (
+            letter(
+                BOB,
+                extra="Content-Type: text/calendar\r\n",
+                body='BEGIN:VCALENDAR\r\nORGANIZER;CN="a:mailto:x@exemple.invalid\r\nEND:VCALENDAR\r\n',
+            ),
+            "redirection.calendar_outside",
+        ),
     ],
 )
 async def test_a_refused_message_leaves_only_its_reasons(rig: Rig, content: bytearray, name: str) -> None:
@@ -168,6 +184,15 @@ async def test_a_refused_message_leaves_only_its_reasons(rig: Rig, content: byte
     assert not told.accepted
     assert name in [reason.rule for reason in told.reasons]
     assert all(reason.sources for reason in told.reasons)
+
+
+async def test_an_organiser_whose_name_or_place_has_a_colon_may_invite(rig: Rig) -> None:
+    """The example of RFC 5545 3.8.4.3: its DIR was taken for the address."""
+    place = 'CN="Dr Martin : cardiologie";DIR="ldap://example.com:6666/o=DC%20Associates,c=US???(cn=John%20Smith)"'
+    body = f"BEGIN:VCALENDAR\r\nORGANIZER;{place}:mailto:{BOB}\r\nEND:VCALENDAR\r\n"
+    content = letter(BOB, extra="Content-Type: text/calendar\r\n", body=body)
+    answer = await rig.intake.message(transaction(partner(), BOB, ALICE), content)
+    assert answer.decision.rule.name == "session.message_accepted"
 
 
 async def test_a_mailbox_named_by_two_of_its_addresses_gets_one_copy(rig: Rig) -> None:
