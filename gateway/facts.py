@@ -82,13 +82,19 @@ def pointers(anatomy: Anatomy, raw: bytes) -> Pointers:
     organisers = _organisers(anatomy, raw)
     if organisers.problem:
         unreadable.append("organizer")
-    return Pointers(
-        fields=fields,
-        unreadable=tuple(unreadable),
-        organisers=organisers.addresses,
-        marks=frozenset(name.decode("ascii") for name in _MARKS if name in anatomy.values),
-        embedded=any(part.message for part in anatomy.parts[1:]),
-    )
+    marks, embedded = _forwarded(anatomy)
+    return Pointers(fields, tuple(unreadable), organisers.addresses, marks, embedded)
+
+
+def forwarding(anatomy: Anatomy) -> Pointers:
+    """Of the pointers those that a forwarding leaves; no part is read for them."""
+    marks, embedded = _forwarded(anatomy)
+    return Pointers({}, marks=marks, embedded=embedded)
+
+
+def _forwarded(anatomy: Anatomy) -> tuple[frozenset[str], bool]:
+    marks = frozenset([name.decode("ascii") for name in _MARKS if name in anatomy.values])
+    return marks, any(part.message for part in anatomy.parts[1:])
 
 
 def is_notice(anatomy: Anatomy) -> bool:

@@ -255,7 +255,7 @@ class Intake:
         if all(decision.accepted for _, _, decision in judged):
             medical = await self._medical.read(transaction, anatomy, raw)
             judged.extend(("medical", "", decision) for decision in medical.decisions)
-        judged.extend(await self._recipients_again(transaction, anatomy, raw))
+        judged.extend(await self._recipients_again(transaction, anatomy))
         worst = gravest([decision for _, _, decision in judged])
         if not worst.accepted:
             return await self._refuse(transaction, identifier, judged, worst)
@@ -330,14 +330,14 @@ class Intake:
             return [("scan", "", decide(rule("content.infected"), finding.threat))]
         return []
 
-    async def _recipients_again(self, transaction: Transaction, anatomy: Anatomy, raw: bytes) -> Judged:
+    async def _recipients_again(self, transaction: Transaction, anatomy: Anatomy) -> Judged:
         """Between RCPT and the final dot a mailbox may have filled, closed, or left the space with its domain."""
         door = transaction.peer.door
         judged: Judged = []
         for recipient in transaction.recipients:
             decision = await self._judge_recipient(door, recipient.address, anatomy.size)
             if not decision.accepted:
-                decision = redirection.explain_forward(decision, recipient.address, facts.pointers(anatomy, raw))
+                decision = redirection.explain_forward(decision, recipient.address, facts.forwarding(anatomy))
             judged.append(("rcpt", recipient.address.key, decision))
         return judged
 

@@ -66,7 +66,7 @@ class Pointers:
     """Where the message's headers and calendars point.
 
     ``fields`` maps a lower-case field name of :data:`POINTING_FIELDS` to the addresses in it (``mailto:`` ones for
-    List-*); ``unreadable`` names those the strict reader refused; ``organisers`` come from text/calendar parts.
+    List-*); ``unreadable`` names those the strict reader refused; ``organisers`` come from its calendars.
     ``marks`` are the names of :data:`FORWARD_MARKS` present; ``embedded`` is true when a message/rfc822 part is there.
     """
 

@@ -239,6 +239,25 @@ async def test_a_program_that_forwards_outside_hears_why(rig: Rig) -> None:
     assert await queued(rig) == []
 
 
+async def test_calendars_are_read_once_however_many_recipients_are_refused(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Twenty calendars take a third of a second: on the event loop, for each of a thousand recipients."""
+    read: list[Anatomy] = []
+    organisers = facts._organisers
+
+    def counted(anatomy: Anatomy, raw: bytes) -> object:
+        read.append(anatomy)
+        return organisers(anatomy, raw)
+
+    monkeypatch.setattr(facts, "_organisers", counted)
+    rig.trusted = None
+    recipients = [f"medecin{number}@{THEIRS}" for number in range(5)]
+    answer = await rig.intake.message(transaction(user(), ALICE, *recipients), letter(ALICE))
+    assert answer.decision.verdict is Verdict.DEFER
+    assert len(read) == 1
+
+
 async def test_local_mail_flows_without_any_list(rig: Rig) -> None:
     rig.trusted = None
     answer = await rig.intake.message(transaction(user(), ALICE, PAUL), letter(ALICE))
