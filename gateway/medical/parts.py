@@ -1,8 +1,8 @@
 """What of a message is worth reading: a quick look that most mail does not pass, then its leaves as bytes.
 
-The look is over the anatomy and a bounded piece of each text, so that ordinary letters cost next to nothing; it only decides
-whether to read, never what is found. Promise: linear in what it looks at, which is at most :data:`LOOK` octets per text part
-and one search for the end tag. Failure: none; a doubt is a reason to read.
+The look is over the anatomy and a bounded piece of the first texts and pictures, so that ordinary letters cost next to nothing;
+it only decides whether to read, never what is found. Promise: linear in what it looks at, which is at most :data:`LOOK` octets
+of each of :data:`LOOKED_AT` parts and one search for the end tag. Failure: none; a doubt is a reason to read.
 """
 
 from __future__ import annotations
@@ -51,18 +51,20 @@ def worth_reading(anatomy: Anatomy, raw: bytes) -> bool:
         kind = part.kind
         if part.children or kind == b"multipart":
             continue
-        if kind != b"text":
+        if kind != b"text" and kind not in _SENSED:
             if kind in _DOCUMENTS and part.full_type not in _REPORTS:
                 return True
-            if kind in _SENSED and not _is_sensed(part, raw):
-                return True
             continue
-        if _is_attached(part) or part.media.sub.lower() not in _LETTERS:
+        if kind == b"text" and (_is_attached(part) or part.media.sub.lower() not in _LETTERS):
             return True
         looked += 1
-        if looked > LOOKED_AT or _medical_text(part, raw):
+        if looked > LOOKED_AT or _may_hold(part, raw):
             return True
     return False
+
+
+def _may_hold(part: Part, raw: bytes) -> bool:
+    return _medical_text(part, raw) if part.kind == b"text" else not _is_sensed(part, raw)
 
 
 def _in_subject(subject: str) -> bool:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.medical.parts import LOOK, attachments, leaves, worth_reading
+from gateway.medical.parts import LOOK, LOOKED_AT, attachments, leaves, worth_reading
 from mailboxes.anatomy import dissect
 from tests.gateway.medical_mail import hprim_text, mail, xdm
 from tests.hprim.builders import cda
@@ -79,6 +79,23 @@ def test_any_attached_document_is_read(name: str) -> None:
 def test_pictures_and_signatures_of_text_are_not_documents() -> None:
     raw = text_mail(b"Bonjour").replace(b"Content-Type: text/plain", b'Content-Type: image/png; name="logo.png"; x')
     assert not look(raw)
+
+
+def test_thousands_of_pictures_are_not_looked_at_on_the_event_loop(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ten thousand took a third of a second; a doubt is a reason to read, beside it."""
+    looked: list[object] = []
+
+    def counted(part: object, raw: bytes) -> bool:
+        looked.append(part)
+        return True
+
+    monkeypatch.setattr("gateway.medical.parts._is_sensed", counted)
+    head = f"From: {A}\r\nTo: {B}\r\nSubject: x\r\nContent-Type: multipart/mixed; boundary=b\r\n\r\n".encode()
+    picture = b"--b\r\nContent-Type: image/png\r\nContent-Transfer-Encoding: base64\r\n\r\niVBORw0KGgo=\r\n"
+    assert not look(head + picture * LOOKED_AT + b"--b--\r\n")
+    looked.clear()
+    assert look(head + picture * 3_000 + b"--b--\r\n")
+    assert len(looked) == LOOKED_AT
 
 
 @pytest.mark.parametrize("kind", ["image/png", "audio/x-wav", "video/mp4"])
