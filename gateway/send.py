@@ -297,9 +297,8 @@ def _copy(outgoing: Outgoing, around: Circumstances, document: Document, label: 
 def _pdf_message(outgoing: Outgoing, around: Circumstances) -> Built:
     label = outgoing.label or "Document"
     letter = _Letter(outgoing, around, label, label)
-    traits = replace(
-        _traits(known(outgoing)), birth_surname=""
-    )  # the name of the header: another would look like a stranger's
+    # Under the name of the header: another would look like a stranger's.
+    traits = replace(_traits(known(outgoing)), birth_surname="")
     name = compose.pdf_name(around.now.date(), label, traits, known(outgoing).file_number)
     letter.attach(name, outgoing.document, "application", "pdf")
     text = outgoing.text or f"{label} : le document est joint à ce message, en PDF."

@@ -208,9 +208,8 @@ def _checked(data: bytes) -> dict[str, Any]:
         raise Unreadable("XML trop volumineux", "XML too large")
     if data.count(b"<") > MAX_MARKUP:
         raise Unreadable("XML : trop de balises", "XML has too much markup")
-    if data.count(b"=") > MAX_EQUALS and _LONG_TAG.search(
-        data
-    ):  # the parser holds 240 octets for each, before it tells any
+    # The parser holds 240 octets for each attribute of a tag before it tells any.
+    if data.count(b"=") > MAX_EQUALS and _LONG_TAG.search(data):
         raise Unreadable("XML : trop d'attributs", "XML has too many attributes")
     found = _DECLARED.match(data[:300])
     if found is None:

@@ -136,7 +136,6 @@ _FIELD: tuple[tuple[str, int, str, str], ...] = (
 )
 
 # What a bare reply code says where no more exact status came with it: RFC 5321 4.2.3, as statuses of RFC 3463.
-
 _BARE = {450: "2.1", 452: "3.1", 550: "1.1", 551: "1.6", 552: "2.2", 553: "1.3"}
 
 
