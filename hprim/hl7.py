@@ -23,6 +23,7 @@ MAX_SEGMENTS = 5_000
 MAX_PIDS = 20
 MAX_SEGMENT = 65_536
 MAX_EMBEDDED = 20
+MAX_ESCAPES = 200_000
 RESTRICTIONS = (
     "MASQUE_PS",
     "INVISIBLE_PATIENT",
@@ -178,8 +179,9 @@ def embedded(data: bytes, limit: int = MAX_EMBEDDED) -> Embedded:
     field, repetition, component = (sign.encode("latin-1", "replace") for sign in (s.field, s.repetition, s.component))
     opening = re.compile(rb"[A-Z][A-Z0-9]{2}" + re.escape(field))
     documents: list[bytes] = []
+    lines = MAX_SEGMENTS
     for start in _starts(data, b"OBX" + field):
-        end = _segment_end(data, start, opening)
+        end, lines = _segment_end(data, start, opening, lines)
         kind, value = _nth(data, start, end, field, 2), _nth(data, start, end, field, 5)
         for piece in _repeated(data, *value, repetition):
             found, lost = _carried(data, data[slice(*kind)], piece, component, s)
@@ -190,18 +192,20 @@ def embedded(data: bytes, limit: int = MAX_EMBEDDED) -> Embedded:
     return Embedded(documents, unread=False)
 
 
-def _segment_end(data: bytes, start: int, opening: re.Pattern[bytes]) -> int:
+def _segment_end(data: bytes, start: int, opening: re.Pattern[bytes], lines: int) -> tuple[int, int]:
     """Where a segment ends. A line that opens none continues it (base64 in lines), though never past an empty one.
 
-    Beyond :data:`MAX_SEGMENTS` lines nothing is joined: such a message is refused for its length.
+    ``lines`` may still be joined, and the answer says how many then are left: a message of more than :data:`MAX_SEGMENTS`
+    is refused for its length.
     """
     end = _line_end(data, start)
-    for _ in range(MAX_SEGMENTS):
+    while lines:
         following = end + (2 if data[end : end + 2] == b"\r\n" else 1)
         if data[following : following + 1] in _NO_LINE or opening.match(data, following):
             break
         end = _line_end(data, following)
-    return end
+        lines -= 1
+    return end, lines
 
 
 _NO_LINE = (b"", b"\r", b"\n", b"\x0b", b"\x1c")
@@ -222,8 +226,10 @@ def _carried(data: bytes, kind: bytes, place: tuple[int, int], component: bytes,
     """The document that one value carries, if any, and whether one is there that cannot be read."""
     encoding = data[slice(*_nth(data, *place, component, 3))].strip().upper()
     if kind != b"ED" or encoding != b"BASE64":
-        plain = data.find(_MARK, *place) >= 0
-        return (_written(data[slice(*place)], s), False) if plain else (None, False)
+        if data.find(_MARK, *place) < 0:
+            return None, False
+        found = _written(data[slice(*place)], s)
+        return found, found is None
     subtype = data[slice(*_nth(data, *place, component, 2))].strip().upper()
     found = _from_base64(data[slice(*_nth(data, *place, component, 4))], s)
     return found, found is None and subtype == b"XML"
@@ -251,8 +257,10 @@ def _from_base64(raw: bytes, s: Signs) -> bytes | None:
 _URL = bytes.maketrans(b"-_", b"+/")
 
 
-def _written(raw: bytes, s: Signs) -> bytes:
-    """A document written as it is: from its first element on, HL7's escapes undone."""
+def _written(raw: bytes, s: Signs) -> bytes | None:
+    """A document written as it is: from its first element on, HL7's escapes undone. None when there are too many."""
+    if raw.count(s.escape.encode("latin-1", "replace")) > MAX_ESCAPES:
+        return None
     names = {b"F": s.field, b"S": s.component, b"T": s.sub, b"R": s.repetition, b"E": s.escape}
     signs_of = {name: sign.encode("latin-1", "replace") for name, sign in names.items()}
     escape = re.escape(s.escape.encode("latin-1", "replace"))

@@ -68,6 +68,8 @@ HEAVY = {
     "patients": lambda: SANTE + b"P|0001|1||1|LEFEVRE~ANDREE||19610214|F|\r" * 200_000,
     "hl7-patients": lambda: pid() + b"\r" + (pid().split(b"\r")[1] + b"\r") * 100_000,
     "hl7-repetitions": lambda: pid(ids="1^^^&1.2&ISO~" * 1_000_000),
+    "hl7-lines": lambda: pid() + b"\r" + (b"OBX|1|ED|A||^^XML^Base64^AAAA\r" + b"aa\r" * 4_000) * 1_000,
+    "hl7-escapes": lambda: pid() + b"\rOBX|1|TX|A||<ClinicalDocument " + b"\\X0A\\" * 1_500_000 + b"\r",
     "hl7-document": lambda: pid(
         obx=["OBX|1|ED|x||^TEXT^XML^Base64^" + base64.b64encode(cda(extra="x" * (19 * MIB))).decode()]
     ),
@@ -107,7 +109,7 @@ KINDS = {
     **dict.fromkeys(("mail", "mail-zip", "html-parts", "text-parts", "header-parts"), "m.eml"),
     **dict.fromkeys(("bomb", "xdm-of-wide", "one-document-described-often", "text-members"), "IHE_XDM.zip"),
     **dict.fromkeys(("megabyte-lines", "accents", "results", "dates", "named-dates", "segments", "patients"), "a.hpr"),
-    **dict.fromkeys(("hl7-patients", "hl7-repetitions", "hl7-document"), "a.hl7"),
+    **dict.fromkeys(("hl7-patients", "hl7-repetitions", "hl7-lines", "hl7-escapes", "hl7-document"), "a.hl7"),
 }
 
 
