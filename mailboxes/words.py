@@ -145,15 +145,17 @@ _COMMENT = re.compile(rb"\([^()]{0,200}\)")
 _UUENCODE = frozenset({b"x-uuencode", b"x-uue", b"uuencode", b"uue"})
 _BEGIN = re.compile(rb"(?:\A|\n)begin [0-7]{3,4} [^\r\n]{0,250}\r?\n")
 _LINE = re.compile(rb"[^\n]+")
+_SHORT, _MOST_SHORT = 24, 50_000  # octets of a line: programs write 45, and millions of ones would take a second each
 
 
 def _from_uuencode(data: bytes) -> bytes:
     """What old programs wrote between ``begin`` and ``end``; mail programs still open it."""
     begin = _BEGIN.search(data)
-    found = bytearray()
+    found, short = bytearray(), 0
     for line in _LINE.finditer(data, begin.end()) if begin else ():
         octets = (line[0][0] - 32) & 63 if line[0].strip() else 0
-        if not octets:
+        short += octets < _SHORT
+        if not octets or short > _MOST_SHORT:
             break
         try:
             found += binascii.a2b_uu(line[0][: 1 + (octets + 2) // 3 * 4].rstrip(b"\r"))

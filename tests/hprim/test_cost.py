@@ -47,6 +47,10 @@ HEAVY = {
     "megabyte-lines": lambda: text(["A" * MIB] * 40),
     "accents": lambda: b"\xe9\x82" * (10 * MIB),
     "mail": lambda: eml_of(os.urandom(20 * MIB)),
+    "uuencoded": lambda: (
+        b"From: a@b.test\r\nContent-Type: application/xml; name=a.xml\r\nContent-Transfer-Encoding: x-uuencode\r\n\r\n"
+        b"begin 644 a.xml\r\n" + b"!\n" * (8 * MIB)
+    ),
     "mail-zip": lambda: eml_of(xdm(cda(extra="<x>" + base64.b64encode(os.urandom(8 * MIB)).decode() + "</x>"))),
     "parts": many_parts,
     "html-parts": lambda: html_parts(b"<br>" * 900_000),
@@ -106,7 +110,7 @@ def eml_of(data: bytes) -> bytes:
 
 
 KINDS = {
-    **dict.fromkeys(("mail", "mail-zip", "html-parts", "text-parts", "header-parts"), "m.eml"),
+    **dict.fromkeys(("mail", "uuencoded", "mail-zip", "html-parts", "text-parts", "header-parts"), "m.eml"),
     **dict.fromkeys(("bomb", "xdm-of-wide", "one-document-described-often", "text-members"), "IHE_XDM.zip"),
     **dict.fromkeys(("megabyte-lines", "accents", "results", "dates", "named-dates", "segments", "patients"), "a.hpr"),
     **dict.fromkeys(("hl7-patients", "hl7-repetitions", "hl7-lines", "hl7-escapes", "hl7-document"), "a.hl7"),

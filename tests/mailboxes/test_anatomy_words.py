@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import binascii
+
 import pytest
 
 from mailboxes.anatomy import dissect
@@ -190,6 +192,14 @@ def test_what_old_programs_encoded_is_decoded(encoding: str) -> None:
     assert decode_part(b"begin 644 a\n#0V%T\nend\n", encoding) == b"Cat"
     for broken in (b"", b"no begin", b"begin 644 a\n", b"begin 644 a\n#0V%T\n\xff\xff\n", UUENCODED[:25]):
         assert decode_part(broken, encoding) in (b"", b"Cat")
+
+
+def test_millions_of_short_lines_are_not_decoded_to_their_end() -> None:
+    """A message of 25 MB of them would keep a thread, and with it the process, for ten seconds."""
+    assert len(decode_part(b"begin 644 a\n" + b"!\n" * 200_000, "x-uuencode")) < 100_000
+    whole = bytes(range(45)) * 60_000
+    lines = b"".join(binascii.b2a_uu(whole[at : at + 45]) for at in range(0, len(whole), 45))
+    assert decode_part(b"begin 644 a\n" + lines + b"`\nend\n", "x-uuencode") == whole
 
 
 @pytest.mark.parametrize(
