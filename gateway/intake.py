@@ -297,14 +297,14 @@ class Intake:
         if transaction.peer.door is Door.INTERNAL:
             return judged
         judged.append(("author", "", self._judge_authors(transaction, anatomy)))
-        hidden = facts.hidden(anatomy) if transaction.peer.login is not None else ()
-        if hidden != ():
-            addresses = [recipient.address for recipient in transaction.recipients]
-            judged.append(("author", "", sender.judge_hidden(hidden, addresses)))
         pointing = facts.pointers(anatomy, raw)
         if pointing.fields or pointing.organisers or pointing.unreadable:
             decision = redirection.judge_pointers(pointing, self._trusted(), self._now(), settings.trust)
             judged.append(("pointers", "", decision))
+        hidden = facts.hidden(anatomy) if transaction.peer.login is not None else ()
+        if hidden != ():
+            addresses = [recipient.address for recipient in transaction.recipients]
+            judged.append(("author", "", sender.judge_hidden(hidden, addresses)))
         return judged
 
     def _judge_authors(self, transaction: Transaction, anatomy: Anatomy) -> Decision:
