@@ -18,6 +18,7 @@ from urllib.parse import unquote
 
 from hprim import cda, dates, fields, hl7, insrules
 from hprim.cda import refuse_unreadable
+from hprim.detect import sealed
 from hprim.ins import SOCIAL_SECURITY
 from hprim.model import Document, Format, Identifier, Patient, Place, Severity, Source, Traits, Words, mask
 from hprim.rules import Findings
@@ -105,6 +106,7 @@ def read(
         else:
             _refuse_hidden(archive)
             found = _read_all(archive, metadata, place, findings, today, name, announced)
+        _tell_unopened(archive, place, findings, name)
         _read_others(archive, place, other)
         return found
     except Unreadable as error:
@@ -147,13 +149,28 @@ def _other_archive(archive: Archive, place: Place, findings: Findings, name: str
     return (Document(Format.ZIP, place, name=name, size=len(archive.data)),)
 
 
+def _tell_unopened(archive: Archive, place: Place, findings: Findings, name: str) -> None:
+    """An archive inside is carried and not looked into: another patient's results would go unseen."""
+    heads = ((entry, archive.peek(entry, 512)) for entry in archive.entries if not entry.encrypted)
+    if any(sealed(head) or _is_zip(entry, head) for entry, head in heads):
+        fr, en = (
+            "il contient une archive que la passerelle n'ouvre pas",
+            "it holds an archive that the gateway does not open",
+        )
+        why = Words(f"{fr}, dont le contenu n'a pas été contrôlé", f"{en}, whose content was not checked")
+        findings.add("MSS-114", place, Severity.WARN, name=shown(name) or Words("joint", "attached"), detail=why)
+
+
 def _refuse_hidden(archive: Archive) -> None:
     if _hidden(archive):
         fr, en = "archive chiffrée : son contenu ne peut pas être contrôlé", "encrypted archive: cannot be checked"
         raise Unreadable(fr, en)
-    for entry in archive.entries:
-        if archive.peek(entry, 4) == b"PK\x03\x04" and not is_office(entry.name):
-            raise Unreadable("archive contenue dans une archive", "an archive inside an archive")
+    if any(_is_zip(entry, archive.peek(entry, 4)) for entry in archive.entries):
+        raise Unreadable("archive contenue dans une archive", "an archive inside an archive")
+
+
+def _is_zip(entry: Entry, head: bytes) -> bool:
+    return head.startswith(b"PK\x03\x04") and not is_office(entry.name)
 
 
 def is_office(name: str) -> bool:

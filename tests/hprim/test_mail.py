@@ -32,10 +32,12 @@ from tests.hprim.builders import (
     cda,
     file,
     mail,
+    rezip,
     xdm,
     xdm_mail,
 )
 from tests.hprim.examples import V1, V2, V3, text, unix, v1
+from tests.hprim.test_hostile import zipped
 
 CRLF = b"\r\n"
 
@@ -391,3 +393,17 @@ def test_an_archive_that_is_not_opened_is_told(content: bytes) -> None:
     report = xdm_mail(None, attached("resultats.bin", content))
     assert [p.severity for p in report.problems if p.rule == "MSS-114"] == [Severity.WARN]
     assert not report.refused
+
+
+@pytest.mark.parametrize("pack", [gzip.compress, lambda data: zipped({"b.hpr": data})], ids=["gzip", "zip"])
+def test_an_archive_inside_an_archive_is_told(pack: Callable[[bytes], bytes]) -> None:
+    report = xdm_mail(None, attached("resultats.zip", zipped({"held.bin": pack(v1({2: "DURAND"}))})))
+    assert [p.severity for p in report.problems if p.rule == "MSS-114"] == [Severity.WARN]
+    assert not report.refused
+    beside = rezip(xdm(), {"IHE_XDM/SUBSET01/held.tgz": gzip.compress(v1({2: "DURAND"}))})
+    assert "MSS-114" in xdm_mail(beside).rules
+
+
+def test_a_word_processors_file_inside_an_archive_is_no_archive() -> None:
+    letter = zipped({"lettre.docx": zipped({"word/document.xml": b"<w/>"})})
+    assert "MSS-114" not in xdm_mail(None, attached("lettre.zip", letter)).rules
