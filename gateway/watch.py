@@ -3,7 +3,7 @@
 A file is taken once its size and date have stayed the same for a while. It moves by rename only: from the folder to
 ``sending/``, from there to ``done/`` or ``refused/``; what a crash leaves in ``sending/`` is taken up again at the next look, and
 so is what could not be sent for now. A file is known by the digest of its octets, kept in ``done/.sent``: the same octets leave
-once, and the Message-ID made from the digest is the same at each attempt.
+this folder once, and the Message-ID made from the digest, the sender and the recipients is the same at each attempt.
 Promise: at every moment each file is in exactly one place, whole, and one file never stops the others. Failure: a folder that is
 missing or cannot be written raises ``OSError``.
 """

@@ -6,6 +6,7 @@ Without ``--patient`` the document must say itself who it is about: a CDA, or a 
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import json
 import os
 import time
@@ -298,6 +299,12 @@ async def _look(console: Console, folder: Folder, before: Mapping[str, Outcome],
     return outcomes
 
 
+def _token(sender: Address, recipients: tuple[Address, ...], digest: str) -> str:
+    """The same for the same octets from this mailbox to these people: another folder may drop them for somebody else."""
+    whom = " ".join([sender.key, *sorted(one.key for one in recipients)])
+    return hashlib.sha256(f"{digest} {whom}".encode("utf-8", "replace")).hexdigest()[:32]
+
+
 async def _dropped(post: Post, request: Request, digest: str) -> str:
     """Send one dropped file, in the terms of :mod:`gateway.watch`."""
     from gateway.send import Unsendable
@@ -308,7 +315,7 @@ async def _dropped(post: Post, request: Request, digest: str) -> str:
     from policies.address import AddressError
 
     try:
-        return (await post.send(request, digest[:32])).message
+        return (await post.send(request, _token(post.sender, request.recipients, digest))).message
     except Unsendable as problem:
         raise Refused(problem.french, problem.english) from None
     except AddressError as problem:

@@ -210,6 +210,23 @@ def test_a_document_that_says_whose_it_is_needs_no_identity(
     assert done.returncode == code, done.stderr
 
 
+def test_the_same_file_dropped_for_two_people_reaches_both(space: Space, tmp_path: Path) -> None:
+    lines = list(V1)
+    lines[13] = f"Lettre {time.time_ns()}"
+    sender, told = space.box(space.a, "APP")["address"], set()
+    readers = [one for one in space.b["mailboxes"] if one["type"] in ("PER", "ORG")][:2]
+    for reader in readers:
+        folder = tmp_path / reader["address"]
+        folder.mkdir()
+        (folder / "lettre.hpr").write_bytes(text(lines))
+        words = ("send", "--from", sender, "--to", reader["address"], "--watch", str(folder), "--once")
+        space.caducee(space.a, *words)
+        told.add((folder / "done" / "lettre.hpr.sent.txt").read_text())
+    assert len(told) == 2
+    for reader in readers:
+        assert space.wait_for(space.b, reader, lines[13])
+
+
 def test_dropped_files_leave_once_and_refused_ones_say_why(space: Space, tmp_path: Path) -> None:
     folder = tmp_path / "depot"
     folder.mkdir()
