@@ -90,6 +90,7 @@ class Post:
             closing=request.closing,
             copy=request.copy,
             reply_to=request.reply_to,
+            sender_type=(await self.way.mailbox(self.sender)).type.value if self.way is not None else "",
         )
 
     async def _submit(self, recipients: tuple[Address, ...], built: Built) -> str:

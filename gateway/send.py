@@ -98,7 +98,8 @@ class Identity:
 @dataclass(frozen=True, slots=True)
 class Outgoing:
     """One sending. ``identity`` is None when the document itself says who it is about. ``sender_name`` and ``recipient_names`` are display names; ``label`` what the document is, for subject and
-    file names; ``nil`` the product number of X-MSS-NIL; ``copy`` puts a PDF beside a CDA."""
+    file names; ``nil`` the product number of X-MSS-NIL; ``copy`` puts a PDF beside a CDA; ``sender_type`` is the type of
+    the sending mailbox, by which the configuration may judge."""
 
     sender: Address
     recipients: tuple[Address, ...]
@@ -114,6 +115,7 @@ class Outgoing:
     closing: bool = False
     copy: bool = True
     reply_to: Address | None = None
+    sender_type: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -447,7 +449,7 @@ def _submission(outgoing: Outgoing, around: Circumstances, label: str) -> Submis
 
 
 def _header_asked(outgoing: Outgoing, around: Circumstances) -> bool:
-    return patient.header_required(outgoing.recipients, "", around.policy)
+    return patient.header_required(outgoing.recipients, outgoing.sender_type, around.policy)
 
 
 def _in_clear(outgoing: Outgoing) -> bool:
@@ -545,6 +547,7 @@ class _Letter:
             reading.findings,
             self.outgoing.recipients,
             self.outgoing.sender.domain,
+            self.outgoing.sender_type,
             has_header=True,
             has_cda=reading.has_cda,
             attachments=attachments(question.parts),

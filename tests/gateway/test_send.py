@@ -30,6 +30,7 @@ from gateway.send import (
 from hprim.check import check_file
 from hprim.model import Severity
 from policies.address import AddressError
+from policies.patient import PatientSettings
 from policies.values import Address
 from tests.hprim.builders import NUMBER, OTHER_NUMBER, cda, member, pid, sante
 from tests.hprim.examples import V1, text, v1
@@ -344,3 +345,14 @@ def test_addresses_are_strict() -> None:
     assert recipients_of(["a@b.fr", "a@b.fr"]) == (Address("a", "b.fr"),)
     with pytest.raises(AddressError):
         recipients_of(["a@b.fr, c@d.fr"])
+
+
+def test_what_the_configuration_asks_of_a_type_of_mailbox_holds_here_too() -> None:
+    settings = PatientSettings(header_types=frozenset({"APP"}), types={"APP": {"HID-021": "note"}})
+    message = parsed(build(outgoing(cda(), sender_type="APP"), around(policy=settings)))
+    assert body_of(message).split("\n")[1] == "LEFEVRE"
+    assert "LEFEVRE" not in body_of(parsed(build(outgoing(cda(), sender_type="PER"), around(policy=settings))))
+    letter = v1({7: "31/02/1961"})
+    assert build_dropped(outgoing(letter, identity=None, sender_type="APP"), around(policy=settings)).content
+    with pytest.raises(WouldBeRefused):
+        build_dropped(outgoing(letter, identity=None, sender_type="PER"), around(policy=settings))
