@@ -27,7 +27,8 @@ from gateway.smtp.transaction import Recipient, Transaction
 from gateway.trust_space import TrustSpace
 from gateway.volumes import SqlLedger, Volumes
 from mailboxes.lookup import Mailboxes
-from policies.decision import Decision
+from policies.catalogue import rule
+from policies.decision import Decision, decide
 from policies.values import Address, BalState, Door, DsnRequest, Login, MailboxFacts, Peer
 
 if TYPE_CHECKING:
@@ -49,11 +50,12 @@ class UnknownMailbox(LookupError):
 
 @dataclass(frozen=True, slots=True)
 class WayIn:
-    """An open store with an intake in front of it."""
+    """An open store with an intake in front of it. ``most`` recipients may a message have, as at the door."""
 
     storage: Storage
     intake: Intake
     boxes: Mailboxes
+    most: int
 
     async def mailbox(self, address: Address) -> MailboxFacts:
         """The mailbox, open. Raises :class:`UnknownMailbox`."""
@@ -65,6 +67,8 @@ class WayIn:
     async def submit(self, sender: Address, recipients: Sequence[Address], content: bytes, actor: str) -> str:
         """Our identifier of the message. Raises :class:`UnknownMailbox` or :class:`NotTaken`."""
         box = await self.mailbox(sender)
+        if len(recipients) > self.most:
+            raise NotTaken(decide(rule("session.too_many_recipients"), limit=self.most))
         login = Login(actor, box.id, box.address, "local", frozenset({box.address.key}))
         peer = Peer(Door.SUBMISSION, "127.0.0.1", "caducee", tls=True, login=login)
         _need(await self.intake.sender(peer, sender, len(content)))
@@ -119,7 +123,7 @@ def _wired(config: Config, opened: Storage, readers: Reader) -> WayIn:
         followers=Following(reception, opened.sealer),
         volumes=Volumes(SqlLedger(opened.reading), opened.clock, time.monotonic),
     )
-    return WayIn(opened, intake, boxes)
+    return WayIn(opened, intake, boxes, config.limits.recipients)
 
 
 def _nothing() -> None:

@@ -210,6 +210,15 @@ def test_a_document_that_says_whose_it_is_needs_no_identity(
     assert done.returncode == code, done.stderr
 
 
+def test_a_message_has_no_more_recipients_than_at_the_door(space: Space, given: dict[str, str]) -> None:
+    domain = space.b["domain"]
+    asked = [word for number in range(101) for word in ("--to", f"nobody{number}@{domain}")]
+    words = ("send", "--from", space.box(space.a, "APP")["address"], "--document", given["document.xml"], *asked)
+    done = space.caducee(space.a, *words, check=False)
+    assert done.returncode == 3
+    assert "session.too_many_recipients" in done.stderr
+
+
 def test_the_same_file_dropped_for_two_people_reaches_both(space: Space, tmp_path: Path) -> None:
     lines = list(V1)
     lines[13] = f"Lettre {time.time_ns()}"
