@@ -5,7 +5,7 @@ A file is taken once its size and date have stayed the same for a while. It move
 so is what could not be sent for now. A file is known by the digest of its octets, kept in ``done/.sent``: the same octets leave
 this folder once, and the Message-ID made from the digest, the sender and the recipients is the same at each attempt.
 Promise: at every moment each file is in exactly one place, whole, and one file never stops the others. Failure: a folder that is
-missing or cannot be written raises ``OSError``.
+missing, full or cannot be written raises ``OSError``, before anything leaves.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Protocol
 
 LARGEST = 64 * 1024 * 1024
+_ROOM = 16 * 1024
 _PLACES = ("sending", "done", "refused")
 _TEMPORARY = (".tmp", ".part", ".partial", ".filepart", ".crdownload", "~")
 
@@ -116,12 +117,16 @@ class Folder:
         before = self._known(digest)
         if before:
             return self._done(path, before, "again")
+        room = self.path / "done" / ".room"
+        room.write_bytes(bytes(_ROOM))  # for the note that it left: on a full disk it would leave at each attempt
         try:
             identifier = self.send(data, path.name, digest)
         except Refused as refusal:
             return self._refuse(path, refusal)
         except NotNow as reason:
             return Outcome(path.name, "later", str(reason), str(reason))
+        finally:
+            room.unlink(missing_ok=True)
         self._remember(digest, identifier)
         return self._done(path, identifier, "sent")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -142,6 +143,21 @@ def test_a_file_beyond_measure_is_refused(folder: Folder) -> None:
     with (folder.path / "gros.hpr").open("wb") as file:
         file.truncate(65 * 1024 * 1024)
     assert pass_time(folder) == ["refused"]
+
+
+def test_a_full_disk_stops_a_file_before_it_leaves(folder: Folder, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its departure could not be noted: it would leave at each attempt."""
+
+    def full(path: Path, data: bytes) -> int:
+        raise OSError(errno.ENOSPC, "No space left on device", str(path))
+
+    (folder.path / "a.hpr").write_bytes(b"OUI")
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "write_bytes", full)
+        with pytest.raises(OSError, match="No space left"):
+            pass_time(folder)
+    assert post_of(folder).sent == []
+    assert pass_time(folder) == ["sent"]
 
 
 class Crash(BaseException):
