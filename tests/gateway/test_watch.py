@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import errno
+import hashlib
 import os
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -246,3 +248,14 @@ def test_a_file_taken_back_is_forgotten(folder: Folder) -> None:
     folder.look()
     (folder.path / "a.hpr").unlink()
     assert pass_time(folder) == []
+
+
+def test_what_left_is_found_among_all_that_left(folder: Folder) -> None:
+    """And in a moment: the list of a laboratory grows for years, and is asked before each file."""
+    digests = [hashlib.sha256(str(number).encode()).hexdigest() for number in range(200_000)]
+    ledger = "".join(f"{digest} ID{number}\n" for number, digest in enumerate(digests))
+    (folder.path / "done" / ".sent").write_text(ledger)
+    assert [folder.known(digests[number]) for number in (0, 1, 199_999)] == ["ID0", "ID1", "ID199999"]
+    started = time.process_time()
+    assert [folder.known(f"{number:064x}") for number in range(5)] == [""] * 5
+    assert time.process_time() - started < 0.2
