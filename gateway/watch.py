@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Protocol
 
 LARGEST = 64 * 1024 * 1024
+_LONGEST_NAME = 220
 _ROOM = 16 * 1024
 _PLACES = ("sending", "done", "refused")
 _TEMPORARY = (".tmp", ".part", ".partial", ".filepart", ".crdownload", "~")
@@ -97,7 +98,7 @@ class Folder:
         return ready
 
     def _take(self, name: str) -> None:
-        target = _free(self.path / "sending" / name)
+        target = _free(self.path / "sending" / _short(name))
         with suppress(FileNotFoundError):  # taken back by whoever dropped it
             (self.path / name).rename(target)
             _sync(self.path, target.parent)
@@ -132,14 +133,14 @@ class Folder:
         return self._done(path, identifier, "sent")
 
     def _done(self, path: Path, identifier: str, what: str) -> Outcome:
-        target = _free(self.path / "done" / path.name)
+        target = _free(self.path / "done" / _short(path.name))
         _write(target.with_name(f"{target.name}.sent.txt"), f"{identifier}\n")
         path.rename(target)
         _sync(path.parent, target.parent)
         return Outcome(path.name, what, identifier, identifier)
 
     def _refuse(self, path: Path, refusal: Refused) -> Outcome:
-        target = _free(self.path / "refused" / path.name)
+        target = _free(self.path / "refused" / _short(path.name))
         _write(target.with_name(f"{target.name}.reason.txt"), f"{refusal.french}\n\n{refusal.english}\n")
         path.rename(target)
         _sync(path.parent, target.parent)
@@ -180,6 +181,14 @@ def _candidate(entry: os.DirEntry[str]) -> tuple[int, int] | None:
     except FileNotFoundError:
         return None
     return (found.st_size, found.st_mtime_ns) if stat.S_ISREG(found.st_mode) else None
+
+
+def _short(name: str) -> str:
+    """The name with room behind it for a number and ``.reason.txt``: a disk holds 255 octets, and one file must not stop the folder."""
+    octets, suffix = os.fsencode(name), os.fsencode(Path(name).suffix)[-20:]
+    if len(octets) <= _LONGEST_NAME:
+        return name
+    return (octets[: _LONGEST_NAME - len(suffix)] + suffix).decode("utf-8", "ignore")
 
 
 def _free(path: Path) -> Path:

@@ -141,6 +141,18 @@ def test_what_cannot_leave_now_waits(folder: Folder) -> None:
     assert pass_time(folder) == ["sent"]
 
 
+@pytest.mark.parametrize("data", [b"OUI", b"NON"])
+def test_a_name_as_long_as_they_may_be_stops_nothing(folder: Folder, data: bytes) -> None:
+    for _ in range(2):
+        for name in ("a" * 251 + ".hpr", "é" * 125 + ".hpr", "b.hpr"):
+            (folder.path / name).write_bytes(data)
+        assert "later" not in pass_time(folder)
+    assert (names(folder), names(folder, "sending")) == ([], [])
+    kept = names(folder, "done" if data == b"OUI" else "refused")
+    assert len([name for name in kept if name.endswith(".hpr")]) == 6
+    assert len([name for name in kept if name.endswith(".txt")]) == 6
+
+
 def test_a_file_beyond_measure_is_refused(folder: Folder) -> None:
     with (folder.path / "gros.hpr").open("wb") as file:
         file.truncate(65 * 1024 * 1024)
