@@ -409,7 +409,8 @@ def _mail_rules(
     named = any(p.rule == "MSS-090" for p in findings.problems)
     if g.subject_xdm and not has_xdm and not named:
         detail = Words("aucune archive n'est jointe", "none is attached")
-        findings.add("MSS-090", mailrules.SUBJECT, Severity.WARN, detail=detail)
+        answers = read_subject(envelope.subject).answers  # an answer keeps the subject and leaves the archive out
+        findings.add("MSS-090", mailrules.SUBJECT, Severity.NOTE if answers else Severity.WARN, detail=detail)
     mailrules.check_subject(envelope, head, findings, g.today, has_xdm=has_xdm)
     mailrules.check_recipients(envelope, people, findings, qualified=qualified, has_document=bool(people))
     mailrules.check_restrictions(envelope, flags, findings)

@@ -20,6 +20,7 @@ _PREFIX = re.compile(
     r"\s*(?:(?:re|tr|fw|fwd|ref)\s{0,3}:|\[annule et remplace\]|\[ko int[ée]gration syst[èe]me !\]|\[erreur d.int[ée]gration !\]|\[[0-9]{3}\]|\[fin\])\s*",
     re.IGNORECASE,
 )
+_ANSWER = re.compile(r"\s*re\s{0,3}:", re.IGNORECASE)
 _REPLACES = re.compile(r"\[\s{0,3}annule\s{1,3}et\s{1,3}remplace\s{0,3}\]", re.IGNORECASE)
 _NUMBERS = re.compile(
     r"(?<![0-9])[1-8][ .]?[0-9]{2}[ .]?[0-9]{2}[ .]?[0-9][0-9AB][ .]?[0-9]{3}[ .]?[0-9]{3}(?:[ .]?[0-9]{2})?(?![0-9])"
@@ -28,25 +29,28 @@ _NUMBERS = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """A subject without its ``Re:`` and bracketed prefixes; ``xdm`` when it follows ECO.2.1.3's opening."""
+    """A subject without its ``Re:`` and bracketed prefixes; ``xdm`` when it follows ECO.2.1.3's opening, ``answers`` when it had a ``Re:``."""
 
     text: str
     xdm: bool
     replaces: bool
+    answers: bool
 
 
 def read(raw: str) -> Subject:
     """``raw`` is the decoded subject."""
     text = raw[:2_000]
     replaces = bool(_REPLACES.search(text))
+    answers = False
     for _ in range(12):
         found = _PREFIX.match(text)
         if not found:
             break
+        answers = answers or bool(_ANSWER.match(found[0]))
         text = text[found.end() :]
     text = text.strip()
     xdm = text[: len(XDM_MARK)].upper() == XDM_MARK
-    return Subject(text[len(XDM_MARK) :].strip() if xdm else text, xdm, replaces)
+    return Subject(text[len(XDM_MARK) :].strip() if xdm else text, xdm, replaces, answers)
 
 
 @dataclass(frozen=True, slots=True)

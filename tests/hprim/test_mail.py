@@ -407,3 +407,13 @@ def test_an_archive_inside_an_archive_is_told(pack: Callable[[bytes], bytes]) ->
 def test_a_word_processors_file_inside_an_archive_is_no_archive() -> None:
     letter = zipped({"lettre.docx": zipped({"word/document.xml": b"<w/>"})})
     assert "MSS-114" not in xdm_mail(None, attached("lettre.zip", letter)).rules
+
+
+@pytest.mark.parametrize(
+    ("prefix", "severity"),
+    [("", Severity.WARN), ("Tr : ", Severity.WARN), ("Re: ", Severity.NOTE), ("RE : Tr: ", Severity.NOTE)],
+)
+def test_an_answer_needs_no_archive(prefix: str, severity: Severity) -> None:
+    """Mail programs keep the subject of what is answered, and leave its files out."""
+    report = mail(body("Merci, bien reçu."), subject=prefix + SUBJECT)
+    assert [p.severity for p in report.problems if p.rule == "MSS-090"] == [severity]
