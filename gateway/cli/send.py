@@ -251,17 +251,20 @@ async def _watching(
             return asyncio.run_coroutine_threadsafe(_dropped(post, given, digest), loop).result()
 
         await _open(console, post)
-        folder = Folder(path, one, time.monotonic, settle=0.0 if once else min(every, 2.0))
+        folder = Folder(path, one, time.monotonic, settle=min(every, 2.0))
         await _in_folder(folder, folder.prepare)
         if not once:
             output.line(console.say("send.watching", folder=path))
-        outcomes = await _look(console, folder, {}, as_json=as_json)
-        waiting = {outcome.name: outcome for outcome in outcomes}
+        last = {outcome.name: outcome for outcome in await _look(console, folder, {}, as_json=as_json)}
+        if once:  # a file that is still being written changes between two looks: it is left for the next time
+            await asyncio.sleep(folder.settle)
+            last |= {outcome.name: outcome for outcome in await _look(console, folder, last, as_json=as_json)}
+        waiting = last
         while not once:
             await asyncio.sleep(every)
             found = await _look(console, folder, waiting, as_json=as_json)
             waiting = {outcome.name: outcome for outcome in found}
-    if any(outcome.what in ("refused", "later") for outcome in outcomes):
+    if any(outcome.what in ("refused", "later") for outcome in last.values()):
         raise typer.Exit(REFUSED)
 
 

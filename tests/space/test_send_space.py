@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+import threading
 import time
 from email import message_from_bytes
 from pathlib import Path
@@ -234,6 +235,31 @@ def test_the_same_file_dropped_for_two_people_reaches_both(space: Space, tmp_pat
     assert len(told) == 2
     for reader in readers:
         assert space.wait_for(space.b, reader, lines[13])
+
+
+def test_a_file_still_being_written_does_not_leave_cut_short(space: Space, tmp_path: Path) -> None:
+    whole, dropped = v1({12: f"DRTEST     {space.box(space.b)['address']}"}), tmp_path / "lettre.hpr"
+    dropped.write_bytes(whole[:250])
+    words = ("send", "--from", space.box(space.a, "APP")["address"], "--watch", str(tmp_path), "--once")
+    written, done = len(whole[:250]), threading.Event()
+
+    def write() -> None:
+        with dropped.open("ab") as file:
+            for octet in whole[written:]:
+                if done.wait(0.5):
+                    return
+                file.write(bytes([octet]))
+                file.flush()
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    try:
+        assert space.caducee(space.a, *words).returncode == 0
+    finally:
+        done.set()
+        writer.join()
+    assert dropped.exists()
+    assert not list((tmp_path / "done").glob("lettre*"))
 
 
 def test_dropped_files_leave_once_and_refused_ones_say_why(space: Space, tmp_path: Path) -> None:
