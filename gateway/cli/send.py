@@ -47,7 +47,7 @@ Patient = Annotated[
     ),
 ]
 DocumentFile = Annotated[
-    Path | None, typer.Option("--document", help=tr("CDA (XML), PDF ou texte.", "CDA (XML), PDF or text."))
+    list[Path] | None, typer.Option("--document", help=tr("CDA (XML), PDF ou texte.", "CDA (XML), PDF or text."))
 ]
 Label = Annotated[str, typer.Option("--label", help=tr("Ce qu’est le document.", "What the document is."))]
 Text = Annotated[str, typer.Option("--text", help=tr("Texte d’accompagnement.", "Covering text."))]
@@ -161,6 +161,9 @@ def send(
     from gateway.posting import Request
 
     console = here(ctx)
+    documents = document or []
+    if len(documents) > 1 or (watch is not None and (documents or patient is not None)):
+        raise Said("send.one_document", USAGE)
     there = _server(server, login or from_, password_file, cert, key, ca, tls) if server else None
     answers = _addresses([reply_to])[0] if reply_to else None
     request = Request(_addresses(to or []), None, b"", "", label, text, nil, receipt, close, pdf, answers)
@@ -168,12 +171,12 @@ def send(
     if watch is not None:
         asyncio.run(_watching(console, sender, there, request, watch, every, once=once, as_json=as_json))
         return
-    if document is None:
+    if not documents:
         raise Said("send.what", USAGE)
     if patient is not None and not request.recipients:
         raise Said("send.no_recipient", USAGE)
     identity = _identity(patient, console.language) if patient is not None else None
-    request = replace(request, identity=identity, document=_bytes(document), name=document.name)
+    request = replace(request, identity=identity, document=_bytes(documents[0]), name=documents[0].name)
     sent = asyncio.run(_one(console, sender, there, request))
     if as_json:
         output.as_json({"message": sent.message, "message_id": sent.message_id})

@@ -161,6 +161,12 @@ TEXTS: Mapping[str, tuple[str, str, str, str]] = {
         "Donnez un fichier PEM avec --ca.",
         "Give a PEM file with --ca.",
     ),
+    "send.one_document": (
+        "Un envoi porte un seul document, celui de --document ou ceux de --watch un à un : rien n’est parti.",
+        "One sending carries one document, that of --document or those of --watch one by one: nothing left.",
+        "Lancez une commande par document ; --patient ne va qu’avec --document.",
+        "Run one command for each document; --patient only goes with --document.",
+    ),
     "send.no_recipient": (
         "Aucun destinataire : donnez --to, ou l’adresse en ligne 12 de l’en-tête HPRIM.",
         "No recipient: give --to, or the address in line 12 of the HPRIM header.",

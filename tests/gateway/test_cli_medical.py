@@ -189,6 +189,9 @@ def test_a_number_is_forgotten(config: Path) -> None:
     [
         (("send", "--from", "a@b.fr"), "--document"),
         (("send", "--from", "pas une adresse"), "pas une adresse"),
+        (("send", "--from", "a@b.fr", "--document", "a.xml", "--document", "b.xml"), "one document"),
+        (("send", "--from", "a@b.fr", "--document", "a.xml", "--watch", "."), "one document"),
+        (("send", "--from", "a@b.fr", "--patient", "p.json", "--watch", "."), "one document"),
         (("integrate", "1", "--mailbox", "a@b.fr"), "--accepted"),
         (("integrate", "1", "--mailbox", "x", "--accepted"), "x"),
     ],

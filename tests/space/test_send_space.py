@@ -110,14 +110,9 @@ def through_server(space: Space, given: dict[str, str], password: str, *words: s
     """No configuration at all: as on a practice's own machine."""
     box, where = space.box(space.a), space.a["submission"]
     command = [sys.executable, "-m", "gateway.cli", "--config", "/nonexistent.toml", "send", "--from", box["address"]]
-    command += [
-        "--to",
-        space.box(space.b)["address"],
-        "--patient",
-        given["andree.json"],
-        "--document",
-        given["document.xml"],
-    ]
+    command += ["--to", space.box(space.b)["address"]]
+    if "--watch" not in words:
+        command += ["--patient", given["andree.json"], "--document", given["document.xml"]]
     command += ["--server", f"{where['host']}:{where['port']}", "--ca", space.ca, "--json", *words]
     environment = {**os.environ, "CADUCEE_DEVICE_PASSWORD": password}
     return subprocess.run(
