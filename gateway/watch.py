@@ -13,9 +13,10 @@ from __future__ import annotations
 import hashlib
 import os
 import stat
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from fcntl import LOCK_EX, LOCK_NB, flock
 from mmap import ACCESS_READ, mmap
 from pathlib import Path
 from typing import Protocol
@@ -57,6 +58,26 @@ class Outcome:
     what: str
     french: str
     english: str
+
+
+class Taken(Exception):
+    """Another program deals with this folder."""
+
+
+@contextmanager
+def alone(path: Path) -> Iterator[None]:
+    """One program at a time in a folder: two would send a file twice, or stop over one that the other moved. Raises :class:`Taken`."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        try:
+            flock(handle, LOCK_EX | LOCK_NB)
+        except BlockingIOError:
+            raise Taken(str(path)) from None
+        except OSError:
+            pass  # a file system without locks
+        yield
+    finally:
+        os.close(handle)
 
 
 @dataclass(slots=True)

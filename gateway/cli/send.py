@@ -10,7 +10,8 @@ import hashlib
 import json
 import os
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, TypeVar
@@ -169,7 +170,8 @@ def send(
     request = Request(_addresses(to or []), None, b"", "", label, text, nil, receipt, close, pdf, answers)
     sender = _addresses([from_])[0]
     if watch is not None:
-        asyncio.run(_watching(console, sender, there, request, watch, every, once=once, as_json=as_json))
+        with _alone(watch):
+            asyncio.run(_watching(console, sender, there, request, watch, every, once=once, as_json=as_json))
         return
     if not documents:
         raise Said("send.what", USAGE)
@@ -269,6 +271,21 @@ async def _watching(
             waiting = {outcome.name: outcome for outcome in found}
     if any(outcome.what in ("refused", "later") for outcome in last.values()):
         raise typer.Exit(REFUSED)
+
+
+@contextmanager
+def _alone(path: Path) -> Iterator[None]:
+    """Raises :class:`Said` when another program watches the folder, or when it is not there."""
+    from gateway.watch import Taken, alone
+
+    with ExitStack() as stack:
+        try:
+            stack.enter_context(alone(path))
+        except Taken:
+            raise Said("send.folder_taken", UNAVAILABLE, folder=path) from None
+        except OSError as problem:
+            raise Said("send.folder", UNAVAILABLE, folder=path, reason=problem) from None
+        yield
 
 
 async def _open(console: Console, post: Post) -> None:

@@ -179,6 +179,12 @@ TEXTS: Mapping[str, tuple[str, str, str, str]] = {
         "",
         "",
     ),
+    "send.folder_taken": (
+        "Le dossier {folder} est déjà surveillé par un autre programme.",
+        "The folder {folder} is watched by another program already.",
+        "",
+        "",
+    ),
     "send.folder": (
         "Le dossier {folder} ne peut pas être surveillé : {reason}.",
         "The folder {folder} cannot be watched: {reason}.",

@@ -15,7 +15,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gateway.watch import Folder, NotNow, Refused
+from gateway.watch import Folder, NotNow, Refused, Taken, alone
 
 NOBODY = 65534
 
@@ -260,6 +260,13 @@ def test_a_file_taken_back_is_forgotten(folder: Folder) -> None:
     folder.look()
     (folder.path / "a.hpr").unlink()
     assert pass_time(folder) == []
+
+
+def test_a_folder_is_one_program_s_at_a_time(tmp_path: Path) -> None:
+    with alone(tmp_path), pytest.raises(Taken), alone(tmp_path):
+        pass
+    with alone(tmp_path):
+        pass
 
 
 def test_what_left_is_found_among_all_that_left(folder: Folder) -> None:
