@@ -39,7 +39,7 @@ def judge_mail_from(login: Login, sender: Address | None, mailbox: MailboxFacts 
     if mailbox is not None and mailbox.state is not BalState.ACTIVE:
         return decide(rule("sender.mailbox_not_active"), mailbox.state.value, address=mailbox.address)
     if sender is not None and not _may_use(login, sender):
-        return decide(rule("sender.not_yours"), address=sender, login=login.address)
+        return _not_to_be_used(login, sender, "sender.not_yours")
     return decide(rule("sender.accepted"))
 
 
@@ -56,7 +56,7 @@ def judge_submission(
         return fault
     for address in (*who.authors, *who.senders, *who.resent):
         if not _may_use(login, address):
-            return decide(rule("sender.header_not_yours"), address=address, login=login.address)
+            return _not_to_be_used(login, address, "sender.header_not_yours")
     if sender is None:
         return judge_null(notice=notice, recipients=recipients)
     return decide(rule("sender.accepted"))
@@ -121,7 +121,14 @@ def _author_fault(who: Originators) -> Decision | None:
 
 
 def _may_use(login: Login, address: Address) -> bool:
-    return address.key == login.address.key or address.key in login.send_as
+    """The mailbox one is logged in to is no exception: a member may have the right to read it alone (MSS-061)."""
+    return address.key in login.send_as
+
+
+def _not_to_be_used(login: Login, address: Address, name: str) -> Decision:
+    if address.key == login.address.key:
+        return decide(rule("sender.no_right"), address=address)
+    return decide(rule(name), address=address, login=login.address)
 
 
 def _consistent(

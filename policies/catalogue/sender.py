@@ -35,6 +35,17 @@ RULES: tuple[Rule, ...] = (
         _SETTINGS_EN,
     ),
     Rule(
+        "sender.no_right",
+        Verdict.REFUSE,
+        553,
+        "5.7.1",
+        "Vous êtes membre de la boîte {address} sans le droit d’envoyer en son nom.",
+        "You are a member of the mailbox {address} without the right to send in its name.",
+        ("MSS-061", "MSS-074"),
+        "Demandez ce droit (send_as) à l’administrateur de la boîte.",
+        "Ask the administrator of the mailbox for this right (send_as).",
+    ),
+    Rule(
         "sender.header_not_yours",
         Verdict.REFUSE,
         550,

@@ -135,7 +135,8 @@ def partner() -> Peer:
 
 
 def user(name: str = "alice", mailbox: int = 1) -> Peer:
-    login = Login(f"account-{name}", mailbox, Address(name, OURS), "device")
+    own = Address(name, OURS)
+    login = Login(f"account-{name}", mailbox, own, "device", frozenset({own.key}))
     return Peer(Door.SUBMISSION, "192.0.2.7", "poste", tls=True, login=login)
 
 

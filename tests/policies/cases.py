@@ -47,7 +47,7 @@ def address(text: str) -> Address:
 
 
 def login(own: str, *send_as: str) -> Login:
-    return Login(own, 7, address(own), "device", frozenset(send_as))
+    return Login(own, 7, address(own), "device", frozenset({address(own).key, *send_as}))
 
 
 def mailbox(text: str, state: BalState = BalState.ACTIVE, quota: int = 0, used: int = 0) -> MailboxFacts:

@@ -40,6 +40,14 @@ def test_mail_from_of_another_is_refused() -> None:
     assert OTHER in decision.sentence("fr")
 
 
+def test_a_member_who_may_only_read_does_not_write_in_the_name_of_the_mailbox() -> None:
+    """MSS-061: the mailbox logged in to is no exception, neither in the envelope nor in the headers."""
+    reader = replace(ME, send_as=frozenset())
+    says(sender.judge_mail_from(reader, address(MARIE)), "sender.no_right", "MSS-061")
+    says(sender.judge_submission(reader, None, written(MARIE), notice=True), "sender.no_right", "MSS-074")
+    says(sender.judge_mail_from(reader, address(OTHER)), "sender.not_yours", "MSS-074")
+
+
 def test_a_mailbox_that_is_not_active_cannot_send() -> None:
     for state in (BalState.SUSPENDED, BalState.CLOSED, BalState.DELETED):
         decision = sender.judge_mail_from(ME, address(MARIE), mailbox(MARIE, state))
