@@ -50,7 +50,7 @@ class CertificateLogins:
         self._settings = settings
         self._now = now
         self._record = record
-        self._chains: OrderedDict[Login, dict[str, tuple[bytes, ...]]] = OrderedDict()
+        self._chains: OrderedDict[tuple[int, str], dict[str, tuple[bytes, ...]]] = OrderedDict()
 
     async def password(self, login: str, secret: str, ip: str) -> Login:
         return await self._inner.password(login, secret, ip)
@@ -69,8 +69,8 @@ class CertificateLogins:
             raise LoginRefused("session.auth_unavailable" if waits else "session.auth_failed", decision.rule.name)
         chain = self._reader().chain(certificate.fingerprint)
         found = await self._inner.certificate(certificate, login, ip)
-        self._chains.setdefault(found, {})[certificate.fingerprint] = chain
-        self._chains.move_to_end(found)
+        self._chains.setdefault(_credential(found), {})[certificate.fingerprint] = chain
+        self._chains.move_to_end(_credential(found))
         if len(self._chains) > REMEMBERED:
             self._chains.popitem(last=False)
         return found
@@ -92,8 +92,11 @@ class CertificateLogins:
             return False
         return await self._inner.alive(login)
 
+    async def send_as(self, login: Login) -> frozenset[str]:
+        return await self._inner.send_as(login)
+
     def _good(self, login: Login) -> bool:
-        held = self._chains.get(login, {})
+        held = self._chains.get(_credential(login), {})
         for fingerprint, chain in list(held.items()):
             if not self._lives(chain):
                 del held[fingerprint]  # sessions with another certificate of the same mailbox come back at once
@@ -107,3 +110,8 @@ class CertificateLogins:
 
     def _judge(self, facts: CertificateFacts) -> Decision:
         return certificates.judge(facts, Role.LOGIN, self._now(), self._settings())
+
+
+def _credential(login: Login) -> tuple[int, str]:
+    """What a session keeps while the addresses it may write from change."""
+    return login.mailbox_id, login.credential

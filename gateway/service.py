@@ -450,8 +450,11 @@ class Service:
                 if peer.certificate is None and peer.login is None:
                     continue
                 decision = await self._intake.session(connection.peer_now())
-                if decision.accepted and peer.login is not None and not await self._authenticator.alive(peer.login):
-                    decision = decide(rule("session.mailbox_suspended"))
+                if decision.accepted and peer.login is not None:
+                    if await self._authenticator.alive(peer.login):
+                        connection.may_send_as(await self._authenticator.send_as(peer.login))
+                    else:
+                        decision = decide(rule("session.mailbox_suspended"))
                 if not decision.accepted:
                     connection.close(decision)
 

@@ -39,3 +39,7 @@ class Authenticator(Protocol):
     async def alive(self, login: Login) -> bool:
         """False once the mailbox, the account, the device or the certificate was withdrawn (MSS-055, F47)."""
         ...
+
+    async def send_as(self, login: Login) -> frozenset[str]:
+        """Keys of the addresses it may write from now, for a session that lives on (MSS-074)."""
+        ...

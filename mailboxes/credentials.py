@@ -22,7 +22,7 @@ from mailboxes.accounts import AccountRules
 from mailboxes.attempts import Attempts, Charged, subject_of
 from mailboxes.authentication import LoginRefused
 from mailboxes.commit import Committer, Reading, Unit
-from mailboxes.login_facts import Found, by_certificate, by_device, by_token, in_force_until, note_use, send_as
+from mailboxes.login_facts import Found, Standing, by_certificate, by_device, by_token, in_force, note_use, send_as
 from mailboxes.lookup import Watch
 from mailboxes.passwords import device_digest
 from mailboxes.store import StoreError
@@ -69,7 +69,7 @@ class Credentials:
         self._memory_key = secrets.token_bytes(32)
         self._proved: dict[bytes, tuple[float, Login]] = {}
         self._version = 0
-        self._alive: dict[Login, tuple[int, float]] = {}  # version it was checked at, and its end
+        self._standing: dict[Login, tuple[int, Standing]] = {}  # with the version it was read at
 
     # the port
 
@@ -110,18 +110,26 @@ class Credentials:
         asked again.
         """
         try:
-            version = await self._watch.version()
-            checked, end = self._alive.get(login, (-1, 0.0))
-            if checked != version:
-                end = await self._reading.run(lambda connection: in_force_until(connection, login))
+            return (await self._now(login)).until > self._wall()
         except StoreError:
             return True
-        if end <= self._wall():
-            return False
-        if len(self._alive) >= REMEMBERED:
-            self._alive.clear()
-        self._alive[login] = (version, end)
-        return True
+
+    async def send_as(self, login: Login) -> frozenset[str]:
+        """The addresses it may write from now; what it had while the database does not answer."""
+        try:
+            return (await self._now(login)).send_as
+        except StoreError:
+            return login.send_as
+
+    async def _now(self, login: Login) -> Standing:
+        version = await self._watch.version()
+        read_at, standing = self._standing.get(login, (-1, Standing()))
+        if read_at != version:
+            standing = await self._reading.run(lambda connection: in_force(connection, login))
+            if len(self._standing) >= REMEMBERED:
+                self._standing.clear()
+            self._standing[login] = (version, standing)
+        return standing
 
     # one login
 

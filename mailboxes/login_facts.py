@@ -115,6 +115,14 @@ def by_token(cursor: Any, name: str, claims: Claims) -> Found:
     return Found(facts, found, person.id, person.login, f"token:{claims.identity}")
 
 
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """What a proved login still rests on: ``until`` in epoch seconds (0: nothing), and what it may write from."""
+
+    until: float = 0.0
+    send_as: frozenset[str] = frozenset()
+
+
 def send_as(cursor: Any, found: Found) -> frozenset[str]:
     """Addresses this login may write from: the mailbox's own and aliases, and those of active mailboxes whose members may
     send as them (MSS-074)."""
@@ -134,18 +142,21 @@ def note_use(unit: Unit, found: Found, ip: str) -> None:
         login_rows.binding_used(unit.cursor, now, mailbox_id, found.credential.removeprefix("certificate:"))
 
 
-def in_force_until(connection: Connection, login: Login) -> float:
-    """Until when what this login rests on holds, in epoch seconds: 0 when it no longer does."""
+def in_force(connection: Connection, login: Login) -> Standing:
+    """What this login rests on today."""
     cursor = raw(connection).cursor()
     found = login_rows.door_by_id(cursor, login.mailbox_id)
     if found is None or found.state is not BalState.ACTIVE:
-        return 0.0
+        return Standing()
     kind, _, value = login.credential.partition(":")
     if kind == "certificate":
-        return math.inf if login_rows.bound(cursor, found.id, value) else 0.0
+        until = math.inf if login_rows.bound(cursor, found.id, value) else 0.0
+        return Standing(until, login_rows.send_as(cursor, found.id, 0))
     person = login_rows.person_by_login(cursor, login.account)
     if person is None or person.state is not AccountState.ACTIVE:
-        return 0.0
-    if READ not in _rights(cursor, found, person.id):
-        return 0.0
-    return login_rows.device_until(cursor, found.id, int(value)) if kind == "device" else math.inf
+        return Standing()
+    given = _rights(cursor, found, person.id)
+    if READ not in given:
+        return Standing()
+    until = login_rows.device_until(cursor, found.id, int(value)) if kind == "device" else math.inf
+    return Standing(until, login_rows.send_as(cursor, found.id if SEND_AS in given else 0, person.id))

@@ -14,6 +14,7 @@ from __future__ import annotations
 import asyncio
 import ipaddress
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import structlog
@@ -133,6 +134,13 @@ class Wire(SMTP):
             self.session.certificate = self.doorway.facts(ssl_object)
             self.changed()
         return self.peer
+
+    def may_send_as(self, addresses: frozenset[str]) -> None:
+        """The addresses this session may write from, now: a right or an alias may have been withdrawn since the login."""
+        login = self.session.login
+        if login is not None and login.send_as != addresses:
+            self.session.login = replace(login, send_as=addresses)
+            self.changed()
 
     def changed(self) -> None:
         """The session has other facts now."""

@@ -104,6 +104,9 @@ class MemoryAuthenticator:
     async def alive(self, login: Login) -> bool:
         return True
 
+    async def send_as(self, login: Login) -> frozenset[str]:
+        return login.send_as
+
     def _login(self, means: str, right: bool) -> Login:
         if not right:
             raise LoginRefused(self.rule_name, "password")

@@ -555,6 +555,20 @@ async def test_a_certificate_is_read_again_for_open_sessions(opened: Open, pki: 
     assert connection.peer.certificate == now
 
 
+async def test_a_right_to_send_is_taken_from_an_open_session(opened: Open, pki: Pki) -> None:
+    """MSS-074, F47: the policies are asked with what the login may do now."""
+    server = await opened(submission=True)
+    client = await Client.secured(server.port, pki.client_context())
+    assert (await client.say(f"AUTH PLAIN {_plain('jeanne@op-a.mssante.test', 's3cret-device')}")).startswith("235")
+    (connection,) = server.connections()
+    before = connection.peer.login
+    assert before is not None
+    connection.may_send_as(before.send_as)
+    assert connection.peer.login is before
+    connection.may_send_as(frozenset())
+    assert connection.peer.login == replace(before, send_as=frozenset())
+
+
 async def test_the_server_looks_after_who_is_silent(opened: Open) -> None:
     server = await opened(limits=Limits(**{**QUICK, "command_timeout": 0.1}))
     client = await Client.connect(server.port)

@@ -166,6 +166,9 @@ class Inner:
     async def alive(self, login: Login) -> bool:
         return self.there
 
+    async def send_as(self, login: Login) -> frozenset[str]:
+        return login.send_as
+
 
 class Facts:
     """A reader whose answer the test changes."""

@@ -164,6 +164,8 @@ async def test_a_member_reads_and_sends_as_long_as_the_right_lasts(shared_house:
     house.clock.pass_(60)
     house.do(lambda unit: house.register.admit(unit, LABO, "marie.martin", ["read"], ACTOR))
     house.clock.pass_(60)
+    assert await house.credentials.send_as(login) == {MARIE}  # of sessions open since before (F47)
+    assert await house.credentials.send_as(group) == frozenset()
     assert (await house.credentials.password(MARIE, own.secret, IP)).send_as == {MARIE}
     assert (await house.credentials.password(LABO, shared.secret, IP)).send_as == frozenset()
     house.do(lambda unit: house.register.dismiss(unit, LABO, "marie.martin", ACTOR))
@@ -193,7 +195,7 @@ async def test_what_is_remembered_is_bounded(lodged: House, monkeypatch: pytest.
         login = await lodged.credentials.password(MARIE, made.secret, f"192.0.2.{number}")
         assert await lodged.credentials.alive(replace(login, account=f"{number}")) is False
     assert len(lodged.credentials._proved) <= 5
-    assert len(lodged.credentials._alive) <= 5
+    assert len(lodged.credentials._standing) <= 5
 
 
 def test_no_secret_shows_in_a_repr(lodged: House) -> None:
@@ -411,6 +413,7 @@ async def test_an_application_logs_in_by_the_certificate_bound_to_it(shared_hous
     assert (login.account, login.means, login.send_as) == (facts().subject, "certificate", {where})
     assert (await house.credentials.certificate(facts(), "", OTHER_IP)).mailbox_id == login.mailbox_id
     assert await house.credentials.alive(login)
+    assert await house.credentials.send_as(login) == {where}
     house.do(lambda unit: house.register.unbind(unit, where, bound, ACTOR))
     house.clock.pass_(5)
     assert not await house.credentials.alive(login)

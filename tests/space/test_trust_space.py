@@ -230,6 +230,25 @@ def _dead(imap: imaplib.IMAP4_SSL) -> bool:
         return True
 
 
+def test_a_right_to_send_that_was_withdrawn_is_gone_from_open_sessions(alive: Living) -> None:
+    """MSS-061, MSS-074, F47: the session goes on, with what its person may write from now."""
+    team = next(box for box in alive.a.mailboxes if box["type"] == "ORG")
+    person = next(box for box in alive.a.mailboxes if box["account"] == team["members"][0]["login"])
+    smtp = smtplib.SMTP_SSL("127.0.0.1", alive.a.ports["submissions"], context=alive.trust(), timeout=30)
+    smtp.login(person["login"], person["device_password"])
+    assert _mail_from(smtp, team["address"]) == 250
+    member = ("mailbox", "member", "add", team["address"], person["account"], "--rights")
+    assert alive.caducee(alive.a, *member, "read").returncode == 0
+    until(lambda: _mail_from(smtp, team["address"]) == 553, what="the right is withdrawn")
+    assert _mail_from(smtp, person["address"]) == 250
+    assert alive.caducee(alive.a, *member, "read,write,send_as").returncode == 0
+
+
+def _mail_from(smtp: smtplib.SMTP, address: str) -> int:
+    smtp.rset()
+    return smtp.mail(address)[0]
+
+
 def test_our_own_certificate_is_renewed_without_stopping(alive: Living) -> None:
     """F48, MSS-024: a new pair is served within a minute by every process; open sessions go on; a bad pair is not taken."""
     cards = alive.pki.operators["op-a"]

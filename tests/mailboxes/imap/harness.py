@@ -158,6 +158,9 @@ class People:
     async def alive(self, login: Login) -> bool:
         return str(login.address) not in self.withdrawn
 
+    async def send_as(self, login: Login) -> frozenset[str]:
+        return login.send_as
+
     async def of(self, login: Login) -> Standing:
         rights = self.rights.get(login.account, ALL_RIGHTS)
         return Standing(self.types.get(login.mailbox_id, BalType.PER), rights)
