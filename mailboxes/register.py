@@ -209,10 +209,15 @@ class Register:
     def admit(
         self, unit: Unit, written: str, login: str, given: Iterable[str], actor: str, *, consent: bool = False
     ) -> None:
-        """Admit a member or change the rights of one: the old membership ends, a dated new one begins (MSS-061)."""
+        """Admit a member or change the rights of one: the old membership ends, a dated new one begins (MSS-061).
+
+        Never the owner: dismissing such a member would withdraw the owner's own devices.
+        """
         found = get(unit.connection, written)
         _usable(found)
         person = accounts.get(unit.connection, login)
+        if person.id == found.owner_id:
+            raise refuse("member.owner", login=person.login, address=str(found.address))
         wanted = " ".join(sorted(set(given)))
         active = person.state is AccountState.ACTIVE
         require(judge_member(found.type, wanted.split(), account_active=active, login=person.login, consent=consent))

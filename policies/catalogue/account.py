@@ -255,6 +255,14 @@ RULES: tuple[Rule, ...] = (
         "MSS-061",
     ),
     _no(
+        "member.owner",
+        "{login} est titulaire de {address} et y a déjà tous les droits.",
+        "{login} owns {address} and has every right there already.",
+        "Un titulaire ne s’ajoute pas comme membre et ne se restreint pas.",
+        "An owner is not added as a member, nor restricted.",
+        "MSS-061",
+    ),
+    _no(
         "member.not_for_application",
         "Une boîte applicative n’a pas de membres : elle se connecte par certificat.",
         "An APP mailbox has no members: it logs in by certificate.",

@@ -264,6 +264,9 @@ def test_members_are_dated_and_consented(shared_house: House) -> None:
     admit = house.register.admit
     assert refused(house, lambda unit: admit(unit, MARIE, "secretary", ["read"], ACTOR)) == "member.consent_missing"
     house.do(lambda unit: admit(unit, MARIE, "secretary", ["read"], ACTOR, consent=True))
+    owner = house.ask(lambda connection: register.get(connection, where)).owner_id
+    assert owner == house.ask(lambda connection: accounts.get(connection, "marie.martin")).id
+    assert refused(house, lambda unit: admit(unit, where, "marie.martin", ["read"], ACTOR)) == "member.owner"
     house.do(lambda unit: admit(unit, where, "secretary", ["read"], ACTOR))
     house.do(lambda unit: admit(unit, where, "secretary", ["read", "send_as"], ACTOR))
     house.clock.pass_(60)
