@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from sqlalchemy import insert, select, update
@@ -277,7 +277,7 @@ class Register:
         else:
             self._insert_binding(unit, found.id, value, certificate)
         unit.touched(found.id, 0)
-        unit.emit(_event(actor, found.id, "certificate bound", found.type, found.state, "", found.address.key))
+        unit.emit(_certificate_event(actor, found, "certificate bound", value))
 
     def _insert_binding(self, unit: Unit, mailbox_id: int, value: str, shown: str) -> None:
         row = {
@@ -293,9 +293,10 @@ class Register:
     def unbind(self, unit: Unit, written: str, certificate: str, actor: str) -> None:
         """Withdraw a certificate."""
         found = get(unit.connection, written)
+        value = binding_of(certificate)
         here = (
             (certificate_binding.c.mailbox_id == found.id)
-            & (certificate_binding.c.value == binding_of(certificate))
+            & (certificate_binding.c.value == value)
             & (certificate_binding.c.revoked_at == 0)
         )
         ended = unit.connection.execute(
@@ -304,7 +305,7 @@ class Register:
         if not ended.rowcount:
             raise refuse("certificate.not_found")
         withdrawn(unit, found.id)
-        unit.emit(_event(actor, found.id, "certificate withdrawn", found.type, found.state, "", found.address.key))
+        unit.emit(_certificate_event(actor, found, "certificate withdrawn", value))
 
 
 def binding_of(certificate: str) -> str:
@@ -339,6 +340,12 @@ def _usable(found: Mailbox) -> None:
 def _event(actor: str, mailbox_id: int, what: str, kind: str, state: str, reason: str, key: str) -> Event:
     detail = {"what": str(what), "type": str(kind), "state": str(state), "reason": reason, "address": key}
     return Event(Kind.MAILBOX, actor=actor, mailbox=mailbox_id, detail=detail)
+
+
+def _certificate_event(actor: str, found: Mailbox, what: str, value: str) -> Event:
+    """Which one: several may be bound, and what is withdrawn is shown nowhere else."""
+    event = _event(actor, found.id, what, found.type, found.state, "", found.address.key)
+    return replace(event, detail={**event.detail, "certificate": value})
 
 
 def _member_event(actor: str, mailbox_id: int, what: str, login: str, given: str) -> Event:

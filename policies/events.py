@@ -41,7 +41,7 @@ class Kind(Enum):
     ERASED = ("mailbox.erased", "command folder count uids ip")
     # accounts and mailboxes
     ACCOUNT = ("account.changed", "what account state reason")
-    MAILBOX = ("account.mailbox", "what type state reason address")
+    MAILBOX = ("account.mailbox", "what type state reason address certificate")
     MEMBER = ("account.member", "what account rights")
     DEVICE = ("account.device", "what device name")
     RULE = ("account.rule", "what rule target")

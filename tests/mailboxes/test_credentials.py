@@ -417,6 +417,8 @@ async def test_an_application_logs_in_by_the_certificate_bound_to_it(shared_hous
     house.do(lambda unit: house.register.unbind(unit, where, bound, ACTOR))
     house.clock.pass_(5)
     assert not await house.credentials.alive(login)
+    changes = [event.detail for event in house.events(Kind.MAILBOX) if "certificate" in event.detail]
+    assert [f"certificate:{change['certificate']}" for change in changes] == [login.credential] * 2
     with pytest.raises(LoginRefused, match=r"session\.auth_failed"):
         await house.credentials.certificate(facts(), where, IP)
 
