@@ -64,10 +64,12 @@ def list_(
 ) -> None:
     from gateway.record.journal import read
     from mailboxes import register
+    from mailboxes.lookup import facts_by_id
 
     with opened(ctx) as desk:
         number = desk.ask(lambda connection: register.get(connection, mailbox)).id if mailbox else 0
         records = desk.ask(lambda connection: read(connection, message=message, mailbox=number, newest=limit))
+        boxes = desk.ask(lambda connection: {one: facts_by_id(connection, one) for one in {r.mailbox for r in records}})
     if as_json:
         keys = ("seq", "at", "kind", "actor", "message", "recipient", "mailbox", "detail")
         output.as_json([{key: getattr(record, key) for key in keys} for record in records])
@@ -78,7 +80,7 @@ def list_(
             datetime.fromtimestamp(record.at / 1e6).astimezone().strftime("%Y-%m-%d %H:%M:%S"),
             record.kind,
             record.actor,
-            record.recipient or record.message,
+            record.recipient or record.message or (box.address if (box := boxes[record.mailbox]) else ""),
             " ".join(f"{key}={value}" for key, value in record.detail.items() if key != "decisions"),
         )
         for record in records

@@ -367,6 +367,8 @@ def test_from_a_person_to_a_device(marie: Terminal) -> None:
     assert [(item["number"], item["name"], item["login"]) for item in listed] == [(1, "Thunderbird", "marie.martin")]
     assert made["password"] not in marie.ok("device", "list")
     marie.ok("device", "revoke", MARIE, "1")
+    (revoked,) = [line for line in marie.ok("journal", "list").splitlines() if "what=revoked" in line]
+    assert MARIE in revoked  # of which mailbox: device 1 is the first of each
     assert "no longer" in marie.refused("device", "revoke", MARIE, "1")
     marie.ok("device", "create", MARIE, "--name", "a")
     marie.ok("device", "create", MARIE, "--name", "b")
