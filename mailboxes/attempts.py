@@ -2,7 +2,8 @@
 
 An attempt is *charged before* it is judged, and the one that reaches the threshold locks the door behind itself, so that
 fifty threads at once get no more tries than one after the other; success forgets the charge and the lock. Counters are kept per subject (what was tried) and address, and per address for all subjects
-together; they live one hour, a lock at most a quarter of an hour.
+together; they live one hour, a lock at most a quarter of an hour. What a clock that was wrong dated more than an hour
+ahead counts for nothing: it would keep the owner out for days once the clock is right again.
 Promise: no hour holds more than the configured failures of one subject from one address. Subjects are stored hashed: what
 people type in the wrong field, such as a password, is never kept. Failure: database errors propagate.
 """
@@ -21,17 +22,18 @@ HOUR = 3600
 KEPT = 24 * HOUR
 ANYONE = "ip"
 
-# values: subject, ip, now, hour_ago, now, hour_ago, now
+# values: subject, ip, now, hour_ago, hour_ahead, now, hour_ago, hour_ahead, now, hour_ahead
 _CHARGE = Sql(
     "INSERT INTO login_failure (subject, ip, count, first_at, locked_until) VALUES (?, ?, 1, ?, 0)"
     " ON CONFLICT (subject, ip) DO UPDATE SET"
-    " count = CASE WHEN login_failure.first_at <= ? THEN 1"
+    " count = CASE WHEN login_failure.first_at <= ? OR login_failure.first_at > ? THEN 1"
     "  WHEN login_failure.locked_until > ? THEN login_failure.count ELSE login_failure.count + 1 END,"
-    " first_at = CASE WHEN login_failure.first_at <= ? THEN ? ELSE login_failure.first_at END"
+    " first_at = CASE WHEN login_failure.first_at <= ? OR login_failure.first_at > ? THEN ? ELSE login_failure.first_at END,"
+    " locked_until = CASE WHEN login_failure.first_at > ? THEN 0 ELSE login_failure.locked_until END"
     " RETURNING count, locked_until"
 )
 _LOCK = Sql("UPDATE login_failure SET locked_until = ? WHERE subject = ? AND ip = ?")
-_LOCKED_UNTIL = Sql("SELECT locked_until FROM login_failure WHERE subject = ? AND ip = ?")
+_LOCKED_UNTIL = Sql("SELECT locked_until FROM login_failure WHERE subject = ? AND ip = ? AND first_at <= ?")
 _FORGET = Sql("DELETE FROM login_failure WHERE subject = ? AND ip = ?")
 _FORGET_OLD = Sql("DELETE FROM login_failure WHERE first_at < ? AND locked_until < ?")
 
@@ -86,7 +88,7 @@ class Attempts:
         count, locked_until = _charge(cursor, subject, place, int(now))
         if locked_until <= now and count >= self.threshold:
             self._lock(cursor, subject, place, now)
-        spray = _LOCKED_UNTIL(cursor, ANYONE, place).fetchone()
+        spray = _LOCKED_UNTIL(cursor, ANYONE, place, int(now) + HOUR).fetchone()
         locked = max(locked_until, spray[0] if spray is not None else 0)
         first = locked_until > now and count <= self.threshold
         return Charged(subject, place, count, locked if locked > now else 0.0, first)
@@ -110,6 +112,6 @@ class Attempts:
 
 def _charge(cursor: Any, subject: str, ip: str, now: int) -> tuple[int, int]:
     """One more for this counter, unless it is locked: the count, and the end of a lock that stood before."""
-    hour_ago = now - HOUR
-    row = _CHARGE(cursor, subject, ip, now, hour_ago, now, hour_ago, now).fetchall()[0]
+    ago, ahead = now - HOUR, now + HOUR
+    row = _CHARGE(cursor, subject, ip, now, ago, ahead, now, ago, ahead, now, ahead).fetchall()[0]
     return int(row[0]), int(row[1])

@@ -289,6 +289,22 @@ async def test_hostile_logins_are_only_wrong(lodged: House) -> None:
         )
 
 
+async def test_a_lock_that_a_wrong_clock_made_does_not_outlast_it(lodged: House) -> None:
+    """F16: the clock was days ahead when somebody guessed, of one account and of many; a step of minutes frees nobody."""
+    made = lodged.device("marie.martin", MARIE)
+    lodged.clock.pass_(5 * 86_400)
+    for _ in range(8):
+        await attempt(lodged, MARIE, "wrong")
+    for number in range(100):
+        await attempt(lodged, f"user{number}@{DOMAIN}", "wrong")
+    lodged.clock.pass_(-600)
+    assert await attempt(lodged, MARIE, made.secret) == "session.auth_locked"
+    lodged.clock.pass_(600 - 5 * 86_400)
+    assert await attempt(lodged, MARIE, made.secret) == "ok"
+    answers = [await attempt(lodged, MARIE, "wrong") for _ in range(9)]
+    assert answers == ["session.auth_failed"] * 7 + ["session.auth_locked"] * 2
+
+
 async def test_seven_failures_lock_one_account_from_one_address_for_a_quarter_of_an_hour(lodged: House) -> None:
     made = lodged.device("marie.martin", MARIE)
     answers = [await attempt(lodged, MARIE, "wrong") for _ in range(9)]
