@@ -192,10 +192,8 @@ def chunks(connection: Connection, selection: Selection) -> Iterator[list[int]]:
 
 def retry(unit: Unit, ids: Sequence[int], actor: str = "operator") -> int:
     """Due at once, its destination too. Held rows stay held."""
-    free = _free(unit, ids)
-    wanted = and_(free, queue.c.held == 0)
-    domains = select(queue.c.domain).where(wanted).distinct()
-    unit.connection.execute(update(destination).where(destination.c.domain.in_(domains)).values(retry_at=unit.now))
+    wanted = and_(_free(unit, ids), queue.c.held == 0)
+    _wake(unit, wanted)
     done = unit.connection.execute(update(queue).where(wanted).values(due_at=unit.now)).rowcount
     return _record(unit, actor, "retry", done)
 
@@ -210,9 +208,14 @@ def hold(unit: Unit, ids: Sequence[int], actor: str = "operator") -> int:
 
 
 def release(unit: Unit, ids: Sequence[int], actor: str = "operator") -> int:
-    """Due at once again. The time on hold counts toward the end of life."""
+    """Due at once again, its destination too. The time on hold counts toward the end of life.
+
+    A row still carried stays its courier's: were it due, another would send it a second time meanwhile.
+    """
     here = and_(queue.c.id.in_(ids), queue.c.held == 1)
-    done = unit.connection.execute(update(queue).where(here).values(held=0, due_at=unit.now, owner="")).rowcount
+    _wake(unit, here)
+    unit.connection.execute(update(queue).where(here, _free(unit, ids)).values(due_at=unit.now, owner=""))
+    done = unit.connection.execute(update(queue).where(here).values(held=0)).rowcount
     return _record(unit, actor, "release", done)
 
 
@@ -238,6 +241,13 @@ def drop(unit: Unit, bodies: Bodies, ids: Sequence[int], actor: str = "operator"
 def _free(unit: Unit, ids: Sequence[int]) -> ColumnElement[bool]:
     """Rows no courier holds at this moment."""
     return and_(queue.c.id.in_(ids), or_(queue.c.owner == "", queue.c.due_at <= unit.now, queue.c.due_at >= NEVER))
+
+
+def _wake(unit: Unit, wanted: ColumnElement[bool]) -> None:
+    """Probe the destinations of these rows now: while they are spared nothing leaves, however due it is."""
+    domains = select(queue.c.domain).where(wanted).distinct()
+    spared = and_(destination.c.domain.in_(domains), destination.c.retry_at > unit.now)
+    unit.connection.execute(update(destination).where(spared).values(retry_at=unit.now))
 
 
 def _record(unit: Unit, actor: str, what: str, done: int) -> int:

@@ -427,6 +427,26 @@ async def test_the_operator_holds_releases_and_retries(house: House) -> None:
     assert len(await take(house)) == 1
 
 
+async def test_what_is_released_to_a_spared_destination_is_due_at_once(house: House) -> None:
+    await house.send()
+    row = (await take(house))[0]
+    await house.committer.run(lambda unit: queue.give_back(unit, "one", [(row.id, row.fence)]))
+    await house.committer.run(lambda unit: desk.hold(unit, [row.id]))
+    silent = decide(rule("relay.unreachable"), host="mx", domain=row.domain)
+    await house.committer.run(lambda unit: outcomes.spare(unit, row.domain, silent, "", house.schedule, 0.0))
+    await house.committer.run(lambda unit: desk.release(unit, [row.id]))
+    assert [taken.id for taken in await take(house)] == [row.id]
+
+
+async def test_a_row_released_while_it_is_carried_is_not_carried_twice(house: House) -> None:
+    await house.send()
+    rows = await take(house)
+    await house.committer.run(lambda unit: desk.hold(unit, [rows[0].id]))
+    assert await house.committer.run(lambda unit: desk.release(unit, [rows[0].id])) == 1
+    assert await take(house, "two") == []
+    assert await settle(house, rows) == set()
+
+
 async def test_a_row_held_while_it_is_carried_waits_after_its_attempt(house: House) -> None:
     await house.send()
     rows = await take(house)
