@@ -25,6 +25,8 @@ class Kind(Enum):
     QUEUED = ("message.queued", "domain")
     HANDED_OVER = ("message.handed_over", "host reply certificate attempt")
     DEFERRED = ("message.deferred", "host reply rule attempt next")
+    HELD = ("message.held", "")
+    RELEASED = ("message.released", "")
     FAILED = ("message.failed", "host reply rule status")
     EXPIRED = ("message.expired", "reply")
     NOTICE = ("message.notice", "notice about status")

@@ -83,6 +83,8 @@ _STEPS = frozenset(
         "message.queued",
         "message.handed_over",
         "message.deferred",
+        "message.held",
+        "message.released",
         "message.failed",
         "message.expired",
         "message.notice",

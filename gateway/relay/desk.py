@@ -202,6 +202,7 @@ def hold(unit: Unit, ids: Sequence[int], actor: str = "operator") -> int:
     """Kept until released; a row being carried is held when its attempt ends without delivery."""
     carried = and_(queue.c.owner != "", queue.c.due_at > unit.now, queue.c.due_at < NEVER)
     here = queue.c.id.in_(ids)
+    _witness(unit, Kind.HELD, actor, and_(here, queue.c.held == 0))
     done = unit.connection.execute(update(queue).where(here, queue.c.held == 0).values(held=1)).rowcount
     unit.connection.execute(update(queue).where(here, ~carried).values(due_at=NEVER))
     return _record(unit, actor, "hold", done)
@@ -214,6 +215,7 @@ def release(unit: Unit, ids: Sequence[int], actor: str = "operator") -> int:
     """
     here = and_(queue.c.id.in_(ids), queue.c.held == 1)
     _wake(unit, here)
+    _witness(unit, Kind.RELEASED, actor, here)
     unit.connection.execute(update(queue).where(here, _free(unit, ids)).values(due_at=unit.now, owner=""))
     done = unit.connection.execute(update(queue).where(here).values(held=0)).rowcount
     return _record(unit, actor, "release", done)
@@ -248,6 +250,12 @@ def _wake(unit: Unit, wanted: ColumnElement[bool]) -> None:
     domains = select(queue.c.domain).where(wanted).distinct()
     spared = and_(destination.c.domain.in_(domains), destination.c.retry_at > unit.now)
     unit.connection.execute(update(destination).where(spared).values(retry_at=unit.now))
+
+
+def _witness(unit: Unit, kind: Kind, actor: str, wanted: ColumnElement[bool]) -> None:
+    """Say of each recipient what is done to it: who asks about a message reads its own records, not those of the queue."""
+    found = unit.connection.execute(select(queue.c.message, queue.c.recipient).where(wanted).with_for_update())
+    unit.emit(*(Event(kind, actor=actor, message=row.message, recipient=row.recipient.lower()) for row in found))
 
 
 def _record(unit: Unit, actor: str, what: str, done: int) -> int:

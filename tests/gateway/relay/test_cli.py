@@ -141,6 +141,16 @@ def test_track_shows_recipients_and_steps(config: Path) -> None:
     run(config, "track", "Z" * 26, code=1)
 
 
+def test_explain_and_track_tell_of_a_hold(config: Path) -> None:
+    """The operator asks about one message, not about the queue."""
+    run(config, "queue", "hold", "A" * 26)
+    assert [step["kind"] for step in json.loads(run(config, "track", "A" * 26, "--json"))["steps"]][-2:] == [
+        "message.held"
+    ] * 2
+    run(config, "queue", "release", "--to", "b2@op-b.test")
+    assert "message.released  b2@op-b.test" in run(config, "explain", "A" * 26)
+
+
 def test_a_step_is_explained_with_its_rule(config: Path) -> None:
     """Why a recipient failed or waits is the rule of that step, and the reply may be empty."""
     run(config, "queue", "drop", "--to", "c@op-c.test", "--yes")

@@ -447,6 +447,20 @@ async def test_a_row_released_while_it_is_carried_is_not_carried_twice(house: Ho
     assert await settle(house, rows) == set()
 
 
+async def test_a_message_tells_that_it_is_held(house: House) -> None:
+    message = await house.send()
+    chosen = await ids(house, Selection(message=message))
+    for act in (desk.hold, desk.hold, desk.release):
+        await house.committer.run(lambda unit, act=act: act(unit, chosen, "operator:eve"))
+    records = [record for record in await house.journal() if record.message == message]
+    assert [
+        (one.kind, one.recipient, one.actor) for one in records if one.kind in ("message.held", "message.released")
+    ] == [
+        ("message.held", "bob@op-b.mssante.test", "operator:eve"),
+        ("message.released", "bob@op-b.mssante.test", "operator:eve"),
+    ]
+
+
 async def test_a_row_held_while_it_is_carried_waits_after_its_attempt(house: House) -> None:
     await house.send()
     rows = await take(house)
