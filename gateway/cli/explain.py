@@ -88,7 +88,7 @@ def _message(desk: Desk, message: str, as_json: bool) -> None:
     for step in told.steps:
         said = _SAID_ABOVE.get(step.what, "").split()
         kept = (pair for pair in step.facts.items() if pair[0] not in said and pair[1] not in ("", [], None))
-        facts = " ".join(f"{key}={_plain(value)}" for key, value in kept)
+        facts = " ".join(f"{key}={_plain(key, value)}" for key, value in kept)
         output.line("  ".join(part for part in (step.at, step.what, step.recipient, facts) if part))
 
 
@@ -104,7 +104,11 @@ def _outcome(told: Explanation) -> str:
     return tr("remis à plus tard", "deferred") if told.reasons else ""
 
 
-def _plain(value: object) -> str:
+def _plain(key: str, value: object) -> str:
+    if key == "next" and isinstance(
+        value, int
+    ):  # the journal keeps the second; who reads the steps compares it with theirs
+        return datetime.fromtimestamp(value, UTC).isoformat()
     return ",".join(map(str, value)) if isinstance(value, list) else str(value)
 
 

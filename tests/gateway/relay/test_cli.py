@@ -22,6 +22,7 @@ from gateway.relay.queue import Queued
 from gateway.relay.tracking import Followed
 from mailboxes import body_rows
 from mailboxes.commit import Unit
+from policies.events import Event, Kind
 from policies.receipts import State
 from policies.retry import Schedule
 from policies.values import DsnRequest
@@ -149,6 +150,17 @@ def test_explain_and_track_tell_of_a_hold(config: Path) -> None:
     ] * 2
     run(config, "queue", "release", "--to", "b2@op-b.test")
     assert "message.released  b2@op-b.test" in run(config, "explain", "A" * 26)
+
+
+def test_explain_says_when_the_next_attempt_is_as_a_time(config: Path) -> None:
+    storage = compose.storage(load(config))
+    detail = {"host": "mx", "reply": "451", "rule": "relay.partner_deferred", "attempt": 1, "next": 1795788000}
+    event = Event(Kind.DEFERRED, message="A" * 26, recipient="b1@op-b.test", detail=detail)
+    try:
+        asyncio.run(storage.committer.run(lambda unit: unit.emit(event)))
+    finally:
+        storage.close_sync()
+    assert "next=2026-11-27T14:00:00+00:00" in run(config, "explain", "A" * 26)
 
 
 def test_a_step_is_explained_with_its_rule(config: Path) -> None:
