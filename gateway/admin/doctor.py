@@ -24,6 +24,7 @@ from sqlalchemy import select
 
 from gateway.admin.examination import Finding, State, found
 from gateway.expiry_watch import own_certificates
+from gateway.migrations import NewerDatabase
 from gateway.scan import Clamd, ScanUnavailable
 from gateway.smtp import expiry, tls
 from mailboxes.given import group_bits
@@ -299,11 +300,19 @@ async def _record(resolver: dns.asyncresolver.Resolver, name: str, kind: str, wa
 # all of it
 
 
-async def examine(config: Config, space: TrustSpace, storage: Storage | None, away: str) -> list[Finding]:
+def _not_opened(away: Exception | None) -> Finding:
+    if isinstance(away, NewerDatabase):
+        return found(State.AWAY, "store.newer", found=away.found, known=away.known)
+    return found(State.AWAY, "store.away", reason=str(away) or type(away).__name__)
+
+
+async def examine(
+    config: Config, space: TrustSpace, storage: Storage | None, away: Exception | None = None
+) -> list[Finding]:
     """Everything about our own service; ``away`` says why there is no ``storage``."""
     stored: Iterable[Finding]
     if storage is None:
-        stored = [found(State.AWAY, "store.away", reason=away)]
+        stored = [_not_opened(away)]
     else:
         stored = [
             found(State.GOOD, "store.good"),

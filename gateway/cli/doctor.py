@@ -99,9 +99,9 @@ def _own(config: Config, space: TrustSpace) -> list[Finding]:
 
     try:
         with open_store(config) as storage:
-            return asyncio.run(examine(config, space, storage, ""))
+            return asyncio.run(examine(config, space, storage))
     except (StoreError, WrongMasterKey, OSError) as problem:
-        return asyncio.run(examine(config, space, None, str(problem) or type(problem).__name__))
+        return asyncio.run(examine(config, space, None, problem))
 
 
 async def _partner(config: Config, space: TrustSpace, domain: str) -> list[Finding]:

@@ -63,6 +63,7 @@ def told(problem: Exception, language: Language) -> int | None:
 
 
 def _from_the_rooms(problem: Exception, language: Language) -> int | None:
+    from gateway.migrations import NewerDatabase
     from mailboxes.accounts import Refused
     from mailboxes.engine import refusal
     from mailboxes.keys import WrongMasterKey
@@ -76,6 +77,9 @@ def _from_the_rooms(problem: Exception, language: Language) -> int | None:
         return UNAVAILABLE
     if isinstance(problem, WrongMasterKey | SecretMissing):
         _print(say("cli.key_refused", language, reason=problem))
+        return UNAVAILABLE
+    if isinstance(problem, NewerDatabase):
+        _print(said_text(Said("cli.store_newer", found=problem.found, known=problem.known), language))
         return UNAVAILABLE
     away = problem if isinstance(problem, StoreError) else refusal(problem)  # migrations meet the database first
     if away is not None:

@@ -5,7 +5,8 @@ release needs. There is no way down: an operator who must go back restores the b
 Promise: a database already in form costs one small read, and Alembic is not even imported. One process upgrades while
 the others wait, whole revisions in one transaction: a failure leaves the database as it was. A database written by a
 newer release, or whose tables nobody numbered, is refused and never changed.
-Failure: :class:`mailboxes.store.StoreUnavailable`, naming the revision found and the newest one known, or when the database is away.
+Failure: :class:`NewerDatabase`, naming the revision found and the newest one known; :class:`mailboxes.store.StoreUnavailable`
+when the database is away.
 """
 
 from __future__ import annotations
@@ -30,6 +31,15 @@ _TABLE_OF = {
     "sqlite": "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'alembic_version'",
     "postgresql": "SELECT 1 WHERE to_regclass('alembic_version') IS NOT NULL",
 }
+
+
+class NewerDatabase(StoreUnavailable):
+    """The database answers, but a newer release wrote it: nothing to repair, another program to run."""
+
+    def __init__(self, found: str, known: str) -> None:
+        super().__init__(f"the database has revision {found}, this release knows up to {known}: run the newer release")
+        self.found = found
+        self.known = known
 
 
 @cache
@@ -75,9 +85,7 @@ def current(connection: Connection) -> str | None:
 
 def _refuse_unknown(found: str | None) -> None:
     if found is not None and found not in revisions():
-        raise StoreUnavailable(
-            f"the database has revision {found}, this release knows up to {revisions()[-1]}: run the newer release"
-        )
+        raise NewerDatabase(found, revisions()[-1])
 
 
 @contextmanager

@@ -678,6 +678,12 @@ CLI: Mapping[str, Sentence] = {
         "caducee doctor examine aussi le reste : place libre, droits, serveur.",
         "caducee doctor examines the rest too: free space, rights, server.",
     ),
+    "cli.store_newer": _s(
+        "Une version plus récente a écrit cette base (révision {found}, celle-ci connaît jusqu’à {known}) : rien n’y a été changé.",
+        "A newer release wrote this database (revision {found}, this one knows up to {known}): nothing in it was changed.",
+        "Lancez cette version, ou restaurez la sauvegarde faite avant la mise à jour.",
+        "Run that release, or restore the backup made before the upgrade.",
+    ),
     "cli.blobs_unavailable": _s(
         "Le dépôt des grands messages ne répond pas : {reason}.",
         "The store of large messages does not answer: {reason}.",

@@ -39,6 +39,12 @@ DOCTOR: Mapping[str, Sentence] = {
         "Vérifiez store.url, le serveur, les droits du dossier, puis caducee fsck.",
         "Check store.url, the server, the folder’s rights, then caducee fsck.",
     ),
+    "store.newer": _s(
+        "une version plus récente a écrit la base (révision {found}, celle-ci connaît jusqu’à {known})",
+        "a newer release wrote the database (revision {found}, this one knows up to {known})",
+        "Lancez cette version, ou restaurez la sauvegarde faite avant la mise à jour.",
+        "Run that release, or restore the backup made before the upgrade.",
+    ),
     "disk.good": _s("place libre : {free}", "free space: {free}"),
     "disk.low": _s(
         "place libre : {free} ; le courrier sera différé sous {limit}",

@@ -6,9 +6,11 @@ import json
 import os
 import re
 import shutil
+import sqlite3
 import subprocess
 import sys
 import time
+from contextlib import closing
 from pathlib import Path
 from string import Formatter
 from typing import Any
@@ -227,6 +229,21 @@ def test_a_database_that_cannot_be_opened_is_three(terminal: Terminal) -> None:
     assert "database" in said
     assert "port 1" in said  # why, and where to look: not the name of a class of ours
     assert "doctor" in said
+
+
+@pytest.mark.parametrize(("language", "verb"), [("fr", "a écrit"), ("en", "wrote")])
+def test_an_older_release_says_that_the_database_is_newer(terminal: Terminal, language: str, verb: str) -> None:
+    """It answers well: looking for what is broken would cost an administrator the night of an upgrade."""
+    terminal("account", "list")
+    (database,) = terminal.folder.rglob("*.db")
+    with closing(sqlite3.connect(database)) as connection, connection:
+        connection.execute("UPDATE alembic_version SET version_num = '9999'")
+    said = terminal.refused("account", "list", code=3, lang=language)
+    assert verb in said
+    assert "9999" in said
+    names = [each["name"] for each in json.loads(terminal("doctor", "--json").stdout)["findings"]]
+    assert "store.newer" in names
+    assert "store.away" not in names
 
 
 def test_a_bucket_that_is_away_is_not_called_the_database(capsys: pytest.CaptureFixture[str]) -> None:
