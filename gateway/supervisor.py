@@ -71,6 +71,7 @@ class _Worker:
     process: asyncio.subprocess.Process | None = None
     pause: float = FIRST_PAUSE
     ports: dict[str, object] = field(default_factory=dict)
+    hurried: bool = False  # asked to read its configuration again before it was ready
 
 
 class Supervisor:
@@ -89,17 +90,23 @@ class Supervisor:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._stop)
-        loop.add_signal_handler(signal.SIGHUP, self._pass_on, signal.SIGHUP)
+        loop.add_signal_handler(signal.SIGHUP, self._reload)
         hold(self.leash, self._stop)
         await asyncio.gather(*(self._keep(worker) for worker in self.workers))
         return self.exit_code
 
     def _stop(self) -> None:
         self.stopping.set()
-        self._pass_on(signal.SIGTERM)
+        self._pass_on(signal.SIGTERM, self.workers)
 
-    def _pass_on(self, number: signal.Signals) -> None:
+    def _reload(self) -> None:
+        """Workers that serve hear it now, one that starts when it is ready: before, it would die of it."""
         for worker in self.workers:
+            worker.hurried = not worker.ports
+        self._pass_on(signal.SIGHUP, [worker for worker in self.workers if worker.ports])
+
+    def _pass_on(self, number: signal.Signals, workers: Sequence[_Worker]) -> None:
+        for worker in workers:
             if worker.process is not None and worker.process.returncode is None:
                 worker.process.send_signal(number)
 
@@ -143,6 +150,9 @@ class Supervisor:
             if line.startswith(b'{"ready"'):
                 ready = True
                 worker.ports = json.loads(line)
+                if worker.hurried:
+                    worker.hurried = False
+                    process.send_signal(signal.SIGHUP)
                 self._announce()
             else:
                 sys.stdout.buffer.write(line)

@@ -51,6 +51,7 @@ def serve(
     worker: Worker = -1,
     leash: Leash = NONE,
 ) -> None:
+    hurried = Hurried()
     from gateway.config import ConfigError, missing
     from gateway.log import set_up
     from gateway.settings import ROLES
@@ -70,7 +71,23 @@ def serve(
         raise typer.Exit(_supervise(console, roles, count, ready_file, leash))
     if worker >= 0:
         die_with_supervisor()
-    raise typer.Exit(asyncio.run(_one(config, console.config_path, roles, count, worker >= 0, ready_file, leash)))
+    raise typer.Exit(
+        asyncio.run(_one(config, console.config_path, roles, count, worker >= 0, ready_file, leash, hurried))
+    )
+
+
+class Hurried:
+    """Remembers a SIGHUP that comes before we serve, such as from a hook that renews certificates while we start.
+
+    By itself it would end the process, and systemd, which takes that for a clean end, would leave it ended.
+    """
+
+    def __init__(self) -> None:
+        self.asked = False
+        signal.signal(signal.SIGHUP, self._remember)
+
+    def _remember(self, number: int, frame: object) -> None:
+        self.asked = True
 
 
 def _supervise(console: Console, roles: tuple[str, ...], count: int, ready_file: Path | None, leash: int) -> int:
@@ -91,6 +108,7 @@ async def _one(
     shared_ports: bool,
     ready_file: Path | None,
     leash: int,
+    hurried: Hurried,
 ) -> int:
     """This very process serves."""
     import structlog
@@ -115,6 +133,8 @@ async def _one(
     reloads: set[asyncio.Task[bool]] = set()
     hold(leash, stopping.set)
     loop.add_signal_handler(signal.SIGHUP, lambda: _reload(service, config_path, reloads))
+    if hurried.asked:
+        _reload(service, config_path, reloads)
     _announce(service.ports, shared_ports, ready_file)
     await stopping.wait()
     log.info("stopping")

@@ -7,6 +7,8 @@ import os
 import signal
 import smtplib
 import socket
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,6 +16,7 @@ from pathlib import Path
 import pytest
 
 from tests.space.living import Living, children, living, until
+from tests.space.running import ROOT
 
 pytestmark = [pytest.mark.slow, pytest.mark.fault]
 
@@ -114,3 +117,33 @@ def test_a_killed_supervisor_leaves_no_worker_and_the_service_starts_again(alive
     alive.space.stop()
     alive.space.start()
     submit(alive, 2)
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_reload_asked_while_it_starts_ends_nothing_and_is_done(alive: Living, workers: int) -> None:
+    """A hook that renews certificates may come at any time, and systemd takes an end by SIGHUP for a clean one."""
+    alive.space.stop()
+    before = len(alive.events(alive.a, "service.reloaded"))
+    command = [sys.executable, "-m", "gateway.cli", "--config", str(alive.a.config), "serve", "--workers", str(workers)]
+    with alive.a.log.open("ab") as log, subprocess.Popen(command, cwd=ROOT, stdout=log, stderr=log) as process:
+        try:
+            until(lambda: hears(process.pid, signal.SIGHUP), what="the signal is expected")
+            with socket.socket() as call:  # long before it serves
+                assert call.connect_ex(("127.0.0.1", alive.a.ports["imap"])) != 0
+            process.send_signal(signal.SIGHUP)
+            if workers > 1:
+                first = until(lambda: children(process.pid), what="workers start")
+                process.send_signal(signal.SIGHUP)
+            until(lambda: len(alive.events(alive.a, "service.reloaded")) >= before + workers, what="reloaded")
+            assert process.poll() is None
+            assert workers == 1 or set(first) <= set(children(process.pid))
+        finally:
+            process.terminate()
+    assert process.returncode == 0
+
+
+def hears(pid: int, number: signal.Signals) -> bool:
+    """Whether a process has a handler of its own for a signal."""
+    lines = Path(f"/proc/{pid}/status").read_text("ascii").split("\n")
+    (caught,) = (int(line.split()[1], 16) for line in lines if line.startswith("SigCgt"))
+    return bool(caught >> (number - 1) & 1)
