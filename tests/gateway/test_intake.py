@@ -7,11 +7,13 @@ from collections.abc import AsyncIterator
 
 import pytest
 from sqlalchemy import select
+from structlog.testing import capture_logs
 
 from gateway import facts
 from gateway.record import explain, journal
 from gateway.relay.tables import queue
 from mailboxes.anatomy import Anatomy
+from mailboxes.store import BlobsUnavailable
 from policies.content import ContentFacts
 from policies.decision import Verdict
 from tests.gateway.rig import OURS, OUTSIDE, THEIRS, Rig, address, letter, partner, transaction, user
@@ -49,6 +51,21 @@ async def test_a_partner_s_message_lies_in_the_mailbox_byte_for_byte(rig: Rig) -
         assert stored.endswith(original)
     kinds = [record.kind for record in await events(rig, answer.message)]
     assert kinds == ["message.accepted", "message.delivered", "message.delivered"]
+
+
+async def test_a_body_that_finds_no_place_is_deferred_and_the_log_says_why(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A bucket away or a disk full stops mail before any commit: only the log can tell whoever operates."""
+
+    async def away(content: object, summary: bytes) -> None:
+        raise BlobsUnavailable("NotFoundError")
+
+    monkeypatch.setattr(rig.sealer, "seal", away)
+    with capture_logs() as logs:
+        answer = await rig.intake.message(transaction(partner(), BOB, ALICE), letter(BOB))
+    assert answer.decision.code == 451
+    assert {"event": "body_not_stored", "log_level": "error", "error": "BlobsUnavailable"} in logs
 
 
 async def test_a_user_s_message_goes_to_the_queue_and_to_a_colleague(rig: Rig) -> None:
