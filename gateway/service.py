@@ -271,7 +271,12 @@ class Service:
         needed, now = self.config.limits.free_space, time.monotonic()
         if now - self._room_asked > ROOM_EVERY:
             self._room_asked = now
-            self._has_room = not needed or shutil.disk_usage(self.config.service.data).free >= needed
+            free = shutil.disk_usage(self.config.service.data).free
+            had, self._has_room = self._has_room, not needed or free >= needed
+            if had and not self._has_room:  # once: every message is now put off, and nothing else says so
+                log.error("disk_low", free=free, needed=needed)
+            elif self._has_room and not had:
+                log.info("disk_has_room", free=free, needed=needed)
         return None if self._has_room else decide(rule("store.full"), "free space below limits.free_space")
 
     def _make_courier(self, opened: Storage) -> Courier:

@@ -13,16 +13,20 @@ import time
 from contextlib import closing
 from pathlib import Path
 from string import Formatter
+from types import SimpleNamespace
 from typing import Any
 
 import pyotp
 import pytest
+from structlog.testing import capture_logs
 from typer.testing import CliRunner
 
+from gateway import service
 from gateway.cli import SHARED, application, command, errors, names, serve, short_help
 from gateway.cli.context import Console
 from gateway.cli.language import choose
 from gateway.cli.output import visible
+from gateway.config import load
 from mailboxes.store import BlobsUnavailable
 from policies.catalogue.sentences_console import SENTENCES, remedy, say
 from policies.decision import CatalogueError
@@ -260,6 +264,20 @@ def test_a_doctor_goes_on_where_the_database_does_not_answer(terminal: Terminal)
     assert found.exit_code == 3
     names = [each["name"] for each in json.loads(found.stdout)["findings"]]
     assert {"store.away", "list.missing"} <= set(names)
+
+
+def test_a_service_says_once_that_its_disk_is_nearly_full(terminal: Terminal, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Everything is put off then, and whoever reads the log must not have to guess why."""
+    config = load(terminal.folder / "config.toml")
+    made = service.Service(config, ())
+    monkeypatch.setattr(service, "ROOM_EVERY", -1.0)
+    needed, said = config.limits.free_space, []
+    for free in (needed, needed - 1, needed - 2, needed):
+        monkeypatch.setattr(service.shutil, "disk_usage", lambda path, free=free: SimpleNamespace(free=free))
+        with capture_logs() as logs:
+            deferred = made._room() is not None
+        said.append((deferred, [each["event"] for each in logs]))
+    assert said == [(False, []), (True, ["disk_low"]), (True, []), (False, ["disk_has_room"])]
 
 
 def test_workers_speak_the_language_of_their_service(monkeypatch: pytest.MonkeyPatch) -> None:
