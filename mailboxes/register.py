@@ -31,6 +31,7 @@ from mailboxes.register_rows import (
     rights,
 )
 from mailboxes.rule_tables import mailbox_rule
+from mailboxes.tables import mailbox_key
 from policies import dn
 from policies.access import Opening, judge_attributes, judge_member, judge_opening
 from policies.address import AddressError, parse
@@ -163,24 +164,11 @@ class Register:
         values = {"state": move.state, "state_at": int(unit.now), "state_by": actor, "state_reason": reason}
         unit.connection.execute(update(mailbox).where(mailbox.c.id == found.id).values(values))
         if move.state == BalState.DELETED:
-            self._end_all(unit, found.id, actor)
+            _end_all(unit, found.id, actor)
             self.vault.destroy(unit, found.id)
         withdrawn(unit, found.id)
         unit.emit(_event(actor, found.id, step, found.type, move.state, reason, found.address.key))
         return BalState(move.state)
-
-    def _end_all(self, unit: Unit, mailbox_id: int, actor: str) -> None:
-        now = int(unit.now)
-        execute = unit.connection.execute
-        live = (device.c.mailbox_id == mailbox_id) & (device.c.revoked_at == 0)
-        execute(update(device).where(live).values(revoked_at=now, revoked_by=actor))
-        execute(
-            update(member).where((member.c.mailbox_id == mailbox_id) & (member.c.until == 0)).values(until=max(now, 1))
-        )
-        bound = (certificate_binding.c.mailbox_id == mailbox_id) & (certificate_binding.c.revoked_at == 0)
-        execute(update(certificate_binding).where(bound).values(revoked_at=now))
-        ruled = (mailbox_rule.c.mailbox_id == mailbox_id) & (mailbox_rule.c.ended_at == 0)
-        execute(update(mailbox_rule).where(ruled).values(ended_at=max(now, 1), ended_by=actor))
 
     # aliases
 
@@ -335,6 +323,37 @@ def cleaned(attributes: Mapping[str, Any]) -> dict[str, Any]:
 def _usable(found: Mailbox) -> None:
     if found.state in (BalState.CLOSED, BalState.DELETED):
         raise refuse("mailbox.unusable", address=str(found.address))
+
+
+def bury_keyless(unit: Unit, actor: str) -> int:
+    """Delete the mailboxes that have no key: those a backup brought back after they were deleted. Returns how many.
+
+    Left as the backup has them they would take no mail for want of a key, and put off every sender for days.
+    """
+    kept = select(mailbox_key.c.mailbox_id)
+    query = select(mailbox, address.c.key.label("known_as")).join(address, address.c.mailbox_id == mailbox.c.id)
+    query = query.where(mailbox.c.state != BalState.DELETED, mailbox.c.id.not_in(kept), address.c.alias.is_(False))
+    found = unit.connection.execute(query).all()
+    reason = "deleted since the backup"
+    for row in found:
+        values = {"state": BalState.DELETED, "state_at": int(unit.now), "state_by": actor, "state_reason": reason}
+        unit.connection.execute(update(mailbox).where(mailbox.c.id == row.id).values(values))
+        _end_all(unit, row.id, actor)
+        withdrawn(unit, row.id)
+        unit.emit(_event(actor, row.id, Step.DELETE, row.type, BalState.DELETED, reason, row.known_as))
+    return len(found)
+
+
+def _end_all(unit: Unit, mailbox_id: int, actor: str) -> None:
+    now = int(unit.now)
+    execute = unit.connection.execute
+    live = (device.c.mailbox_id == mailbox_id) & (device.c.revoked_at == 0)
+    execute(update(device).where(live).values(revoked_at=now, revoked_by=actor))
+    execute(update(member).where((member.c.mailbox_id == mailbox_id) & (member.c.until == 0)).values(until=max(now, 1)))
+    bound = (certificate_binding.c.mailbox_id == mailbox_id) & (certificate_binding.c.revoked_at == 0)
+    execute(update(certificate_binding).where(bound).values(revoked_at=now))
+    ruled = (mailbox_rule.c.mailbox_id == mailbox_id) & (mailbox_rule.c.ended_at == 0)
+    execute(update(mailbox_rule).where(ruled).values(ended_at=max(now, 1), ended_by=actor))
 
 
 def _event(actor: str, mailbox_id: int, what: str, kind: str, state: str, reason: str, key: str) -> Event:

@@ -200,6 +200,7 @@ def import_(
     from gateway.medical.register_key import RegisterKey
     from mailboxes.key_export import Outdated, import_keys
     from mailboxes.keys import Keyring
+    from mailboxes.register import bury_keyless
     from mailboxes.store import Corrupted
     from policies.events import Event, Kind
 
@@ -220,6 +221,7 @@ def import_(
         Keyring(master, lambda: 0.0).open(unit.connection, unit.now)
         if _REGISTER in also:
             RegisterKey(master).restore(unit.connection, also[_REGISTER])
+        bury_keyless(unit, actor())
         return count
 
     try:

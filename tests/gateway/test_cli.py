@@ -362,7 +362,12 @@ def test_a_mailbox_closed_for_good_is_closed_in_a_backup_that_comes_back(marie: 
     """Close, rotate, export; then the old database returns, and only the keys of the day with it."""
     folder, database = marie.folder, marie.folder / "data" / "caducee.db"
     marie.ok("opposition", "add", PATIENT)
+    gone = "bureau@op.mssante.test"
+    marie.ok("mailbox", "create", gone, "--type", "ORG", "--structure", "399900000000018")
     shutil.copyfile(database, folder / "backup.db")
+    marie.ok("mailbox", "close", gone, "--reason", "x")
+    marie.ok("mailbox", "delete", gone, "--reason", "x", "--yes")
+    time.sleep(1.1)  # a key of the second of the export counts as made after it
     marie.ok("config", "rotate-key", str(folder / "new.key"), "--yes")
     (folder / "config.toml").write_text(CONFIG.replace("master.key", "new.key"))
     exported = folder / "keys.json"
@@ -376,6 +381,8 @@ def test_a_mailbox_closed_for_good_is_closed_in_a_backup_that_comes_back(marie: 
     assert "not an export" in marie.refused("config", "import-keys", str(folder / "new.key"), "--yes", code=2)
     assert marie("config", "import-keys", str(exported), given="n\n").exit_code == 1
     assert "2 keys" in marie.ok("config", "import-keys", str(exported), "--yes")
+    assert marie.json("mailbox", "show", gone)["state"] == "deleted"  # else every message to it is put off for days
+    assert marie.json("mailbox", "show", MARIE)["state"] == "active"
     marie.ok("opposition", "remove", PATIENT)
     marie.ok("fsck", "--restored")
     marie.ok("mailbox", "create", "accueil@op.mssante.test", "--type", "ORG", "--structure", "399900000000018")
