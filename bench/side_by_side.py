@@ -1,11 +1,12 @@
 """Our figures beside Postfix + Dovecot, in one run, alternating A B A B (`make bench`).
 
 Counted end to end: from the first byte of the first message until IMAP STATUS shows the last one. Same machine, same
-minutes, same load generator; ours with mutual TLS, encryption at rest, journal and content policies, theirs with
-STARTTLS, durable queue, policy service and milter. Each side keeps its own data under $BENCH_DIR (default .bench/),
-which the user postfix must be able to enter.
+minutes, same load generator, same mutual TLS (one authority, the same certificates on both sides); ours with encryption
+at rest, journal and content policies, theirs with durable queue, policy service and milter. ``--open-peers`` asks less of
+the peers than of us: their own certificate, and no certificate of the client. Each side keeps its own data under
+$BENCH_DIR (default .bench/), which the user postfix must be able to enter.
 
-usage: side_by_side.py [--rounds N] [--quick] [--json FILE] [--only CASE] [--workers N]
+usage: side_by_side.py [--rounds N] [--quick] [--json FILE] [--only CASE] [--workers N] [--open-peers]
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 HERE = Path(__file__).resolve().parent
 WORK = Path(os.environ.get("BENCH_DIR", HERE.parent / ".bench")).resolve()
@@ -91,11 +93,21 @@ def build_generator() -> Path:
     return binary
 
 
-def start_peers() -> Side:
+def start_peers(space: dict[str, Any] | None) -> Side:
+    """With ``space``, a trust space in a box, they show its first operator's certificate and ask for one of its authority."""
     environment = {**os.environ, "PEERS_DIR": str(WORK / "peers"), "PYTHON": sys.executable}
+    load = ["-p", "2525", "-t"]
+    if space is not None:
+        first, second = space["operators"]
+        own = Path(space["pki"][first["name"]]["server_cert"])
+        curve = own.with_name(f"{own.stem}_curve.pem")
+        environment |= {"PEERS_CERTIFICATE": str(curve), "PEERS_KEY": str(curve.with_suffix(".key"))}
+        environment |= {"PEERS_CA": space["pki"]["ca"]}
+        card = space["pki"][second["name"]]
+        load += ["-C", card["client_cert"], "-K", card["client_key"]]
     subprocess.run(["sh", HERE / "peers.sh", "start"], check=True, env=environment, stdout=subprocess.DEVNULL)
     users = [(f"user{number}", "pw") for number in range(USERS)]
-    return Side("Postfix + Dovecot", ["-p", "2525", "-t"], ("127.0.0.1", 2993), users)
+    return Side("Postfix + Dovecot", load, ("127.0.0.1", 2993), users)
 
 
 def stop_peers() -> None:
@@ -103,7 +115,7 @@ def stop_peers() -> None:
     subprocess.run(["sh", HERE / "peers.sh", "stop"], env=environment, stdout=subprocess.DEVNULL)
 
 
-def start_ours(workers: int) -> tuple[subprocess.Popen[bytes], Side]:
+def start_ours(workers: int) -> tuple[subprocess.Popen[bytes], Side, dict[str, Any]]:
     ready = WORK / "space.json"
     ready.unlink(missing_ok=True)
     command = [sys.executable, "-m", "gateway.cli", "space", "--dir", str(WORK / "space"), "--ready-file", str(ready)]
@@ -128,7 +140,7 @@ def start_ours(workers: int) -> tuple[subprocess.Popen[bytes], Side]:
         (f"user{number}@{first['domain']}", boxes[f"user{number}@{first['domain']}"]["device_password"])
         for number in range(USERS)
     ]
-    return process, Side("Caducée", load, (first["imaps"]["host"], first["imaps"]["port"]), users)
+    return process, Side("Caducée", load, (first["imaps"]["host"], first["imaps"]["port"]), users), space
 
 
 def measure(case: Case, ours: Side, theirs: Side, generator: Path, rounds: int, scale: float) -> dict[str, object]:
@@ -157,14 +169,15 @@ def main() -> None:
     parser.add_argument(
         "--workers", type=int, default=0, help="our processes; 0, as for the peers, is what the cores give"
     )
+    parser.add_argument("--open-peers", action="store_true", help="the peers ask for no client certificate")
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
     rounds, scale = (1, 0.2) if options.quick else (options.rounds, 1.0)
     generator = build_generator()
-    theirs = start_peers()
-    process, ours = start_ours(options.workers)
+    process, ours, space = start_ours(options.workers)
     results = []
     try:
+        theirs = start_peers(None if options.open_peers else space)
         print(f"{'messages/s, end to end':28}{ours.name:>12}{theirs.name:>20}{'ratio':>8}{'target':>8}")
         for case in CASES:
             if options.only not in case.name:
