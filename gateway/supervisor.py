@@ -54,15 +54,19 @@ def die_with_supervisor() -> None:
 
 
 def write_atomically(path: Path, content: str) -> None:
-    """Replace ``path`` in one step, so that a reader sees the old file or the whole new one; private (:mod:`mailboxes.given`)."""
+    """Replace ``path`` in one step, so that a reader sees the old file or the whole new one; private (:mod:`mailboxes.given`).
+
+    Raises ``OSError``, a full disk's included, and then leaves the old file alone.
+    """
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    handle = create(temporary, os.O_WRONLY | os.O_TRUNC)
     try:
-        os.write(handle, content.encode())
-        os.fsync(handle)
+        with os.fdopen(create(temporary, os.O_WRONLY | os.O_TRUNC), "wb") as file:
+            file.write(content.encode())
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
     finally:
-        os.close(handle)
-    temporary.replace(path)
+        temporary.unlink(missing_ok=True)
 
 
 @dataclass(slots=True)

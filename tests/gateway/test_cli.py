@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import resource
 import shutil
 import sqlite3
 import subprocess
@@ -27,6 +28,7 @@ from gateway.cli.context import Console
 from gateway.cli.language import choose
 from gateway.cli.output import visible
 from gateway.config import load
+from gateway.supervisor import write_atomically
 from mailboxes.store import BlobsUnavailable
 from policies.catalogue.sentences_console import SENTENCES, remedy, say
 from policies.decision import CatalogueError
@@ -387,6 +389,20 @@ def test_a_mailbox_closed_for_good_is_closed_in_a_backup_that_comes_back(marie: 
     marie.ok("fsck", "--restored")
     marie.ok("mailbox", "create", "accueil@op.mssante.test", "--type", "ORG", "--structure", "399900000000018")
     assert "older" in marie.refused("config", "import-keys", str(exported), "--yes")
+
+
+def test_what_a_full_disk_cuts_short_replaces_nothing(tmp_path: Path) -> None:
+    """The newest export of keys is the only one: half of a newer one must not take its place."""
+    path = tmp_path / "keys.json"
+    path.write_text("whole")
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (4096, before[1]))  # the first 4 KiB still fit, as on a disk nearly full
+    try:
+        with pytest.raises(OSError, match=r".+"):
+            write_atomically(path, "x" * 10_000)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert [(one.name, one.read_text()) for one in tmp_path.iterdir()] == [("keys.json", "whole")]
 
 
 def test_the_default_configuration_can_be_printed(terminal: Terminal) -> None:
