@@ -43,10 +43,11 @@ class Acceptor:
 
     def accept(self, unit: Unit, items: list[Acceptance]) -> list[None]:
         """Commit ``items``. Raises the first :class:`StoreError` met."""
-        references = [len(_copies(item)) + len(item.queued) for item in items]
+        copies = [_copies(item) for item in items]
+        references = [len(own) + len(item.queued) for item, own in zip(items, copies, strict=True)]
         self._store.put_body(unit, [item.sealed for item in items], references)
         unit.emit(*(item.event for item in items))
-        self._deliver(unit, items)
+        self._deliver(unit, items, copies)
         rows = [row for item in items for row in item.queued]
         if rows:
             queue.enqueue(unit, rows, self.schedule)
@@ -56,13 +57,13 @@ class Acceptor:
                 work(unit)
         return [None] * len(items)
 
-    def _deliver(self, unit: Unit, items: list[Acceptance]) -> None:
-        copies = [copy for item in items for copy in _copies(item).values()]
-        if not copies:
+    def _deliver(self, unit: Unit, items: list[Acceptance], copies: list[dict[int, Delivery]]) -> None:
+        every = [copy for own in copies for copy in own.values()]
+        if not every:
             return
-        outcomes = iter(self._store.deliver(unit, copies, counted=True))
-        for item in items:
-            placed = {mailbox: next(outcomes) for mailbox in _copies(item)}
+        outcomes = iter(self._store.deliver(unit, every, counted=True))
+        for item, own in zip(items, copies, strict=True):
+            placed = {mailbox: next(outcomes) for mailbox in own}
             for key, delivery in item.deliveries:
                 outcome = placed[delivery.mailbox_id]
                 if isinstance(outcome, StoreError):

@@ -221,11 +221,12 @@ class Intake:
         trace = self._trace(transaction, identifier, now)
         raw = joined(trace, content)
         anatomy = await self._walked(raw)
-        missing = [name for name in (b"date", b"message-id") if not anatomy.count(name)]
-        if missing and transaction.peer.door is Door.SUBMISSION:
-            # Rare: walked again, rather than looked for before in every message.
-            raw = _behind_trace(raw, received.completing(missing, self.settings.hostname, identifier, now), len(trace))
-            anatomy = await self._walked(raw)
+        if transaction.peer.door is Door.SUBMISSION:
+            missing = [name for name in (b"date", b"message-id") if not anatomy.count(name)]
+            if missing:  # rare: walked again, rather than looked for before in every message
+                head = received.completing(missing, self.settings.hostname, identifier, now)
+                raw = _behind_trace(raw, head, len(trace))
+                anatomy = await self._walked(raw)
         headers = sum([part.body_start - part.header_start for part in anatomy.parts])
         weight = len(raw) + HEADER_COST * headers
         judged = await self._off_loop(weight, partial(self._judge_content, transaction, anatomy, raw))

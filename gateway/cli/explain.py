@@ -105,9 +105,7 @@ def _outcome(told: Explanation) -> str:
 
 
 def _plain(key: str, value: object) -> str:
-    if key == "next" and isinstance(
-        value, int
-    ):  # the journal keeps the second; who reads the steps compares it with theirs
+    if key == "next" and isinstance(value, int):  # kept as seconds; who reads the steps compares it with their times
         return datetime.fromtimestamp(value, UTC).isoformat()
     return ",".join(map(str, value)) if isinstance(value, list) else str(value)
 
