@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from fpdf import FPDF
 
 from gateway.medical.paper import LONGEST, TooLong, copy_of, set_on_pages
 from hprim import cda as cda_reader
@@ -20,6 +21,8 @@ from tests.hprim.builders import cda
 
 NOW = datetime(2026, 11, 23, 10, 0, tzinfo=UTC)
 PDF = b"%PDF-1.4 own copy of the document"
+_JARS = ("preflight", "pdfbox2", "xmpbox", "fontbox2", "commons-logging", "commons-io", "javax.activation", "jaxb-api")
+PREFLIGHT = [Path("/usr/share/java") / f"{name}.jar" for name in _JARS]
 
 
 def level_one(content: bytes, media: str = "application/pdf") -> bytes:
@@ -115,6 +118,34 @@ def test_it_says_that_it_is_pdf_a_and_holds_its_fonts(tmp_path: Path) -> None:
     fonts = [line for line in listed.split("\n")[2:] if line]
     assert fonts
     assert all(re.search(r"Identity-H\s+yes yes yes", line) for line in fonts)
+
+
+@pytest.mark.client
+def test_a_validator_agrees_that_it_is_pdf_a(tmp_path: Path) -> None:
+    """Apache's Preflight; it must refuse a plain PDF, or its word would say nothing."""
+    if shutil.which("java") is None or not all(jar.exists() for jar in PREFLIGHT):
+        pytest.skip("java or PDFBox's Preflight is not installed")
+    plain = FPDF()
+    plain.add_page()
+    plain.set_font("Helvetica", size=12)
+    plain.cell(text="not for the archive")
+    blocks = (
+        Block(Kind.TITLE, "Résultats <&>"),
+        Block(Kind.PARAGRAPH, "≥ 3 µmol/l → ✓ γ-GT Œuvre € \u0645\u0631\u064a\u0636"),
+        Block(Kind.LINES, "TSH      1,2\n" + "x" * 300),
+        Block(Kind.TABLE, rows=tuple((f"ligne{row}", "8,3", "mg/l") for row in range(120))),
+        Block(Kind.TABLE, rows=(tuple(f"c{column}" for column in range(15)),)),
+    )
+    every_kind = set_on_pages(View("Compte rendu & <titre>", blocks), "LEFEVRE ANDREE 14/02/1961", NOW)
+    assert "not a valid PDF/A-1b" in verdict(bytes(plain.output()), tmp_path)
+    assert "is a valid PDF/A-1b" in verdict(copy_of(cda(), NOW), tmp_path)
+    assert "is a valid PDF/A-1b" in verdict(every_kind, tmp_path)
+
+
+def verdict(pdf: bytes, tmp_path: Path) -> str:
+    (tmp_path / "x.pdf").write_bytes(pdf)
+    command = ["java", "-cp", ":".join(map(str, PREFLIGHT)), "org.apache.pdfbox.preflight.Validator_A1b", "x.pdf"]
+    return subprocess.run(command, capture_output=True, text=True, cwd=tmp_path).stdout
 
 
 def streams(pdf: bytes) -> list[bytes]:
