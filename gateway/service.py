@@ -9,7 +9,6 @@ Failure: whatever keeps a part from starting is raised from :meth:`start` with w
 from __future__ import annotations
 
 import asyncio
-import ipaddress
 import os
 import random
 import secrets
@@ -27,16 +26,16 @@ from typing import Any
 
 import structlog
 
-from gateway import housekeeping, people, policy_settings
+from gateway import housekeeping, part_settings, people, policy_settings
 from gateway.acceptance import Acceptor
 from gateway.answering import Answering
 from gateway.certificate_logins import CertificateLogins
 from gateway.compose import Storage, storage
-from gateway.config import ConfigError, absent, changes, load
+from gateway.config import ConfigError, absent, changes, load, postmaster
 from gateway.config_units import Listen
 from gateway.content_gate import ContentGate
 from gateway.following import Following
-from gateway.intake import Intake, IntakeSettings
+from gateway.intake import Intake
 from gateway.medical.answers import PatientAnswers
 from gateway.medical.reader import DocumentReader
 from gateway.medical.wiring import document_reader, medical_settings
@@ -45,30 +44,25 @@ from gateway.record import journal
 from gateway.redirecting import Judgement, Redirecting
 from gateway.relay.bodies import StoreBodies
 from gateway.relay.courier import Courier
-from gateway.relay.courier import Settings as CourierSettings
 from gateway.relay.guard import TrustGuard
 from gateway.relay.notices import House
 from gateway.relay.partners import Partners
 from gateway.relay.reception import Reception
 from gateway.rule_book import RuleBook
-from gateway.scan import Clamd, Finding, NoScanner, Scanner
-from gateway.settings import Config, ImapDoor, SmtpDoor
+from gateway.scan import LiveScanner
+from gateway.settings import Config, SmtpDoor
 from gateway.sharing import DOORS, Adopt, Entrance, Sharing
 from gateway.smtp import tls
 from gateway.smtp.budget import Budget
 from gateway.smtp.edge import Doorway
-from gateway.smtp.limits import Gate, Limits, Rate
-from gateway.smtp.outbound import Patience
-from gateway.smtp.resolver import Dns, Routed, Target, route
+from gateway.smtp.limits import Gate
 from gateway.smtp.server import SmtpServer, serve_inbound, serve_submission
 from gateway.standing import RegisterStandings
 from gateway.trust_space import TrustSpace, anchors
 from gateway.user_rules import UserRules
 from gateway.volumes import SqlLedger, Volumes, forget
-from mailboxes.anatomy import Limits as AnatomyLimits
 from mailboxes.given import make_folder
 from mailboxes.imap.content import Cache
-from mailboxes.imap.ports import Limits as ImapLimits
 from mailboxes.imap.ports import Service as ImapService
 from mailboxes.imap.server import ImapServer
 from mailboxes.imap.view import Indexes
@@ -90,10 +84,6 @@ ROOM_EVERY = 1.0
 
 FORGET_EVERY = 600.0
 """Seconds between two looks at which rows of volumes are older than an hour."""
-
-HEAD_ROOM = 3
-"""A message in flight exists up to three times for a moment: as received, as judged, as sealed. The byte budget of the
-doors is the configured one divided by this, and by the number of workers, so that all together stay within it."""
 
 Work = Callable[[], Coroutine[Any, Any, None]]
 
@@ -158,12 +148,12 @@ class Service:
             self._space.ready,
         )
         self._boxes = people.mailboxes(opened)
-        self._budget = Budget(budget(config, self.workers), spare=config.limits.message_size)
+        self._budget = Budget(part_settings.budget(config, self.workers), spare=config.limits.message_size)
         if self.shared_ports:
             own = config.service.data / f"workers-{os.getuid()}"  # each role may run as a user of its own
             self._tally = tally = SharedTally(own / "connections")
             self._sharing = Sharing(tally, own)
-        self._scanner = LiveScanner(scanner(config))
+        self._scanner = LiveScanner(part_settings.scanner(config))
         self._courier = self._make_courier(opened)
         self._documents = document_reader(config, opened, self._boxes)
         self._rules = rules = self._make_rules(opened)
@@ -214,7 +204,7 @@ class Service:
         assert self._courier is not None
         self._acceptor = Acceptor(opened.store, policy_settings.schedule(self.config), self._courier.wake)
         return Intake(
-            settings=intake_settings(self.config, self._space),
+            settings=part_settings.intake_settings(self.config, self._space),
             trusted=self._space.trusted,
             mailboxes=self._boxes,
             scanner=self._scanner,
@@ -281,7 +271,9 @@ class Service:
 
     def _make_courier(self, opened: Storage) -> Courier:
         config = self.config
-        self._client_context = tls.client_context(client_identity(config), suites=suites(config))
+        self._client_context = tls.client_context(
+            part_settings.client_identity(config), suites=part_settings.suites(config)
+        )
         guard = TrustGuard(
             self._space.trusted,
             lambda: self._space.settings,
@@ -291,11 +283,11 @@ class Service:
             self._ready,
         )
         self._partners = Partners(
-            resolver(config),
+            part_settings.resolver(config),
             guard,
             config.operator.hostname,
             time.monotonic,
-            patience(config),
+            part_settings.patience(config),
             keep=config.queue.keep_open,
             messages=config.queue.messages_per_connection,
             most=config.queue.connections,
@@ -308,11 +300,11 @@ class Service:
             StoreBodies(opened.store),
             self._partners,
             self._entry,
-            House(config.operator.hostname, postmaster(config)),
+            House(config.operator.hostname, postmaster(config.operator)),
             Wall(),
             random.SystemRandom().random,
             lambda: secrets.token_hex(16),
-            courier_settings(config),
+            part_settings.courier_settings(config),
         )
 
     # doors
@@ -320,17 +312,17 @@ class Service:
     def _server_context(self, *, ask_certificate: bool) -> ssl.SSLContext:
         config = self.config
         context = tls.server_context(
-            identities(config),
+            part_settings.identities(config),
             ask_certificate=ask_certificate,
             anchors=anchors(config),
-            suites=suites(config),
+            suites=part_settings.suites(config),
             tickets=config.tls.tickets,
         )
         self._contexts.append(context)
         return context
 
     def _doorway(self, door: Door, own: SmtpDoor, name: str, *, implicit_tls: bool = False) -> Doorway:
-        limits = smtp_limits(self.config, own)
+        limits = part_settings.smtp_limits(self.config, own)
         return Doorway(
             door=door,
             hostname=self.config.operator.hostname,
@@ -387,13 +379,13 @@ class Service:
             certificate=self._der_facts,
             room=self._budget,
             tally=self._tally,
-            limits=imap_limits(config, config.imap),
+            limits=part_settings.imap_limits(config, config.imap),
             tls=context,
             tokens=bool(config.tokens.issuer),
         )
         for name, door, implicit in (("imap", config.imap, False), ("imaps", config.imaps, True)):
             crowd, secure = Crowd[Any](self._tally, DOORS.index(name)), context if implicit else None
-            server = ImapServer(replace(own, limits=imap_limits(config, door)), crowd)
+            server = ImapServer(replace(own, limits=part_settings.imap_limits(config, door)), crowd)
             self._imap.append((name, server))
             for listen in door.listen:
                 entrance = self._bind(listen)
@@ -471,9 +463,11 @@ class Service:
     def _reload_certificates(self) -> None:
         """Connections from now on use the certificates on disk; a faulty pair leaves the old one in use."""
         try:
-            client = tls.client_context(client_identity(self.config), suites=suites(self.config))
+            client = tls.client_context(
+                part_settings.client_identity(self.config), suites=part_settings.suites(self.config)
+            )
             for context in self._contexts:
-                tls.load(context, identities(self.config))
+                tls.load(context, part_settings.identities(self.config))
         except tls.BadIdentity as problem:
             log.error("certificate_not_reloaded", reason=str(problem))
             return
@@ -527,7 +521,7 @@ class Service:
         waiting = [change.key for change in changes(self.config, config) if change.restart]
         self.config = config
         self._space.reload(config)
-        self._intake.follow(intake_settings(config, self._space))
+        self._intake.follow(part_settings.intake_settings(config, self._space))
         self._following.reception = replace(
             self._following.reception,
             deadline=config.queue.confirm_within,
@@ -547,21 +541,23 @@ class Service:
     def _apply_limits(self, config: Config) -> None:
         doors = {"inbound": config.inbound, "submission": config.submission, "submissions": config.submissions}
         for name, server in self._smtp:
-            limits = smtp_limits(config, doors[name])
+            limits = part_settings.smtp_limits(config, doors[name])
             server.doorway = replace(server.doorway, limits=limits)
             server.doorway.gate.follow(limits)
-        self._budget.resize(budget(config, self.workers), config.limits.message_size)
-        self._scanner.inner = scanner(config)
+        self._budget.resize(part_settings.budget(config, self.workers), config.limits.message_size)
+        self._scanner.inner = part_settings.scanner(config)
         for context in self._contexts:
-            tls.follow(context, suites=suites(config), tickets=config.tls.tickets, anchors=anchors(config))
+            tls.follow(
+                context, suites=part_settings.suites(config), tickets=config.tls.tickets, anchors=anchors(config)
+            )
         schedule = policy_settings.schedule(config)
         self._acceptor.schedule = self._redirecting.schedule = schedule
         if self._courier is not None:
             self._courier.follow(schedule, policy_settings.lane(config))
         for name, door in self._imap:
-            door.service.limits = imap_limits(config, config.imap if name == "imap" else config.imaps)
+            door.service.limits = part_settings.imap_limits(config, config.imap if name == "imap" else config.imaps)
         if self._partners is not None:
-            self._partners.follow(resolver(config), patience(config))
+            self._partners.follow(part_settings.resolver(config), part_settings.patience(config))
             self._partners.keep = config.queue.keep_open
             self._partners.messages = config.queue.messages_per_connection
 
@@ -596,165 +592,7 @@ def _report(task: asyncio.Task[None]) -> None:
         log.error("task_ended", exc_info=problem)
 
 
-# from settings to the values of the parts
-
-
-def budget(config: Config, workers: int = 1) -> int:
-    """Octets of messages the doors of one of ``workers`` may hold at once; always enough for one."""
-    return max(config.limits.bytes_in_flight // HEAD_ROOM // workers, config.limits.message_size)
-
-
-def suites(config: Config) -> tuple[str, ...]:
-    """TLS 1.2 suites, with the two CBC ones when asked for (MSS-023)."""
-    from gateway.settings import CBC_SUITES
-
-    return (*config.tls.suites, *CBC_SUITES) if config.tls.cbc else config.tls.suites
-
-
-def identities(config: Config) -> list[tls.Identity]:
-    """Our server certificates."""
-    pairs = zip(config.tls.certificates, config.tls.keys, strict=True)
-    return [tls.Identity(certificate, key) for certificate, key in pairs]
-
-
-def client_identity(config: Config) -> tls.Identity | None:
-    """What we show when we send."""
-    if config.tls.client_certificate is not None and config.tls.client_key is not None:
-        return tls.Identity(config.tls.client_certificate, config.tls.client_key)
-    return next(iter(identities(config)), None)
-
-
 def tell_absent(config: Config) -> None:
     """A list or a revocation list whose file is gone is an alarm, not the end of the service (F40)."""
     for fault in absent(config):
         log.warning("source_absent", setting=fault.key, path=fault.parameters["path"])
-
-
-class LiveScanner:
-    """The scanner the configuration names now: whoever scans keeps this one through a reload."""
-
-    def __init__(self, inner: Scanner) -> None:
-        self.inner = inner
-
-    async def scan(self, content: bytes | bytearray | memoryview) -> Finding:
-        return await self.inner.scan(content)
-
-
-def scanner(config: Config) -> Scanner:
-    """clamd, or nothing."""
-    if config.scan.clamd == "off":
-        return NoScanner()
-    return Clamd(config.scan.clamd, timeout=config.scan.timeout)
-
-
-def courier_settings(config: Config) -> CourierSettings:
-    own = config.queue
-    return CourierSettings(
-        schedule=policy_settings.schedule(config),
-        lane=policy_settings.lane(config),
-        sessions=own.connections,
-        lease=own.lease,
-    )
-
-
-def patience(config: Config) -> Patience:
-    own = config.queue
-    return Patience(
-        connect=own.connect_timeout,
-        greeting=own.command_timeout,
-        command=own.command_timeout,
-        data=own.data_timeout,
-        block=own.block_timeout,
-        dot=own.final_timeout,
-    )
-
-
-def resolver(config: Config) -> Routed:
-    """Static routes first, then DNS."""
-    servers = [(server, config.dns.port) for server in config.dns.servers]
-    return Routed(
-        Dns(servers, config.dns.timeout),
-        routes(config),
-        own_addresses(config),
-        time.monotonic,
-        random.SystemRandom().shuffle,
-        port=config.queue.port,
-        longest=config.dns.cache,
-        allow_loopback=config.dns.allow_loopback,
-    )
-
-
-def routes(config: Config) -> dict[str, Target]:
-    """``[[routes]]`` as targets."""
-    return {each.domain: route(each.host, each.port, each.name) for each in config.routes}
-
-
-def own_addresses(config: Config) -> set[str]:
-    """Numeric addresses that lead back to us: those listened on, and those of our own name."""
-    found = {listen.host for listen in config.inbound.listen if _numeric(listen.host)}
-    with suppress(OSError):
-        found |= {str(entry[4][0]) for entry in socket.getaddrinfo(config.operator.hostname, None)}
-    return found
-
-
-def _numeric(host: str) -> bool:
-    try:
-        ipaddress.ip_address(host)
-    except ValueError:
-        return False
-    return True
-
-
-def postmaster(config: Config) -> str:
-    return config.operator.postmaster or f"postmaster@{config.operator.domains[0]}"
-
-
-def intake_settings(config: Config, space: TrustSpace) -> IntakeSettings:
-    """What the intake judges by."""
-    limits = config.limits
-    return IntakeSettings(
-        hostname=config.operator.hostname,
-        trust=space.settings,
-        recipient=policy_settings.recipient(config),
-        content=policy_settings.content(config),
-        volume=policy_settings.volume(config),
-        limits=AnatomyLimits(header=limits.header_size, depth=limits.mime_depth, parts=limits.mime_parts),
-    )
-
-
-def smtp_limits(config: Config, own: SmtpDoor) -> Limits:
-    """What a door counts."""
-    limits = config.limits
-    return Limits(
-        message_size=limits.message_size,
-        header_size=limits.header_size,
-        recipients=limits.recipients,
-        hard_errors=limits.errors,
-        soft_errors=max(1, limits.errors // 2),
-        junk_commands=limits.junk,
-        connections=own.connections,
-        connections_per_ip=own.connections_per_ip,
-        connections_per_account=getattr(own, "connections_per_account", own.connections),
-        connections_rate_per_ip=Rate(limits.connections_per_minute, max(10, limits.connections_per_minute)),
-        refused_recipients=limits.unknown_recipients,
-        messages_per_ip=Rate.hourly(limits.messages_per_ip),
-        login_failures_per_ip=Rate.hourly(config.accounts.failures_per_ip),
-        session_timeout=own.session_timeout,
-        command_timeout=own.idle_timeout,
-        content_timeout=own.data_timeout,
-        content_rate=own.minimum_rate,
-        drain=config.service.grace,
-    )
-
-
-def imap_limits(config: Config, own: ImapDoor) -> ImapLimits:
-    """What an IMAP door counts."""
-    return ImapLimits(
-        message=config.limits.append_size,
-        login_time=int(own.login_timeout),
-        idle_time=int(own.idle_timeout),
-        session_time=int(own.session_timeout),
-        connections=own.connections,
-        per_ip=own.connections_per_ip,
-        per_account=own.connections_per_account,
-    )

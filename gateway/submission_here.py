@@ -20,9 +20,9 @@ from gateway.following import Following
 from gateway.intake import Intake
 from gateway.medical.pool import ReaderHere
 from gateway.medical.wiring import document_reader
+from gateway.part_settings import intake_settings, scanner
 from gateway.relay.bodies import StoreBodies
 from gateway.relay.reception import Reception
-from gateway.service import intake_settings, scanner
 from gateway.smtp.transaction import Recipient, Transaction
 from gateway.trust_space import TrustSpace
 from gateway.volumes import SqlLedger, Volumes

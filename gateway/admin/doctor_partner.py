@@ -17,7 +17,7 @@ from email.message import EmailMessage
 from email.policy import SMTP
 from typing import TYPE_CHECKING
 
-from gateway import service
+from gateway import part_settings
 from gateway.admin.doctor import PATIENCE
 from gateway.admin.examination import Finding, State, found
 from gateway.relay.guard import TrustGuard
@@ -42,7 +42,7 @@ async def partner(config: Config, space: TrustSpace, domain: str) -> list[Findin
     listed = guard.may_deliver(domain)
     findings = [_row(space, domain) if listed.accepted else found(State.BAD, "partner.judged", decision=listed)]
     try:
-        targets = await service.resolver(config).targets(domain)
+        targets = await part_settings.resolver(config).targets(domain)
     except Unresolved as problem:
         reason = problem.detail or problem.rule
         return [*findings, found(State.AWAY, "partner.no_route", domain=domain, reason=reason)]
@@ -54,7 +54,7 @@ async def partner(config: Config, space: TrustSpace, domain: str) -> list[Findin
 
 
 def _guard(config: Config, space: TrustSpace) -> TrustGuard:
-    context = tls.client_context(service.client_identity(config), suites=service.suites(config))
+    context = tls.client_context(part_settings.client_identity(config), suites=part_settings.suites(config))
     return TrustGuard(space.trusted, lambda: space.settings, lambda: context, lambda: space.reader, lambda: space.now)
 
 

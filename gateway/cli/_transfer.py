@@ -151,7 +151,7 @@ def _tell(report: Report, ledger: Path, as_json: bool) -> None:
 def _judge(desk: Desk) -> Any:
     """The content policies of APPEND."""
     from gateway.content_gate import ContentGate
-    from gateway.service import scanner
+    from gateway.part_settings import scanner
     from policies.content import ContentSettings
     from policies.values import Address, Login
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import secrets
 from typing import TYPE_CHECKING
 
+from gateway.config import postmaster
 from gateway.medical.memory import StoredMemory
 from gateway.medical.pool import Reader, Readers
 from gateway.medical.question import ReaderOptions
@@ -45,9 +46,8 @@ def reading_processes(config: Config) -> Readers:
 
 def medical_settings(config: Config) -> MedicalSettings:
     """What the reader judges by."""
-    postmaster = config.operator.postmaster or f"postmaster@{config.operator.domains[0]}"
     return MedicalSettings(
-        house=House(config.operator.hostname, postmaster),
+        house=House(config.operator.hostname, postmaster(config.operator)),
         policy=patient_settings(config),
         options=ReaderOptions(
             test_identities=config.operator.test_mode,

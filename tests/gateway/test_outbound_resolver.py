@@ -13,7 +13,7 @@ import dns.rcode
 import dns.rrset
 import pytest
 
-from gateway.service import routes
+from gateway.part_settings import routes
 from gateway.settings import Config, Operator, Route
 from gateway.smtp.resolver import (
     Answer,
