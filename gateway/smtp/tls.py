@@ -29,22 +29,13 @@ from pathlib import Path
 from typing import Any, Final
 from weakref import WeakKeyDictionary
 
+from gateway.settings import SUITES
 from gateway.smtp.chain import VERIFY_WORDS, PathReader
 from policies.catalogue import rule
 from policies.catalogue.trust import FAULTS
 from policies.decision import Decision, decide
 from policies.values import CertificateFacts
 
-SUITES: Final = (
-    "ECDHE-ECDSA-AES256-GCM-SHA384",
-    "ECDHE-RSA-AES256-GCM-SHA384",
-    "ECDHE-ECDSA-AES128-GCM-SHA256",
-    "ECDHE-RSA-AES128-GCM-SHA256",
-    "ECDHE-ECDSA-CHACHA20-POLY1305",
-    "ECDHE-RSA-CHACHA20-POLY1305",
-)
-# The two CBC suites of the API LPS list, 0xC028 and 0xC027, off by default.
-CBC_SUITES: Final = ("ECDHE-RSA-AES256-SHA384", "ECDHE-RSA-AES128-SHA256")
 FORBIDDEN_BITS: Final = stat.S_IWGRP | stat.S_IXGRP | stat.S_IRWXO
 
 # Interpreters on which the verify callback was tried (tests/gateway/test_tls.py runs it on the one at hand).

@@ -12,6 +12,7 @@ from cryptography.hazmat.primitives import serialization
 
 from gateway.admin import pki
 from gateway.cli import _transfer
+from gateway.settings import CBC_SUITES, SUITES
 from gateway.smtp import tls
 from gateway.smtp.chain import PathReader, read_certificates
 from gateway.smtp.tls import Identity
@@ -167,7 +168,7 @@ def test_cbc_suites_of_the_lps_list_can_be_configured(space: pki.Pki) -> None:
     client.set_ciphers("ECDHE-RSA-AES128-SHA256")
     with pytest.raises(ssl.SSLError):
         Wire(door(space), client)
-    wire = Wire(door(space, suites=(*tls.SUITES, *tls.CBC_SUITES)), client)
+    wire = Wire(door(space, suites=(*SUITES, *CBC_SUITES)), client)
     assert wire.server.cipher()[0] == "ECDHE-RSA-AES128-SHA256"
 
 
