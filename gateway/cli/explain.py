@@ -175,16 +175,18 @@ def _sender(desk: Desk, sender: str, cert: Path | None, *, inbound: bool) -> Dec
 
 
 def _recipient(desk: Desk, recipient: str, inbound: bool) -> Decision:
+    from gateway import policy_settings
     from gateway.trust_space import kept_space
     from mailboxes import lookup
     from policies import recipient as policy
     from policies.values import Door
 
     address = _address(recipient)
-    space = kept_space(desk.storage.config, desk.storage.clock)
+    config = desk.storage.config
+    space, own = kept_space(config, desk.storage.clock), policy_settings.recipient(config)
     found = desk.ask(lambda connection: lookup.facts(connection, address.key))
     door = Door.INBOUND if inbound else Door.SUBMISSION
-    return policy.judge(door, address, found, 0, space.trusted(), space.now, space.settings)
+    return policy.judge(door, address, found, 0, space.trusted(), space.now, space.settings, own)
 
 
 def _address(text: str) -> Any:

@@ -164,12 +164,13 @@ def _who(desk: Desk, address: str, as_person: bool) -> str:
 
 def _judge(desk: Desk) -> Judge:
     """The white list as the running service last took it up."""
+    from gateway import policy_settings
     from gateway.redirecting import Judgement
     from gateway.trust_space import kept_space
-    from policies.recipient import RecipientSettings
 
-    space = kept_space(desk.storage.config, desk.storage.clock)
-    judgement = Judgement(space.trusted, lambda: space.settings, RecipientSettings, desk.storage.clock)
+    config, clock = desk.storage.config, desk.storage.clock
+    space = kept_space(config, clock)
+    judgement = Judgement(space.trusted, lambda: space.settings, lambda: policy_settings.recipient(config), clock)
     return lambda owner, target: judgement.target(owner, target, executing=False)
 
 

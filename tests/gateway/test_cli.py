@@ -499,6 +499,17 @@ def test_the_life_of_a_mailbox(marie: Terminal) -> None:
     assert [item["state"] for item in marie.json("mailbox", "list")] == ["deleted"]
 
 
+@pytest.mark.parametrize(
+    ("reply", "rule"), [("defer", "recipient.suspended"), ("refuse", "recipient.suspended_refused")]
+)
+def test_a_question_is_judged_by_the_configuration_in_force(marie: Terminal, reply: str, rule: str) -> None:
+    (marie.folder / "config.toml").write_text(f'{CONFIG}suspended_reply = "{reply}"\n')
+    marie.ok("mailbox", "suspend", MARIE, "--reason", "absence")
+    asked = marie("explain", "--from", MARIE, "--to", MARIE, "--json")
+    assert asked.exit_code == 1
+    assert json.loads(asked.stdout)["decisions"][1]["rule"] == rule
+
+
 def test_mailboxes_nobody_uses_are_listed(marie: Terminal) -> None:
     assert marie.json("mailbox", "list", "--idle") == []
     path = marie.folder / "config.toml"
