@@ -1,7 +1,7 @@
 """What commands print: JSON for programs, tables and short lines for people.
 
-Promise: with ``--json`` standard output holds one JSON document and nothing else; colours only go to a terminal that wants
-them (NO_COLOR is obeyed). Texts from mail or partners are printed without control characters.
+Promise: with ``--json`` standard output holds one JSON document and nothing else, or one per line when a command goes on and
+on; colours only go to a terminal that wants them (NO_COLOR is obeyed). Texts from mail or partners are printed without control characters.
 """
 
 from __future__ import annotations
@@ -24,6 +24,12 @@ Reason = Annotated[str, typer.Option("--reason", help=tr("Raison, gardée comme 
 def as_json(data: Any) -> None:
     """One JSON document on standard output."""
     sys.stdout.write(json.dumps(data, ensure_ascii=False, indent=2, default=str) + "\n")
+
+
+def as_json_line(data: Any) -> None:
+    """One JSON document on a line of its own, at once: whoever reads a command that goes on would wait for a full buffer."""
+    sys.stdout.write(json.dumps(data, ensure_ascii=False, default=str) + "\n")
+    sys.stdout.flush()
 
 
 def line(text: str) -> None:

@@ -9,6 +9,7 @@ import asyncio
 import hashlib
 import json
 import os
+import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
@@ -258,8 +259,9 @@ async def _watching(
         await _open(console, post)
         folder = Folder(path, one, time.monotonic, settle=min(every, 2.0))
         await _in_folder(folder, folder.prepare)
-        if not once:
+        if not once and not as_json:
             output.line(console.say("send.watching", folder=path))
+            sys.stdout.flush()
         last = {outcome.name: outcome for outcome in await _look(console, folder, {}, as_json=as_json)}
         if once:  # a file that is still being written changes between two looks: it is left for the next time
             await asyncio.sleep(folder.settle)
@@ -315,10 +317,11 @@ async def _look(console: Console, folder: Folder, before: Mapping[str, Outcome],
         if outcome.what == "later" and before.get(outcome.name) == outcome:
             continue
         if as_json:
-            output.as_json({"file": outcome.name, "outcome": outcome.what, "detail": outcome.english})
+            output.as_json_line({"file": outcome.name, "outcome": outcome.what, "detail": outcome.english})
             continue
         detail = outcome.french if console.language == "fr" else outcome.english
         output.line(f"{console.say(f'send.{outcome.what}_word')}  {outcome.name}  {detail}")
+        sys.stdout.flush()
     return outcomes
 
 

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import io
 import json
+import select
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +26,7 @@ from tests.hprim.builders import NUMBER, cda, xdm
 from tests.hprim.examples import v1
 from tests.hprim.test_rules import person
 
+ROOT = Path(__file__).parents[2]
 CONFIG = """
 [operator]
 name = "Essai"
@@ -211,3 +215,29 @@ def test_a_faulty_identity_is_said(tmp_path: Path, files: dict[str, str]) -> Non
         )
         assert result.exit_code == 2
         assert said in result.stderr
+
+
+def test_a_program_reads_each_outcome_of_a_folder_as_it_comes(tmp_path: Path) -> None:
+    """One JSON document a line, none of them kept back in a buffer, and nothing before the first."""
+    (tmp_path / "a.hpr").write_bytes(v1())  # without an address in line 12
+    command = [
+        sys.executable,
+        "-m",
+        "gateway.cli",
+        "--lang",
+        "fr",
+        "send",
+        "--from",
+        "a@b.fr",
+        "--server",
+        "127.0.0.1:9",
+    ]
+    command += ["--watch", str(tmp_path), "--every", "0.1", "--json"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=ROOT) as watching:
+        assert watching.stdout is not None
+        try:
+            assert select.select([watching.stdout], [], [], 30)[0]
+            told = json.loads(watching.stdout.readline())
+        finally:
+            watching.terminate()
+    assert (told["file"], told["outcome"]) == ("a.hpr", "refused")
