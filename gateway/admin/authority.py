@@ -2,7 +2,7 @@
 
 Rows are read from a plain file, one per line: the domain, white space, the certificate's distinguished name; ``#`` opens a
 comment. Promise: what is written reads back without a warning, replaces the file in one step, and is dated later than the
-list it follows. Failure: :class:`BadRows` with the line; ``OSError`` of the disk; ``ValueError`` for a key of another kind.
+list it follows. Failure: :class:`BadRows` with the line; ``OSError`` of the disk; :class:`BadSigner`.
 """
 
 from __future__ import annotations
@@ -22,12 +22,20 @@ from policies import dn
 
 
 class BadRows(ValueError):
-    """A row cannot be published. ``line`` counts from 1, 0 when it did not come from a file."""
+    """A row cannot be published. ``line`` counts from 1, 0 when it did not come from a file.
 
-    def __init__(self, line: int, why: str) -> None:
-        super().__init__(f"{line}: {why}")
+    ``word`` says why: ``not_a_domain``, ``not_a_name``, ``not_listed``; ``value`` is what it is about.
+    """
+
+    def __init__(self, line: int, word: str, value: str) -> None:
+        super().__init__(f"{line}: {word}")
         self.line = line
-        self.why = why
+        self.word = word
+        self.value = value[:100]
+
+
+class BadSigner(ValueError):
+    """The files are no certificate with its key, in PEM, RSA or elliptic, without password."""
 
 
 def read_rows(text: str) -> list[Row]:
@@ -45,12 +53,12 @@ def row(domain: str, subject: str, line: int = 0) -> Row:
     """One row, checked. Raises :class:`BadRows`."""
     label = trustlist.a_label(domain.strip())
     if label is None:
-        raise BadRows(line, f"{domain[:100]!r} is not a domain name")
+        raise BadRows(line, "not_a_domain", domain)
     name = subject.strip()
     try:
         dn.key(name)
-    except dn.BadName as problem:
-        raise BadRows(line, f"{name[:100]!r}: {problem}") from None
+    except dn.BadName:
+        raise BadRows(line, "not_a_name", name) from None
     return Row(label, name)
 
 
@@ -63,7 +71,7 @@ def changed(rows: Iterable[Row], added: Sequence[Row], removed: Sequence[str]) -
     known = {each.domain for each in before}
     for domain in removed:
         if trustlist.a_label(domain) not in known:
-            raise BadRows(0, f"{domain[:100]!r} is not in the list")
+            raise BadRows(0, "not_listed", domain)
     gone = {trustlist.a_label(domain) for domain in removed}
     kept = [each for each in before if each.domain not in gone]
     there = {(each.domain, dn.key(each.subject)) for each in kept}
@@ -71,11 +79,15 @@ def changed(rows: Iterable[Row], added: Sequence[Row], removed: Sequence[str]) -
 
 
 def signer(certificate: Path, key: Path) -> tuple[SigningKey, list[x509.Certificate]]:
-    """The authority's signing key and its chain. Raises OSError, ValueError."""
-    loaded = serialization.load_pem_private_key(key.read_bytes(), None)
+    """The authority's signing key and its chain. Raises OSError, :class:`BadSigner`."""
+    try:
+        loaded = serialization.load_pem_private_key(key.read_bytes(), None)
+        chain = x509.load_pem_x509_certificates(certificate.read_bytes())
+    except (ValueError, TypeError):  # TypeError: the key has a password
+        raise BadSigner from None
     if not isinstance(loaded, rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey):
-        raise ValueError(f"{key}: the key is neither RSA nor elliptic")
-    return loaded, x509.load_pem_x509_certificates(certificate.read_bytes())
+        raise BadSigner
+    return loaded, chain
 
 
 def issue(

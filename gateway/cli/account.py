@@ -204,8 +204,8 @@ def session(
         try:
             path = session_file.write(session_file.Kept(made.login, token, made.expires_at))
         except OSError as problem:
-            place, reason = session_file.place(), problem.strerror
-            raise errors.Said("cli.cannot_write", errors.UNAVAILABLE, path=place, reason=reason) from None
+            place = session_file.place()
+            raise errors.Said("cli.cannot_write", errors.UNAVAILABLE, path=place, reason=problem) from None
         if as_json:
             output.as_json({"login": made.login, "expires_at": made.expires_at, "file": str(path)})
         else:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection
 
     from mailboxes.commit import Unit
+    from policies.decision import Language
 
 app = typer.Typer(no_args_is_help=True, help=tr("La configuration.", "The configuration."))
 
@@ -55,15 +56,14 @@ def check(
         raise typer.Exit(errors.REFUSED)
 
 
-def _fault(fault: Fault, language: str) -> dict[str, object]:
-    chosen = "fr" if language == "fr" else "en"
+def _fault(fault: Fault, language: Language) -> dict[str, object]:
     return {
         "file": fault.file,
         "line": fault.line,
         "key": fault.key,
         "fault": fault.sentence,
-        "problem": fault.says(chosen),  # type: ignore[arg-type]
-        "remedy": fault.advises(chosen),  # type: ignore[arg-type]
+        "problem": fault.says(language),
+        "remedy": fault.advises(language),
     }
 
 

@@ -205,6 +205,6 @@ def _chain(path: Path) -> list[bytes]:
     try:
         return [one.public_bytes(Encoding.DER) for one in x509.load_pem_x509_certificates(path.read_bytes())]
     except OSError as problem:
-        raise Said("cli.bad_certificate", USAGE, file=path, reason=problem.strerror) from None
+        raise Said("cli.cannot_read", USAGE, path=path, reason=problem) from None
     except ValueError:
-        raise Said("cli.bad_certificate", USAGE, file=path, reason="PEM ?") from None
+        raise Said("config.not_a_certificate", USAGE, path=path) from None

@@ -18,6 +18,7 @@ from gateway.cli.output import Json
 if TYPE_CHECKING:
     from hprim.model import Report
     from hprim.render import View
+    from policies.decision import Language
 
 LARGEST = 256 * 1024 * 1024
 DONE = 0
@@ -94,10 +95,10 @@ def show(
     shown = views(data, file.name, console.language)
     if not shown:
         raise Said("hprim.nothing_to_show", USAGE, file=file)
-    sys.stdout.write(page(shown) if html else "\n".join(_printable(one.text()) for one in shown))
+    sys.stdout.write(page(shown, console.language) if html else "\n".join(_printable(one.text()) for one in shown))
 
 
-def views(data: bytes, name: str, language: Any) -> list[View]:
+def views(data: bytes, name: str, language: Language) -> list[View]:
     """Every document of a file as a readable view; none when nothing can be shown."""
     from hprim.detect import detect
     from hprim.mime import split_mail
@@ -121,11 +122,11 @@ def views(data: bytes, name: str, language: Any) -> list[View]:
     return [hprim_view(data, _today(), language=language)] if kind is Format.TEXT else []
 
 
-def page(shown: list[View]) -> str:
+def page(shown: list[View], language: Language) -> str:
     """A whole HTML page that may load nothing and run nothing."""
     body = "\n".join(one.html() for one in shown)
     return (
-        '<!DOCTYPE html>\n<html lang="fr"><head><meta charset="utf-8">'
+        f'<!DOCTYPE html>\n<html lang="{language}"><head><meta charset="utf-8">'
         '<meta http-equiv="Content-Security-Policy" content="default-src \'none\'">'
         f"<title>Document</title></head>\n<body>\n{body}</body></html>\n"
     )

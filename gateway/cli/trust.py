@@ -14,7 +14,7 @@ import typer
 from gateway.cli import output
 from gateway.cli.context import actor, here, open_store
 from gateway.cli.errors import REFUSED, UNAVAILABLE, USAGE, Said
-from gateway.cli.language import tr
+from gateway.cli.language import chosen, tr
 from gateway.cli.output import Json
 
 if TYPE_CHECKING:
@@ -164,11 +164,10 @@ def publish(
         data = authority.issue(wanted, datetime.now(UTC), signing, follows)
         authority.write(file, data)
     except authority.BadRows as problem:
-        raise Said("cli.bad_rows", USAGE, line=problem.line, reason=problem.why) from None
+        place = tr(f"ligne {problem.line} : ", f"row {problem.line}: ") if problem.line else ""
+        raise Said(f"row.{problem.word}", USAGE, place=place, value=problem.value) from None
     except OSError as problem:
-        raise Said("cli.cannot_publish", USAGE, reason=f"{problem.filename or file}: {problem.strerror}") from None
-    except ValueError as problem:
-        raise Said("cli.cannot_publish", USAGE, reason=problem) from None
+        raise Said("cli.cannot_publish", USAGE, path=problem.filename or file, reason=problem) from None
     if as_json:
         output.as_json({"file": str(file), "rows": len(wanted), "signed": key is not None})
     else:
@@ -257,7 +256,7 @@ def _named(facts: dict[str, Any]) -> list[tuple[str, object]]:
         if key == "state":
             shown = tr(_STATES[value], value)
         elif key in ("outcome", "reason") and value:
-            shown = word({"outcome": "outcome", "reason": "list"}[key], str(value), tr("fr", "en"))  # type: ignore[arg-type]
+            shown = word({"outcome": "outcome", "reason": "list"}[key], str(value), chosen())
         said.append((tr(*_NAMES[key]), shown))
     return said
 
@@ -320,7 +319,10 @@ def _starting_rows(
     if (rows is None) is (base is None):
         raise Said("cli.rows_or_list", USAGE)
     if rows is not None:
-        return authority.read_rows(rows.read_text("utf-8")), None
+        try:
+            return authority.read_rows(rows.read_text("utf-8")), None
+        except UnicodeDecodeError as problem:
+            raise Said("cli.rows_not_utf8", USAGE, path=rows, place=problem.start) from None
     assert base is not None
     try:
         anchors = signing[1][1:] if signing is not None else ()
@@ -333,9 +335,14 @@ def _starting_rows(
 def _signing(certificate: Path | None, key: Path | None) -> tuple[SigningKey, Any] | None:
     from gateway.admin import authority
 
-    if (certificate is None) is not (key is None):
-        raise ValueError("--certificate and --key go together")
-    return authority.signer(certificate, key) if certificate is not None and key is not None else None
+    if certificate is None and key is None:
+        return None
+    if certificate is None or key is None:
+        raise Said("cli.signing_pair", USAGE)
+    try:
+        return authority.signer(certificate, key)
+    except authority.BadSigner:
+        raise Said("cli.bad_signer", USAGE, certificate=certificate, key=key) from None
 
 
 def _show_difference(found: Difference, as_json: bool, older: str = "", newer: str = "") -> None:

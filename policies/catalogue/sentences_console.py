@@ -522,7 +522,6 @@ CONFIG: Mapping[str, Sentence] = {
     "cli.usage_hint": _s("caducee: « {command} -h » montre l’usage.", "caducee: “{command} -h” shows the usage."),
     "cli.given_up": _s("abandonné : rien n’a été fait", "given up: nothing was done"),
     "cli.bad_address": _s("adresse illisible : {address} ({problem})", "unreadable address: {address} ({problem})"),
-    "cli.bad_certificate": _s("certificat illisible : {file} ({reason})", "unreadable certificate: {file} ({reason})"),
     "cli.list_refused": _s(
         "cette liste blanche est refusée : {reason} ({detail})",
         "this white list is refused: {reason} ({detail})",
@@ -555,14 +554,36 @@ CONFIG: Mapping[str, Sentence] = {
         "donnez soit un fichier de lignes (--rows), soit une liste de départ (--from)",
         "give either a file of rows (--rows) or a list to start from (--from)",
     ),
-    "cli.bad_rows": _s(
-        "ligne {line} impubliable : {reason}",
-        "row {line} cannot be published: {reason}",
+    "row.not_a_domain": _s(
+        "{place}« {value} » n’est pas un nom de domaine",
+        "{place}“{value}” is not a domain name",
         "Une ligne est un domaine, un espace, le nom du certificat (CN=…,OU=…,O=…,ST=…,C=FR).",
         "A row is a domain, a space, the certificate’s name (CN=…,OU=…,O=…,ST=…,C=FR).",
     ),
+    "row.not_a_name": _s(
+        "{place}« {value} » n’est pas un nom de certificat",
+        "{place}“{value}” is not the name of a certificate",
+        "Il s’écrit CN=…,OU=…,O=…,ST=…,C=FR.",
+        "It is written CN=…,OU=…,O=…,ST=…,C=FR.",
+    ),
+    "row.not_listed": _s(
+        "{place}{value} n’est pas dans la liste de départ", "{place}{value} is not in the list to start from"
+    ),
+    "cli.rows_not_utf8": _s(
+        "{path} n’est pas en UTF-8 (octet {place})",
+        "{path} is not UTF-8 (byte {place})",
+        "Enregistrez-le en UTF-8.",
+        "Save it as UTF-8.",
+    ),
+    "cli.signing_pair": _s("--certificate et --key vont ensemble", "--certificate and --key go together"),
+    "cli.bad_signer": _s(
+        "{certificate} et {key} ne sont pas un certificat et sa clé",
+        "{certificate} and {key} are not a certificate and its key",
+        "En PEM, clé RSA ou elliptique sans mot de passe.",
+        "In PEM, an RSA or elliptic key without password.",
+    ),
     "cli.cannot_publish": _s(
-        "la liste n’a pas pu être publiée : {reason}", "the list could not be published: {reason}"
+        "la liste n’a pas pu être publiée : {path}, {reason}", "the list could not be published: {path}, {reason}"
     ),
     "cli.doctor_trip": _s(
         "un message d’essai demande --login, --to et --password-file, et les portes submissions et imaps ; "

@@ -19,6 +19,8 @@ from typing import Any
 
 import pyotp
 import pytest
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import BestAvailableEncryption, Encoding, PrivateFormat
 from structlog.testing import capture_logs
 from typer.testing import CliRunner
 
@@ -497,6 +499,34 @@ def test_the_life_of_a_mailbox(marie: Terminal) -> None:
     assert marie.json("mailbox", "delete", MARIE, "--reason", "test", "--yes")["state"] == "deleted"
     assert "MSS" not in marie.refused("mailbox", "show", "nobody@op.mssante.test")
     assert [item["state"] for item in marie.json("mailbox", "list")] == ["deleted"]
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--rows", "rows"], "ligne 2 : « pas-un-nom » n’est pas un nom de certificat. Il s’écrit CN="),
+        (["--rows", "rows.latin1"], "rows.latin1 n’est pas en UTF-8 (octet 0)."),
+        (["--rows", "absent"], "absent, il n’existe pas"),
+        (["--rows", "empty", "--add", "un/domaine CN=x"], "« un/domaine » n’est pas un nom de domaine."),
+        (["--rows", "empty", "--remove", "b.test"], "b.test n’est pas dans la liste de départ"),
+        (["--rows", "empty", "--key", "rows"], "--certificate et --key vont ensemble"),
+        (["--rows", "empty", "--key", "rows", "--certificate", "rows"], "ne sont pas un certificat et sa clé. En PEM"),
+        (["--rows", "empty", "--key", "protected.key", "--certificate", "rows"], "ne sont pas un certificat et sa clé"),
+    ],
+)
+def test_what_cannot_be_published_is_said_in_french(
+    terminal: Terminal, monkeypatch: pytest.MonkeyPatch, words: list[str], said: str
+) -> None:
+    """Each in words of ours: neither the authority nor its operators read Python's."""
+    monkeypatch.setattr("gateway.cli.trust.tr", lambda fr, en: fr)
+    monkeypatch.chdir(terminal.folder)
+    secret = BestAvailableEncryption(b"essai")
+    key = ec.generate_private_key(ec.SECP256R1()).private_bytes(Encoding.PEM, PrivateFormat.PKCS8, secret)
+    written = {"rows": b"# essai\na.test pas-un-nom\n", "rows.latin1": b"\xe9", "empty": b"", "protected.key": key}
+    for name, data in written.items():
+        Path(name).write_bytes(data)
+    assert said in terminal.refused("trust", "publish", "liste.xml", *words, code=2, lang="fr")
+    assert not Path("liste.xml").exists()
 
 
 @pytest.mark.parametrize(

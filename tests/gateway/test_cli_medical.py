@@ -113,6 +113,7 @@ def test_documents_are_shown_as_text_and_as_a_page_without_script(files: dict[st
     page = run("hprim", "show", "--html", files["good.zip"]).stdout
     assert "LEFEVRE" in page
     assert "default-src 'none'" in page
+    assert '<html lang="en">' in page  # a screen reader chooses its voice by it
     assert "<script" not in page
     assert run("hprim", "show", files["empty.hpr"]).exit_code == 2
     assert run("hprim", "show", files["missing"]).exit_code == 2
