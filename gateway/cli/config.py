@@ -10,7 +10,7 @@ import typer
 from gateway.cli import errors, output
 from gateway.cli.context import here
 from gateway.cli.language import tr
-from gateway.cli.output import Json
+from gateway.cli.output import Json, Yes
 from gateway.config import ConfigError, Fault, absent, missing, show
 
 if TYPE_CHECKING:
@@ -123,7 +123,7 @@ def master_key(ctx: typer.Context, file: Annotated[Path, typer.Argument()]) -> N
 def rotate_key(
     ctx: typer.Context,
     file: Annotated[Path, typer.Argument(help=tr("Fichier de la nouvelle clé.", "File of the new key."))],
-    yes: Annotated[bool, typer.Option("--yes", help=tr("Sans demander.", "Without asking."))] = False,
+    yes: Yes = False,
 ) -> None:
     from gateway.cli.context import actor, open_store
     from gateway.medical.register_key import RegisterKey
@@ -193,7 +193,7 @@ _REGISTER = "patient register"
 def import_(
     ctx: typer.Context,
     file: Annotated[Path, typer.Argument(help=tr("Fait par export-keys.", "Made by export-keys."))],
-    yes: Annotated[bool, typer.Option("--yes", help=tr("Sans demander.", "Without asking."))] = False,
+    yes: Yes = False,
 ) -> None:
     from gateway import compose
     from gateway.cli.context import actor

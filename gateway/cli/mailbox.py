@@ -13,7 +13,7 @@ import typer
 from gateway.cli import _transfer, errors, output
 from gateway.cli.context import Desk, actor, opened
 from gateway.cli.language import tr
-from gateway.cli.output import Json, Reason, when
+from gateway.cli.output import Json, Reason, Yes, when
 from gateway.config_units import Unreadable, read_size, write_size
 from mailboxes import lookup, register
 from mailboxes.register import Mailbox, NewMailbox
@@ -295,7 +295,7 @@ def delete(
     ctx: typer.Context,
     address: Where,
     reason: Reason,
-    yes: Annotated[bool, typer.Option("--yes", help=tr("Sans demander.", "Without asking."))] = False,
+    yes: Yes = False,
     as_json: Json = False,
 ) -> None:
     if not yes:

@@ -13,7 +13,7 @@ from gateway.cli import output
 from gateway.cli.context import Desk, actor, here, opened
 from gateway.cli.errors import Said
 from gateway.cli.language import tr
-from gateway.cli.output import Json, when
+from gateway.cli.output import Json, Yes, when
 from gateway.relay import desk as bureau
 from gateway.relay.bodies import StoreBodies
 from gateway.relay.desk import Row, Selection, Summary
@@ -32,7 +32,6 @@ Domain = Annotated[str, typer.Option("--domain", help=tr("Domaine destinataire."
 Sender = Annotated[str, typer.Option("--from", help=tr("Adresse de l’expéditeur.", "Address of the sender."))]
 Recipient = Annotated[str, typer.Option("--to", help=tr("Adresse du destinataire.", "Address of the recipient."))]
 All = Annotated[bool, typer.Option("--all", help=tr("Toute la file.", "The whole queue."))]
-Yes = Annotated[bool, typer.Option("--yes", "-y", help=tr("Ne pas demander confirmation.", "Do not ask to confirm."))]
 
 
 @app.command("list", help=tr("Lister ce qui attend, ou les destinations.", "List what waits, or the destinations."))
