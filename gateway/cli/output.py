@@ -19,7 +19,6 @@ from gateway.cli.language import tr
 
 Json = Annotated[bool, typer.Option("--json", help=tr("Réponse en JSON.", "Answer in JSON."))]
 Reason = Annotated[str, typer.Option("--reason", help=tr("Raison, gardée comme preuve.", "Reason, kept as evidence."))]
-
 Yes = Annotated[bool, typer.Option("--yes", "-y", help=tr("Ne pas demander confirmation.", "Do not ask to confirm."))]
 
 

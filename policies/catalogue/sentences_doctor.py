@@ -7,13 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from policies.catalogue.sentences_console import Sentence
+from policies.catalogue.sentence import Sentence
 from policies.decision import CatalogueError, Language
 
-
-def _s(fr: str, en: str, remedy_fr: str = "", remedy_en: str = "") -> Sentence:
-    return Sentence(fr, en, remedy_fr, remedy_en)
-
+_s = Sentence
 
 DOCTOR: Mapping[str, Sentence] = {
     "config.good": _s("configuration valable et complète", "configuration valid and complete"),

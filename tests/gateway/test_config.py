@@ -26,7 +26,7 @@ from gateway.config import (
 )
 from gateway.config_document import render
 from gateway.settings import REPEATED, SECTIONS
-from policies.catalogue.sentences_console import CONFIG
+from policies.catalogue.sentences_config import CONFIG
 from tests.gateway import pems
 
 ROOT = Path(__file__).parents[2]
