@@ -1,6 +1,5 @@
 """``python -m gateway.migrations.generate``: prints the revision that is missing, to be read, cleaned and committed.
 
-With ``--first`` it prints revision 0001 over again, from an empty database; only before the first release.
 Promise: writes nothing but standard output; compares against a database in memory brought to the newest revision.
 """
 
@@ -35,26 +34,25 @@ def upgrade() -> None:
 '''
 
 
-def missing(*, first: bool) -> MigrationScript:
-    """What brings the newest revision (with ``first``: an empty database) to the tables of this release."""
+def missing() -> MigrationScript:
+    """What brings the newest revision to the tables of this release."""
     database = open_database("sqlite://")
-    if not first:
-        upgrade(database)
+    upgrade(database)
     with database.turn(), database.writer.begin() as connection:
         return api.produce_migrations(context(connection), metadata)
 
 
-def render(title: str, *, first: bool) -> str:
+def render(title: str) -> str:
     """The text of the next revision's module, formatted."""
-    script = missing(first=first)
-    before = None if first else revisions()[-1]
+    script = missing()
+    before = revisions()[-1]
     assert script.upgrade_ops is not None
     text = HEAD.format(
         title=title,
         day=datetime.now(UTC).date().isoformat(),
-        revision=f"{int(before or 0) + 1:04}",
+        revision=f"{int(before) + 1:04}",
         before=before,
-        purpose="Create every table." if first else f"{title}.",
+        purpose=f"{title}.",
         body=render_python_code(script.upgrade_ops),
     )
     without = [line for line in text.split("\n") if not line.strip().startswith("# ###")]
@@ -68,6 +66,4 @@ def _formatted(text: str) -> str:
 
 
 if __name__ == "__main__":
-    words = [word for word in sys.argv[1:] if word != "--first"]
-    again = "--first" in sys.argv
-    sys.stdout.write(render(" ".join(words) or ("First release" if again else "Describe me"), first=again))
+    sys.stdout.write(render(" ".join(sys.argv[1:]) or "Describe me"))

@@ -76,9 +76,9 @@ def test_migrated_and_created_databases_are_the_same_on_postgresql(request: pyte
 
 
 def test_nothing_is_missing_from_the_revisions() -> None:
-    script = missing(first=False)
+    script = missing()
     assert script.upgrade_ops is not None
-    assert script.upgrade_ops.is_empty(), render("What is missing", first=False)
+    assert script.upgrade_ops.is_empty(), render("What is missing")
 
 
 def test_the_revisions_are_one_line_and_none_goes_down() -> None:
