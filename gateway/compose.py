@@ -1,6 +1,5 @@
-"""The one place where everything is wired: from a :class:`gateway.settings.Config` to running parts.
+"""Wires what every command needs, from a :class:`gateway.settings.Config`: database, keys, blobs, journal, messages.
 
-:func:`storage` opens what every command needs (database, keys, blobs, journal, folders and messages);
 :mod:`gateway.service` adds the doors, the courier and IMAP on top of it.
 Promise: what is opened here is closed by the ``close`` of what it returned, in reverse order. Failure:
 :class:`mailboxes.keys.WrongMasterKey` for a master key that is missing or another one (F15),
