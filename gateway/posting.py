@@ -3,7 +3,7 @@
     async with posting(sender, config=config) as post:
         sent = await post.send(Request(recipients, identity, document, "cr.pdf", label="CR de consultation"))
 
-Promise: :meth:`Post.send` answers identifiers only for a message that was taken. Failure: :class:`gateway.send.Unsendable` and
+Promise: :meth:`Post.send` answers identifiers only for a message that was taken. Failure: :class:`gateway.identity.Unsendable` and
 :class:`gateway.send.WouldBeRefused` before anything leaves, :class:`gateway.submission_here.NotTaken`,
 :class:`gateway.submission_here.UnknownMailbox` and :class:`gateway.submission_there.ServerRefused` when it was not taken.
 """
@@ -18,10 +18,11 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from gateway.identity import Identity
 from gateway.medical.question import ReaderOptions
 from gateway.medical.wiring import medical_settings
 from gateway.relay import tracking
-from gateway.send import Built, Circumstances, Identity, Outgoing, build, build_dropped, receivers_of, recipients_of
+from gateway.send import Built, Circumstances, Outgoing, build, build_dropped, receivers_of, recipients_of
 from gateway.sender_name import display_name
 from gateway.settings import Config
 from gateway.submission_here import WayIn, way_in

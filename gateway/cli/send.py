@@ -26,8 +26,8 @@ from gateway.cli.language import tr
 from gateway.cli.output import Json
 
 if TYPE_CHECKING:
+    from gateway.identity import Identity
     from gateway.posting import Post, Request, Sent
-    from gateway.send import Identity
     from gateway.submission_there import Server
     from gateway.watch import Folder, Outcome
     from policies.decision import Decision, Language
@@ -202,7 +202,8 @@ async def _one(console: Console, sender: Address, server: Server | None, request
 
 def _told(problem: Exception, console: Console, name: str) -> Said | None:
     """What went wrong, as an answer of the command line."""
-    from gateway.send import BadDocument, BadIdentity
+    from gateway.identity import BadIdentity
+    from gateway.send import BadDocument
     from gateway.submission_here import UnknownMailbox
     from gateway.submission_there import ServerRefused
 
@@ -333,7 +334,7 @@ def _token(sender: Address, recipients: tuple[Address, ...], digest: str) -> str
 
 async def _dropped(post: Post, request: Request, digest: str) -> str:
     """Send one dropped file, in the terms of :mod:`gateway.watch`."""
-    from gateway.send import Unsendable
+    from gateway.identity import Unsendable
     from gateway.submission_here import UnknownMailbox
     from gateway.submission_there import ServerRefused
     from gateway.watch import NotNow, Refused
@@ -383,7 +384,7 @@ def _addresses(written: list[str]) -> tuple[Address, ...]:
 
 
 def _identity(path: Path, language: Language) -> Identity:
-    from gateway.send import BadIdentity, identity_from
+    from gateway.identity import BadIdentity, identity_from
 
     try:
         return identity_from(_json(_bytes(path)))

@@ -12,18 +12,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gateway.identity import BadIdentity, Identity, identity_from
 from gateway.medical.question import ReaderOptions
 from gateway.send import (
     BadDocument,
-    BadIdentity,
     Built,
     Circumstances,
-    Identity,
     Outgoing,
     WouldBeRefused,
     build,
     build_dropped,
-    identity_from,
     receivers_of,
     recipients_of,
 )
