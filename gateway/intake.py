@@ -26,9 +26,8 @@ from gateway import facts, received
 from gateway.acceptance import Acceptance, Acceptor
 from gateway.arrival import Arrival, Consequences, Followers, nothing
 from gateway.identifiers import message_identifier
+from gateway.intake_events import Judged, message_accepted, message_refused, peer_refused
 from gateway.partner_judgement import PartnerJudgement
-from gateway.record.explain import noted
-from gateway.record.journal import written
 from gateway.relay.queue import Queued
 from gateway.scan import Scanner, ScanUnavailable
 from gateway.smtp.transaction import Answer, Content, Recipient, Transaction
@@ -43,8 +42,8 @@ from policies import recipient as recipient_policy
 from policies import redirection, sender, unsolicited
 from policies.catalogue import rule
 from policies.content import ContentSettings
-from policies.decision import Decision, Verdict, decide, gravest
-from policies.events import Event, Kind
+from policies.decision import Decision, decide, gravest
+from policies.events import Event
 from policies.recipient import RecipientSettings
 from policies.trust import TrustList, TrustSettings
 from policies.unsolicited import Volume, VolumeSettings
@@ -103,7 +102,6 @@ class IntakeSettings:
 
 
 T = TypeVar("T")
-Judged = list[tuple[str, str, Decision]]  # stage, recipient, decision
 Also = tuple[Callable[[Unit], None], ...]
 
 
@@ -149,7 +147,7 @@ class Intake:
         decision = self._partners.peer(peer.certificate) if peer.door is Door.INBOUND else self._judge_login(peer)
         if not decision.accepted:
             decision = self._referred(decision)
-            await self._record(_peer_refused(peer, decision))
+            await self._record(peer_refused(peer, decision))
         return decision
 
     def _judge_login(self, peer: Peer) -> Decision:
@@ -197,7 +195,7 @@ class Intake:
         """A refusal before there was a message, or because of its form: journalled under a reference of its own."""
         decision = self._referred(decision)
         about = recipients[0].key if stage == "rcpt" else ""
-        await self._record(_refused(peer, sender, recipients, [(stage, about, decision)], decision.reference))
+        await self._record(message_refused(peer, sender, recipients, [(stage, about, decision)], decision.reference))
         return decision
 
     def _referred(self, decision: Decision) -> Decision:
@@ -344,7 +342,7 @@ class Intake:
 
     async def _refuse(self, transaction: Transaction, identifier: str, judged: Judged, worst: Decision) -> Answer:
         addresses = tuple(recipient.address for recipient in transaction.recipients)
-        event = _refused(transaction.peer, transaction.sender, addresses, judged, identifier)
+        event = message_refused(transaction.peer, transaction.sender, addresses, judged, identifier)
         await self._record(event)
         return Answer(replace(worst, reference=identifier), identifier)
 
@@ -408,7 +406,7 @@ class Intake:
             for recipient in unique(transaction.recipients)
             if recipient.address.key not in local
         ]
-        event = _accepted(transaction, arrival.message, sealed, judged)
+        event = message_accepted(transaction, arrival.message, sealed, judged)
         also = (*medical.also, *entailed.also)
         return Acceptance(arrival.message, sealed, tuple(deliveries), tuple(queued), event, also)
 
@@ -475,67 +473,3 @@ def _store_decision(problem: Exception) -> Decision:
         return decide(rule("store.unavailable"), "over quota at commit")
     name = "store.full" if isinstance(problem, StoreFull) else "store.unavailable"
     return decide(rule(name), type(problem).__name__)
-
-
-def _who(peer: Peer) -> str:
-    if peer.login is not None:
-        return peer.login.account
-    return peer.certificate.subject if peer.certificate is not None else "unknown"
-
-
-def _accepted(transaction: Transaction, identifier: str, sealed: Sealed, judged: Judged) -> Event:
-    peer = transaction.peer
-    detail = {
-        "door": peer.door.value,
-        "ip": peer.ip,
-        "helo": peer.helo,
-        "size": sealed.size,
-        "sender": transaction.sender.key if transaction.sender else "",
-        "recipients": [recipient.address.key for recipient in transaction.recipients],
-        "sha256": sealed.sha256.hex(),
-        "certificate": peer.certificate.fingerprint if peer.certificate else "",
-        "envid": transaction.envid,
-        "decisions": [noted(*entry) for entry in judged],
-    }
-    return Event(
-        Kind.MESSAGE_ACCEPTED,
-        actor=_who(peer),
-        message=identifier,
-        mailbox=peer.login.mailbox_id if peer.login else 0,
-        detail=detail,
-        written=written(detail),
-    )
-
-
-def _refused(
-    peer: Peer, sender: Address | None, recipients: Sequence[Address], judged: Judged, identifier: str = ""
-) -> Event:
-    return Event(
-        Kind.MESSAGE_REFUSED,
-        actor=_who(peer),
-        message=identifier,
-        mailbox=peer.login.mailbox_id if peer.login else 0,
-        detail={
-            "door": peer.door.value,
-            "ip": peer.ip,
-            "helo": peer.helo,
-            "sender": sender.key if sender else "",
-            "recipients": [address.key for address in recipients],
-            "certificate": peer.certificate.fingerprint if peer.certificate else "",
-            "decisions": [noted(*entry) for entry in judged if entry[2].verdict is not Verdict.ACCEPT],
-        },
-    )
-
-
-def _peer_refused(peer: Peer, decision: Decision) -> Event:
-    detail = {
-        "door": peer.door.value,
-        "ip": peer.ip,
-        "helo": peer.helo,
-        "rule": decision.rule.name,
-        "certificate": peer.certificate.fingerprint if peer.certificate else "",
-        "detail": decision.detail,
-        "decisions": [noted("session", "", decision)],
-    }
-    mailbox = peer.login.mailbox_id if peer.login else 0
-    return Event(Kind.PEER_REFUSED, actor=_who(peer), message=decision.reference, mailbox=mailbox, detail=detail)
