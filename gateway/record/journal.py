@@ -168,7 +168,9 @@ def _against_anchors(wanted: dict[int, bytes], seen: dict[int, bytes], *, first:
 def _start(connection: Connection) -> tuple[int, bytes]:
     """Where the kept chain starts: after the last segment retention removed, or at genesis."""
     newest = (
-        select(journal_segment.c.last_seq, journal_segment.c.after).order_by(journal_segment.c.last_seq.desc()).limit(1)
+        select(journal_segment.c.last_seq, journal_segment.c.after)
+        .order_by(journal_segment.c.first_seq.desc())
+        .limit(1)
     )
     row = connection.execute(newest).one_or_none()
     return (0, GENESIS) if row is None else (row[0], bytes(row[1]))
@@ -179,13 +181,15 @@ def _rows(connection: Connection) -> Iterator[Any]:
     yield from connection.execution_options(yield_per=PAGE).execute(query)
 
 
-def older(connection: Connection, before_us: int) -> int:
-    """How many records, from the oldest on, were all written before ``before_us``.
+def older(connection: Connection, before_us: int, most: int = 1 << 62) -> int:
+    """How many records, from the oldest on, were all written before ``before_us``; counts no further than ``most``.
 
     A record written after it keeps those behind it, whatever time they bear: a clock that jumped loses no evidence.
     """
-    start_seq, end_seq = _start(connection)[0], head(connection)[0]
-    young = select(journal.c.seq).where(journal.c.at >= before_us).order_by(journal.c.seq).limit(1)
+    start_seq = _start(connection)[0]
+    end_seq = min(head(connection)[0], start_seq + most)
+    here = journal.c.seq.between(start_seq + 1, end_seq)
+    young = select(journal.c.seq).where(here, journal.c.at >= before_us).order_by(journal.c.seq).limit(1)
     stop = connection.execute(young).scalar()
     return int((end_seq if stop is None else stop - 1) - start_seq)
 
@@ -197,7 +201,7 @@ def prune(connection: Connection, before_us: int, now_us: int, most: int = 1 << 
     records a ``service.purged`` event in the same transaction.
     """
     start_seq, start_hash = _start(connection)
-    count = min(older(connection, before_us), most)
+    count = older(connection, before_us, most)
     if count <= 0:
         return 0
     oldest, newest = (_end(connection, start_seq + 1), _end(connection, start_seq + count))

@@ -10,7 +10,7 @@ import pytest
 from gateway.record import journal, retention
 from gateway.settings import DAY, Journal
 from mailboxes.commit import Committer, Reading
-from mailboxes.engine import Database, open_database
+from mailboxes.engine import Database, open_database, raw
 from policies.events import Event, Kind
 
 START = 1_700_000_000.0
@@ -58,3 +58,18 @@ async def test_what_is_too_old_leaves_and_the_purge_is_on_record(
     assert await reading.run(journal.verify) is None
     await committer.close()
     await reading.close()
+
+
+@pytest.mark.parametrize("old", [400, 4000])
+def test_a_cut_reads_what_it_removes_and_not_all_that_is_old(database: Database, old: int) -> None:
+    """It is a write transaction: with a year to remove, part by part, each one held all mail while it read the year."""
+    committer = Committer(database, journal=journal.Journal(), clock=Clock())
+    started = Event(Kind.STARTED, detail={"roles": ["imap"]})
+    committer.run_sync(lambda unit: unit.emit(*[started] * old))
+    committer.close_sync()
+    steps: list[None] = []
+    with database.writer.begin() as connection:
+        raw(connection).set_progress_handler(lambda: steps.append(None), 100)
+        assert journal.prune(connection, int((START + DAY) * 1e6), 0, most=100) == 100
+        raw(connection).set_progress_handler(None, 0)
+    assert len(steps) < 40
