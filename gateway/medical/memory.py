@@ -12,7 +12,7 @@ import secrets
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from sqlalchemy import Column, Connection, Table, delete, func, select
 
@@ -278,13 +278,26 @@ class StoredMemory:
 
 def forget_closed(unit: Unit, limit: int = CHUNK) -> int:
     """What mailboxes closed for good remembered, that is those whose key is destroyed. Returns how many patients."""
-    query = (
-        select(seen_patient.c.mailbox_id, seen_patient.c.mark)
-        .outerjoin(mailbox_key, mailbox_key.c.mailbox_id == seen_patient.c.mailbox_id)
-        .where(mailbox_key.c.mailbox_id.is_(None), seen_patient.c.mailbox_id != OPERATOR)
-        .limit(limit)
+    query = select(seen_patient.c.mailbox_id, seen_patient.c.mark).where(seen_patient.c.mailbox_id.in_(_KEYLESS))
+    return _drop(unit, [(row.mailbox_id, bytes(row.mark)) for row in unit.connection.execute(query.limit(limit))])
+
+
+def _keyless() -> Any:
+    """Mailboxes that remember patients and have no key, by jumping from one to the next in the index: all mail waits
+    for this transaction, and patients are many more than mailboxes."""
+    names = select(func.min(seen_patient.c.mailbox_id).label("id")).cte("names", recursive=True)
+    following = (
+        select(func.min(seen_patient.c.mailbox_id))
+        .where(seen_patient.c.mailbox_id > names.c.id)
+        .correlate(names)
+        .scalar_subquery()
     )
-    return _drop(unit, [(row.mailbox_id, bytes(row.mark)) for row in unit.connection.execute(query)])
+    names = names.union_all(select(following).where(names.c.id.is_not(None)))
+    kept = select(mailbox_key.c.mailbox_id).where(mailbox_key.c.mailbox_id == names.c.id).correlate(names)
+    return select(names.c.id).where(names.c.id.is_not(None), names.c.id != OPERATOR, ~kept.exists())
+
+
+_KEYLESS = _keyless()
 
 
 def _drop(unit: Unit, entries: Sequence[tuple[int, bytes]]) -> int:

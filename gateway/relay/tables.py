@@ -96,8 +96,17 @@ followed = Table(
     Column("deadline_at", Float(53), nullable=False),
 )
 Index("ix_followed_message_id", followed.c.message_id, postgresql_using="hash")
-Index("ix_followed_deadline", followed.c.deadline_at)
+# What waits for nothing any more shares one deadline, NEVER, and lies there by age: housekeeping reads what it forgets.
+Index("ix_followed_deadline", followed.c.deadline_at, followed.c.sent_at)
 Index("ix_followed_mailbox", followed.c.mailbox, followed.c.sent_at)
+# Few senders give an identifier of their own; a notice that names one must not read all its mailbox ever sent.
+Index(
+    "ix_followed_envid",
+    followed.c.mailbox,
+    followed.c.envid,
+    sqlite_where=followed.c.envid != "",
+    postgresql_where=followed.c.envid != "",
+)
 
 clock = Table(
     "queue_clock",

@@ -192,7 +192,7 @@ def _ways(query: Select[Any], receipt: Receipt) -> Iterator[Select[Any]]:
         yield query.where(followed.c.message_id == receipt.message_id[:250])
     elif receipt.envid:
         given = (receipt.envid, _xtext(receipt.envid))  # notices carry it decoded (RFC 3464 2.2.1), or as it was given
-        yield query.where(followed.c.envid.in_(given))
+        yield query.where(followed.c.envid.in_(given), followed.c.envid != "")  # the second for the partial index
     elif receipt.disposition == "bounce":
         # A letter that names nobody but the recipient: it speaks of the last message he was sent (MSS-104).
         yield query.where(followed.c.state.in_(_UNDER_WAY)).order_by(followed.c.sent_at.desc())
@@ -259,7 +259,7 @@ def _silence(row: Any) -> outbox.About:
 
 def forget(unit: Unit, before: float, limit: int = CHUNK) -> int:
     """Stop following what was sent before that time and waits for nothing any more (TOU-F02). Returns how many rows."""
-    old = and_(followed.c.sent_at < before, followed.c.deadline_at >= NEVER)
+    old = and_(followed.c.deadline_at == NEVER, followed.c.sent_at < before)  # one range of ix_followed_deadline
     found = unit.connection.execute(select(followed.c.message, followed.c.recipient).where(old).limit(limit)).all()
     if found:
         gone = delete(followed).where(_KEY)

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import insert, text
 
-from gateway.medical.memory import Memory, MemoryHere, StoredMemory, counted
+from gateway.medical.memory import Memory, MemoryHere, StoredMemory, counted, forget_closed
 from gateway.medical.met import Met, Person, bare
 from gateway.medical.register_key import RegisterKey
 from gateway.medical.tables import seen_document, seen_patient
@@ -19,8 +19,10 @@ from hprim.model import Identifier, Patient, Traits
 from mailboxes.commit import Committer, Reading
 from mailboxes.engine import open_database
 from mailboxes.keys import LocalMasterKey
+from mailboxes.tables import mailbox_key
 from mailboxes.unit import NoJournal, Unit
 from policies.patient import Said
+from tests import stores
 from tests.hprim.builders import NUMBER, OTHER_NUMBER
 from tests.hprim.test_rules import person
 
@@ -185,6 +187,23 @@ async def test_purging_finds_the_documents_of_a_patient_without_reading_them_all
     started = time.perf_counter()
     assert await bench.committer.run(lambda unit: bench.memory.purge(unit, 5)) == 500
     assert time.perf_counter() - started < 2  # 20 s when each patient's documents are looked for among all
+
+
+async def test_what_closed_mailboxes_remembered_is_found_without_reading_what_the_others_do(bench: Bench) -> None:
+    if isinstance(bench.memory, MemoryHere):
+        pytest.skip("the twin has no database")
+
+    def rows(mailbox: int, size: int) -> list[dict[str, object]]:
+        return [{"mailbox_id": mailbox, "mark": number.to_bytes(16), "trace": b"x", "at": 1} for number in range(size)]
+
+    def fill(unit: Unit) -> None:
+        unit.connection.execute(insert(mailbox_key), {"mailbox_id": 1, "wrapped": b"x", "created_at": 1})
+        unit.connection.execute(insert(seen_patient), [*rows(0, 3), *rows(1, 5000), *rows(2, 4)])
+
+    await bench.committer.run(fill)
+    assert await bench.committer.run(lambda unit: stores.effort(unit.connection, lambda: forget_closed(unit))) < 20
+    assert await bench.committer.run(forget_closed) == 0
+    assert (await bench.reading.run(counted))[0] == 5003  # the operator's own and those of who is still there
 
 
 async def test_a_patient_met_again_is_kept(bench: Bench) -> None:

@@ -7,10 +7,12 @@ from email import message_from_bytes
 import pytest
 
 from gateway.relay import tracking
+from gateway.relay.tables import NEVER
 from gateway.relay.tracking import Followed, Receipt
 from mailboxes.commit import Unit
 from policies.receipts import State
 from policies.values import DsnRequest
+from tests import stores
 from tests.gateway.relay.house import House, Intake, Script, answering, running, until
 
 BOB = "bob@op-b.mssante.test"
@@ -201,3 +203,44 @@ async def test_the_sent_board_is_one_line_per_message_and_recipient(house: House
 
 async def test_an_unknown_message_is_not_followed(house: House) -> None:
     assert not await house.committer.run(lambda unit: tracking.note(unit, "nobody", BOB, State.READ))
+
+
+def _years(unit: Unit, count: int) -> None:
+    """A mailbox that sent so many messages, all settled."""
+    rows = [
+        (
+            f"S{number:06}",
+            BOB,
+            MAILBOX,
+            "alice@op-a.mssante.test",
+            "",
+            "",
+            "mssante",
+            "",
+            1e9,
+            "delivered",
+            1e9,
+            "",
+            NEVER,
+        )
+        for number in range(count)
+    ]
+    tracking._INSERT(unit.cursor, rows)
+
+
+async def test_forgetting_and_receipts_read_what_they_are_about_and_not_all_that_is_followed(house: House) -> None:
+    """Both are in write transactions, with all other mail behind them."""
+    await house.committer.run(lambda unit: _years(unit, 3000))
+    own = Followed("own", BOB, MAILBOX, "alice@op-a.mssante.test", "", "E+1", "mssante", frozenset({"delivery"}))
+    await house.committer.run(lambda unit: tracking.follow(unit, [own], 86400.0))
+
+    def costs(unit: Unit) -> tuple[int, int]:
+        told = Receipt("", "E+1", BOB, "", State.DELIVERED)
+        return (
+            stores.effort(unit.connection, lambda: tracking.forget(unit, 1e8)),
+            stores.effort(unit.connection, lambda: tracking.receive(unit, MAILBOX, [told])),
+        )
+
+    assert max(await house.committer.run(costs)) < 20
+    assert await state(house, "own") is State.DELIVERED
+    assert await house.committer.run(lambda unit: tracking.forget(unit, 2e9)) == tracking.CHUNK
