@@ -18,6 +18,7 @@ from gateway.relay import tracking
 from mailboxes import fsck, rules, upkeep
 from mailboxes.commit import Unit
 from mailboxes.engine import cursor_of
+from mailboxes.store import PORTION
 from policies.events import Event, Kind
 
 EVERY = 24 * 3600.0
@@ -32,7 +33,8 @@ TOGETHER = 50
 
 async def daily(storage: Storage) -> int:
     """Let go of what is too old: journal records (MSS-145), histories of erasures, answers given, settled messages (TOU-F02),
-    patients not met again (HID-090 to HID-099), blobs without a row. Returns the journal records removed.
+    patients not met again (HID-090 to HID-099), what is left of deleted mailboxes, blobs without a row. Returns the journal
+    records removed.
     """
     removed = await retention.purge(storage.committer, retention.kept(storage.config.journal))
     mailboxes = await storage.reading.run(lambda connection: upkeep.mailboxes(cursor_of(connection)))
@@ -48,8 +50,25 @@ async def daily(storage: Storage) -> int:
         pass
     while await storage.committer.run(forget_closed) >= CHUNK:
         pass
+    for mailbox in await storage.reading.run(lambda connection: upkeep.deleted(cursor_of(connection))):
+        await _erase(storage, mailbox)
     await fsck.sweep(storage.store, now=now)
     return removed
+
+
+async def _erase(storage: Storage, mailbox: int) -> None:
+    """All that is left of a mailbox, whose key is destroyed; recorded with the last portion."""
+    gone = 0
+
+    def work(unit: Unit) -> int:
+        count = storage.store.erase(unit, mailbox)
+        if count < PORTION:
+            detail = {"what": "mailbox", "count": gone + count}
+            unit.emit(Event(Kind.PURGED, actor="system", mailbox=mailbox, detail=detail))
+        return count
+
+    while (count := await storage.committer.run(work)) >= PORTION:
+        gone += count
 
 
 def _forget(unit: Unit, mailboxes: Sequence[int]) -> None:

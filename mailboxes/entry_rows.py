@@ -39,6 +39,7 @@ _DELETE_ALL = tuple(
     Sql(f"DELETE FROM {table} WHERE mailbox_id = ? AND folder_id = ?")  # noqa: S608
     for table in ("entry", "expunged")
 )
+_SOME_OF_ALL = Sql("SELECT folder_id, uid, body_id FROM entry WHERE mailbox_id = ? ORDER BY folder_id, uid LIMIT ?")
 _EXPUNGED = Insert("expunged", "mailbox_id folder_id modseq uid")
 _COUNT = Rows(
     "UPDATE folder SET uidnext = v.column1, modseq = v.column2, messages = messages + v.column3,"
@@ -140,6 +141,19 @@ def remove(cursor: Any, folder: FolderRow, entries: Sequence[Entry]) -> FolderRo
     )
     count(cursor, [(folder, now)])
     return now
+
+
+def some_of_all(cursor: Any, mailbox_id: int, most: int) -> dict[int, list[tuple[int, int]]]:
+    """UID and body of up to ``most`` entries of a mailbox, by folder."""
+    found: dict[int, list[tuple[int, int]]] = defaultdict(list)
+    for folder_id, uid, body_id in _SOME_OF_ALL(cursor, mailbox_id, most).fetchall():
+        found[folder_id].append((uid, body_id))
+    return found
+
+
+def erase(cursor: Any, mailbox_id: int, folder_id: int, uids: Sequence[int]) -> None:
+    """Erase entries of a folder nobody will open again: neither history nor counters are kept."""
+    _DELETE.change(cursor, uids, mailbox_id, folder_id)
 
 
 def clear(cursor: Any, folder: FolderRow) -> None:

@@ -62,9 +62,11 @@ class Holding:
         """Crypto-erasure of a mailbox: every copy of its messages becomes unreadable."""
         return provision.destroy_key(unit, self.keyring, mailbox_id)
 
-    def erase(self, unit: Unit, mailbox_id: int) -> None:
-        """Remove what is left of a mailbox after :meth:`destroy_key`."""
-        self._delete_blobs(unit, provision.erase(unit, mailbox_id))
+    def erase(self, unit: Unit, mailbox_id: int) -> int:
+        """Remove a portion of what is left of a mailbox after :meth:`destroy_key`; below :data:`PORTION`, it was the last."""
+        count, blobs = provision.erase(unit, mailbox_id)
+        self._delete_blobs(unit, blobs)
+        return count
 
     def drop(self, unit: Unit, counts: Mapping[int, int]) -> None:
         """That many references fewer for each body; those nobody needs go, their blobs after the commit."""

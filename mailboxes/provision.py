@@ -13,12 +13,13 @@ from mailboxes import body_rows, entry_rows, folder_rows
 from mailboxes.commit import Unit
 from mailboxes.keys import Keyring
 from mailboxes.sql import Sql
+from mailboxes.store import PORTION
 
 _STATE = Sql("INSERT INTO mailbox_state (mailbox_id, bytes_limit, next_folder, last_uidvalidity) VALUES (?, ?, 1, 0)")
 _LIMIT = Sql("UPDATE mailbox_state SET bytes_limit = ? WHERE mailbox_id = ?")
 _FORGET = tuple(
     Sql(f"DELETE FROM {table} WHERE mailbox_id = ?")  # noqa: S608
-    for table in ("entry", "expunged", "folder", "subscription", "folder_metadata", "mailbox_state")
+    for table in ("expunged", "folder", "subscription", "folder_metadata", "mailbox_state")
 )
 _NEXT_INSTANCE = Sql("UPDATE instance SET last = last + 1 WHERE id = 1 RETURNING last")
 _FIRST_INSTANCE = Sql("INSERT INTO instance (id, last) VALUES (1, 0) ON CONFLICT DO NOTHING")
@@ -46,16 +47,21 @@ def destroy_key(unit: Unit, keyring: Keyring, mailbox_id: int) -> bool:
     return there
 
 
-def erase(unit: Unit, mailbox_id: int) -> list[str]:
-    """Remove every row of a mailbox whose key is destroyed. Returns the blobs to delete after the commit."""
-    counts: Counter[int] = Counter()
-    for folder in folder_rows.all_folders(unit.cursor, mailbox_id):
-        counts.update(entry.body_id for entry in entry_rows.read_all(unit.cursor, mailbox_id, folder.id))
-    blobs = body_rows.release(unit.cursor, counts)
-    for statement in _FORGET:
-        statement(unit.cursor, mailbox_id)
-    unit.touched(mailbox_id, 0)
-    return blobs
+def erase(unit: Unit, mailbox_id: int, most: int = PORTION) -> tuple[int, list[str]]:
+    """Remove up to ``most`` messages of a mailbox whose key is destroyed, and with the last ones all its other rows.
+
+    Returns how many went, fewer than ``most`` when nothing is left, and the blobs to delete after the commit.
+    """
+    entries = entry_rows.some_of_all(unit.cursor, mailbox_id, most)
+    for folder_id, uids in entries.items():
+        entry_rows.erase(unit.cursor, mailbox_id, folder_id, [uid for uid, _ in uids])
+    blobs = body_rows.release(unit.cursor, Counter(body_id for uids in entries.values() for _, body_id in uids))
+    count = sum(map(len, entries.values()))
+    if count < most:
+        for statement in _FORGET:
+            statement(unit.cursor, mailbox_id)
+        unit.touched(mailbox_id, 0)
+    return count, blobs
 
 
 def next_instance(cursor: Any) -> int:

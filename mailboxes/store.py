@@ -18,6 +18,9 @@ from typing import NamedTuple, Protocol
 
 from policies.events import Event
 
+PORTION = 2000
+"""Messages changed or erased in one transaction: some 50 ms, for which all other changes of this process wait."""
+
 
 class StoreError(Exception):
     """Base of what a store can say no with."""

@@ -20,6 +20,11 @@ HISTORY = 10_000
 """Erasures a folder remembers, for mail programs that were away."""
 
 _MAILBOXES = Sql("SELECT mailbox_id FROM mailbox_state ORDER BY mailbox_id")
+_DELETED = Sql(
+    "SELECT s.mailbox_id FROM mailbox m JOIN mailbox_state s ON s.mailbox_id = m.id"
+    " LEFT JOIN mailbox_key k ON k.mailbox_id = m.id"
+    " WHERE m.state = 'deleted' AND k.mailbox_id IS NULL ORDER BY s.mailbox_id"
+)
 _LEAP = Sql(
     "UPDATE folder SET uidnext = uidnext + ?, modseq = modseq + ?, history_from = modseq + ? WHERE mailbox_id = ?"
 )
@@ -38,6 +43,14 @@ _FROM = Sql("UPDATE folder SET history_from = ? WHERE mailbox_id = ? AND id = ? 
 def mailboxes(cursor: Any) -> list[int]:
     """Every mailbox of the store."""
     return [row[0] for row in _MAILBOXES(cursor).fetchall()]
+
+
+def deleted(cursor: Any) -> list[int]:
+    """Mailboxes deleted for good of which rows are left: names of folders and flags among them, which are in clear.
+
+    Without a key alone is not enough: keys may come back with their export, and messages would not.
+    """
+    return [row[0] for row in _DELETED(cursor).fetchall()]
 
 
 def after_restore(unit: Unit, mailbox_id: int) -> None:

@@ -7,6 +7,7 @@ import os
 
 import pytest
 
+from mailboxes import provision
 from mailboxes.seal import FRAME
 from mailboxes.sqlstore import SqlStore
 from mailboxes.store import (
@@ -456,7 +457,19 @@ async def test_what_a_mailbox_holds_becomes_unreadable_with_its_key(store: SqlSt
         await store.bodies(1, snapshot.entries)
     with pytest.raises(MailboxGone):
         await store.append(1, INBOX, [message()])
-    await store.committer.run(lambda unit: store.erase(unit, 1))
+    assert await store.committer.run(lambda unit: store.erase(unit, 1)) == len(snapshot.entries)
+    assert await refs(store) == {}
+    assert await store.folders(1) == []
+
+
+async def test_what_is_left_of_a_mailbox_goes_in_portions(store: SqlStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A mailbox may be large, and everybody's mail waits for the transaction."""
+    monkeypatch.setattr(provision.erase, "__defaults__", (2,))
+    await fill(store, 3)
+    sent = await store.folder(1, "Sent")
+    await store.copy(1, INBOX, [1, 2], sent.id)
+    left = [await store.committer.run(lambda unit: store.erase(unit, 1)) for _ in range(3)]
+    assert left == [2, 2, 1]
     assert await refs(store) == {}
     assert await store.folders(1) == []
 

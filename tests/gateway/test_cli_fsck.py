@@ -16,11 +16,16 @@ from gateway import compose, housekeeping
 from gateway.cli import application
 from gateway.cli.fsck import held_by_the_relay
 from gateway.config import load
+from gateway.people import people
 from gateway.record.journal import read
 from gateway.relay.tables import queue
 from mailboxes import upkeep
 from mailboxes.keys import create_master_key_file
+from mailboxes.register import NewMailbox
 from mailboxes.store import NewMessage
+from mailboxes.unit import Unit
+from policies.lifecycle import Step
+from policies.values import BalType
 
 CONFIG = """\
 [operator]
@@ -133,6 +138,39 @@ def test_the_daily_round_forgets_patients_not_met_again_and_those_of_closed_mail
     asyncio.run(housekeeping.daily(storage))
     kept = storage.reading.run_sync(lambda connection: connection.execute(text("SELECT * FROM seen_patient")).all())
     assert sorted((row.mailbox_id, row.at) for row in kept) == [(0, fresh), (1, fresh)]
+    storage.close_sync()
+
+
+def test_the_daily_round_removes_what_is_left_of_a_deleted_mailbox(config: Path) -> None:
+    """Its messages are noise, but its folders' names and its flags are in clear, and all of it is room on the disk."""
+    change(config, text("INSERT INTO sqlite_sequence VALUES ('mailbox', 9)"))  # number 1 is in no register here
+    storage = compose.storage(load(config))
+    register = people(storage).register
+    address = "gone@op.mssante.test"
+
+    def opened(unit: Unit) -> int:
+        new = NewMailbox(address, BalType.ORG, structure="399900000000018", attributes={"description": "Test"})
+        return register.open(unit, new, "test")
+
+    mailbox = storage.committer.run_sync(opened)
+    asyncio.run(storage.store.append(mailbox, 1, [NewMessage(MESSAGE, b"summary")]))
+
+    def rows() -> list[int]:
+        tables = ("entry", "folder", "subscription", "mailbox_state")
+        counts = " UNION ALL ".join(f"SELECT count(*) FROM {table} WHERE mailbox_id = {mailbox}" for table in tables)
+        query = text(f"{counts} UNION ALL SELECT count(*) FROM content")
+        return list(storage.reading.run_sync(lambda connection: connection.execute(query).scalars().all()))
+
+    for step in (Step.CLOSE, Step.DELETE):
+        asyncio.run(housekeeping.daily(storage))
+        assert rows() == [1, 6, 6, 1, 2]  # a closed one may be opened again
+        storage.committer.run_sync(lambda unit, step=step: register.move(unit, address, step, "left", "test"))
+    asyncio.run(housekeeping.daily(storage))
+    assert rows() == [0, 0, 0, 0, 1]
+    purged = storage.reading.run_sync(lambda connection: read(connection, mailbox=mailbox))[-1]
+    assert (purged.kind, purged.detail) == ("service.purged", {"what": "mailbox", "count": 1})
+    asyncio.run(housekeeping.daily(storage))
+    assert storage.reading.run_sync(lambda connection: read(connection, mailbox=mailbox))[-1] == purged
     storage.close_sync()
 
 
