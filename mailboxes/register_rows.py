@@ -73,9 +73,9 @@ def get(connection: Connection, written: str) -> Mailbox:
     return found
 
 
-def listed(connection: Connection, limit: int = 100_000) -> list[Mailbox]:
+def listed(connection: Connection) -> list[Mailbox]:
     """All mailboxes, deleted ones included, by domain and address."""
-    query = select(mailbox).order_by(mailbox.c.domain, mailbox.c.local).limit(limit)
+    query = select(mailbox).order_by(mailbox.c.domain, mailbox.c.local)
     return [_mailbox(row) for row in connection.execute(query)]
 
 

@@ -37,10 +37,14 @@ def line(text: str) -> None:
     sys.stdout.write(visible(text) + "\n")
 
 
+MOST_FITTED = 1000
+"""Rows a table is fitted to the terminal for: it costs a millisecond each, and nobody reads a longer one line by line."""
+
+
 def table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
-    """A table that fits the terminal, or tab-separated lines when the output is a pipe."""
+    """A table that fits the terminal, or tab-separated lines when the output is a pipe or long."""
     kept = [[visible(str(cell)) for cell in row] for row in rows]
-    if not sys.stdout.isatty():
+    if not sys.stdout.isatty() or len(kept) > MOST_FITTED:
         for row in [list(columns), *kept]:
             sys.stdout.write("\t".join(row) + "\n")
         return

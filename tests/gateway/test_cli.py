@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import re
@@ -25,7 +26,7 @@ from structlog.testing import capture_logs
 from typer.testing import CliRunner
 
 from gateway import service
-from gateway.cli import SHARED, application, command, errors, names, serve, short_help
+from gateway.cli import SHARED, application, command, errors, names, output, serve, short_help
 from gateway.cli.context import Console
 from gateway.cli.language import choose
 from gateway.cli.output import visible
@@ -632,3 +633,22 @@ def test_a_mailbox_nearly_full_says_so(used: int, quota: int, shown: str) -> Non
 
     facts = MailboxFacts(1, Address("a", "op.test"), BalType.ORG, BalState.ACTIVE, quota, used)
     assert _used(facts, 0.8).replace("bientôt pleine", "nearly full") == shown
+
+
+def test_a_long_table_is_not_fitted_to_the_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A list of twenty thousand mailboxes kept the processor busy for twenty seconds."""
+
+    class Screen(io.StringIO):
+        def isatty(self) -> bool:
+            return True
+
+    def shown(count: int) -> list[str]:
+        screen = Screen()
+        monkeypatch.setattr(sys, "stdout", screen)
+        output.table(("a", "b"), [(number, "x") for number in range(count)])
+        return screen.getvalue().splitlines()
+
+    short, long = shown(3), shown(output.MOST_FITTED + 1)
+    assert "\t" not in "".join(short)
+    assert long[:2] == ["a\tb", "0\tx"]
+    assert len(long) == output.MOST_FITTED + 2

@@ -5,12 +5,15 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from sqlalchemy import insert, select
 
 from gateway.record.journal import verify
 from mailboxes import accounts, lookup, register
+from mailboxes.account_tables import account, mailbox
 from mailboxes.accounts import NewAccount, Refused
 from mailboxes.keys import Keyring, LocalMasterKey
 from mailboxes.store import Corrupted, MailboxGone
+from mailboxes.unit import Unit
 from mailboxes.vault import StoreVault
 from policies.events import Kind
 from policies.lifecycle import AccountState, Step
@@ -52,6 +55,25 @@ def test_a_person_is_admitted_once_and_pending_until_verified(shared_house: Hous
         ("paul.durand", "activate"),
     ]
     assert {event.actor for event in events} == {ACTOR}
+
+
+def test_a_list_leaves_nobody_out_however_many_there_are(house: House) -> None:
+    """Ten thousand were shown, and nothing said that there were more."""
+    house.person()
+    house.mailbox(owner="marie.martin")
+
+    def many(unit: Unit) -> None:
+        for table, last, names in (
+            (account, 10_001, ("login", "identity")),
+            (mailbox, 100_001, ("local",)),
+        ):
+            row = unit.connection.execute(select(table).limit(1)).mappings().one()
+            rows = [{**row, "id": number, **dict.fromkeys(names, f"u{number:06}")} for number in range(2, last + 1)]
+            unit.connection.execute(insert(table), rows)
+
+    house.do(many)
+    assert len(house.ask(accounts.listed)) == 10_001
+    assert len(house.ask(register.listed)) == 100_001
 
 
 @pytest.mark.parametrize(
