@@ -179,7 +179,7 @@ def set_flags(
         if limit is not None and one.modseq > limit:
             refused.append(one.uid)
             continue
-        new = flagging.change(one.flags, change.operation, change.flags)
+        new = flagging.change(one.flags, change.operation, change.flags, change.kept)
         if new != one.flags:
             came_unseen += flagging.has(one.flags, flagging.SEEN) - flagging.has(new, flagging.SEEN)
             one = one._replace(flags=new, modseq=modseq)

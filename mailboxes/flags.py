@@ -14,6 +14,7 @@ SYSTEM = {name.lower(): name for name in ("\\Answered", "\\Deleted", "\\Draft", 
 SEEN = "\\Seen"
 DELETED = "\\Deleted"
 RECENT = "\\recent"
+KEYWORDS = "\\*"  # all of them, as in PERMANENTFLAGS
 
 
 def canonical(flags: Iterable[str]) -> str:
@@ -37,13 +38,17 @@ def canonical_text(flags: str) -> str:
 
 
 @lru_cache(maxsize=4096)
-def change(flags: str, operation: str, named: frozenset[str]) -> str:
-    """``flags`` after STORE: ``operation`` is ``set``, ``add`` or ``remove``. Raises ValueError for another word."""
+def change(flags: str, operation: str, named: frozenset[str], kept: frozenset[str] = frozenset()) -> str:
+    """``flags`` after STORE: ``operation`` is ``set``, ``add`` or ``remove``. Raises ValueError for another word.
+
+    ``kept`` are flags that ``set`` leaves as they are, ``\\*`` in it every keyword.
+    """
     before = flags.split(" ") if flags else []
     if operation == "set":
         # Keywords keep the spelling they had.
         lower = {flag.lower() for flag in named}
-        return canonical([*(flag for flag in before if flag.lower() in lower), *sorted(named)])
+        stays = [flag for flag in before if flag.lower() in lower or (flag if flag[0] == "\\" else KEYWORDS) in kept]
+        return canonical([*stays, *sorted(named)])
     if operation == "add":
         return canonical([*before, *sorted(named)])
     if operation == "remove":

@@ -156,11 +156,15 @@ class Added:
 
 @dataclass(frozen=True, slots=True)
 class FlagChange:
-    """STORE: ``operation`` is ``set``, ``add`` or ``remove``; entries whose MODSEQ exceeds ``unchanged_since`` are kept."""
+    """STORE: ``operation`` is ``set``, ``add`` or ``remove``; entries whose MODSEQ exceeds ``unchanged_since`` are kept.
+
+    ``kept`` are the flags that ``set`` does not touch (:func:`mailboxes.flags.change`).
+    """
 
     operation: str
     flags: frozenset[str]
     unchanged_since: int | None = None
+    kept: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)

@@ -77,7 +77,7 @@ async def _store(session: Session, asked: v.Command, by_uid: bool) -> None:
         need_condstore(session)
     uids = [selected.snapshot.uids[place] for place in places]
     unchanged = args.unchanged_since if args.unchanged_since >= 0 else None
-    change = FlagChange(args.operation, frozenset(flags), unchanged)
+    change = FlagChange(args.operation, frozenset(flags), unchanged, _kept(session))
     trace = session.trace(Kind.CHANGED, asked.name, selected.folder.name, uids)
     if not uids:
         session.done(asked, "Nothing to store", expunge=by_uid)
@@ -116,7 +116,7 @@ async def _say_silently(
 
     def expected(entry: Entry) -> bool:
         known = selected.told.get(entry[0]) or selected.snapshot.find(entry[0])
-        return known is None or entry[2] == flagging.change(known[2], change.operation, change.flags)
+        return known is None or entry[2] == flagging.change(known[2], change.operation, change.flags, change.kept)
 
     plain: list[Entry] = []
     surprising: list[Entry] = []
@@ -132,7 +132,7 @@ def _on_erased(selected: Selected, uids: list[int], stored: Stored, change: Flag
     there = {entry[0] for entry in stored.changed}.union(stored.modified)
     gone = [entry for uid in uids if uid not in there and (entry := selected.snapshot.find(uid)) is not None]
     return [
-        entry._replace(flags=flagging.change(entry[2], change.operation, change.flags))
+        entry._replace(flags=flagging.change(entry[2], change.operation, change.flags, change.kept))
         for entry in latest(selected, gone)
     ]
 
@@ -141,14 +141,19 @@ def _flags_to_store(session: Session, selected: Selected, args: v.Store) -> list
     known = selected.index.keywords
     wanted = canonical_flags(args.flags, known)
     flags = allowed_flags(session, wanted)
-    whole = args.operation == "set"
     assert session.standing is not None
-    if (wanted and not flags) or (whole and not set("swt") <= set(session.standing.rights)):
+    if not flags and (wanted or not set("swt") & set(session.standing.rights)):
         raise Refused("You do not have the right to set these flags", b"NOPERM")
     new = [flag for flag in flags if not flag.startswith("\\") and flag.lower() not in known]
     if new and len(known) + len(new) > session.service.limits.keywords:
         raise Refused("The folder has too many keywords", b"LIMIT")
     return flags
+
+
+def _kept(session: Session) -> frozenset[str]:
+    """Flags the login may not clear either: a replacement leaves them, rather than be refused for them (RFC 4314 4)."""
+    flags = (*SYSTEM.values(), flagging.KEYWORDS)
+    return frozenset(flags).difference(allowed_flags(session, flags))
 
 
 async def _take_in(selected: Selected, stored: Stored) -> None:

@@ -302,6 +302,48 @@ async def test_permanent_flags_are_those_one_may_set(running: Running, rights: s
     await member.close()
 
 
+@pytest.mark.parametrize(
+    ("rights", "asked", "left"),
+    [
+        ("lrs", "\\Flagged \\Seen", b"\\Answered \\Deleted \\Seen urgent"),
+        ("lrs", "", b"\\Answered \\Deleted urgent"),
+        ("lrw", "\\Flagged \\Seen", b"\\Deleted \\Flagged"),
+        ("lrst", "\\Seen $Junk", b"\\Answered \\Seen urgent"),
+        ("lrswt", "$Junk", b"$Junk"),
+    ],
+)
+async def test_replacing_flags_leaves_those_one_may_not_set(
+    running: Running, rights: str, asked: str, left: bytes
+) -> None:
+    """RFC 4314 4: refused only where nothing of it is allowed, for mail programs do not expect STORE to fail."""
+    owner = await running.login("u2@op-a.mssante.test")
+    await owner.append(message(), flags="(\\Answered \\Deleted urgent)")
+    running.people.types[2] = BalType.ORG
+    running.people.boxes["member@op-a.mssante.test"] = 2
+    running.people.rights["member@op-a.mssante.test"] = rights
+    member = await running.login("member@op-a.mssante.test", select="INBOX")
+    said = await member.ok(f"STORE 1 FLAGS ({asked})")
+    assert b"* 1 FETCH (FLAGS (%b \\Recent))" % left in said
+    await owner.ok("SELECT INBOX")
+    assert await owner.ok("FETCH 1 (FLAGS)") == [b"* 1 FETCH (FLAGS (%b))" % left]
+    await member.close()
+    await owner.close()
+
+
+async def test_replacing_flags_is_refused_where_none_may_be_set(running: Running) -> None:
+    owner = await running.login("u2@op-a.mssante.test")
+    await owner.append(message())
+    running.people.boxes["member@op-a.mssante.test"] = 2
+    running.people.rights["member@op-a.mssante.test"] = "lrite"
+    member = await running.login("member@op-a.mssante.test", select="INBOX")
+    await member.no("STORE 1 FLAGS (\\Seen)", "NOPERM")
+    running.people.rights["member@op-a.mssante.test"] = "lri"
+    member = await running.login("member@op-a.mssante.test", select="INBOX")
+    await member.no("STORE 1 FLAGS ()", "NOPERM")
+    await member.close()
+    await owner.close()
+
+
 async def test_a_login_without_rights_is_refused(running: Running) -> None:
     running.people.rights["u3@op-a.mssante.test"] = ""
     client = await running.client()
