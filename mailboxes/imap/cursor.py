@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from calendar import timegm
 from collections.abc import Callable
+from datetime import date
 from typing import TypeVar
 
 from mailboxes.dates import Moment
@@ -253,6 +254,8 @@ def parse_ranges(raw: bytes) -> Ranges:
 
 def _epoch(day: bytes, month: bytes, year: bytes) -> int:
     number = MONTHS.get(month.lower())
-    if number is None or not 1 <= int(day) <= 31:
-        raise BadSyntax("no such date")
-    return timegm((max(int(year), 1), number, int(day), 0, 0, 0, 0, 0, 0))
+    try:  # timegm alone takes 31 February for 3 March
+        there = date(max(int(year), 1), number or 0, int(day))
+    except ValueError:
+        raise BadSyntax("no such date") from None
+    return timegm(there.timetuple())

@@ -361,6 +361,8 @@ async def test_append_refusals(running: Running) -> None:
     await client.no(b"APPEND INBOX {99999999999}", "TOOBIG")
     await client.bad(b"APPEND INBOX (\\Recent) {5+}\r\na: b\n")
     await client.bad(b'APPEND INBOX "not a date" {5+}\r\na: b\n')
+    await client.bad(b'APPEND INBOX "31-Feb-2026 10:00:00 +0100" {5+}\r\na: b\n')  # not 3 March
+    await client.bad(b'APPEND INBOX "29-Feb-2026 10:00:00 +0100" {5+}\r\na: b\n')
     await client.bad(b"APPEND INBOX")
     virus = message(body="EICAR!")
     said = await client.command(b"APPEND INBOX {%d+}\r\n" % len(virus) + virus)
