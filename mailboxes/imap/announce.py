@@ -107,10 +107,15 @@ def _erase(session: Session, selected: Selected, vanished: list[int], before: Sn
 
 
 def say_exists(session: Session, selected: Selected, count: int) -> None:
-    """EXISTS, and in IMAP4rev1 RECENT; the first session told of a message has it as recent."""
+    """EXISTS, and in IMAP4rev1 RECENT; the first session told of a message has it as recent.
+
+    IMAP4rev2 knows no ``\\Recent`` (RFC 9051, appendix E): there nobody has it.
+    """
     session.put(b"* %d EXISTS\r\n" % count)
     if not selected.readonly:
-        selected.recent |= selected.index.recents.take(selected.snapshot.uids, selected.snapshot.uidnext)
+        given = selected.index.recents.take(selected.snapshot.uids, selected.snapshot.uidnext)
+        if not session.rev2:
+            selected.recent |= given
     if not session.rev2:
         say_recent(session, selected)
 

@@ -279,6 +279,8 @@ def enable(session: Session, asked: v.Command) -> None:
         if name == "QRESYNC" and not session.condstore:
             session.enable("CONDSTORE")
         session.enable(name)
+    if session.rev2 and session.selected is not None:
+        session.selected.recent.clear()
     spelled = b" ".join([ENABLEABLE[name] for name in dict.fromkeys(new)])
     session.put(b"* ENABLED %b\r\n" % spelled if spelled else b"* ENABLED\r\n")
     session.done(asked, "Enabled")

@@ -61,7 +61,7 @@ def _describe(session: Session, selected: Selected) -> None:
     snapshot, index = selected.snapshot, selected.index
     selected.keywords_told = len(index.keywords)
     say_flag_list(session, selected)
-    if selected.readonly:
+    if selected.readonly and not session.rev2:
         selected.recent = set(snapshot.uids[len(snapshot.uids) - index.recents.count(snapshot.uids) :])
     say_exists(session, selected, len(snapshot.uids))
     put = session.put

@@ -158,6 +158,23 @@ async def test_enable(running: Running) -> None:
     await client.close()
 
 
+async def test_nothing_is_recent_in_imap4rev2(running: Running) -> None:
+    client = await running.login(select="INBOX")
+    await client.append(message())
+    assert await client.ok("FETCH 1 FLAGS") == [b"* 1 FETCH (FLAGS (\\Recent))"]
+    await client.ok("ENABLE IMAP4rev2")
+    assert await client.ok("FETCH 1 FLAGS") == [b"* 1 FETCH (FLAGS ())"]
+    await client.append(message())
+    assert await client.ok("FETCH 2 FLAGS") == [b"* 2 FETCH (FLAGS ())"]
+    other = await running.login()
+    for opening in ("EXAMINE Sent", "SELECT Sent"):
+        await other.append(message(), "Sent")
+        await client.ok(opening)
+        assert not any(b"Recent" in line for line in await client.ok("FETCH 1:* FLAGS"))
+    await other.close()
+    await client.close()
+
+
 async def test_capabilities_are_those_of_the_issue(running: Running) -> None:
     client = await running.login()
     said = (await client.ok("CAPABILITY"))[0].decode().split()
