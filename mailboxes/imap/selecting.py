@@ -30,6 +30,8 @@ async def _open(session: Session, asked: v.Command, readonly: bool) -> None:
     args: v.Select = asked.args
     if args.qresync is not None and "QRESYNC" not in session.enabled:
         raise Refused("Enable QRESYNC first", b"CLIENTBUG", BAD)
+    if session.uidonly and args.qresync is not None and args.qresync.match is not None:
+        raise Refused("Sequence numbers are not used once UIDONLY is enabled", b"UIDREQUIRED", BAD)
     if session.selected is not None:
         session.unselect()
         session.put(b"* OK [CLOSED] Previous folder is closed\r\n")

@@ -187,6 +187,9 @@ async def test_uidonly(running: Running) -> None:
     assert await client.ok("UID FETCH 2 UID") == [b"* 2 UIDFETCH (UID 2)"]
     assert await client.ok("UID STORE 2 +FLAGS (\\Deleted)") == [b"* 2 UIDFETCH (FLAGS (\\Deleted \\Recent))"]
     assert await client.ok("UID EXPUNGE 2") == [b"* VANISHED 2", b"* 2 RECENT"]
+    await client.ok("ENABLE QRESYNC")
+    said = await client.command("SELECT INBOX (QRESYNC (1 1 1:3 (1:3 1:3)))")
+    assert said.startswith(b"BAD [UIDREQUIRED]")
     await client.close()
 
 
