@@ -61,6 +61,9 @@ async def _create(session: Session, asked: v.Command) -> None:
     use = special_use(args.special_use, folders.values())
     await _superiors(session, name, set(folders))
     made = await store.create_folder(mailbox_id, name, use, _journal(session, "CREATE", name))
+    called = args.mailbox.removesuffix(SEPARATOR.encode())
+    if session.rev2 and called != name.encode("utf-8"):
+        session.named(name, called, use)
     session.done(asked, f"[MAILBOXID ({made.object_id})] Created")
 
 
@@ -129,6 +132,8 @@ async def _rename(session: Session, asked: v.Command) -> None:
     await store.rename_folder(mailbox_id, folders[old].id, new, _journal(session, "RENAME", old))
     if old == "INBOX":
         await session.service.indexes.committed(mailbox_id, folders[old].id)
+    elif session.rev2:
+        session.named(new, old.encode("utf-8"), folders[old].special_use)
     session.done(asked, "Renamed")
 
 

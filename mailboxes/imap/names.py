@@ -109,6 +109,11 @@ def written(name: str, utf8: bool) -> bytes:
     return astring(name.encode("utf-8"), utf8=True) if utf8 else astring(encode_utf7(name))
 
 
+def formerly(spelled: bytes) -> bytes:
+    """The item of a LIST answer that says under which other name the client knows it (RFC 9051 6.3.9.7)."""
+    return b' ("OLDNAME" (%b))' % spelled
+
+
 def astring(value: bytes, utf8: bool = False) -> bytes:
     """An atom when it can be, else a quoted string, else a literal."""
     if _ATOM.match(value) and value.upper() != b"NIL":

@@ -14,7 +14,7 @@ from functools import partial
 
 from mailboxes.imap import values as v
 from mailboxes.imap.fetch import unasked
-from mailboxes.imap.names import SEPARATOR
+from mailboxes.imap.names import SEPARATOR, formerly
 from mailboxes.imap.rendering import BODY, SUMMARY, Chosen, Renderer
 from mailboxes.imap.session import BAD, LOGGED_IN, Refused, Selected, Session, command
 from mailboxes.store import Entry, Folder, StoreError
@@ -164,7 +164,7 @@ class Subscription:
 
     def _list(self, folder: Folder, attributes: bytes, old: str = "") -> None:
         spelled = self.session.spelled
-        was = b' ("OLDNAME" (%b))' % spelled(old) if old else b""
+        was = formerly(spelled(old)) if old else b""
         self.session.put(b'* LIST (%b) "/" %b%b\r\n' % (attributes, spelled(folder.name), was))
 
     def _status(self, folder: Folder, events: frozenset[str], everything: bool) -> bytes:

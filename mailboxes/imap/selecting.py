@@ -52,14 +52,14 @@ async def _open(session: Session, asked: v.Command, readonly: bool) -> None:
         await index.recents.claim(selected.snapshot.uidnext)
     session.state = SELECTED
     index.listeners.add(session.changed)
-    _describe(session, selected)
+    _describe(session, selected, args.mailbox)
     if args.qresync is not None:
         await _resynchronise(session, selected, args.qresync)
     word = "READ-ONLY" if readonly else "READ-WRITE"
     session.put(b"%b OK [%b] Opened\r\n" % (asked.tag, word.encode("ascii")))
 
 
-def _describe(session: Session, selected: Selected) -> None:
+def _describe(session: Session, selected: Selected, called: bytes) -> None:
     snapshot, index = selected.snapshot, selected.index
     selected.keywords_told = len(index.keywords)
     say_flag_list(session, selected)
@@ -76,7 +76,7 @@ def _describe(session: Session, selected: Selected) -> None:
     put(b"* OK [HIGHESTMODSEQ %d] Highest\r\n" % max(snapshot.highestmodseq, 1))
     put(b"* OK [MAILBOXID (%b)] Object id\r\n" % selected.folder.object_id.encode("ascii"))
     if session.rev2:
-        put(b'* LIST () "/" %b\r\n' % session.spelled(selected.folder.name))
+        session.named(selected.folder.name, called, selected.folder.special_use)
 
 
 async def _resynchronise(session: Session, selected: Selected, known: v.QResync) -> None:

@@ -20,7 +20,7 @@ import structlog
 from mailboxes.imap import values as v
 from mailboxes.imap.announce import announce, say_behind, say_keywords
 from mailboxes.imap.grammar import CommandError, parse
-from mailboxes.imap.names import BadName, decode, written
+from mailboxes.imap.names import BadName, astring, decode, formerly, written
 from mailboxes.imap.ports import Service, Standing
 from mailboxes.imap.sets import compact
 from mailboxes.imap.view import LAG, FolderIndex, Snapshot, Step, gathered
@@ -356,6 +356,11 @@ class Session:
 
     def spelled(self, name: str) -> bytes:
         return written(name, self.utf8)
+
+    def named(self, name: str, called: bytes, attributes: str = "") -> None:
+        """In IMAP4rev2: how a folder is called, when the client has called it otherwise (RFC 9051 6.3.9.7)."""
+        old = b"" if called == name.encode("utf-8") else formerly(astring(called, utf8=True))
+        self.put(b'* LIST (%b) "/" %b%b\r\n' % (attributes.encode("ascii"), self.spelled(name), old))
 
     def chosen(self) -> Selected:
         assert self.selected is not None

@@ -95,6 +95,25 @@ async def test_names_in_utf7_and_utf8(running: Running) -> None:
     await client.close()
 
 
+async def test_a_folder_called_otherwise_is_said_with_both_names(running: Running) -> None:
+    """RFC 9051 6.3.2, 6.3.4, 6.3.6: OLDNAME after a renaming, and where a name was put in its normal form."""
+    client = await running.login()
+    await client.ok("CREATE un")
+    assert await client.ok("RENAME un deux") == []
+    await client.ok("ENABLE IMAP4rev2")
+    assert await client.ok('RENAME deux "trois quatre"') == [b'* LIST () "/" "trois quatre" ("OLDNAME" (deux))']
+    assert await client.ok("RENAME Sent Envoi") == [b'* LIST (\\Sent) "/" Envoi ("OLDNAME" (Sent))']
+    assert await client.ok("CREATE cinq/") == []
+    apart, composed = "Re\u0301sultats", "R\u00e9sultats"
+    said = f'* LIST () "/" "{composed}" ("OLDNAME" ("{apart}"))'.encode()
+    assert await client.ok(f'CREATE "{apart}"') == [said]
+    assert said in await client.ok(f'SELECT "{apart}"')
+    assert f'* LIST () "/" "{composed}"'.encode() in await client.ok(f'SELECT "{composed}"')
+    assert b'* LIST () "/" INBOX ("OLDNAME" (inbox))' in await client.ok("SELECT inbox")
+    assert b'* LIST (\\Sent) "/" Envoi' in await client.ok("EXAMINE Envoi")
+    await client.close()
+
+
 async def test_list_extended(running: Running) -> None:
     client = await running.login()
     await tree(client, "t1", "t2/", "t2/t1", "t3", "t4/t5", "t6", "t7/t7", "t8/t8", "t8/t9")
