@@ -268,7 +268,8 @@ class Intake:
             return _UNCOUNTED
         addresses = [recipient.address for recipient in transaction.recipients]
         try:
-            counted = await self._volumes.count(login.address.key, likeness(anatomy.parts, raw), addresses)
+            alike = await self._off_loop(len(raw), partial(likeness, anatomy.parts, raw))
+            counted = await self._volumes.count(login.address.key, alike, addresses)
         except StoreError as problem:
             judged.append(("volume", "", _store_decision(problem)))
             return _UNCOUNTED

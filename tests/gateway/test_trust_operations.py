@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import json
+import threading
 from collections.abc import AsyncIterator, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -17,6 +18,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from directory import trustlist
+from gateway import intake, volumes
 from gateway.admin import authority, doctor
 from gateway.admin.derive import derive
 from gateway.admin.examination import State, exit_code, found
@@ -26,6 +28,7 @@ from gateway.config import Config, load
 from gateway.config_document import render
 from gateway.expiry_watch import ExpiryWatch
 from gateway.trust_space import TrustSpace
+from mailboxes.anatomy import dissect
 from mailboxes.authentication import LoginRefused
 from policies.catalogue.sentences_doctor import DOCTOR, told
 from policies.certificate import DEFAULT
@@ -248,6 +251,28 @@ async def test_a_broadcast_is_slowed_then_refused_and_a_partner_is_not_counted(r
     assert names[1:3] == ["sender.broadcast_slow_down", "sender.broadcast_refused"]
     other = await rig.intake.message(transaction(user(), ALICE, others[4]), letter(ALICE, body="Autre chose.\r\n"))
     assert other.decision.accepted
+
+
+async def test_what_a_large_message_holds_is_compared_apart(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    """25 MiB are a third of a second, in which every other connection of the process would wait."""
+    threads: list[int] = []
+
+    def watched(parts: Sequence[volumes.Spans], raw: bytes) -> bytes:
+        threads.append(threading.get_ident())
+        return volumes.likeness(parts, raw)
+
+    monkeypatch.setattr(intake, "likeness", watched)
+    for body in ("bref\r\n", "long\r\n" * 100_000):
+        answer = await rig.intake.message(transaction(user(), ALICE, BOB), letter(ALICE, body=body))
+        assert answer.decision.accepted
+    assert [thread == threading.get_ident() for thread in threads] == [True, False]
+
+
+def test_likeness_sees_neither_white_space_nor_header() -> None:
+    text = b"Subject: %b\r\n\r\n" + b"a b\tc\r\n" * 300_000
+    one, other = text % b"un", text.replace(b" b\t", b"  b ") % b"deux"
+    assert volumes.likeness(dissect(one).parts, one) == volumes.likeness(dissect(other).parts, other)
+    assert volumes.likeness(dissect(one).parts, one) != volumes.likeness(dissect(one[:-3]).parts, one[:-3])
 
 
 # the authority
