@@ -15,7 +15,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from mailboxes.dates import Moment, parse_date
-from mailboxes.envelope import envelope, guess, structure
+from mailboxes.envelope import envelope, structure
+from mailboxes.guess import guess
 from mailboxes.headers import Field, Media, fields, file_names, loose_names, read_media, select
 from mailboxes.line_ends import bare
 from mailboxes.mime import LIMITS, Limits, Part, header_end, walk

@@ -10,11 +10,11 @@ from __future__ import annotations
 
 import re
 from functools import lru_cache
-from typing import NamedTuple
 
+from mailboxes.guess import guess
 from mailboxes.headers import Media, Parameters
 from mailboxes.mime import Part
-from mailboxes.words import unfold
+from mailboxes.words import bare_word
 from policies.address import REMEMBERED_OCTETS, AddressError, entries
 
 Values = dict[bytes, list[bytes]]
@@ -26,7 +26,6 @@ NO_PARTS_EXTENDED = b'("text" "plain" ("charset" "us-ascii") NIL NIL "7bit" 0 0 
 _UNQUOTABLE = re.compile(rb'["\\\x00\r\n\x80-\xff]')
 _SPACES = re.compile(rb"[ \t\r\n]++")
 _ESCAPED = re.compile(rb'["\\]')
-_ROUTE = re.compile(rb"<@[^<>:]{1,500}+:")
 _LIST = (b"to", b"cc", b"bcc")
 _COMMON = {
     word: b'"' + word + b'"'
@@ -100,34 +99,6 @@ def _address(name: bytes, local: bytes, domain: bytes, route: bytes = b"") -> by
     return b"(%s %s %s %s)" % shown
 
 
-class Guessed(NamedTuple):
-    """An address as far as it can be made out; ``route`` is the source route of RFC 5322 4.4, such as ``@a,@b``."""
-
-    name: bytes
-    local: bytes
-    domain: bytes
-    route: bytes = b""
-
-
-def guess(value: bytes, limit: int) -> list[Guessed]:
-    """An unreadable address list, cut at its commas: for display only, never for a decision."""
-    found = []
-    held = _ROUTE.sub(lambda route: route[0].replace(b",", b"\0"), unfold(value))  # those of a route do not cut
-    for piece in held.split(b",", limit)[:limit]:
-        name, bracket, rest = piece.rpartition(b"<")
-        text = (rest.partition(b">")[0] if bracket else piece).strip(b" \t")
-        if not text and not name.strip():
-            continue
-        route, colon, routed = text.partition(b":") if bracket and text[:1] == b"@" else (b"", b"", b"")
-        text = routed if colon else text
-        local, at, domain = text.rpartition(b"@")
-        if not at:
-            local, domain = text, b""
-        local, domain = local or b"MISSING_MAILBOX", domain.strip(b" \t>") or b"MISSING_DOMAIN"
-        found.append(Guessed(name.strip(b' \t"'), local, domain, route.replace(b"\0", b",") if colon else b""))
-    return found
-
-
 # --------------------------------------------------------------------------- BODY and BODYSTRUCTURE
 
 
@@ -197,7 +168,7 @@ def _basic(part: Part) -> bytes:
     """Type to size: what every leaf says first."""
     media, values = part.media, part.values
     stated = values.get(b"content-transfer-encoding")
-    encoding = stated[0].partition(b";")[0].strip(b" \t\r\n") if stated else b""
+    encoding = bare_word(stated[0]) if stated else b""
     return b"%s %s %s %s %s %s %d" % (
         string(media.main or b"text"),
         string(media.sub or (b"" if media.main else b"plain")),
@@ -235,5 +206,5 @@ def _disposition(media: Media) -> bytes:
 
 
 def _language(values: Values) -> bytes:
-    tags = [tag.strip(b" \t\r\n") for tag in values[b"content-language"][0].split(b",")]
+    tags = [bare_word(tag) for tag in values[b"content-language"][0].split(b",")]
     return b"(" + b" ".join(string(tag) for tag in tags if tag) + b")" if any(tags) else b"NIL"

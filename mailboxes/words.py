@@ -135,10 +135,15 @@ def decode_part(data: bytes, encoding: str | bytes, limit: int = 0) -> bytes:
 
 
 def transfer_encoding(stated: bytes) -> bytes:
-    """The one word of a Content-Transfer-Encoding, lower case, without the comments, quotes and parameters around it."""
+    """The one word of a Content-Transfer-Encoding, lower case; ``7bit`` when there is none."""
+    return bare_word(stated).lower() or b"7bit"
+
+
+def bare_word(stated: bytes) -> bytes:
+    """The first word of a value, without the comments, quotes and parameters around it."""
     bare = _COMMENT.sub(b" ", stated) if b"(" in stated else stated
-    words = bare.partition(b";")[0].replace(b'"', b" ").lower().split(None, 1)
-    return words[0] if words else b"7bit"
+    words = bare.partition(b";")[0].replace(b'"', b" ").split(None, 1)
+    return words[0] if words else b""
 
 
 _COMMENT = re.compile(rb"\([^()]{0,200}\)")

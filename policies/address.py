@@ -395,7 +395,7 @@ class _Reader:
             depth += {b"(": 1, b")": -1}.get(mark[0], 0)
             if depth > COMMENT_DEPTH:
                 raise AddressError("comment")
-        self._comment = self._value[start : position - 1]
+        self._comment = _ESCAPE.sub(rb"\1", self._value[start : position - 1])
         self._gap = True
         return position
 

@@ -140,6 +140,8 @@ HOSTILE: dict[str, tuple[Callable[[int], bytes], int, set[str]]] = {
     "encoded_word_starts": (lambda n: HEAD + b"Subject: " + b"=?a?q?" * n + b"\r\n\r\nx", 40_000, set()),
     "to_addresses": (lambda n: b"To: " + b", ".join([b"a@b.test"] * n) + b"\r\n\r\nx", 20_000, set()),
     "from_addresses": (lambda n: b"From: " + b", ".join([b"A (c) <a@b.test>"] * n) + b"\r\n\r\nx", 12_000, set()),
+    "no_addresses": (lambda n: b"".join([b"%b: root, %b\r\n" % (field, b"(abc);" * n) for field in (b"From", b"Sender", b"To", b"Cc")]) + b"\r\nx", 9_000, set()),
+    "marks_among_addresses": (lambda n: b"".join([b"%b: root, %b\r\n" % (b"Cc", mark * n) for mark in (b'"', b"<@", b'\\"', b"a@:", b"((")]) + b"\r\nx", 20_000, set()),
     "parameters": (lambda n: b"Content-Type: text/plain" + b"; name*1*=b" * n + b"\r\n\r\nx", 5_000, {"too_many_parameters"}),
     "comments": (lambda n: b"Reply-To: " + b"(" * n + b"a@b.test" + b")" * n + b"\r\nContent-Type: text/plain " + b"(" * n + b"\r\n\r\n", 20_000, set()),
     "quotes": (lambda n: b"From: " + b'"' * n + b"\r\nContent-Type: text/plain;" + b'"' * n + b"\r\n\r\n", 100_000, set()),

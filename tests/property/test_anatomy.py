@@ -78,6 +78,22 @@ class Writer:
         return whole.as_bytes()
 
 
+@settings(max_examples=400, deadline=None)
+@given(st.text('ab@.,:;<>()"\\ \t', max_size=60))
+def test_any_address_field_is_an_envelope_whose_groups_are_closed(text: str) -> None:
+    """Whatever is written, RFC 9051 7.5.2: pairs of NIL ends around what a group holds, strings elsewhere."""
+    envelope, _ = read_value(dissect(b"To: " + text.encode() + b"\r\n\r\n").envelope, 0)
+    inside = False
+    for _name, _route, local, domain in envelope[5] or []:
+        if domain is None:
+            assert (local is None) is inside
+            inside = local is not None
+        else:
+            assert local is not None
+            assert domain
+    assert not inside
+
+
 def messages() -> st.SearchStrategy[bytes]:
     return SEEDS.map(lambda seed: Writer(seed).message())
 
