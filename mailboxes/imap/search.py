@@ -26,7 +26,7 @@ from mailboxes.store import Entry
 from mailboxes.summary import column
 from mailboxes.words import unfold
 
-INDEX, SUMMARY, CONTENT, TEXT = 0, 1, 2, 3
+INDEX, SUMMARY, CONTENT, TEXT, BOTH = 0, 1, 2, 3, 4
 _DAY = 86400
 DEEPEST_COMMENT = 10
 _COMMENT = re.compile(r"\([^()]*+\)")
@@ -112,8 +112,14 @@ def compile_key(key: v.Key, setting: Setting) -> Test:
     return done[0]
 
 
+def needed(tests: Sequence[Test]) -> int:
+    """What all of them need: a text does not hold the header as it was written."""
+    needs = {test.need for test in tests}
+    return BOTH if {CONTENT, TEXT} <= needs else max(needs)
+
+
 def _joined(name: str, operands: list[Test]) -> Test:
-    need = max(test.need for test in operands)
+    need = needed(operands)
     if name == "NOT":
         holds = operands[0].holds
         return Test(need, lambda message: not holds(message))
@@ -132,7 +138,7 @@ def stages(key: v.Key, setting: Setting) -> list[Test]:
     keys = key.args if key.name == "AND" else (key,)
     tests = [compile_key(one, setting) for one in keys]
     found: list[Test] = []
-    for need in (INDEX, SUMMARY, CONTENT, TEXT):
+    for need in (INDEX, SUMMARY, CONTENT, TEXT, BOTH):
         same = [test for test in tests if test.need == need]
         if same:
             found.append(_joined("AND", same) if len(same) > 1 else same[0])

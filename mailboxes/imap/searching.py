@@ -24,6 +24,7 @@ from mailboxes.imap.search import (
     Setting,
     Test,
     codec_of,
+    needed,
     stages,
 )
 from mailboxes.imap.session import BAD, NO, SELECTED, Refused, Selected, Session, command
@@ -165,7 +166,7 @@ def _told(reader: Reader, text: str) -> str:
 
 async def _warm(session: Session, selected: Selected, tests: list[Test]) -> None:
     """Read ahead what a live search will ask, so that it can tell within the command that changes its result."""
-    need = max(test.need for test in tests)
+    need = needed(tests)
     messages = _candidates(selected)
     if need == INDEX or sum(message.entry[3] for message in messages) > WARMED:
         return
@@ -373,7 +374,7 @@ class Context:
         self.by_uid = by_uid
         self.uids = uids
         self.tests = tests
-        self.need = max(test.need for test in tests)
+        self.need = needed(tests)
         self.waiting: dict[int, Entry] = {}  # by UID, what is still to be judged
 
     def vanished(self, session: Session, gone: list[int], before: Snapshot) -> None:

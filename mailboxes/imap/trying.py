@@ -13,7 +13,7 @@ from contextlib import aclosing
 from functools import partial
 
 from mailboxes.imap.content import Cache, Folding, batches, headers_now, reads
-from mailboxes.imap.search import CONTENT, INDEX, TEXT, Message, Test
+from mailboxes.imap.search import BOTH, CONTENT, INDEX, TEXT, Message, Test
 from mailboxes.store import MissingBody
 
 STRIDE = 64  # messages tried between two looks at the clock
@@ -33,7 +33,7 @@ async def matching(
             continue
         kept: list[Message] = []
         entries = [message.entry for message in messages]
-        slices = batches(entries) if test.need == TEXT else _slices(len(entries))
+        slices = batches(entries) if test.need in (TEXT, BOTH) else _slices(len(entries))
         fill = partial(_fill, reader, messages, test.need)
         async with aclosing(reads(slices, fill)) as ready:
             async for _, end, task in ready:
@@ -95,8 +95,8 @@ class Reader:
         for message, summary in zip(messages, summaries, strict=True):
             message.summary = summary
         entries = [message.entry for message in messages]
-        headers = headers_now(summaries) if need == CONTENT else []
-        texts = self.cache.texts_now(entries) if need == TEXT else []
+        headers = headers_now(summaries) if need in (CONTENT, BOTH) else []
+        texts = self.cache.texts_now(entries) if need in (TEXT, BOTH) else []
         if headers is None or texts is None:
             return False
         for message, header in zip(messages, headers, strict=False):
@@ -121,9 +121,9 @@ class Reader:
         summaries = await self.cache.summaries(self.mailbox_id, entries)
         for message, summary in zip(messages, summaries, strict=True):
             message.summary = summary
-        if need == CONTENT:
+        if need in (CONTENT, BOTH):
             await self._contents(messages)
-        elif need == TEXT:
+        if need in (TEXT, BOTH):
             await self._texts(messages)
 
     async def _contents(self, messages: list[Message]) -> None:

@@ -60,6 +60,10 @@ async def test_keys(running: Running) -> None:
         'HEADER X-EXTRA "eautiful head"': [2],
         'HEADER X-EXTRA "nothing"': [],
         "HEADER SUBJECT hello": [1],
+        "OR BODY zxcvbnm HEADER X-EXTRA nothing": [1],
+        "OR HEADER X-EXTRA head BODY nil": [2, 3],
+        "NOT OR TEXT zxcvbnm HEADER X-EXTRA head": [3],
+        "BODY nil NOT HEADER X-EXTRA head": [3],
         "SEEN": [2],
         "UNSEEN": [1, 3],
         "KEYWORD $mdnsent": [2],
@@ -104,6 +108,16 @@ async def test_keys(running: Running) -> None:
     await client.no("SEARCH CHARSET KLINGON ALL", "BADCHARSET")
     await client.no("SEARCH " + "OR TEXT a " * 50 + "ALL", "LIMIT")
     assert await found(client, "SEARCH " + "OR TEXT zzz " * 30 + "SUBJECT hello") == [1]
+    await client.close()
+
+
+@pytest.mark.parametrize("program", ["OR BODY nil HEADER X-EXTRA head", "BODY nil HEADER X-EXTRA head"])
+async def test_a_live_search_looks_in_text_and_in_header_fields(running: Running, program: str) -> None:
+    client = await with_mail(running, message())
+    said = await client.ok(f"SEARCH RETURN (UPDATE COUNT) {program}")
+    assert said[0].endswith(b"COUNT 0")
+    await client.append(message("trois", "nil", X_Extra="head"))
+    assert any(b"ADDTO" in line for line in [*client.untagged, *await client.ok("NOOP"), *await client.ok("NOOP")])
     await client.close()
 
 
