@@ -161,8 +161,9 @@ _SYSTEM = {
 
 
 def _with_addresses(text: str) -> str:
-    """An address field as written; where comments cut its addresses (RFC 5322 3.2.2), also without them."""
-    if "(" not in text:
+    """An address field as written; where comments or spaces cut its names and addresses (RFC 5322 3.2.2, 4.4), also
+    without them, as ENVELOPE has it."""
+    if "(" not in text and " @" not in text and "@ " not in text:
         return text
     bare = text
     for _ in range(DEEPEST_COMMENT):
@@ -170,7 +171,7 @@ def _with_addresses(text: str) -> str:
         if shorter == bare:
             break
         bare = shorter
-    return text + "\n" + bare.replace(" ", "")
+    return "\n".join((text, " ".join(bare.split()), bare.replace(" ", "")))
 
 
 _TEXTS: dict[str, Callable[[Summary], str]] = {

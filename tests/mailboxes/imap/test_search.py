@@ -410,10 +410,14 @@ async def test_addresses_are_found_as_they_are_meant(running: Running) -> None:
         message(From="<user-from (comment)@ (comment) domain.test>"),
         message(From="user-from@domain.test (Nom Reel)"),
         message(From="autre@domain.test", To="groupe: a@domain.test, b@domain.test;, seul@domain.test"),
+        message(From="Anne (la grande) Martin <anne @ domain.test>"),
     ]
     client = await with_mail(running, *mails)
     assert await found(client, "SEARCH FROM user-from@domain.test") == [1, 2]
     assert await found(client, "SEARCH FROM reel") == [2]
+    assert await found(client, 'SEARCH FROM "anne martin"') == [4]
+    assert await found(client, "SEARCH FROM anne@domain.test") == [4]
+    assert await found(client, 'SEARCH FROM "la grande"') == [4]
     assert await found(client, "SEARCH TO groupe") == [3]
     assert await found(client, "SEARCH TO seul@") == [3]
     await client.close()
