@@ -87,6 +87,8 @@ class LocalKeys:
             decoded = jwt.decode(token, self._keys, algorithms=list(self._rules.algorithms))
         except (JoseError, ValueError, TypeError, KeyError) as problem:
             raise TokenRefused("signature") from problem
+        except RecursionError as problem:  # JSON nested deeper than the library reads
+            raise TokenRefused("malformed") from problem
         return judge(decoded.claims, self._rules, self._clock())
 
 

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from joserfc import jwt
+from joserfc import jws, jwt
 from joserfc.jwk import ECKey, KeySet, RSAKey
 
 from mailboxes.authentication import LoginRefused
@@ -104,6 +104,8 @@ async def test_signatures_that_do_not_hold() -> None:
         said = f"{_encoded(json.dumps({'alg': 'HS256', 'kid': 'one'}).encode())}.{body}"
         forged = _encoded(hmac.digest(secret, said.encode(), "sha256"))
         assert await reason(f"{said}.{forged}") == "signature"
+    nested = b'{"iss":' + b"[" * 4000 + b"]" * 4000 + b"}"  # signed well, and too deep to be read
+    assert await reason(jws.serialize_compact({"alg": "RS256", "kid": "one"}, nested, KEY)) == "malformed"
     assert await reason("x" * (LONGEST_TOKEN + 1)) == "malformed"
     assert await reason("é") == "malformed"
     assert await reason("") == "malformed"
