@@ -123,7 +123,10 @@ def judge_attributes(kind: BalType, attributes: Iterable[str]) -> Decision:
 
 def judge_member(kind: BalType, rights: Iterable[str], *, account_active: bool, login: str, consent: bool) -> Decision:
     """May this person be admitted to this mailbox (MSS-061)?"""
-    for right in rights:
+    wanted = tuple(rights)
+    if not wanted:
+        return decide(rule("member.rights_missing"))
+    for right in wanted:
         if right not in RIGHTS:
             return decide(rule("member.rights_unknown"), right=right)
     if kind is BalType.APP:

@@ -107,6 +107,7 @@ def test_attributes_belong_to_types(kind: BalType, attribute: str, rule: str) ->
         (BalType.PER, ["read"], True, True, "member.acceptable"),
         (BalType.APP, ["read"], True, True, "member.not_for_application"),
         (BalType.ORG, ["own"], True, False, "member.rights_unknown"),
+        (BalType.ORG, [], True, False, "member.rights_missing"),
         (BalType.ORG, ["read"], False, False, "account.unusable"),
     ],
 )
@@ -149,6 +150,12 @@ def test_no_hour_holds_more_failures_than_allowed(per_hour: int, lock: float) ->
     allowed = max(per_hour, math.ceil(3600 / lock))
     for start in times:
         assert sum(start <= at < start + 3600 for at in times) <= allowed
+
+
+def test_nobody_is_told_to_resume_what_is_closed_for_good() -> None:
+    advice = judge_device(replace(DEVICE, mailbox=BalState.CLOSED))
+    assert "ne se rouvre pas" in advice.remedy("fr")
+    assert "never opened again" in advice.remedy("en")
 
 
 def test_every_rule_has_sources_and_a_remedy_when_it_refuses() -> None:
