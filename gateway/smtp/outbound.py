@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from gateway.relay.parcel import Parcel, Result, Waypoint
@@ -38,6 +38,7 @@ from policies.values import CertificateFacts
 
 BLOCK = FRAME
 RETURN_PATH = b"return-path:"
+TOO_MANY = "4.5.3"  # recipients at once: the others go the next time
 FAREWELL = 421  # to MAIL: a session grown too old or too long, which says nothing of the message
 
 
@@ -327,10 +328,19 @@ class _Dialogue:
         return await self._wire.reply(patience)
 
     def _heard(self, way: Waypoint, reply: Reply) -> None:
+        session = self._session
         if reply.positive:
             self._standing.append(way)
+        elif self._too_many(reply):
+            waits = decide(rule("relay.partner_deferred"), reply.text, host=session.host)
+            self._answers[way.id] = replace(session._result(way, waits, reply), status=TOO_MANY)
         else:
-            self._answers[way.id] = self._session._result(way, self._session._said(reply), reply)
+            self._answers[way.id] = session._result(way, session._said(reply), reply)
+
+    def _too_many(self, reply: Reply) -> bool:
+        """552 to RCPT is temporary when it speaks of the number of recipients (RFC 5321 4.5.3.1.10), not of a full mailbox:
+        by its status, or without one where others were taken before."""
+        return reply.code == 552 and (reply.status == "5.5.3" or (not reply.status and bool(self._standing)))
 
     async def _reset(self, go_ahead: Reply | None) -> None:
         """No recipient stands. A server that says 354 all the same is left: an empty message must not reach anyone."""

@@ -132,6 +132,18 @@ async def test_each_recipient_gets_its_own_answer(space: Space, peer: Peer) -> N
     assert attempt.broken is None
 
 
+async def test_too_many_recipients_wait_whatever_the_class_of_the_reply(space: Space, peer: Peer) -> None:
+    """RFC 5321 4.5.3.1.10: RFC 821 gave 552 for it; 552 for a full mailbox stays final."""
+    full, old = b"552 5.2.2 over quota\r\n", b"552 too many recipients\r\n"
+    peer.rcpt = {"ann": full, "bob": old, "dan": b"552 5.5.3 limit\r\n", "eve": old, "zoe": full}
+    attempt = await space.partners(peer.port).send(parcel(b"a\r\n\r\nb\r\n", "ann", "bob", "cat", "dan", "eve", "zoe"))
+    final, waits = "relay.partner_refused", "relay.partner_deferred"
+    assert rules_of(attempt) == [final, final, "relay.handed_over", waits, waits, final]
+    assert [result.status for result in attempt.results] == ["5.2.2", "5.0.0", "2.0.0", "4.5.3", "4.5.3", "5.2.2"]
+    assert attempt.results[3].reply == "552 5.5.3 limit"
+    assert attempt.broken is None
+
+
 async def test_nobody_left_sends_no_empty_message(space: Space, peer: Peer) -> None:
     peer.rcpt = {"bob": b"550 5.1.1 unknown\r\n"}
     attempt = await space.partners(peer.port).send(parcel())
