@@ -28,6 +28,7 @@ from policies.receipts import State, advance, confirmed
 from policies.values import DsnRequest
 
 CHUNK = 500
+SENT_AGAIN = 20  # sendings of one Message-ID to one recipient that a receipt is looked for in
 
 
 class Followed(NamedTuple):
@@ -160,27 +161,31 @@ def receive(
 
     A receipt speaks only of messages sent from the mailbox it came to, and of recipients they had; ``trusted`` tells
     whether whoever brought it may speak for the recipient's domain. Anything else is ignored, so that nobody can mark
-    another's message as read.
+    another's message as read. Of a message sent twice, a second receipt answers the second.
     """
-    changed = 0
-    for receipt in receipts:
-        row = _about(unit.connection, mailbox, receipt)
-        if row is None or not trusted(row.recipient.rpartition("@")[2]):
+    return sum(_receive(unit, mailbox, receipt, trusted) for receipt in receipts)
+
+
+def _receive(unit: Unit, mailbox: int, receipt: Receipt, trusted: Callable[[str], bool]) -> bool:
+    for row in _about(unit.connection, mailbox, receipt):
+        if not trusted(row.recipient.rpartition("@")[2]):
             continue
         if note(unit, row.message, row.recipient, receipt.state, receipt.code):
             unit.emit(_event(row, mailbox, receipt))
-            changed += 1
-    return changed
+            return True
+    return False
 
 
-def _about(connection: Connection, mailbox: int, receipt: Receipt) -> Any:
-    """The followed row a receipt speaks of, or None."""
+def _about(connection: Connection, mailbox: int, receipt: Receipt) -> Sequence[Any]:
+    """The followed rows a receipt may speak of: several when a message was sent again under its Message-ID, and then the
+    one that waits comes before those that were answered or given up."""
     for query in _ways(select(followed.c.message, followed.c.recipient).where(followed.c.mailbox == mailbox), receipt):
+        query = query.order_by(followed.c.deadline_at, followed.c.sent_at).limit(SENT_AGAIN)
         for name in (receipt.recipient, receipt.also):
-            found = connection.execute(query.where(followed.c.recipient == name).limit(1)).one_or_none()
-            if found is not None:
+            found = connection.execute(query.where(followed.c.recipient == name)).all()
+            if found:
                 return found
-    return None
+    return ()
 
 
 def _ways(query: Select[Any], receipt: Receipt) -> Iterator[Select[Any]]:

@@ -186,6 +186,25 @@ async def test_a_notice_about_a_message_sent_again_speaks_of_that_one(house: Hou
     assert [(line.message, line.state) for line in lines] == [(first, State.QUEUED), (second, State.FAILED)]
 
 
+async def test_reading_receipts_of_a_message_sent_again_answer_both(house: House) -> None:
+    """An MDN knows the Message-ID alone: the second one was booked on the first sending, and the second was called late."""
+    first = await house.send(also=followed)
+    house.time.pass_(60)
+    second = await house.send(also=followed)
+    assert (
+        await house.committer.run(lambda unit: tracking.receive(unit, MAILBOX, [receipt(), receipt(), receipt()])) == 2
+    )
+    assert [await state(house, message) for message in (first, second)] == [State.READ, State.READ]
+
+
+async def test_a_receipt_answers_the_sending_that_waits_not_the_one_given_up(house: House) -> None:
+    first = await house.send(also=followed)
+    await house.committer.run(lambda unit: tracking.note(unit, first, BOB, State.FAILED, "5.2.2"))
+    second = await house.send(also=followed)
+    assert await house.committer.run(lambda unit: tracking.receive(unit, MAILBOX, [receipt()])) == 1
+    assert [await state(house, message) for message in (first, second)] == [State.FAILED, State.READ]
+
+
 async def test_the_sent_board_is_one_line_per_message_and_recipient(house: House) -> None:
     """TOU-C02."""
     first = await house.send(also=followed)
