@@ -42,6 +42,7 @@ from mailboxes.engine import (
     rollback,
 )
 from mailboxes.reading import PATIENCE_SECONDS, Reading, expire
+from mailboxes.seldom import Seldom
 from mailboxes.store import StoreUnavailable
 from mailboxes.unit import Announcer, Journal, NoJournal, Unit
 
@@ -136,6 +137,7 @@ class Committer:
         self._closing = False
         self._connection: Connection | None = None
         self._suspect = False
+        self._seldom = Seldom()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._checkpointer = Checkpointer(engine) if engine.sqlite and engine.shared else None
 
@@ -259,15 +261,25 @@ class Committer:
                 return [self._transaction(batch, guarded=guarded)]
             except Exception as error:  # noqa: BLE001 - whatever it is, every caller must hear of it
                 if len(batch) == 1 or refusal(error) is not None:
-                    _fail(batch, error)
+                    self._fail(batch, error)
                     return []
         done = []
         for waiting in batch:
             try:
                 done.append(self._transaction([waiting]))
             except Exception as error:  # noqa: BLE001
-                _fail([waiting], error)
+                self._fail([waiting], error)
         return done
+
+    def _fail(self, batch: list[_Waiting], error: BaseException) -> None:
+        said = refusal(error)
+        if said is not None:
+            kind = type(said).__name__
+            if times := self._seldom.times(kind):
+                log.error("store_fault", error=type(error).__name__, kind=kind, count=len(batch), times=times)
+            said.__cause__ = error
+        for waiting in batch:
+            waiting.end(said or error, failed=True)
 
     def _transaction(self, batch: list[_Waiting], *, guarded: bool = False) -> _Done:
         for attempt in range(MAX_RETRIES + 1):
@@ -365,15 +377,6 @@ def _call(
         unit.cursor.execute("RELEASE SAVEPOINT work")
     for waiting, outcome in zip(members, outcomes, strict=True):
         waiting.end(outcome, failed=False)
-
-
-def _fail(batch: list[_Waiting], error: BaseException) -> None:
-    said = refusal(error)
-    if said is not None:
-        log.error("store_fault", error=type(error).__name__, kind=type(said).__name__, count=len(batch))
-        said.__cause__ = error
-    for waiting in batch:
-        waiting.end(said or error, failed=True)
 
 
 def _call_safely(callback: Callable[[], None]) -> None:

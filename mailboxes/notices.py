@@ -26,6 +26,7 @@ from sqlalchemy.engine import make_url
 
 from mailboxes.bell import Bell
 from mailboxes.engine import Database, cursor_of, discard
+from mailboxes.seldom import Seldom
 from mailboxes.sql import InList, Sql
 
 POLL_SECONDS = 0.2
@@ -150,7 +151,7 @@ class SharedNotices(LocalNotices):
         await super().close()
 
     def _listen(self) -> None:
-        opened = True
+        opened, seldom = True, Seldom()
         while not self._stopping.is_set():
             if self._wire.keeps:
                 self._rest()
@@ -162,7 +163,8 @@ class SharedNotices(LocalNotices):
                 touched = heard.touched | self._everything() if heard.lost else heard.touched
                 self._pass_on(touched)
             except Exception as error:  # noqa: BLE001 - the database may be away; this thread outlives it
-                log.warning("notices_interrupted", error=type(error).__name__)
+                if times := seldom.times("interrupted"):
+                    log.warning("notices_interrupted", error=type(error).__name__, times=times)
                 opened = False
                 self._wire.close()
                 self._stopping.wait(REOPEN_SECONDS)

@@ -31,6 +31,7 @@ from gateway.relay.queue import Taken
 from gateway.relay.tables import NEVER
 from gateway.relay.teller import Teller
 from mailboxes.commit import Committer, Reading, Unit
+from mailboxes.seldom import Seldom
 from mailboxes.store import StoreError
 from policies.catalogue import rule
 from policies.receipts import State
@@ -124,6 +125,7 @@ class Courier:
         self._stopping = False
         self._ended = asyncio.Event()
         self._ended.set()
+        self._seldom = Seldom()
         self._steady = clockwork.Steady(clock, self._settings.jump)
         self._chores_at = 0.0
         self._sweep: asyncio.Task[None] | None = None
@@ -168,7 +170,8 @@ class Courier:
                 try:
                     pause = await self._turn()
                 except StoreError as error:
-                    log.warning("queue_store_unavailable", error=type(error).__name__)
+                    if times := self._seldom.times("store"):
+                        log.warning("queue_store_unavailable", error=type(error).__name__, times=times)
                     pause = self._settings.poll
                 except Exception as error:
                     log.exception("courier_turn_failed", error=type(error).__name__)

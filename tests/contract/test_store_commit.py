@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 from sqlalchemy import text
+from structlog.testing import capture_logs
 
 from mailboxes import engine, tables  # noqa: F401 - registers the tables
 from mailboxes.commit import Committer, Reading
@@ -430,13 +431,15 @@ async def test_a_server_that_stops_and_comes_back(postgres_server) -> None:
     loop = asyncio.get_running_loop()
     await loop.run_in_executor(None, postgres_server.stop)
     try:
-        for _ in range(2):
-            with pytest.raises(StoreUnavailable):
-                await committer.run(put("away"))
-            with pytest.raises(StoreUnavailable):
-                await names(reading)
+        with capture_logs() as logs:
+            for _ in range(2):
+                with pytest.raises(StoreUnavailable):
+                    await committer.run(put("away"))
+                with pytest.raises(StoreUnavailable):
+                    await names(reading)
     finally:
         await loop.run_in_executor(None, postgres_server.start)
+    assert [each["event"] for each in logs] == ["store_fault"]  # of what goes on the log tells once a minute
     assert await committer.run(put("back")) == "back"
     assert await names(reading) == ["back", "before"]
     await reading.close()
