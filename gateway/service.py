@@ -66,6 +66,7 @@ from mailboxes.imap.content import Cache
 from mailboxes.imap.ports import Service as ImapService
 from mailboxes.imap.server import ImapServer
 from mailboxes.imap.view import Indexes
+from mailboxes.seldom import Seldom
 from mailboxes.store import StoreError
 from mailboxes.tally import Crowd, LocalTally, SharedTally, Tally
 from policies.catalogue import rule
@@ -81,6 +82,9 @@ RECHECK_EVERY = 15.0
 
 ROOM_EVERY = 1.0
 """Seconds an answer about free disk space is good for."""
+
+STORE_AGAIN = 5.0
+"""Seconds until what the store could not take is tried again."""
 
 FORGET_EVERY = 600.0
 """Seconds between two looks at which rows of volumes are older than an hour."""
@@ -110,7 +114,10 @@ class Service:
         self._smtp: list[tuple[str, SmtpServer]] = []
         self._imap: list[tuple[str, ImapServer]] = []
         self._courier: Courier | None = None
-        self._tasks: list[asyncio.Task[None]] = []
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._reloading = asyncio.Lock()
+        self._concluding = asyncio.Lock()
+        self._seldom = Seldom()
         self._contexts: list[ssl.SSLContext] = []
         self._storage: Storage | None = None
         self._partners: Partners | None = None
@@ -177,8 +184,9 @@ class Service:
 
     def _spawn(self, work: Work) -> None:
         task = asyncio.create_task(work())
+        task.add_done_callback(self._tasks.discard)
         task.add_done_callback(_report)
-        self._tasks.append(task)
+        self._tasks.add(task)
 
     async def _record(self, *events: Event) -> None:
         assert self._storage is not None
@@ -418,7 +426,7 @@ class Service:
     def _trust_changed(self) -> None:
         log.info("trust_list_in_force", version=(trusted.version if (trusted := self._space.trusted()) else ""))
         if self._rules is not None:  # while starting, they are judged once the rest is open
-            self._spawn(self._rejudge)
+            self._spawn(partial(self._at_last, self._rejudge))
 
     async def _rejudge(self) -> None:
         """Rules that point outside the list now in force end, and their owners are told (MSS-058)."""
@@ -508,15 +516,41 @@ class Service:
             except StoreError as problem:
                 log.warning("volumes_not_forgotten", error=type(problem).__name__)
 
-    async def reload(self, path: Path) -> bool:
-        """Take up a changed configuration; False when it was refused and the old one stays (F21)."""
-        try:
-            config = await asyncio.to_thread(load, path)
-        except ConfigError as refused:
-            for fault in refused.faults:
-                log.error("reload_refused", fault=str(fault))
-            await self._record(Event(Kind.RELOADED, detail={"outcome": "refused", "reason": str(refused)[:500]}))
-            return False
+    def reload(self, path: Path) -> None:
+        """Take up a changed configuration, soon; when it is refused the old one stays (F21)."""
+        self._spawn(partial(self._reload, path))
+
+    async def _reload(self, path: Path) -> None:
+        async with self._reloading:  # one after the other: of two read at once the older could come last
+            try:
+                config = await asyncio.to_thread(load, path)
+            except ConfigError as refused:
+                for fault in refused.faults:
+                    log.error("reload_refused", fault=str(fault))
+                detail = {"outcome": "refused", "reason": str(refused)[:500]}
+            else:
+                detail = {"outcome": "done", "reason": " ".join(self._take_up(config))}
+        async with self._concluding:
+            await self._at_last(partial(self._conclude, Event(Kind.RELOADED, detail=detail)))
+
+    async def _conclude(self, event: Event) -> None:
+        """The sources of the space as they are named now, then the journal."""
+        if event.detail["outcome"] == "done":
+            await self._space.open()
+        await self._record(event)
+
+    async def _at_last(self, work: Work) -> None:
+        """What a store that is away must not make us forget is done when it is back (F11)."""
+        while True:
+            try:
+                return await work()
+            except StoreError as problem:
+                if times := self._seldom.times("store"):
+                    log.warning("work_waits_for_store", error=type(problem).__name__, times=times)
+                await asyncio.sleep(STORE_AGAIN)
+
+    def _take_up(self, config: Config) -> list[str]:
+        """Have ``config`` in force; the keys that wait for the next start."""
         tell_absent(config)
         waiting = [change.key for change in changes(self.config, config) if change.restart]
         self.config = config
@@ -532,11 +566,9 @@ class Service:
             self._documents.settings = medical_settings(config)
         self._reload_certificates()
         self._apply_limits(config)
-        await self._space.open()
         if waiting:
             log.warning("reload_needs_restart", keys=waiting)
-        await self._record(Event(Kind.RELOADED, detail={"outcome": "done", "reason": " ".join(waiting)}))
-        return True
+        return waiting
 
     def _apply_limits(self, config: Config) -> None:
         doors = {"inbound": config.inbound, "submission": config.submission, "submissions": config.submissions}
@@ -574,11 +606,10 @@ class Service:
             await self._courier.stop()
         if self._partners is not None:
             await self._partners.close()
-        for task in self._tasks:
+        ending = list(self._tasks)
+        for task in ending:
             task.cancel()
-        for task in self._tasks:
-            with suppress(asyncio.CancelledError):
-                await task
+        await asyncio.gather(*ending, return_exceptions=True)
         if self._documents is not None:
             await self._documents.close()
         if self._storage is not None:

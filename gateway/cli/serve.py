@@ -17,7 +17,6 @@ from gateway.cli.language import tr
 from gateway.leash import NONE, hold
 
 if TYPE_CHECKING:
-    from gateway.service import Service
     from gateway.settings import Config
 
 Role = Annotated[
@@ -130,22 +129,15 @@ async def _one(
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stopping.set)
-    reloads: set[asyncio.Task[bool]] = set()
     hold(leash, stopping.set)
-    loop.add_signal_handler(signal.SIGHUP, lambda: _reload(service, config_path, reloads))
+    loop.add_signal_handler(signal.SIGHUP, service.reload, config_path)
     if hurried.asked:
-        _reload(service, config_path, reloads)
+        service.reload(config_path)
     _announce(service.ports, shared_ports, ready_file)
     await stopping.wait()
     log.info("stopping")
     await service.stop()
     return 0
-
-
-def _reload(service: Service, config_path: Path, reloads: set[asyncio.Task[bool]]) -> None:
-    task = asyncio.get_running_loop().create_task(service.reload(config_path))
-    reloads.add(task)
-    task.add_done_callback(reloads.discard)
 
 
 def _announce(ports: dict[str, Any], shared_ports: bool, ready_file: Path | None) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 import json
 import os
@@ -32,9 +33,10 @@ from gateway.cli.language import choose
 from gateway.cli.output import visible
 from gateway.config import load
 from gateway.supervisor import write_atomically
-from mailboxes.store import BlobsUnavailable
+from mailboxes.store import BlobsUnavailable, StoreUnavailable
 from policies.catalogue.sentences_console import SENTENCES, remedy, say
 from policies.decision import CatalogueError
+from policies.events import Event
 
 ROOT = Path(__file__).parents[2]
 MARIE = "marie.martin@op.mssante.test"
@@ -283,6 +285,51 @@ def test_a_service_says_once_that_its_disk_is_nearly_full(terminal: Terminal, mo
             deferred = made._room() is not None
         said.append((deferred, [each["event"] for each in logs if each["log_level"] == "error"]))
     assert said == [(False, []), (True, ["disk_low"]), (True, []), (False, [])]
+
+
+async def test_configurations_are_taken_up_one_after_the_other_and_told_when_the_store_is_back(
+    terminal: Terminal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two signals at once: the older could come last. A store that was away: the record and half of the work were lost."""
+    made, first = service.Service(load(terminal.folder / "config.toml"), ()), asyncio.Event()
+    taken: list[int] = []
+    told: list[str] = []
+    away = [True, True]
+
+    async def thread(work: object, path: Path) -> int:
+        if not taken and not first.is_set():
+            first.set()
+            await asyncio.sleep(0.05)
+            return 1
+        return 2
+
+    async def opened() -> None:
+        if away and away.pop():
+            raise StoreUnavailable("away")
+
+    async def record(event: Event) -> None:
+        told.append(str(event.detail["outcome"]))
+
+    monkeypatch.setattr(service.asyncio, "to_thread", thread)
+    monkeypatch.setattr(service, "STORE_AGAIN", 0.01)
+    monkeypatch.setattr(made, "_take_up", lambda number: taken.append(number) or [])
+    monkeypatch.setattr(made, "_space", SimpleNamespace(open=opened), raising=False)
+    monkeypatch.setattr(made, "_record", record)
+    made.reload(Path("config.toml"))
+    made.reload(Path("config.toml"))
+    await asyncio.wait_for(asyncio.gather(*made._tasks), 10)
+    assert (taken, told) == ([1, 2], ["done", "done"])
+
+
+async def test_what_failed_long_ago_does_not_keep_a_service_from_ending_well(terminal: Terminal) -> None:
+    made = service.Service(load(terminal.folder / "config.toml"), ())
+
+    async def fails() -> None:
+        raise StoreUnavailable("away")
+
+    made._spawn(fails)
+    await asyncio.sleep(0.01)
+    await made.stop(grace=0)
 
 
 def test_workers_speak_the_language_of_their_service(monkeypatch: pytest.MonkeyPatch) -> None:
