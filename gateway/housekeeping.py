@@ -24,6 +24,9 @@ from policies.events import Event, Kind
 EVERY = 24 * 3600.0
 """Seconds between two rounds."""
 
+AGAIN = 300.0
+"""Seconds after a round that failed, such as one that met an absent bucket; twice as many after each further one."""
+
 TRACKED = 180 * 24 * 3600.0
 """Seconds a message whose recipients are all settled stays on the "sent" board."""
 

@@ -496,15 +496,18 @@ class Service:
             await asyncio.sleep(self.config.journal.anchor_every)
 
     async def _retain(self) -> None:
-        """Once a day, let go of what need not be kept any longer (MSS-145)."""
+        """Once a day, let go of what need not be kept any longer (MSS-145); sooner again when that failed."""
         assert self._storage is not None
+        again = housekeeping.AGAIN
         while True:
             try:
                 if removed := await housekeeping.daily(replace(self._storage, config=self.config)):
                     log.info("journal_purged", records=removed)
-            except Exception:  # kept a day too long is better than a service that ends
-                log.exception("housekeeping_failed")
-            await asyncio.sleep(housekeeping.EVERY)
+                pause, again = housekeeping.EVERY, housekeeping.AGAIN
+            except Exception:  # kept a while too long is better than a service that ends
+                pause, again = again, min(2 * again, housekeeping.EVERY)
+                log.exception("housekeeping_failed", again=pause)
+            await asyncio.sleep(pause)
 
     async def _forget_volumes(self) -> None:
         """What was sent more than an hour ago judges nobody."""

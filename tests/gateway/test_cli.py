@@ -287,6 +287,33 @@ def test_a_service_says_once_that_its_disk_is_nearly_full(terminal: Terminal, mo
     assert said == [(False, []), (True, ["disk_low"]), (True, []), (False, [])]
 
 
+async def test_housekeeping_that_failed_does_not_wait_a_day(
+    terminal: Terminal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = service.Service(load(terminal.folder / "config.toml"), ())
+    made._storage = object()  # type: ignore[assignment]
+    monkeypatch.setattr(service, "replace", lambda storage, **changed: storage)
+    rounds = iter([BlobsUnavailable("away"), BlobsUnavailable("away"), 0, BlobsUnavailable("away"), *[OSError()] * 10])
+    pauses: list[float] = []
+
+    async def daily(storage: object) -> int:
+        if isinstance(found := next(rounds, None), Exception):
+            raise found
+        if found is None:
+            raise asyncio.CancelledError
+        return found
+
+    async def sleep(seconds: float) -> None:
+        pauses.append(seconds)
+
+    monkeypatch.setattr(service.housekeeping, "daily", daily)
+    monkeypatch.setattr(service.asyncio, "sleep", sleep)
+    with pytest.raises(asyncio.CancelledError):
+        await made._retain()
+    assert pauses[:5] == [300.0, 600.0, 86400.0, 300.0, 600.0]
+    assert max(pauses) == 86400.0
+
+
 async def test_configurations_are_taken_up_one_after_the_other_and_told_when_the_store_is_back(
     terminal: Terminal, monkeypatch: pytest.MonkeyPatch
 ) -> None:
