@@ -105,7 +105,10 @@ def issue(
 
 
 def write(path: Path, data: bytes) -> None:
-    """Replace a public file in one step, so that no reader sees half of it."""
+    """Replace a public file in one step, so that no reader sees half of it. Raises OSError, and then leaves the old one alone."""
     partial = path.with_name(f"{path.name}.new")
-    partial.write_bytes(data)
-    partial.replace(path)
+    try:
+        partial.write_bytes(data)
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)

@@ -162,12 +162,15 @@ def publish(
         added = [authority.row(*(text.partition(" ")[::2])) for text in add or ()]
         wanted = authority.changed(kept, added, remove or ())
         data = authority.issue(wanted, datetime.now(UTC), signing, follows)
-        authority.write(file, data)
     except authority.BadRows as problem:
         place = tr(f"ligne {problem.line} : ", f"row {problem.line}: ") if problem.line else ""
         raise Said(f"row.{problem.word}", USAGE, place=place, value=problem.value) from None
     except OSError as problem:
         raise Said("cli.cannot_publish", USAGE, path=problem.filename or file, reason=problem) from None
+    try:
+        authority.write(file, data)
+    except OSError as problem:
+        raise Said("cli.cannot_write", UNAVAILABLE, path=file, reason=problem) from None
     if as_json:
         output.as_json({"file": str(file), "rows": len(wanted), "signed": key is not None})
     else:

@@ -257,6 +257,27 @@ def test_an_older_release_says_that_the_database_is_newer(terminal: Terminal, la
     assert "store.away" not in names
 
 
+def test_a_list_that_cannot_be_written_is_no_fault_of_usage(terminal: Terminal) -> None:
+    """On a full disk too the old list stays, and nothing beside it."""
+    rows, kept = terminal.folder / "rows.txt", terminal.folder / "list.xml"
+    rows.write_text("op-a.mssante.test CN=smtp.op-a.mssante.test,O=A,C=FR\n")
+    assert terminal("trust", "publish", str(kept), "--rows", str(rows)).exit_code == 0
+    before = kept.read_bytes()
+    limit = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100, limit[1]))
+    try:
+        full = terminal("--lang", "fr", "trust", "publish", str(kept), "--rows", str(rows))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limit)
+    assert full.exit_code == 3
+    assert "ne peut pas être écrit" in full.stderr
+    assert kept.read_bytes() == before
+    assert not list(terminal.folder.glob("*.new"))
+    lost = terminal("--lang", "fr", "trust", "publish", str(kept), "--rows", str(terminal.folder / "none.txt"))
+    assert lost.exit_code == 2
+    assert "none.txt ne peut pas être lu" in lost.stderr
+
+
 def test_a_bucket_that_is_away_is_not_called_the_database(capsys: pytest.CaptureFixture[str]) -> None:
     assert errors.told(BlobsUnavailable("GenericError"), "fr") == 3
     said = capsys.readouterr().err
