@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Mapping
-from dataclasses import asdict
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 
     from gateway.compose import Storage
     from mailboxes.fsck import Repaired, Report
+
+SHOWN = 5  # findings of each kind, and holders of each body, that are named
 
 
 def register(app: typer.Typer) -> None:
@@ -62,11 +65,12 @@ def fsck(
 
             housekeeping.after_restore(storage, actor())
         report, repaired = asyncio.run(_examine(storage, None if everything else sample, repair))
+        known = _Known() if report.healthy else storage.reading.run_sync(partial(_known, report=report))
     if as_json:
         done = None if repaired is None else asdict(repaired)
         output.as_json({**asdict(report), "healthy": report.healthy, "lost": report.lost, "repaired": done})
     else:
-        _tell(report, repaired)
+        _tell(report, repaired, known)
     if report.lost or (report.repairable and repaired is None):
         raise typer.Exit(REFUSED)
 
@@ -94,19 +98,85 @@ def held_by_the_relay(connection: Connection) -> Mapping[int, int]:
     return held
 
 
-def _tell(report: Report, repaired: Repaired | None) -> None:
-    findings: list[tuple[str, list[Any]]] = [
-        (tr("corps sans ligne", "bodies without a row"), report.orphan_blobs),
-        (tr("corps manquants", "missing bodies"), report.missing_blobs),
-        (tr("lignes manquantes", "missing rows"), report.missing_rows),
-        (tr("messages perdus", "lost messages"), report.lost_entries),
-        (tr("références fausses", "wrong references"), report.wrong_refs),
-        (tr("compteurs faux", "wrong counters"), report.drifts),
-        (tr("messages abîmés", "damaged messages"), report.damaged),
+@dataclass(slots=True)
+class _Known:
+    """What people call the mailboxes and folders of a report, and who needs the bodies that are missing."""
+
+    mailboxes: dict[int, str] = field(default_factory=dict)
+    folders: dict[tuple[int, int], str] = field(default_factory=dict)
+    holders: dict[int, list[str]] = field(default_factory=dict)
+
+    def folder(self, mailbox: int, folder: int) -> str:
+        address = self.mailboxes.get(mailbox) or f"{tr('boîte', 'mailbox')} {mailbox}"
+        return f"{address} {self.folders.get((mailbox, folder)) or folder}"
+
+    def entry(self, mailbox: int, folder: int, uid: int) -> str:
+        return f"{self.folder(mailbox, folder)} UID {uid}"
+
+    def body(self, body: int) -> str:
+        held = self.holders.get(body, [])
+        return f"{tr('corps', 'body')} {body} ({', '.join(held[:SHOWN])}{', …' if len(held) > SHOWN else ''})"
+
+
+def _known(connection: Connection, report: Report) -> _Known:
+    from sqlalchemy import select
+
+    from gateway.relay.tables import queue
+    from mailboxes.account_tables import mailbox
+    from mailboxes.tables import entry, folder
+
+    named = connection.execute(select(mailbox.c.id, mailbox.c.local, mailbox.c.domain))
+    known = _Known({row.id: f"{row.local}@{row.domain}" for row in named})
+    known.folders = {
+        (row.mailbox_id, row.id): row.name
+        for row in connection.execute(select(folder.c.mailbox_id, folder.c.id, folder.c.name))
+    }
+    bodies = [*report.missing_blobs[:SHOWN], *report.missing_rows[:SHOWN]]
+    place = select(entry.c.body_id, entry.c.mailbox_id, entry.c.folder_id, entry.c.uid)
+    for body_id, *where in connection.execute(place.where(entry.c.body_id.in_(bodies))):
+        known.holders.setdefault(body_id, []).append(known.entry(*where))
+    for row in connection.execute(
+        select(queue.c.body_id, queue.c.message).where(queue.c.body_id.in_(bodies)).distinct()
+    ):
+        known.holders.setdefault(row.body_id, []).append(f"{tr('file d’attente', 'queue')} {row.message}")
+    return known
+
+
+def _tell(report: Report, repaired: Repaired | None, known: _Known) -> None:
+    instead = tr("au lieu de", "instead of")
+    why = {
+        "corrupted": tr("illisible", "unreadable"),
+        "missing": tr("corps manquant", "body missing"),
+        "digest": tr("contenu altéré", "content altered"),
+    }
+    findings: list[tuple[str, list[Any], Callable[[Any], str]]] = [
+        (tr("corps sans ligne", "bodies without a row"), report.orphan_blobs, str),
+        (tr("corps manquants", "missing bodies"), report.missing_blobs, known.body),
+        (tr("lignes manquantes", "missing rows"), report.missing_rows, known.body),
+        (tr("messages perdus", "lost messages"), report.lost_entries, lambda one: known.entry(*one)),
+        (
+            tr("références fausses", "wrong references"),
+            report.wrong_refs,
+            lambda one: f"{tr('corps', 'body')} {one[0]} ({one[1]} {instead} {one[2]})",
+        ),
+        (
+            tr("compteurs faux", "wrong counters"),
+            report.drifts,
+            lambda one: known.folder(one.mailbox_id, one.folder_id),
+        ),
+        (
+            tr("messages abîmés", "damaged messages"),
+            report.damaged,
+            lambda one: f"{known.entry(one.mailbox_id, one.folder_id, one.uid)} ({why[one.why]})",
+        ),
     ]
-    for name, found in findings:
+    for name, found, said in findings:
         if found:
-            output.line(f"{name}: {len(found)}  {', '.join(str(item) for item in found[:5])}")
+            output.line(f"{name}: {len(found)}")
+            for item in found[:SHOWN]:
+                output.line(f"  {said(item)}")
+            if len(found) > SHOWN:
+                output.line("  …")
     verdict = tr("sain", "healthy") if report.healthy else tr("à examiner", "to be examined")
     output.line(f"{verdict} ({tr('messages déchiffrés', 'messages decrypted')}: {report.read})")
     if repaired is not None:

@@ -20,6 +20,7 @@ from gateway.people import people
 from gateway.record.journal import read
 from gateway.relay.tables import queue
 from mailboxes import upkeep
+from mailboxes.account_tables import mailbox as mailboxes
 from mailboxes.keys import create_master_key_file
 from mailboxes.register import NewMailbox
 from mailboxes.store import NewMessage
@@ -37,6 +38,12 @@ test_mode = true
 master_key = "file:master.key"
 """
 MESSAGE = b"From: a@op.mssante.test\r\n\r\nbonjour\r\n"
+
+BOX = {column.name: 0 if column.type.python_type in (int, bool) else "" for column in mailboxes.columns} | {
+    "id": 1,
+    "local": "Labo",
+    "domain": "op.mssante.test",
+}
 
 
 @pytest.fixture
@@ -81,9 +88,17 @@ def test_a_lost_message_is_told_not_invented(config: Path) -> None:
     code, report = run(config, "--repair", "--all")
     assert code == 1
     assert report["lost"] >= 1
-    shown = CliRunner().invoke(application, ["--config", str(config), "fsck"])
+    change(config, insert(mailboxes), BOX)
+    change(config, text("UPDATE folder SET messages = 7 WHERE id = 1"))
+    shown = CliRunner().invoke(application, ["--config", str(config), "fsck", "--all"])
     assert shown.exit_code == 1
-    assert len(shown.stdout.splitlines()) >= 2
+    body = report["missing_rows"][0]
+    for said in (
+        f"  body {body} (Labo@op.mssante.test INBOX UID 1)",
+        "  Labo@op.mssante.test INBOX",
+        "  Labo@op.mssante.test INBOX UID 1 (body missing)",
+    ):
+        assert said in shown.stdout.splitlines()
 
 
 def test_what_the_queue_needs_is_no_orphan(config: Path) -> None:
