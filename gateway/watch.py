@@ -38,7 +38,12 @@ class Refused(Exception):
 
 
 class NotNow(Exception):
-    """Try again later."""
+    """Try again later; ``french`` and ``english`` tell what is waited for."""
+
+    def __init__(self, french: str, english: str) -> None:
+        super().__init__(english)
+        self.french = french
+        self.english = english
 
 
 class Send(Protocol):
@@ -147,7 +152,7 @@ class Folder:
         except Refused as refusal:
             return self._refuse(path, refusal)
         except NotNow as reason:
-            return Outcome(path.name, "later", str(reason), str(reason))
+            return Outcome(path.name, "later", reason.french, reason.english)
         finally:
             room.unlink(missing_ok=True)
         self._remember(digest, identifier)

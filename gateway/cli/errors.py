@@ -8,11 +8,15 @@ from __future__ import annotations
 
 import errno
 import sys
+from typing import TYPE_CHECKING
 
 from gateway.cli.output import mark
 from gateway.config import ConfigError, Fault, SecretMissing
 from policies.catalogue.sentences_console import SENTENCES, remedy, say
 from policies.decision import Decision, Language
+
+if TYPE_CHECKING:
+    from mailboxes.store import StoreError
 
 DONE, REFUSED, USAGE, UNAVAILABLE = 0, 1, 2, 3
 
@@ -67,7 +71,7 @@ def _from_the_rooms(problem: Exception, language: Language) -> int | None:
     from mailboxes.accounts import Refused
     from mailboxes.engine import refusal
     from mailboxes.keys import WrongMasterKey
-    from mailboxes.store import BlobsUnavailable, StoreError
+    from mailboxes.store import StoreError
 
     if isinstance(problem, Refused):
         _print(decision_text(problem.decision, language))
@@ -81,12 +85,19 @@ def _from_the_rooms(problem: Exception, language: Language) -> int | None:
     if isinstance(problem, NewerDatabase):
         _print(said_text(Said("cli.store_newer", found=problem.found, known=problem.known), language))
         return UNAVAILABLE
-    away = problem if isinstance(problem, StoreError) else refusal(problem)  # migrations meet the database first
-    if away is not None:
-        name = "cli.blobs_unavailable" if isinstance(away, BlobsUnavailable) else "cli.store_unavailable"
-        _print(said_text(Said(name, reason=str(away) or type(away).__name__), language))
+    store = problem if isinstance(problem, StoreError) else refusal(problem)  # migrations meet the database first
+    if store is not None:
+        _print(said_text(away(store), language))
         return UNAVAILABLE
     return None
+
+
+def away(problem: StoreError) -> Said:
+    """Which part of the store does not answer, and why."""
+    from mailboxes.store import BlobsUnavailable
+
+    name = "cli.blobs_unavailable" if isinstance(problem, BlobsUnavailable) else "cli.store_unavailable"
+    return Said(name, UNAVAILABLE, reason=str(problem) or type(problem).__name__)
 
 
 def word(subject: str, value: str, language: Language) -> str:

@@ -21,7 +21,7 @@ import typer
 
 from gateway.cli import output
 from gateway.cli.context import Console, here
-from gateway.cli.errors import REFUSED, UNAVAILABLE, USAGE, Said, decision_text
+from gateway.cli.errors import REFUSED, UNAVAILABLE, USAGE, Said, away, decision_text, said_text
 from gateway.cli.language import tr
 from gateway.cli.output import Json
 
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from gateway.identity import Identity
     from gateway.posting import Post, Request, Sent
     from gateway.submission_there import Server
-    from gateway.watch import Folder, Outcome
+    from gateway.watch import Folder, NotNow, Outcome
     from policies.decision import Decision, Language
     from policies.values import Address
 
@@ -353,18 +353,24 @@ async def _dropped(post: Post, request: Request, digest: str) -> str:
     except ServerRefused as problem:
         if problem.final and not problem.ours:
             raise Refused(problem.reason, problem.reason) from None
-        raise NotNow(problem.reason) from None  # the server, or our own login: the file is not at fault
+        waits = Said(f"send.server_{problem.word or 'failed'}", reason=problem.reason)
+        raise _later(waits) from None  # the server, or our own login: the file is not at fault
     except UnknownMailbox as problem:
-        raise NotNow(f"{problem}: closed") from None
+        raise _later(Said("send.unknown_mailbox", mailbox=problem)) from None
     except StoreError as problem:
-        raise NotNow(type(problem).__name__) from None
+        raise _later(away(problem)) from None
     except Exception as problem:  # one file must not stop the folder: it stays in sending/ and is tried again
         decision = _decision(problem)
         if decision is None:
-            raise NotNow(type(problem).__name__) from problem
-        if decision.code < 500:
-            raise NotNow(decision.rule.name) from None
-        raise Refused(decision_text(decision, "fr"), decision_text(decision, "en")) from None
+            raise _later(Said("send.unexpected", reason=type(problem).__name__)) from problem
+        told = NotNow if decision.code < 500 else Refused
+        raise told(decision_text(decision, "fr"), decision_text(decision, "en")) from None
+
+
+def _later(said: Said) -> NotNow:
+    from gateway.watch import NotNow
+
+    return NotNow(said_text(said, "fr"), said_text(said, "en"))
 
 
 # reading the options

@@ -133,6 +133,12 @@ TEXTS: Mapping[str, tuple[str, str, str, str]] = {
         "",
         "",
     ),
+    "send.unexpected": (
+        "Erreur imprévue ({reason}) : le fichier attend et sera essayé de nouveau.",
+        "Unexpected error ({reason}): the file waits and is tried again.",
+        "",
+        "",
+    ),
     "send.sent_word": ("envoyé", "sent", "", ""),
     "send.again_word": ("déjà envoyé", "sent already", "", ""),
     "send.refused_word": ("refusé", "refused", "", ""),

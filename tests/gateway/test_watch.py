@@ -15,7 +15,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from gateway.cli import send
+from gateway.posting import Request
+from gateway.submission_here import NotTaken, UnknownMailbox
+from gateway.submission_there import ServerRefused
 from gateway.watch import Folder, NotNow, Refused, Taken, alone
+from mailboxes.store import BlobsUnavailable, StoreUnavailable
+from policies.address import parse
+from policies.catalogue import rule
+from policies.decision import decide
 
 NOBODY = 65534
 
@@ -37,7 +45,7 @@ class Post:
 
     def __call__(self, data: bytes, name: str, digest: str) -> str:
         if self.down:
-            raise NotNow("the server is away")
+            raise NotNow("le serveur ne répond pas", "the server is away")
         if b"NON" in data:
             raise Refused("ligne 7 : date illisible", "line 7: unreadable date")
         self.sent.append((name, data, digest))
@@ -278,3 +286,27 @@ def test_what_left_is_found_among_all_that_left(folder: Folder) -> None:
     started = time.process_time()
     assert [folder.known(f"{number:064x}") for number in range(5)] == [""] * 5
     assert time.process_time() - started < 0.2
+
+
+@pytest.mark.parametrize(
+    ("problem", "french", "english"),
+    [
+        (ServerRefused("[Errno 111]", final=False, word="lost"), "n’a pas répondu", "did not answer"),
+        (UnknownMailbox("a@op.test"), "n’est pas une boîte ouverte", "not an open mailbox"),
+        (StoreUnavailable("away"), "base de données", "database"),
+        (BlobsUnavailable("away"), "grands messages", "large messages"),
+        (NotTaken(decide(rule("scan.unavailable"))), "recherche de virus", "Virus scanning"),
+        (KeyError("x"), "Erreur imprévue (KeyError)", "Unexpected error (KeyError)"),
+    ],
+)
+async def test_what_waits_says_why_in_both_languages(problem: Exception, french: str, english: str) -> None:
+    class Fails:
+        sender = parse("a@op.test")
+
+        async def send(self, request: Request, token: str) -> None:
+            raise problem
+
+    with pytest.raises(NotNow) as caught:
+        await send._dropped(Fails(), Request((), None, b""), "00")  # type: ignore[arg-type]
+    assert french in caught.value.french
+    assert english in caught.value.english
