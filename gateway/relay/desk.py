@@ -231,7 +231,7 @@ def drop(unit: Unit, bodies: Bodies, ids: Sequence[int], actor: str = "operator"
         result = Result(row.id, decision, decision.enhanced, row.reply)
         unit.emit(departure(taken, result))
         tracking.note(unit, row.message, row.recipient.lower(), State.FAILED, decision.enhanced)
-        notices.add("failed", taken, result)
+        notices.add("failed", taken, result, outbox.UNKNOWN)
         gone[row.body_id] += 1
     unit.connection.execute(delete(queue).where(queue.c.id.in_([row.id for row in found])))
     notices.commit(unit)

@@ -201,7 +201,8 @@ def _entry_fields(notice: Owed, entry: Entry) -> list[tuple[str, str]]:
         fields.append(("Remote-MTA", f"dns; {entry.host}"))
     if entry.reply and action in ("failed", "delayed"):
         fields.append(("Diagnostic-Code", f"smtp; {entry.reply}"))
-    fields.append(("Last-Attempt-Date", date(entry.at)))
+    if entry.at > 0:
+        fields.append(("Last-Attempt-Date", date(entry.at)))
     if notice.action == "delayed" and entry.until < NEVER / 2:
         fields.append(("Will-Retry-Until", date(entry.until)))
     if entry.rule and not entry.rule.startswith("notice."):

@@ -23,6 +23,7 @@ from policies.decision import Decision, Language
 from policies.events import Event, Kind
 from policies.values import DsnRequest
 
+UNKNOWN = -1.0
 ENTRIES = 100  # recipients told of in one notice
 
 
@@ -114,7 +115,8 @@ class Draft:
         self._found: dict[tuple[str, str, str], list[tuple[Subject, Entry]]] = {}
 
     def add(self, action: str, row: Subject, result: Result, at: float = 0.0) -> None:
-        """A recipient was failed, delayed, delivered or relayed; ``at`` defaults to the transaction's time."""
+        """A recipient was failed, delayed, delivered or relayed; ``at`` defaults to the transaction's time, and is
+        :data:`UNKNOWN` when nothing was tried at that moment."""
         if not wanted(action, row.dsn.notify) and row.sender:
             return
         if not row.sender and action != "failed":

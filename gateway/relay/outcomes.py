@@ -230,13 +230,13 @@ def deadlines(unit: Unit, bodies: Bodies, now: float, limit: int = CHUNK) -> Ove
         taken = taken_of(row, failing=False)
         if now < row.expires_at:
             unit.connection.execute(_WARNED, {"row": row.id})
-            notices.add("delayed", taken, _standing(unit, row))
+            notices.add("delayed", taken, _standing(unit, row), outbox.UNKNOWN)
             done.delayed.append((row.message, row.recipient.lower()))
         elif row.owner == "" or row.due_at <= unit.now:
             unit.connection.execute(delete(queue).where(queue.c.id == row.id))
             result = _instead(_standing(unit, row), decide(rule("relay.expired"), row.rule))
             unit.emit(departure(taken, result))
-            notices.add("failed", taken, result)
+            notices.add("failed", taken, result, outbox.UNKNOWN)
             done.expired.append((row.message, row.recipient.lower()))
             gone[row.body_id] += 1
         else:
@@ -262,9 +262,13 @@ def _standing(unit: Unit, row: Any) -> Result:
     if not why:
         spared = unit.connection.execute(select(destination).where(destination.c.domain == row.domain)).one_or_none()
         why, reply = (spared.rule, spared.reply) if spared else ("relay.busy", "")
-    found = rule(why)
-    decision = Decision(found, _Known(domain=row.domain, host=row.domain, certificate="?", hours="?", reason="?"))
-    return Result(row.id, decision, found.enhanced, reply)
+    decision = remembered(why, row.domain)
+    return Result(row.id, decision, decision.enhanced, reply)
+
+
+def remembered(name: str, domain: str) -> Decision:
+    """The decision a row was put off by, as far as the row tells it."""
+    return Decision(rule(name), _Known(domain=domain, host=domain, certificate="?", hours="?", reason="?"))
 
 
 class _Known(dict[str, str]):

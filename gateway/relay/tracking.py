@@ -252,7 +252,7 @@ def deadlines(unit: Unit, now: float, limit: int = CHUNK) -> int:
                 .values(deadline_at=NEVER)
             )
         unit.emit(Event(Kind.DEADLINE, message=row.message, recipient=row.recipient, detail={"about": row.wants}))
-        notices.add(said.name.removeprefix("notice."), _silence(row), Result(0, decide(said), status))
+        notices.add(said.name.removeprefix("notice."), _silence(row), Result(0, decide(said), status), outbox.UNKNOWN)
     notices.commit(unit)
     return len(rows)
 

@@ -153,6 +153,7 @@ async def test_a_delay_is_told_once_at_four_hours_and_the_end_at_five_days(house
     delayed, failed = (content for _, content in intake.notices)
     assert b"Action: delayed\r\n" in delayed
     assert b"Will-Retry-Until: " in delayed
+    assert b"Last-Attempt-Date: " not in delayed  # the warning was no attempt: its time is no proof of one
     assert b"Status: 4.3.2\r\n" in delayed or b"Status: 4.0.0\r\n" in delayed
     assert b"Action: failed\r\n" in failed
     assert b"Status: 4.4.7\r\n" in failed
@@ -491,6 +492,7 @@ async def test_a_dropped_recipient_is_told_to_the_sender(house: House) -> None:
     with running(house.courier(Script(), intake)):
         await until(lambda: intake.notices)
     assert b"X-Caducee-Rule: relay.dropped\r\n" in intake.notices[0][1]
+    assert b"Last-Attempt-Date: " not in intake.notices[0][1]
     kinds = [record.kind for record in await house.journal()]
     assert "service.queue_action" in kinds
 
