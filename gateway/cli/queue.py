@@ -11,13 +11,15 @@ import typer
 
 from gateway.cli import output
 from gateway.cli.context import Desk, actor, here, opened
-from gateway.cli.errors import Said
+from gateway.cli.errors import Said, decision_text
 from gateway.cli.language import tr
 from gateway.cli.output import Json, Yes, when
 from gateway.relay import desk as bureau
 from gateway.relay.bodies import StoreBodies
 from gateway.relay.desk import Row, Selection, Summary
+from gateway.relay.outcomes import remembered
 from mailboxes.commit import Unit
+from policies.decision import Language
 
 app = typer.Typer(no_args_is_help=True, help=tr("Les messages en attente de départ.", "Messages waiting to leave."))
 
@@ -121,7 +123,7 @@ def show(ctx: typer.Context, which: Which = None, as_json: Json = False) -> None
     if as_json:
         output.as_json([row._asdict() for row in rows])
     for row in rows if not as_json else ():
-        output.facts(_facts(row))
+        output.facts(_facts(row, here(ctx).language))
         output.line("")
     if not rows:
         raise Said("cli.not_queued")
@@ -131,7 +133,7 @@ def _all_rows(connection: Any, chosen: Selection, now: float) -> list[Row]:
     return list(bureau.every_row(connection, chosen, now))
 
 
-def _facts(row: Row) -> list[tuple[str, object]]:
+def _facts(row: Row, language: Language) -> list[tuple[str, object]]:
     names = tr(
         "n°|message|expéditeur|destinataire|taille|accepté|prochain essai|abandon|essais|état|raison|réponse",
         "no.|message|sender|recipient|size|accepted|next try|gives up|tries|state|reason|answer",
@@ -147,7 +149,7 @@ def _facts(row: Row) -> list[tuple[str, object]]:
         when(row.expires_at),
         row.attempts,
         _state(row),
-        row.rule,
+        decision_text(remembered(row.rule, row.domain), language) if row.rule else "",
         row.reply,
     )
     return list(zip(names, values, strict=True))

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import update
 from typer.testing import CliRunner
 
 from gateway import compose
@@ -120,6 +121,17 @@ def test_show_tells_what_is_known(config: Path) -> None:
     assert [row["recipient"] for row in rows] == ["b1@op-b.test", "b2@op-b.test"]
     assert "a@op-a.test" in run(config, "queue", "show", str(rows[0]["id"]))
     run(config, "queue", "show", "Z" * 26, code=1)
+
+
+def test_show_says_why_a_row_waits_in_words(config: Path) -> None:
+    """The name of the rule alone told an operator nothing."""
+    storage = compose.storage(load(config))
+    why = update(queue.queue).where(queue.queue.c.recipient == "c@op-c.test").values(rule="relay.unreachable")
+    storage.committer.run_sync(lambda unit: unit.connection.execute(why))
+    storage.close_sync()
+    shown = run(config, "queue", "show", "B" * 26)
+    assert "The server op-c.test does not answer." in shown
+    assert "[relay.unreachable]" in shown
 
 
 def test_drop_asks_first_and_nothing_chosen_is_a_usage_error(config: Path) -> None:
