@@ -1,6 +1,7 @@
 """A watched folder: each file dropped in it is sent, and ends in ``done/`` or in ``refused/`` with a readable reason beside it.
 
-A file is taken once its size and date have stayed the same for a while. It moves by rename only: from the folder to
+A file is taken once its size and date have stayed the same for a while; an empty one, which its program may have only opened,
+once it is old: nobody would be told otherwise that this result never left. It moves by rename only: from the folder to
 ``sending/``, from there to ``done/`` or ``refused/``; what a crash leaves in ``sending/`` is taken up again at the next look, and
 so is what could not be sent for now. A file is known by the digest of its octets, kept in ``done/.sent``: the same octets leave
 this folder once, and the Message-ID made from the digest, the sender and the recipients is the same at each attempt.
@@ -13,6 +14,7 @@ from __future__ import annotations
 import hashlib
 import os
 import stat
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -22,9 +24,14 @@ from pathlib import Path
 from typing import Protocol
 
 LARGEST = 64 * 1024 * 1024
+_EMPTY_FOR = 300.0
 _LONGEST_NAME = 220
 _ROOM = 16 * 1024
 _PLACES = ("sending", "done", "refused")
+_EMPTY = (
+    "[HID-003] le fichier est vide : produisez-le de nouveau depuis le logiciel",
+    "[HID-003] the file is empty: produce it again from your software",
+)
 _TEMPORARY = (".tmp", ".part", ".partial", ".filepart", ".crdownload", "~")
 
 
@@ -118,7 +125,7 @@ class Folder:
             before = self._seen.get(entry.name)
             since = before[2] if before is not None and before[:2] == (size, changed) else now
             seen[entry.name] = (size, changed, since)
-            if size and now - since >= self.settle:
+            if now - since >= self.settle and (size or time.time() - changed / 1e9 >= _EMPTY_FOR):
                 ready.append(entry.name)
         self._seen = seen
         return ready
@@ -137,6 +144,8 @@ class Folder:
             if path.stat().st_size > LARGEST:
                 return self._refuse(path, Refused(f"plus de {LARGEST >> 20} Mio", f"more than {LARGEST >> 20} MiB"))
             data = path.read_bytes()
+            if not data:
+                return self._refuse(path, Refused(*_EMPTY))
         except (PermissionError, FileNotFoundError):  # one file must not stop the folder
             return Outcome(
                 path.name, "later", "lecture refusée : droits du fichier", "not readable: rights of the file"

@@ -123,6 +123,18 @@ def test_empty_files_links_and_folders_are_not_taken(folder: Folder, tmp_path_fa
     assert secret.exists()
 
 
+def test_a_file_that_stays_empty_is_refused_in_the_end(folder: Folder) -> None:
+    """It was left in the folder for ever: nobody was told that this result never left."""
+    path = folder.path / "vide.hpr"
+    path.touch()
+    assert pass_time(folder, 60.0) == []
+    os.utime(path, (time.time() - 600, time.time() - 600))
+    assert pass_time(folder) == ["refused"]
+    assert names(folder, "refused") == ["vide.hpr", "vide.hpr.reason.txt"]
+    assert "le fichier est vide" in (folder.path / "refused" / "vide.hpr.reason.txt").read_text("utf-8")
+    assert post_of(folder).sent == []
+
+
 def test_the_same_octets_leave_once(folder: Folder) -> None:
     (folder.path / "a.hpr").write_bytes(b"OUI")
     pass_time(folder)
