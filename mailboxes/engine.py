@@ -331,7 +331,8 @@ _SQLITE_BROKEN = {
 }
 _POSTGRES_RETRY = {"40001", "40P01"}
 _POSTGRES_FULL = {"53100"}
-_POSTGRES_BROKEN = ("08", "53", "55", "57", "58", "F0", "XX")
+_POSTGRES_BROKEN = ("08", "25006", "53", "55", "57", "58", "F0", "XX")
+"""25006: a server that only reads, the standby where a primary was. The next connection may lead to the new primary."""
 
 
 def fault_of(error: BaseException) -> Fault:

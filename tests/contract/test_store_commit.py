@@ -448,6 +448,29 @@ async def test_a_server_that_stops_and_comes_back(postgres_server) -> None:
 
 
 @pytest.mark.postgres
+async def test_a_standby_in_the_place_of_the_primary_is_left_for_the_next_primary(postgres_server) -> None:
+    """F11: a connection to a server that only reads stays open for ever; a writer that kept it never wrote again."""
+    url = postgres_server.url()
+    database = open_database(url)
+    database.create_tables()
+    with database.writer.connect() as connection:
+        name = connection.exec_driver_sql("SELECT current_database()").scalar()
+        connection.exec_driver_sql(f"ALTER DATABASE {name} SET default_transaction_read_only = on")  # in new sessions
+        connection.commit()
+    committer = Committer(database, journal=Recorder(), clock=time.time)
+    for _ in range(2):
+        with pytest.raises(StoreUnavailable, match="ReadOnlySqlTransaction"):
+            await committer.run(put("refused"))
+    with database.writer.connect() as connection:
+        connection.exec_driver_sql("SET TRANSACTION READ WRITE")
+        connection.exec_driver_sql(f"ALTER DATABASE {name} RESET default_transaction_read_only")
+        connection.commit()
+    assert await committer.run(put("kept")) == "kept"
+    await committer.close()
+    database.dispose()
+
+
+@pytest.mark.postgres
 async def test_a_server_that_falls_silent(postgres_server) -> None:
     """F12: callers are told within their patience, nobody piles up, and all goes on when it wakes."""
     database = open_database(postgres_server.url())

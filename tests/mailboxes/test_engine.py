@@ -96,6 +96,7 @@ def test_errors_of_sqlite_are_sorted(code: int, fault: Fault, said: type | None)
         (psycopg.errors.AdminShutdown(), Fault.BROKEN),
         (psycopg.errors.LockNotAvailable(), Fault.BROKEN),
         (psycopg.errors.IoError(), Fault.BROKEN),
+        (psycopg.errors.ReadOnlySqlTransaction(), Fault.BROKEN),
         (psycopg.OperationalError("gone"), Fault.BROKEN),
         (psycopg.errors.UniqueViolation(), Fault.OWN),
         (psycopg.ProgrammingError("mine"), Fault.OWN),
