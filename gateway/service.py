@@ -52,7 +52,7 @@ from gateway.rule_book import RuleBook
 from gateway.scan import LiveScanner
 from gateway.settings import Config, SmtpDoor
 from gateway.sharing import DOORS, Adopt, Entrance, Sharing
-from gateway.smtp import tls
+from gateway.smtp import replies, tls
 from gateway.smtp.budget import Budget
 from gateway.smtp.edge import Doorway
 from gateway.smtp.limits import Gate
@@ -64,7 +64,7 @@ from gateway.volumes import SqlLedger, Volumes, forget
 from mailboxes.given import make_folder
 from mailboxes.imap.content import Cache
 from mailboxes.imap.ports import Service as ImapService
-from mailboxes.imap.server import ImapServer
+from mailboxes.imap.server import CROWDED, ImapServer
 from mailboxes.imap.view import Indexes
 from mailboxes.seldom import Seldom
 from mailboxes.store import StoreError
@@ -356,7 +356,7 @@ class Service:
     async def _open_inbound(self) -> None:
         for listen in self.config.inbound.listen:
             doorway = self._doorway(Door.INBOUND, self.config.inbound, "inbound")
-            entrance, crowd = self._bind(listen), Crowd[Any](self._tally, DOORS.index("inbound"))
+            entrance, crowd = self._bind(listen, crowded()), Crowd[Any](self._tally, DOORS.index("inbound"))
             server = await serve_inbound(doorway, sock=entrance, crowd=crowd)
             self._opened("inbound", listen.host, server.port)
             self._share("inbound", entrance, crowd, server.adopt)
@@ -367,7 +367,8 @@ class Service:
         for name, own, implicit in doors:
             for listen in own.listen:
                 doorway = self._doorway(Door.SUBMISSION, own, name, implicit_tls=implicit)
-                entrance, crowd = self._bind(listen), Crowd[Any](self._tally, DOORS.index(name))
+                entrance = self._bind(listen, b"" if implicit else crowded())
+                crowd = Crowd[Any](self._tally, DOORS.index(name))
                 server = await serve_submission(doorway, sock=entrance, crowd=crowd)
                 self._opened(name, listen.host, server.port)
                 self._share(name, entrance, crowd, server.adopt)
@@ -396,7 +397,7 @@ class Service:
             server = ImapServer(replace(own, limits=part_settings.imap_limits(config, door)), crowd)
             self._imap.append((name, server))
             for listen in door.listen:
-                entrance = self._bind(listen)
+                entrance = self._bind(listen, b"" if implicit else CROWDED)
                 port = await server.listen(sock=entrance, tls=secure)
                 self._opened(name, listen.host, port)
                 self._share(name, entrance, crowd, partial(server.adopt, tls=secure))
@@ -408,14 +409,14 @@ class Service:
         if self._sharing is not None:
             self._sharing.share(name, entrance, crowd, adopt)
 
-    def _bind(self, listen: Listen) -> Entrance:
+    def _bind(self, listen: Listen, crowded: bytes) -> Entrance:
         family = socket.AF_INET6 if ":" in listen.host else socket.AF_INET
         bound = socket.socket(family, socket.SOCK_STREAM)
         bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         if self.shared_ports:
             bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
         bound.bind((listen.host, listen.port))
-        return Entrance(bound)
+        return Entrance(bound, crowded)
 
     def _opened(self, name: str, host: str, port: int) -> None:
         self.ports.setdefault(name, []).append({"host": host, "port": port})
@@ -624,6 +625,11 @@ class Service:
 def _report(task: asyncio.Task[None]) -> None:
     if not task.cancelled() and (problem := task.exception()) is not None:
         log.error("task_ended", exc_info=problem)
+
+
+def crowded() -> bytes:
+    """What a caller at an SMTP door hears when no descriptor is left (F08)."""
+    return replies.reply(decide(rule("session.crowded")))
 
 
 def tell_absent(config: Config) -> None:

@@ -6,20 +6,25 @@ given a connection while another worker has fewer at that door hands it over, be
 in the data directory (SCM_RIGHTS).
 Promise: a connection is served by exactly one worker; where handing over fails, by the one that has it. A worker that hangs
 is handed no more than its socket's queue holds, some ten.
-Failure: where no such socket can be made, the kernel's lots stand.
+Failure: where no such socket can be made, the kernel's lots stand. Where this process has no descriptor left, callers are
+told so and let go (F08), and the log says it once a minute.
 """
 
 from __future__ import annotations
 
 import array
 import asyncio
+import errno
 import os
 import socket
 import time
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+import structlog
 
 from mailboxes.tally import Crowd, SharedTally
 
@@ -27,26 +32,86 @@ DOORS = ("inbound", "submission", "submissions", "imap", "imaps")
 SETTLED = 0.1
 """Seconds after which what was handed over was taken, or never will be."""
 
+TOLD_EVERY = 60.0
+"""Seconds between two words in the log about callers turned away."""
+
+_EXHAUSTED = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}
+_PAUSE = 0.9  # a little less than asyncio waits before it listens again
 _AT_ONCE = 64
 _ONE = array.array("i", [0])
 
 Adopt = Callable[[socket.socket], Awaitable[Any]]
 Keep = Callable[[socket.socket], bool]
 
+log = structlog.get_logger(__name__)
+
 
 class Entrance(socket.socket):
-    """A listening socket whose :meth:`accept` gives only the connections that are to be served here."""
+    """A listening socket whose :meth:`accept` gives only the connections that are to be served here.
 
-    def __init__(self, bound: socket.socket) -> None:
+    One descriptor is kept to turn callers away with when there is no other: they hear ``crowded`` and no longer wait for a
+    greeting that cannot come. By itself asyncio tries as often as the backlog is long, and logs each: a megabyte a second.
+    """
+
+    def __init__(self, bound: socket.socket, crowded: bytes = b"") -> None:
         super().__init__(fileno=bound.detach())
         self.setblocking(False)
         self.keeps: Keep = lambda _connection: True
+        self._crowded = crowded
+        self._spare = -1
+        self._paused = self._told = float("-inf")
+        self._keep_spare()
 
     def accept(self) -> tuple[socket.socket, Any]:
         while True:
-            connection, address = super().accept()
+            try:
+                connection, address = super().accept()
+            except OSError as problem:
+                if problem.errno not in _EXHAUSTED:
+                    raise
+                self._turn_away(problem)
+                continue
             if self.keeps(connection):
                 return connection, address
+
+    def close(self) -> None:
+        if self._spare >= 0:
+            os.close(self._spare)
+            self._spare = -1
+        super().close()
+
+    def _turn_away(self, problem: OSError) -> None:
+        """Tell one caller to come back. Where not even that can be done, ask for a pause: ``problem``, once in a pause."""
+        now = time.monotonic()
+        if now - self._told >= TOLD_EVERY:
+            self._told = now
+            log.error("callers_turned_away", port=self.getsockname()[1], error=errno.errorcode[problem.errno or 0])
+        if self._spare < 0 or problem.errno not in (errno.EMFILE, errno.ENFILE):
+            self._pause(problem, now)
+        os.close(self._spare)
+        self._spare = -1
+        try:
+            with super().accept()[0] as connection, suppress(OSError):
+                connection.setblocking(False)
+                connection.send(self._crowded)
+        except BlockingIOError:
+            raise  # nobody else waits
+        except OSError:
+            self._pause(problem, now)
+        finally:
+            self._keep_spare()
+
+    def _pause(self, problem: OSError, now: float) -> None:
+        self._keep_spare()
+        if now - self._paused < _PAUSE:
+            raise BlockingIOError
+        self._paused = now
+        raise problem
+
+    def _keep_spare(self) -> None:
+        if self._spare < 0:
+            with suppress(OSError):
+                self._spare = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
 
 
 @dataclass(slots=True)

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import json
+import resource
 import signal
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -65,6 +67,7 @@ def serve(
     if lacking := missing(config):
         raise ConfigError(lacking)
     set_up(config.log.level, config.log.format)
+    take_descriptors()
     count = workers or config.service.workers or one_per_core()
     if worker < 0 and count > 1:
         raise typer.Exit(_supervise(console, roles, count, ready_file, leash))
@@ -73,6 +76,13 @@ def serve(
     raise typer.Exit(
         asyncio.run(_one(config, console.config_path, roles, count, worker >= 0, ready_file, leash, hurried))
     )
+
+
+def take_descriptors() -> None:
+    """As many open files as this process may have: a shell gives 1024 at first, a tenth of what one IMAP door may hold."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with suppress(OSError, ValueError):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
 class Hurried:

@@ -37,6 +37,9 @@ from policies.events import Event, Kind
 __all__ = ["ImapServer", "access", "appending", "changing", "fetch", "folders", "metadata", "notify"]
 __all__ += ["searching", "selecting"]
 
+CROWDED = b"* BYE [UNAVAILABLE] The server has all the connections it can have, try again in a minute\r\n"
+"""What a caller hears when no descriptor is left for him (F08)."""
+
 log = structlog.get_logger("imap")
 
 

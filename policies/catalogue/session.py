@@ -204,6 +204,15 @@ RULES: tuple[Rule, ...] = (
         "Send fewer messages at the same time.",
     ),
     Rule(
+        "session.crowded",
+        Verdict.DEFER,
+        421,
+        "4.3.2",
+        "Le service porte déjà toutes les connexions qu’il peut porter, réessayez dans une minute.",
+        "The service already has all the connections it can have, try again in a minute.",
+        ("RFC 5321 3.8", "RFC 5321 7.8"),
+    ),
+    Rule(
         "session.rate_limited",
         Verdict.DEFER,
         450,

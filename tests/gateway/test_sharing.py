@@ -4,17 +4,25 @@ from __future__ import annotations
 
 import asyncio
 import os
+import resource
 import signal
 import socket
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, closing, contextmanager
+from contextlib import asynccontextmanager, closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+import pytest
+from structlog.testing import capture_logs
+
+from gateway.cli.serve import take_descriptors
 from gateway.sharing import Entrance, Sharing
+from gateway.smtp import replies
 from mailboxes.tally import Crowd, SharedTally
+from policies.catalogue import rule
+from policies.decision import decide
 from tests.space.running import ROOT
 
 
@@ -191,3 +199,75 @@ async def test_a_worker_that_hangs_is_not_handed_everything(tmp_path: Path) -> N
             assert len(made[0].crowd) >= 20
             for _, writer in calls:
                 writer.close()
+
+
+@contextmanager
+def no_descriptor_left() -> Iterator[None]:
+    """Nothing more can be opened in this process."""
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(map(int, os.listdir("/proc/self/fd"))) + 8, before[1]))
+    taken: list[int] = []
+    try:
+        with suppress(OSError):
+            while True:
+                taken.append(os.dup(0))
+        yield
+    finally:
+        for each in taken:
+            os.close(each)
+        resource.setrlimit(resource.RLIMIT_NOFILE, before)
+
+
+async def test_without_a_descriptor_left_callers_are_told_and_let_go() -> None:
+    """F08: they waited for a greeting that could not come, and the log grew by a megabyte a second."""
+    loop = asyncio.get_running_loop()
+    bound = socket.create_server(("127.0.0.1", 0))
+    entrance = Entrance(bound, replies.reply(decide(rule("session.crowded"))))
+    server = await loop.create_server(lambda: Greeter(), sock=entrance)
+    callers = [socket.socket() for _ in range(4)]
+    for caller in callers:
+        caller.setblocking(False)
+    with capture_logs() as said:
+        with no_descriptor_left():
+            for caller in callers[:3]:
+                await loop.sock_connect(caller, server.sockets[0].getsockname())
+                assert (await loop.sock_recv(caller, 1000)).startswith(b"421-4.3.2 ")
+                assert await loop.sock_recv(caller, 10) == b""
+        await loop.sock_connect(callers[3], server.sockets[0].getsockname())
+        assert await loop.sock_recv(callers[3], 10) == b"hello"
+    assert [line["event"] for line in said] == ["callers_turned_away"]
+    for caller in callers:
+        caller.close()
+    server.close()
+    await server.wait_closed()
+
+
+async def test_where_nobody_can_be_turned_away_the_door_rests_instead_of_turning() -> None:
+    bound = socket.create_server(("127.0.0.1", 0))
+    entrance = Entrance(bound)
+    with socket.create_connection(entrance.getsockname()), no_descriptor_left():
+        os.close(entrance._spare)
+        stolen, entrance._spare = os.dup(0), -1  # by another thread, say
+        with pytest.raises(OSError, match="Too many open files"):  # asyncio pauses the door for a second
+            entrance.accept()
+        for _ in range(3):
+            with pytest.raises(BlockingIOError):
+                entrance.accept()
+        os.close(stolen)
+    entrance.close()
+
+
+class Greeter(asyncio.Protocol):
+    def connection_made(self, transport: Any) -> None:
+        transport.write(b"hello")
+        transport.close()
+
+
+def test_a_service_takes_all_the_descriptors_it_may_have() -> None:
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(map(int, os.listdir("/proc/self/fd"))) + 8, before[1]))
+    try:
+        take_descriptors()
+        assert resource.getrlimit(resource.RLIMIT_NOFILE) == (before[1], before[1])
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, before)
