@@ -1,7 +1,7 @@
 """Settings that are right alone and wrong together, and what is still missing before the service can run.
 
 Promise: :func:`combinations` reports every impossible combination of a configuration already read; :func:`missing_to_serve`
-lists what the roles still need. Only the certificates and keys named are opened.
+lists what the roles still need. Only the certificates, keys and key sets named are opened.
 Failure: none is raised; faults are given to ``report`` with the key they are about.
 """
 
@@ -182,11 +182,22 @@ def _tokens(config: Config, report: Report) -> None:
         report(("tokens", "issuer"), "config.token_incomplete", key="tokens.audience")
     if tokens.issuer and tokens.keys is None:
         report(("tokens", "issuer"), "config.token_incomplete", key="tokens.keys")
+    elif tokens.issuer and tokens.keys is not None and not _holds_keys(tokens.keys):
+        report(("tokens", "keys"), "config.not_a_key_set", path=tokens.keys.name)
     for algorithm in tokens.algorithms:
         if algorithm not in ALGORITHMS:
             report(
                 ("tokens", "algorithms"), "config.algorithm_refused", algorithm=algorithm, known=", ".join(ALGORITHMS)
             )
+
+
+def _holds_keys(path: Path) -> bool:
+    from mailboxes.tokens import read_keys  # only a configuration that takes tokens pays for reading what verifies them
+
+    try:
+        return bool(read_keys(path.read_bytes()))
+    except (ValueError, OSError):
+        return False
 
 
 def _rest(config: Config, report: Report) -> None:

@@ -563,7 +563,9 @@ class Tokens:
 
     issuer: str = setting("text", "Exact `iss` of accepted tokens.", "", reload=False)
     audience: str = setting("text", "`aud` (or `azp`) that names us.", "", reload=False)
-    keys: Path | None = setting("file", "The issuer's public keys, a JWKS file.", None, reload=False)
+    keys: Path | None = setting(
+        "file", "The issuer's public keys, a JWKS file. What is written there counts at once.", None, reload=False
+    )
     algorithms: tuple[str, ...] = setting(
         "names", "Signature algorithms accepted; never `none`.", ("RS256", "ES256", "PS256"), reload=False
     )

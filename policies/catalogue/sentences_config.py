@@ -361,6 +361,12 @@ CONFIG: Mapping[str, Sentence] = {
         "Donnez {key}, ou videz tokens.issuer.",
         "Give {key}, or empty tokens.issuer.",
     ),
+    "config.not_a_key_set": _s(
+        "{path} ne contient aucune clé publique utilisable",
+        "{path} holds no public key that can be used",
+        "Reprenez le jeu de clés (JWKS) que l’émetteur des jetons publie.",
+        "Fetch the key set (JWKS) that the issuer of the tokens publishes.",
+    ),
     "config.algorithm_refused": _s(
         "l’algorithme {algorithm} n’est pas permis",
         "the algorithm {algorithm} is not allowed",

@@ -13,9 +13,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 from joserfc import jws, jwt
 from joserfc.jwk import ECKey, KeySet, RSAKey
+from structlog.testing import capture_logs
 
 from mailboxes.authentication import LoginRefused
-from mailboxes.tokens import LONGEST_TOKEN, LocalKeys, NoTokens, TokenRefused, TokenRules, TokensUnavailable, judge
+from mailboxes.tokens import (
+    LONGEST_TOKEN,
+    LocalKeys,
+    NoKeySet,
+    NoTokens,
+    TokenRefused,
+    TokenRules,
+    TokensUnavailable,
+    judge,
+    read_keys,
+)
 from policies.events import Kind
 from policies.values import BalType
 from tests.mailboxes.people import ACTOR, DOMAIN, Clock, House
@@ -129,10 +140,53 @@ def test_claims_of_any_kind_are_judged_not_trusted(changed: dict[str, Any]) -> N
     assert found.identity
 
 
-def test_keys_are_read_from_a_file(tmp_path: Path) -> None:
+async def test_keys_are_read_from_a_file_and_follow_it(tmp_path: Path) -> None:
+    """An issuer changes its keys when it likes: the next token must pass, and one of a key taken out must not."""
+    later = RSAKey.generate_key(2048, {"kid": "later"})
     place = tmp_path / "jwks.json"
-    place.write_text(json.dumps(PUBLIC.as_dict(private=False)))
-    assert LocalKeys.from_file(place, RULES, CLOCK)
+    write_keys(place, KEY)
+    verifier = LocalKeys.from_file(place, RULES, CLOCK)
+    with pytest.raises(TokenRefused, match="signature"):
+        await verifier.verify(token(later))
+    write_keys(place, KEY, later)
+    assert (await verifier.verify(token(later))).identity == "8ANS0001"
+    for broken in (b"", b"<html>502</html>", b'{"keys": []}', None):
+        if broken is None:
+            place.unlink()
+        else:
+            place.write_bytes(broken)
+        with capture_logs() as said:
+            assert await verifier.verify(token())
+            assert await verifier.verify(token(later))
+        assert [each["event"] for each in said] == ["token_keys_not_reloaded"]
+    write_keys(place, later)
+    with pytest.raises(TokenRefused, match="signature"):
+        await verifier.verify(token())
+    assert await verifier.verify(token(later))
+
+
+def write_keys(place: Path, *keys: Any) -> None:
+    place.write_text(json.dumps({"keys": [key.as_dict(private=False) for key in keys]}))
+
+
+async def test_a_key_that_is_not_understood_does_not_cost_the_others() -> None:
+    """RFC 7517 5: issuers publish keys for encryption and of new kinds beside those that sign."""
+    known = KEY.as_dict(private=False)
+    beside: list[Any] = [
+        {"kty": "AKP", "kid": "n", "alg": "ML-DSA-65", "pub": "AAAA"},
+        {"kty": "OKP", "kid": "n", "crv": "X999", "x": "AAAA"},
+        {"kty": "EC", "kid": "n", "crv": "P-999", "x": "AA", "y": "AA"},
+        {"kty": "EC", "kid": "n", "crv": "P-256", "x": "AAAA", "y": "AAAA"},
+        {"kty": "oct", "kid": "n", "k": "AAAA"},
+        {"kid": "n"},
+        {**known, "use": "enc"},
+        "n",
+    ]
+    assert await LocalKeys(read_keys(json.dumps({"keys": [*beside, known]}).encode()), RULES, CLOCK).verify(token())
+    nothing = [json.dumps(each).encode() for each in ({"keys": beside}, {"keys": None}, known, [known], None)]
+    for octets in (*nothing, b"[" * 100_000):
+        with pytest.raises(NoKeySet):
+            read_keys(octets)
 
 
 async def test_without_tokens_the_answer_is_unavailable() -> None:
