@@ -26,7 +26,7 @@ from mailboxes.login_facts import Found, Standing, by_certificate, by_device, by
 from mailboxes.lookup import Watch
 from mailboxes.passwords import device_digest
 from mailboxes.store import StoreError
-from mailboxes.tokens import Claims, NoTokens, TokenRefused, TokensUnavailable, TokenVerifier
+from mailboxes.tokens import OUT_OF_TIME, Claims, NoTokens, TokenRefused, TokensUnavailable, TokenVerifier
 from policies.access import Presented, judge_login
 from policies.decision import Decision
 from policies.events import Event, Kind
@@ -145,8 +145,10 @@ class Credentials:
         raise LoginRefused("session.auth_failed", reason)
 
     def _refuse_token(self, unit: Unit, found: Found, login: str, ip: str, reason: str) -> None:
-        charged = self._attempts.charge(unit.cursor, subject_of("token", login), ip, unit.now)
-        self._attempts.failed(unit.cursor, charged, unit.now)
+        """A token lives five minutes, and programs try the one they have before they fetch another: that locks nobody out."""
+        if reason not in OUT_OF_TIME:
+            charged = self._attempts.charge(unit.cursor, subject_of("token", login), ip, unit.now)
+            self._attempts.failed(unit.cursor, charged, unit.now)
         unit.emit(_refusal(found, "token", ip, reason))
 
     async def _login(self, means: str, name: str, secret: str, ip: str, look: Callable[[Any], Found]) -> Login:

@@ -24,6 +24,7 @@ from joserfc.jwk import ECKey, Key, KeySet, OKPKey, RSAKey
 log = structlog.get_logger(__name__)
 LONGEST_TOKEN = 16 * 1024
 _IDENTITY = re.compile(r"[A-Za-z0-9./_-]{1,64}", re.ASCII)
+OUT_OF_TIME = frozenset({"expired", "not_yet_valid"})  # of a token the issuer did sign for us: nobody is guessing
 LEVEL_WHEN_ABSENT = "eidas1"  # psc.properties: no acr means eidas1
 
 

@@ -218,3 +218,21 @@ async def test_a_token_opens_the_mailboxes_its_person_may_open() -> None:
     # a token that expired does not cut the session it opened (MSS-075), a withdrawal does
     assert await house.credentials.alive(login)
     house.close()
+
+
+async def test_tokens_that_ended_lock_nobody_out_and_forged_ones_do() -> None:
+    """Tokens live five minutes: a program that opens a connection tries the one it kept, then fetches another."""
+    house = House(clock=CLOCK, tokens=VERIFIER)
+    house.person()
+    house.mailbox()
+    for late in range(1, 2 * house.rules.failures):
+        with pytest.raises(LoginRefused, match=r"session\.auth_failed"):
+            await house.credentials.token(token(exp=CLOCK() - 30 - late), MARIE, "192.0.2.1")
+    assert [event.detail["reason"] for event in house.events(Kind.LOGIN_REFUSED)] == ["expired"] * late
+    assert (await house.credentials.token(token(), MARIE, "192.0.2.1")).account == "marie.martin"
+    for _ in range(house.rules.failures):
+        with pytest.raises(LoginRefused, match=r"session\.auth_failed"):
+            await house.credentials.token(token(OTHER), MARIE, "192.0.2.1")
+    with pytest.raises(LoginRefused, match=r"session\.auth_locked"):
+        await house.credentials.token(token(jti="another"), MARIE, "192.0.2.1")
+    house.close()
