@@ -17,6 +17,7 @@ from mailboxes.store import Folder
 
 LONGEST_NAME = 256
 SPECIAL_USE = "/private/specialuse"
+_ROOTS = ("/private", "/shared")
 
 
 def entry_name(raw: bytes) -> str:
@@ -28,6 +29,12 @@ def entry_name(raw: bytes) -> str:
     if any(ord(character) < 0x20 or ord(character) == 0x7F for character in name):
         raise Refused("Metadata names hold no control character", b"CLIENTBUG", BAD)
     return name
+
+
+def _asked_name(raw: bytes) -> str:
+    """What may be read: also a root, which holds nothing but what is below it; KMail asks for that of each folder."""
+    name = raw.decode("utf-8", "replace").lower()
+    return name if name in _ROOTS else entry_name(raw)
 
 
 async def _folder(session: Session, raw: bytes) -> Folder | None:
@@ -43,7 +50,7 @@ def get_metadata(session: Session, asked: v.Command) -> Awaitable[None]:
 async def _get(session: Session, asked: v.Command) -> None:
     session.need("r")
     args: v.GetMetadata = asked.args
-    names = [entry_name(raw) for raw in args.entries]
+    names = [_asked_name(raw) for raw in args.entries]
     about = await _folder(session, args.mailbox)
     held = dict(await session.service.store.metadata(session.mailbox_id, about.id if about is not None else 0))
     if about is not None:

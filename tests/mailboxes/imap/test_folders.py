@@ -211,6 +211,10 @@ async def test_metadata(running: Running) -> None:
     await client.ok('SETMETADATA INBOX (/private/vendor/x/a "1" /private/vendor/x/b "22")')
     untagged = await client.ok("GETMETADATA (DEPTH 1) INBOX (/private/vendor/x)")
     assert untagged == [b'* METADATA INBOX (/private/vendor/x/a "1" /private/vendor/x/b "22")']
+    below = b'/private/comment "Mon dossier" /private/vendor/x/a "1" /private/vendor/x/b "22"'
+    assert await client.ok('GETMETADATA (DEPTH infinity) "INBOX" (/private)') == [b"* METADATA INBOX (%b)" % below]
+    assert await client.ok("GETMETADATA INBOX /Shared") == [b"* METADATA INBOX (/shared NIL)"]
+    await client.bad('SETMETADATA INBOX (/private "x")')
     said = await client.command("GETMETADATA INBOX (MAXSIZE 1) (/private/vendor/x/b /private/vendor/x/a)")
     assert said.startswith(b"OK [METADATA LONGENTRIES 2]")
     assert await client.ok("GETMETADATA INBOX /private/none") == [b"* METADATA INBOX (/private/none NIL)"]
