@@ -113,11 +113,15 @@ class Submission(Dialogue):
         return [name for name in self.mechanisms if needs.get(name, True)]
 
     async def _token(self, authenticator: Authenticator, token: str, login: str, failure: str) -> Login:
-        """RFC 7628 3.2.3: a refusal is a challenge with JSON, an answer nobody reads, then 535."""
+        """RFC 7628 3.2.3: a refusal is a challenge with JSON, an answer nobody reads, then 535.
+
+        Unless nobody could judge the token: called invalid it would be thrown away, and its owner asked to prove himself again.
+        """
         try:
             return await authenticator.token(token, login, self.ip)
-        except LoginRefused:
-            await self._challenge(failure)
+        except LoginRefused as refusal:
+            if refusal.rule != "session.auth_unavailable":
+                await self._challenge(failure)
             raise
 
     async def _response(self, initial: str | None, prompt: bytes = b"") -> bytes:

@@ -383,6 +383,17 @@ async def test_a_refused_token_is_explained_before_it_is_refused(opened: Open, p
         assert "[session.auth_failed]" in await client.say("AQ==")
 
 
+async def test_a_token_nobody_can_judge_is_not_called_invalid(opened: Open, pki: Pki) -> None:
+    away = MemoryAuthenticator(rule_name="session.auth_unavailable")
+    server = await opened(submission=True, implicit_tls=True, authenticator=away)
+    client = await Client.connect(server.port, pki.client_context())
+    await client.reply()
+    await client.say("EHLO pc")
+    answer = await client.say(f"AUTH OAUTHBEARER {_b64('n,,' + chr(1) + 'auth=Bearer old' + chr(1) * 2)}")
+    assert answer.startswith("454")
+    assert "[session.auth_unavailable]" in answer
+
+
 @pytest.mark.parametrize(
     ("line", "rule_name"),
     [
