@@ -158,7 +158,7 @@ def _pdf_message(outgoing: Outgoing, around: Circumstances) -> Built:
     label = outgoing.label or "Document"
     letter = _Letter(outgoing, around, label, label)
     # Under the name of the header: another would look like a stranger's.
-    traits = replace(_traits(known(outgoing)), birth_surname="")
+    traits = replace(traits_of(known(outgoing)), birth_surname="")
     name = compose.pdf_name(around.now.date(), label, traits, known(outgoing).file_number)
     letter.attach(name, outgoing.document, "application", "pdf")
     text = outgoing.text or f"{label} : le document est joint à ce message, en PDF."
@@ -318,7 +318,8 @@ def _in_clear(outgoing: Outgoing) -> bool:
     )
 
 
-def _traits(identity: Identity) -> Traits:
+def traits_of(identity: Identity) -> Traits:
+    """The names and the birth date, as documents tell them."""
     born = identity.birth_date
     return Traits(
         birth_surname=identity.birth_surname,

@@ -9,7 +9,7 @@ name keeps its own severity.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -84,8 +84,8 @@ DEFAULT = PatientSettings()
 @dataclass(frozen=True, slots=True)
 class PatientFacts:
     """What is known of one message. ``sender_type`` is empty for partners; ``opposed`` says that the register holds the
-    patient for this kind of exchange; ``body_length`` counts the characters of the text a reader sees; ``header_asked`` says that
-    :func:`header_required` asked for a header."""
+    patient for this kind of exchange, ``forbidden`` which mailboxes of the exchange he forbade by name; ``body_length`` counts the
+    characters of the text a reader sees; ``header_asked`` says that :func:`header_required` asked for a header."""
 
     door: Door
     findings: tuple[Finding, ...] = ()
@@ -98,6 +98,7 @@ class PatientFacts:
     body_length: int = 0
     qualified: bool = False
     opposed: bool = False
+    forbidden: tuple[str, ...] = ()
     closing: str = ""
     header_asked: bool = False
 
@@ -106,6 +107,8 @@ def judge(facts: PatientFacts, settings: PatientSettings = DEFAULT) -> tuple[Dec
     """Every decision about the message, the gravest first; one that accepts when there is nothing to say."""
     if facts.opposed:
         return (decide(rule("patient.opposed")),)
+    if facts.forbidden:
+        return (decide(rule("patient.forbidden"), professionals=_few(facts.forbidden)),)
     levels = sorted(
         ((level(found, facts, settings), found) for found in facts.findings), key=lambda pair: -_RANK[pair[0]]
     )
@@ -209,8 +212,12 @@ def _refusals(refused: list[Finding], facts: PatientFacts) -> list[Decision]:
 def _more(others: list[str]) -> Said:
     if not others:
         return Said()
-    names = ", ".join(others[:_SHOWN]) + (", ..." if len(others) > _SHOWN else "")
+    names = _few(others)
     return Said(f" (aussi : {names})", f" (also: {names})")
+
+
+def _few(names: Sequence[str]) -> str:
+    return ", ".join(names[:_SHOWN]) + (", ..." if len(names) > _SHOWN else "")
 
 
 def _told(name: str, found: Finding, more: Said = Said()) -> Decision:

@@ -179,7 +179,7 @@ def send(
     if patient is not None and not request.recipients:
         raise Said("send.no_recipient", USAGE)
     identity = _identity(patient, console.language) if patient is not None else None
-    request = replace(request, identity=identity, document=_bytes(documents[0]), name=documents[0].name)
+    request = replace(request, identity=identity, document=bytes_of(documents[0]), name=documents[0].name)
     sent = asyncio.run(_one(console, sender, there, request))
     if as_json:
         output.as_json({"message": sent.message, "message_id": sent.message_id})
@@ -393,12 +393,12 @@ def _identity(path: Path, language: Language) -> Identity:
     from gateway.identity import BadIdentity, identity_from
 
     try:
-        return identity_from(_json(_bytes(path)))
+        return identity_from(json_of(bytes_of(path)))
     except BadIdentity as problem:
         raise Said("send.bad_identity", USAGE, reason=problem.said(language)) from None
 
 
-def _json(data: bytes) -> object:
+def json_of(data: bytes) -> object:
     """What a JSON file holds; None, which is no identity, when it is not JSON."""
     try:
         return json.loads(data)
@@ -406,7 +406,7 @@ def _json(data: bytes) -> object:
         return None
 
 
-def _bytes(path: Path) -> bytes:
+def bytes_of(path: Path) -> bytes:
     try:
         return path.read_bytes()
     except OSError as problem:
@@ -429,7 +429,7 @@ def _server(
         host, port = where, "587"
     password = os.environ.get(PASSWORD, "")
     if password_file is not None:
-        password = _bytes(password_file).decode("utf-8", "replace").strip("\r\n")
+        password = bytes_of(password_file).decode("utf-8", "replace").strip("\r\n")
     given = Server(host.strip("[]"), int(port), login, password, cert, key, ca, implicit=implicit)
     try:
         context_of(given)

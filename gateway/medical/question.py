@@ -61,7 +61,8 @@ class Question:
 class Reading:
     """The answer. ``findings`` may be logged; ``told`` are the same in full words (place and sentence), for the sender's eyes only.
 
-    ``ins`` are (oid, matricule) pairs, ``numbers`` what an HPRIM line 8 holds, ``met`` whom it is about: health data, never logged.
+    ``ins`` are (oid, matricule) pairs, ``numbers`` what an HPRIM line 8 holds, ``traits`` under what a register may know its patients
+    (:func:`hprim.strict.sought`), ``met`` whom it is about: health data, never logged.
     """
 
     findings: tuple[Finding, ...] = ()
@@ -72,6 +73,7 @@ class Reading:
     has_header: bool = False
     ins: tuple[tuple[str, str], ...] = ()
     numbers: tuple[str, ...] = ()
+    traits: tuple[str, ...] = ()
     body_length: int = 0
     patients: int = 0
     met: Met = NOBODY
@@ -99,6 +101,7 @@ def answer_bytes(reading: Reading) -> bytes:
         "has_header": reading.has_header,
         "ins": reading.ins,
         "numbers": reading.numbers,
+        "traits": reading.traits,
         "body_length": reading.body_length,
         "patients": reading.patients,
         "met": met_json(reading.met),
@@ -124,6 +127,7 @@ def answer_from(data: bytes) -> Reading:
             has_header=found["has_header"] is True,
             ins=tuple((str(oid), str(number)) for oid, number in found["ins"]),
             numbers=tuple(map(str, found["numbers"])),
+            traits=tuple(map(str, found["traits"])),
             body_length=int(found["body_length"]),
             patients=int(found["patients"]),
             met=met_from(found["met"]),

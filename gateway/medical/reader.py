@@ -28,7 +28,7 @@ from gateway.medical.met import Met
 from gateway.medical.parts import attachments, leaves, worth_reading
 from gateway.medical.pool import Reader, ReaderDied
 from gateway.medical.question import PartBytes, Question, ReaderOptions, Reading
-from gateway.medical.registers import NO_REGISTERS, Registers
+from gateway.medical.registers import ANYBODY, NO_REGISTERS, Exchange, Registers
 from gateway.relay import receipts
 from gateway.relay.notices import House
 from gateway.smtp.transaction import Transaction
@@ -194,6 +194,7 @@ class DocumentReader:
         concerned, issuer = await self._concerned(transaction, reading), _issuer(transaction)
         own = concerned[:1] if transaction.peer.door is Door.SUBMISSION else concerned
         reading = _remembered(reading, await self._memory.consult(own, reading.met, issuer))
+        objected = await self._objected(transaction, anatomy, reading, to_patients)
         facts = replace(
             self._facts(transaction, recipients, kind, self._findings(reading, transaction)),
             has_header=reading.has_header,
@@ -201,7 +202,8 @@ class DocumentReader:
             attachments=attached,
             body_length=reading.body_length,
             qualified=reading.qualified,
-            opposed=await self._opposed(reading, recipients, to_patients),
+            opposed=ANYBODY in objected,
+            forbidden=tuple(sorted(objected - {ANYBODY})),
             closing=anatomy.mss.get("MES", ""),
             header_asked=asked,
         )
@@ -275,16 +277,32 @@ class DocumentReader:
         log.error("medical_reader_died", cause=why, times=count, outcome=decision.rule.name)
         return decision
 
-    async def _opposed(
-        self, reading: Reading, recipients: tuple[Address, ...], to_patients: tuple[Address, ...]
-    ) -> bool:
-        """TOU-A10: the number of the document, or of the patient written to, is in the register."""
+    async def _objected(
+        self, transaction: Transaction, anatomy: Anatomy, reading: Reading, to_patients: tuple[Address, ...]
+    ) -> frozenset[str]:
+        """TOU-A10, TOU-F08: the mailboxes that a patient of the message, or one written to, objected to."""
         numbers = {number for _, number in reading.ins} or set(reading.numbers)
         scopes = {"patient"} if to_patients else set()
-        if len(recipients) > len(to_patients):
+        if len(transaction.recipients) > len(to_patients):
             scopes.add("professionals")
         numbers |= {address.local for address in to_patients}
-        return bool(numbers) and await self.registers.opposed(frozenset(numbers), frozenset(scopes))
+        if not numbers and not reading.traits:
+            return frozenset()
+        addresses = await self._between(transaction, anatomy)
+        asked = Exchange(frozenset(numbers), frozenset(reading.traits), frozenset(scopes), addresses)
+        return await self.registers.opposed(asked)
+
+    async def _between(self, transaction: Transaction, anatomy: Anatomy) -> frozenset[str]:
+        """Who writes and who is written to: as named, and the mailboxes of ours behind aliases."""
+        login, sender = transaction.peer.login, transaction.sender
+        authors = [*anatomy.listed(b"from").addresses, *anatomy.listed(b"sender").addresses]
+        named = [one.key for one in (login and login.address, sender, *authors) if one]
+        for recipient in transaction.recipients:
+            named.append(recipient.address.key)
+            box = await self._mailboxes.find(recipient.address.key)
+            if box is not None:
+                named.append(box.address.key)
+        return frozenset(named)
 
     # patients' answers
 

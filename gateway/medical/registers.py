@@ -1,15 +1,16 @@
 """What is remembered about patients: oppositions (TOU-A10, TOU-F08) and the conversations they may answer in (MSS-101 to MSS-103).
 
-Numbers and addresses are only kept as keyed digests. Promise: an entry is in force for the next message of every process; no
-number is ever written or logged. Failure: :class:`mailboxes.store.StoreError` when the database does not answer;
-``ValueError`` for a number that is no matricule.
+A patient objects under his number, under his strict traits (:mod:`hprim.strict`) or under both, to everybody or to mailboxes he
+names. His number, his traits and his address are only kept as keyed digests. Promise: an entry is in force for the next message of
+every process; no number and no trait is ever written or logged. Failure: :class:`mailboxes.store.StoreError` when the database does
+not answer; ``ValueError`` for a number that is no matricule, and for a person without any.
 """
 
 from __future__ import annotations
 
 import hashlib
 import hmac
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple, Protocol
 
 from sqlalchemy import Connection, delete, insert, select, update
@@ -20,16 +21,28 @@ from mailboxes.commit import Reading, Unit
 from policies.events import Event, Kind
 
 SCOPES = ("patient", "professionals")
+ANYBODY = ""
+"""In the place of a mailbox: the patient objects to all."""
+_AT_ONCE = 500
 _MOST = 50
 _MOST_ANSWERS = 10
 _ALLOWED = frozenset("0123456789AB")
 
 
+class Exchange(NamedTuple):
+    """What is asked of the register: under what its patients may be known, of which kinds the exchange is, between which mailboxes."""
+
+    numbers: frozenset[str]
+    traits: frozenset[str]
+    scopes: frozenset[str]
+    addresses: frozenset[str]
+
+
 class Registers(Protocol):
     """What the reader of documents asks."""
 
-    async def opposed(self, numbers: frozenset[str], scopes: frozenset[str]) -> bool:
-        """Did a patient with one of these numbers object to exchanges of one of these kinds?"""
+    async def opposed(self, exchange: Exchange) -> frozenset[str]:
+        """The mailboxes of the exchange that one of its patients objected to; :data:`ANYBODY` among them when he objected to all."""
         ...
 
     async def conversation(self, patient: str, about: Sequence[str]) -> tuple[bool, bool]:
@@ -57,8 +70,8 @@ class Registers(Protocol):
 class NoRegisters:
     """Remembers nothing: nobody objects, and patients may write. For services without patients, and for tests."""
 
-    async def opposed(self, numbers: frozenset[str], scopes: frozenset[str]) -> bool:
-        return False
+    async def opposed(self, exchange: Exchange) -> frozenset[str]:
+        return frozenset()
 
     async def conversation(self, patient: str, about: Sequence[str]) -> tuple[bool, bool]:
         return True, False
@@ -97,13 +110,30 @@ def normal_number(number: str) -> str:
 
 
 class Objection(NamedTuple):
-    """One line of the register as an administrator sees it: a mark of the digest, never the number."""
+    """One line of the register as an administrator sees it: a mark of the digest, never the number or a trait. ``known_by`` says under
+    what the person is found (number, traits), ``professional`` which mailbox he forbids, empty for all."""
 
     mark: str
+    known_by: tuple[str, ...]
     scope: str
+    professional: str
     reference: str
     actor: str
     since: int
+
+
+class Person(NamedTuple):
+    """Who objects: his number, the texts of his strict traits (:func:`hprim.strict.recorded`), or both."""
+
+    number: str = ""
+    traits: tuple[str, ...] = ()
+
+
+class Wish(NamedTuple):
+    """What he objects to: kinds of exchange (:data:`SCOPES`), with the mailboxes he names or with all."""
+
+    scopes: Sequence[str] = SCOPES
+    addresses: Sequence[str] = (ANYBODY,)
 
 
 class PatientRegisters:
@@ -115,17 +145,24 @@ class PatientRegisters:
 
     # asked by the reader
 
-    async def opposed(self, numbers: frozenset[str], scopes: frozenset[str]) -> bool:
-        found = [bare for bare in map(_normal_or_none, numbers) if bare]
-        return bool(found) and await self._reading.run(lambda connection: self._opposed(connection, found, scopes))
+    async def opposed(self, exchange: Exchange) -> frozenset[str]:
+        if not any(map(_normal_or_none, exchange.numbers)) and not exchange.traits:
+            return frozenset()
+        return await self._reading.run(lambda connection: self._opposed(connection, exchange))
 
-    def _opposed(self, connection: Connection, numbers: Iterable[str], scopes: Iterable[str]) -> bool:
+    def _opposed(self, connection: Connection, exchange: Exchange) -> frozenset[str]:
         key = self._key.known(connection)
         if key is None:
-            return False
-        digests = [_number_digest(key, number) for number in numbers]
-        query = select(opposition.c.scope).where(opposition.c.digest.in_(digests), opposition.c.scope.in_(list(scopes)))
-        return connection.execute(query.limit(1)).first() is not None
+            return frozenset()
+        bare = filter(None, map(_normal_or_none, exchange.numbers))
+        digests = [*(_number_digest(key, one) for one in bare), *(_traits_digest(key, one) for one in exchange.traits)]
+        found: set[str] = set()
+        for start in range(0, len(digests), _AT_ONCE):
+            query = select(opposition.c.address).where(
+                opposition.c.digest.in_(digests[start : start + _AT_ONCE]), opposition.c.scope.in_(exchange.scopes)
+            )
+            found.update(connection.execute(query).scalars())
+        return frozenset(found & {ANYBODY, *exchange.addresses})
 
     async def conversation(self, patient: str, about: Sequence[str]) -> tuple[bool, bool]:
         return await self._reading.run(lambda connection: self._conversation(connection, patient, about[:_MOST]))
@@ -179,39 +216,70 @@ class PatientRegisters:
 
     # asked by administrators
 
-    def object_to(self, unit: Unit, number: str, scopes: Sequence[str], reference: str, actor: str) -> bool:
-        """Record an opposition; False when every scope was recorded already. ``ValueError`` for a faulty number."""
-        key = self._key.for_writing(unit)
-        digest = _number_digest(key, normal_number(number))
-        held = set(unit.connection.execute(select(opposition.c.scope).where(opposition.c.digest == digest)).scalars())
-        new = [scope for scope in scopes if scope not in held]
-        for scope in new:
-            row = {
+    def object_to(self, unit: Unit, person: Person, wish: Wish, reference: str, actor: str) -> bool:
+        """Record an opposition; False when all of it was recorded already. ``ValueError`` for a faulty number."""
+        digests = _digests(self._key.for_writing(unit), person)
+        c = opposition.c
+        query = select(c.digest, c.scope, c.address, c.subject).where(c.digest.in_(list(digests)))
+        held = [(bytes(r.digest), r.scope, r.address, bytes(r.subject)) for r in unit.connection.execute(query)]
+        known = {row[:3] for row in held}
+        subject = held[0][3] if held else next(iter(digests))
+        rows = [
+            {
                 "digest": digest,
                 "scope": scope,
+                "address": address,
+                "subject": subject,
+                "kind": kind,
                 "reference": reference[:64],
                 "actor": actor,
                 "since": int(unit.now),
             }
-            unit.connection.execute(insert(opposition), row)
-        _record(unit, "opposition recorded", digest, new, actor)
-        return bool(new)
+            for digest, kind in digests.items()
+            for scope in wish.scopes
+            for address in wish.addresses
+            if (digest, scope, address) not in known
+        ]
+        if rows:
+            unit.connection.execute(insert(opposition), rows)
+        new = [scope for scope in wish.scopes if any(row["scope"] == scope for row in rows)]
+        _record(unit, "opposition recorded", subject, Wish(new, wish.addresses), actor)
+        return bool(rows)
 
-    def withdraw(self, unit: Unit, number: str, scopes: Sequence[str], actor: str) -> bool:
-        """Take an opposition back; False when there was none."""
-        key = self._key.for_writing(unit)
-        digest = _number_digest(key, normal_number(number))
+    def withdraw(self, unit: Unit, person: Person, wish: Wish, actor: str) -> bool:
+        """Take an opposition back, under all that the person is known by; False when there was none."""
+        subjects = self._subjects(unit, person)
+        c = opposition.c
         gone = unit.connection.execute(
-            delete(opposition).where(opposition.c.digest == digest, opposition.c.scope.in_(list(scopes)))
+            delete(opposition).where(
+                c.subject.in_(subjects), c.scope.in_(list(wish.scopes)), c.address.in_(list(wish.addresses))
+            )
         ).rowcount
         if gone:
-            _record(unit, "opposition withdrawn", digest, scopes, actor)
+            _record(unit, "opposition withdrawn", subjects[0], wish, actor)
         return bool(gone)
 
+    def forbidden(self, unit: Unit, person: Person) -> tuple[str, ...]:
+        """The mailboxes this person forbids by name."""
+        c = opposition.c
+        query = select(c.address).where(c.subject.in_(self._subjects(unit, person)), c.address != ANYBODY)
+        return tuple(sorted(set(unit.connection.execute(query).scalars())))
+
+    def _subjects(self, unit: Unit, person: Person) -> list[bytes]:
+        digests = _digests(self._key.for_writing(unit), person)
+        query = select(opposition.c.subject).where(opposition.c.digest.in_(list(digests))).distinct()
+        return [bytes(one) for one in unit.connection.execute(query).scalars()]
+
     def listed(self, connection: Connection) -> list[Objection]:
-        """Every line, oldest first."""
-        rows = connection.execute(select(opposition).order_by(opposition.c.since, opposition.c.digest))
-        return [Objection(_mark(bytes(r.digest)), r.scope, r.reference, r.actor, r.since) for r in rows]
+        """Every line, oldest first; what one person is known by stands together."""
+        found: dict[tuple[bytes, str, str], Objection] = {}
+        c = opposition.c
+        for r in connection.execute(select(opposition).order_by(c.since, c.subject, c.scope, c.address)):
+            place = bytes(r.subject), r.scope, r.address
+            line = Objection(_mark(place[0]), (r.kind,), r.scope, r.address, r.reference, r.actor, r.since)
+            before = found.setdefault(place, line)
+            found[place] = before._replace(known_by=tuple(sorted({*before.known_by, r.kind})))
+        return list(found.values())
 
 
 def _answers(unit: Unit, digest: bytes, author: str, wanted: Sequence[str]) -> None:
@@ -234,9 +302,19 @@ def _remember(unit: Unit, key: bytes, patient: str, message: str, references: Se
     return digest
 
 
-def _record(unit: Unit, what: str, digest: bytes, scopes: Sequence[str], actor: str) -> None:
-    detail: dict[str, Any] = {"what": what, "target": f"{_mark(digest)} {' '.join(scopes)}".strip()}
+def _record(unit: Unit, what: str, digest: bytes, wish: Wish, actor: str) -> None:
+    words = (_mark(digest), *wish.scopes, *filter(None, wish.addresses))
+    detail: dict[str, Any] = {"what": what, "target": " ".join(words)}
     unit.emit(Event(Kind.RULE, actor=actor, detail=detail))
+
+
+def _digests(key: bytes, person: Person) -> dict[bytes, str]:
+    """What a person is known by, the number first. ``ValueError`` when there is nothing, or for a faulty number."""
+    found = {_number_digest(key, normal_number(person.number)): "number"} if person.number else {}
+    found |= {_traits_digest(key, one): "traits" for one in person.traits}
+    if not found:
+        raise ValueError("nobody")
+    return found
 
 
 def _mark(digest: bytes) -> str:
@@ -252,6 +330,10 @@ def _normal_or_none(number: str) -> str:
 
 def _number_digest(key: bytes, number: str) -> bytes:
     return hmac.digest(key, b"number " + number.encode("ascii"), hashlib.sha256)
+
+
+def _traits_digest(key: bytes, traits: str) -> bytes:
+    return hmac.digest(key, b"traits " + traits.encode("utf-8", "replace"), hashlib.sha256)
 
 
 def _conversation_digest(key: bytes, patient: str, message: str) -> bytes:

@@ -20,8 +20,11 @@ register_key = Table(
 opposition = Table(
     "patient_opposition",
     metadata,
-    Column("digest", LargeBinary(32), primary_key=True),
+    Column("digest", LargeBinary(32), primary_key=True, comment="of a number, or of strict traits"),
     Column("scope", String(16), primary_key=True, comment="patient or professionals"),
+    Column("address", String(320), primary_key=True, comment="key of the mailbox it forbids, empty for all"),
+    Column("subject", LargeBinary(32), nullable=False, comment="the first digest of the same person"),
+    Column("kind", String(16), nullable=False, comment="number or traits"),
     Column("reference", String(64), nullable=False, comment="of the written request, chosen by who recorded it"),
     Column("actor", Text, nullable=False),
     Column("since", BigInteger, nullable=False, comment="seconds since the epoch"),

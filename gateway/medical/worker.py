@@ -12,6 +12,7 @@ import pickle
 import resource
 import signal
 import sys
+from itertools import islice
 from typing import BinaryIO
 
 from gateway.medical.met import Met, Person, bare
@@ -21,9 +22,11 @@ from hprim.check import check_message
 from hprim.history import marks
 from hprim.model import Format, Part, Place, Problem, Report, Words
 from hprim.rules import Profile
+from hprim.strict import sought
 from policies.patient import Finding, Said
 
 LENGTH = 4
+MOST_TRAITS = 20_000
 
 
 def read(question: Question) -> Reading:
@@ -60,6 +63,9 @@ def _reading(report: Report, parts: tuple[PartBytes, ...]) -> Reading:
         has_header=report.has_header,
         ins=tuple(sorted(report.ins)),
         numbers=tuple(sorted({patient.nir for patient in report.readings if patient.nir})),
+        traits=tuple(
+            islice(dict.fromkeys(text for one in report.readings for text in sought(one.traits)), MOST_TRAITS)
+        ),
         body_length=_body_length(parts),
         patients=len(report.patients),
         met=_met(report, labels),

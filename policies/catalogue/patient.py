@@ -1,7 +1,7 @@
 """Rules about the patient a message speaks of: identity, documents, patients' own mailboxes, opposition.
 
 Parameters: ``finding`` is a rule of the medical reader (HID-, MSS-), ``place``, ``sentence`` and ``advice`` what it says about it;
-none of them ever holds a name, a date or a number of a patient, since replies end in logs (MSS-146).
+none of them ever holds a name, a date or a number of a patient, since replies end in logs (MSS-146). ``professionals`` are mailboxes.
 """
 
 from __future__ import annotations
@@ -84,6 +84,17 @@ RULES: tuple[Rule, ...] = (
         ("TOU-A10", "TOU-F08", "MSS-100"),
         "Remettez le document au patient en main propre ou par courrier postal.",
         "Hand the document to the patient or send it by post.",
+    ),
+    Rule(
+        "patient.forbidden",
+        Verdict.REFUSE,
+        550,
+        "5.7.1",
+        "Le patient de ce message a interdit l’échange de ses données avec {professionals}.",
+        "The patient of this message forbade the exchange of his data with {professionals}.",
+        ("TOU-F08",),
+        "Retirez ce destinataire s’il y en a d’autres ; sinon remettez le document au patient en main propre ou par courrier postal.",
+        "Remove this recipient if there are others; else hand the document to the patient or send it by post.",
     ),
     Rule(
         "patient.not_qualified",

@@ -69,7 +69,30 @@ TEXTS: Mapping[str, tuple[str, str, str, str]] = {
     ),
     "opposition.known": ("Cette opposition était déjà enregistrée.", "This opposition was recorded already.", "", ""),
     "opposition.withdrawn": ("Opposition retirée.", "Opposition withdrawn.", "", ""),
-    "opposition.unknown": ("Aucune opposition à ce numéro.", "No opposition under this number.", "", ""),
+    "opposition.unknown": (
+        "Aucune opposition de ce patient à retirer.",
+        "No opposition of this patient to take back.",
+        "",
+        "",
+    ),
+    "opposition.left": (
+        "Ce patient interdit encore nommément : {professionals}.",
+        "This patient still forbids by name: {professionals}.",
+        "",
+        "",
+    ),
+    "opposition.which": (
+        "L’identité se donne d’une seule manière : --patient, ou les traits, et une seule chose sur l’entrée standard.",
+        "The identity is given in one way: --patient, or the traits, and one thing only on standard input.",
+        "",
+        "",
+    ),
+    "opposition.bad_identity": (
+        "L’identité du patient ne suffit pas : {reason}.",
+        "The patient's identity is not enough: {reason}.",
+        "Il faut son nom de naissance, son premier prénom et sa date de naissance (AAAA-MM-JJ).",
+        "It takes his birth name, his first first name and his birth date (YYYY-MM-DD).",
+    ),
     "opposition.bad_number": (
         "Ce n’est pas un matricule INS ni un numéro de sécurité sociale (longueur ou clé fausse).",
         "This is neither an INS number nor a social security number (wrong length or key).",

@@ -8,12 +8,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from alembic.operations import Operations
 from sqlalchemy import inspect, text
 
 from gateway import migrations
 from gateway.migrations import current, revisions, upgrade
 from gateway.migrations.generate import missing, render
-from gateway.migrations.steps import difference, scripts
+from gateway.migrations.steps import context, difference, scripts
 from gateway.migrations.tables import metadata
 from mailboxes.engine import Database, open_database
 from mailboxes.store import StoreUnavailable
@@ -86,6 +87,23 @@ def test_the_revisions_are_one_line_and_none_goes_down() -> None:
     assert tuple(step.revision for step in reversed(steps)) == revisions()
     assert [step.down_revision for step in steps] == [*reversed(revisions()[:-1]), None]
     assert not any(hasattr(step.module, "downgrade") for step in steps)
+
+
+def test_oppositions_of_an_older_release_stay_in_force(database: Database) -> None:
+    """TOU-A10: revision 0004 makes the table again; every line is there, and objects to all."""
+    with database.turn(), database.writer.begin() as connection:
+        directory = scripts()
+        own = context(connection, lambda current, _context: directory._upgrade_revs("0003", current))
+        with Operations.context(own):
+            own.run_migrations()
+        line = {"digest": b"d" * 32, "scope": "patient", "reference": "L-1", "actor": "operator:x", "since": 7}
+        connection.execute(
+            text("INSERT INTO patient_opposition VALUES (:digest, :scope, :reference, :actor, :since)"), line
+        )
+    upgrade(database)
+    with database.turn(), database.writer.connect() as connection:
+        (row,) = connection.execute(metadata.tables["patient_opposition"].select()).mappings()
+    assert dict(row) == {**line, "address": "", "subject": b"d" * 32, "kind": "number"}
 
 
 def test_a_database_in_form_is_left_alone_and_alembic_is_not_loaded(tmp_path: Path) -> None:

@@ -152,6 +152,52 @@ def test_an_opposition_is_recorded_listed_and_withdrawn(config: Path) -> None:
     assert run("opposition", "remove", NUMBER, "--scope", "patient", config=config).exit_code == 1
 
 
+def test_an_opposition_by_traits_forbids_named_professionals(config: Path, tmp_path: Path) -> None:
+    """TOU-F08: recorded from an identity file or from options, listed without a trait, withdrawn in either way."""
+    person = {"birth_surname": "Lefèvre", "used_surname": "Durand", "first_name": "Andrée", "birth_date": "1961-02-14"}
+    identity = json.dumps({**person, "sex": "F", "ins": NUMBER})
+    path = tmp_path / "identity.json"
+    path.write_text(identity)
+    paul = ("--professional", "Paul@ailleurs.mssante.test", "--scope", "professionals")
+    assert run("opposition", "add", "--patient", str(path), config=config).exit_code == 0
+    assert "already" in run("opposition", "add", "--patient", "-", given=identity, config=config).stdout
+    assert run("opposition", "add", "--patient", str(path), *paul, config=config).exit_code == 0
+    told = run("opposition", "list", "--json", config=config).stdout
+    assert [(line["known_by"], line["scope"], line["professional"]) for line in json.loads(told)] == [
+        (["number", "traits"], "patient", ""),
+        (["number", "traits"], "professionals", ""),
+        (["number", "traits"], "professionals", "paul@ailleurs.mssante.test"),
+    ]
+    shown = run("opposition", "list", config=config).stdout
+    assert "number + traits" in shown
+    assert not any(word in (told + shown).upper() for word in ("LEF", "DURAND", "ANDR", "1961", NUMBER[:13]))
+    traits = ("--birth-name", "LEFEVRE", "--first-name", "andree", "--birth-date", "1961-02-14", "--sex", "F")
+    removed = run("opposition", "remove", *traits, config=config)
+    assert removed.exit_code == 0
+    assert "paul@ailleurs.mssante.test" in removed.stdout
+    assert run("opposition", "remove", NUMBER, *paul, config=config).exit_code == 0
+    assert json.loads(run("opposition", "list", "--json", config=config).stdout) == []
+
+
+@pytest.mark.parametrize(
+    ("words", "given", "code", "said"),
+    [
+        (("--birth-name", "LEFEVRE"), "", 2, "first_name"),
+        (("--birth-name", "LEFEVRE", "--patient", "-"), "{}", 2, "one way"),
+        (("-", "--patient", "-"), "{}", 2, "one way"),
+        (("--patient", "-"), "not json", 2, "not enough"),
+        (("--patient", "-"), '{"surname": "-", "first_name": "-", "birth_date": "1961-02-14"}', 2, "not enough"),
+        ((NUMBER, "--professional", "paul"), "", 2, "unreadable address"),
+        ((NUMBER, "--professional", "nobody@op-a.mssante.test"), "", 1, "not an open mailbox"),
+    ],
+)
+def test_a_faulty_opposition_is_refused(config: Path, words: tuple[str, ...], given: str, code: int, said: str) -> None:
+    for verb in ("add", "remove"):
+        result = run("opposition", verb, *words, given=given, config=config)
+        assert result.exit_code == code, result.output
+        assert said in result.output
+
+
 @pytest.mark.parametrize("number", ["123", "abcdefghijklm", "26102389990019", "A610238999001", f"{NUMBER[:13]}91"])
 def test_a_faulty_number_is_refused_without_repeating_it(config: Path, number: str) -> None:
     for verb in ("add", "remove"):

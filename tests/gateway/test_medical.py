@@ -16,13 +16,16 @@ from gateway.medical.pool import ReaderDied, ReaderHere
 from gateway.medical.question import Question, ReaderOptions, Reading
 from gateway.medical.reader import DocumentReader, MedicalSettings
 from gateway.medical.register_key import RegisterKey
-from gateway.medical.registers import PatientRegisters
+from gateway.medical.registers import ANYBODY, PatientRegisters, Person, Wish
 from gateway.record import journal
 from gateway.relay.bodies import StoreBodies
 from gateway.relay.notices import House
 from gateway.relay.reception import Reception
 from gateway.smtp import replies
 from gateway.smtp.transaction import Answer
+from hprim.dates import PartialDate
+from hprim.model import Traits
+from hprim.strict import recorded
 from mailboxes.keys import LocalMasterKey
 from policies.patient import PatientSettings
 from policies.trust import trust_list
@@ -32,10 +35,12 @@ from tests.gateway.rig import NOW, OURS, PARTNER_DN, THEIRS, Rig, at, partner, t
 from tests.hprim import variants
 from tests.hprim.builders import ARC, HEADERS, NUMBER, OTHER_NUMBER, SUBJECT, cda
 from tests.hprim.builders import xdm as archive_of
+from tests.hprim.examples import v1
 
 ALICE, PAUL, PEER = f"alice@{OURS}", f"paul@{OURS}", f"zoe@{THEIRS}"
 PATIENT = f"{NUMBER}@patient.mssante.fr"
 APICRYPT = "zoe@mssante.apicrypt.org"
+PID = b"MSH|^~\\&|A|B|C|D|20251103||ORU^R01|1|P|2.5\rPID|||IPP42^^^&1.2.3.4&ISO^PI||LEFEVRE^ANDREE^^^^^L||19610214|F\r"
 LISTED = [(THEIRS, PARTNER_DN), ("patient.mssante.fr", "CN=mes"), ("mssante.apicrypt.org", "CN=apicrypt")]
 
 
@@ -551,7 +556,16 @@ async def test_other_mail_of_partners_is_not_looked_up(answered: Answered) -> No
 
 async def oppose(bench: Bench, number: str, *scopes: str) -> None:
     await bench.rig.committer.run(
-        lambda unit: bench.registers.object_to(unit, number, scopes, "L-2026-1", "operator:essai")
+        lambda unit: bench.registers.object_to(unit, Person(number), Wish(scopes), "L-2026-1", "operator:essai")
+    )
+
+
+async def oppose_by_traits(bench: Bench, *addresses: str, **traits: str) -> None:
+    born = PartialDate(1961, 2, 14)
+    given = Traits(**{"birth_surname": "Lefèvre", "first_name": "Andrée", "sex": "F", **traits}, birth_date=born)
+    person, wish = Person(traits=recorded(given)), Wish(addresses=addresses or (ANYBODY,))
+    await bench.rig.committer.run(
+        lambda unit: bench.registers.object_to(unit, person, wish, "L-2026-2", "operator:essai")
     )
 
 
@@ -572,6 +586,59 @@ async def test_a_patient_who_wants_no_mail_himself(bench: Bench) -> None:
     assert name(await bench.send(mail(ALICE, [PATIENT]), PATIENT)) == "patient.opposed"
     assert name(await bench.send(xdm_mail(ALICE, [PATIENT], number=2), PATIENT)) == "patient.opposed"
     assert name(await bench.send(xdm_mail(ALICE, [PAUL], number=3))) == "session.message_accepted"
+
+
+async def test_a_patient_without_a_number_objects_by_his_traits(bench: Bench) -> None:
+    """TOU-A10, TOU-F08: however the document tells him, in each format; his namesakes are written about."""
+    await oppose_by_traits(bench)
+    told = [
+        mail(ALICE, [PAUL], text=hprim_text(), number=1),
+        mail(ALICE, [PAUL], files=[("lettre.hpr", v1())], number=2),
+        xdm_mail(ALICE, [PAUL], number=3),
+        xdm_mail(ALICE, [PAUL], xdm(ids=(("1.2.3.4", "IPP42"),)), number=4),
+        mail(ALICE, [PAUL], files=[("r.hl7", PID.replace(b"LEFEVRE", b"le Fevre"))], number=5),
+        mail(
+            ALICE,
+            [PAUL],
+            files=[("r.hl7", PID.replace(b"LEFEVRE^ANDREE", b"MARTIN^ANDREE^^^^^L~LEFEVRE^ANDREE^^^^^D"))],
+        ),
+    ]
+    for content in told:
+        answer = await bench.send(content)
+        assert name(answer) == "patient.opposed"
+        assert "LEFEVRE" not in str(answer.decision).upper()
+    other = [
+        mail(ALICE, [PAUL], text=hprim_text({7: "15/02/1961"}), number=7),
+        mail(ALICE, [PAUL], text=hprim_text({3: "ADELE"}), number=8),
+        xdm_mail(ALICE, [PAUL], xdm(surname="LEFEVRES"), subject="XDM/1.0/DDM+CR LEFEVRES ANDREE 14/02/1961"),
+    ]
+    for content in other:
+        assert name(await bench.send(content)) == "session.message_accepted"
+
+
+async def test_a_patient_forbids_named_professionals(bench: Bench) -> None:
+    """TOU-F08: what goes to them or comes from them is refused, the rest passes."""
+    await oppose_by_traits(bench, PEER)
+    assert name(await bench.send(xdm_mail(ALICE, [PAUL], number=1))) == "session.message_accepted"
+    refused = await bench.send(xdm_mail(ALICE, [PAUL, PEER], number=2), PAUL, PEER)
+    assert name(refused) == "patient.forbidden"
+    assert PEER in refused.decision.sentence("fr")
+    assert "Retirez ce destinataire" in refused.decision.remedy("fr")
+    assert name(await bench.receive(PEER, xdm_mail(PEER, [PAUL], number=3))) == "patient.forbidden"
+    behind = mail(PEER, [PAUL], text=hprim_text(), number=4)
+    assert name(await bench.receive(f"secretariat@{THEIRS}", behind)) == "patient.forbidden"
+    assert name(await bench.receive(f"secretariat@{THEIRS}", xdm_mail(f"secretariat@{THEIRS}", [PAUL]))) == (
+        "session.message_accepted"
+    )
+
+
+async def test_the_author_and_the_mailbox_behind_an_alias_are_forbidden_too(bench: Bench) -> None:
+    await oppose_by_traits(bench, ALICE)
+    assert name(await bench.send(xdm_mail(ALICE, [PAUL]))) == "patient.forbidden"
+    await oppose_by_traits(bench, PAUL, first_name="Adèle")
+    bench.rig.boxes.held[f"dr.paul@{OURS}"] = bench.rig.boxes.held[PAUL]
+    about = mail(PEER, [PAUL], text=hprim_text({3: "ADELE"}))
+    assert name(await bench.receive(PEER, about, f"dr.paul@{OURS}")) == "patient.forbidden"
 
 
 # poison
@@ -610,6 +677,7 @@ async def test_one_death_is_forgiven() -> None:
 async def test_no_number_is_written_in_the_database(tmp_path: Path) -> None:
     bench = Bench()
     await oppose(bench, NUMBER, "patient", "professionals")
+    await oppose_by_traits(bench)
     await bench.send(mail(ALICE, [PATIENT]), PATIENT)
     tables = await bench.rig.reading.run(
         lambda connection: [
@@ -619,12 +687,12 @@ async def test_no_number_is_written_in_the_database(tmp_path: Path) -> None:
     )
     journals = [text for text in tables if "operator:essai" in text]
     assert journals
-    assert all(NUMBER[:13] not in text for text in tables[:3])
+    assert all(word not in text.upper() for text in tables[:3] for word in (NUMBER[:13], "LEFEVRE", "1961"))
     events = await bench.rig.reading.run(
         lambda connection: [
             str(row) for row in connection.exec_driver_sql("SELECT detail FROM journal WHERE kind = 'account.rule'")
         ]
     )
     assert events
-    assert all(NUMBER[:13] not in event for event in events)
+    assert all(word not in event.upper() for event in events for word in (NUMBER[:13], "LEFEVRE", "1961"))
     await bench.close()

@@ -181,6 +181,15 @@ def test_an_objection_refuses_and_shows_another_way() -> None:
     assert "courrier postal" in decision.remedy("fr")
 
 
+def test_a_professional_forbidden_by_name_is_told_as_such() -> None:
+    """TOU-F08. An objection to all says enough."""
+    (decision,) = judge(facts(found(), forbidden=("a@x.test", "b@x.test")))
+    assert decision.rule.name == "patient.forbidden"
+    assert "a@x.test, b@x.test" in decision.sentence("en")
+    (decision,) = judge(facts(found(), opposed=True, forbidden=("a@x.test",)))
+    assert decision.rule.name == "patient.opposed"
+
+
 @pytest.mark.parametrize(
     ("known", "closed", "rule"),
     [

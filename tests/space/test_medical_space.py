@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import json
 import smtplib
 import time
 from email import message_from_bytes
@@ -19,7 +20,7 @@ from hprim.rules import TEST_SPACE
 from tests.hprim import test_hostile, test_samples
 from tests.hprim.builders import DOC, META, member, rezip, xdm
 from tests.hprim.examples import TODAY, v1
-from tests.space.running import Space
+from tests.space.running import Space, letter
 
 NAMES = test_samples.NAMES
 _serial = itertools.count()
@@ -217,3 +218,21 @@ def test_no_log_and_no_journal_of_the_run_names_a_patient(space: Space) -> None:
         assert private not in log
         assert not any(private in text for text in journals)
     assert "patient.refused" in journals[0]
+
+
+def test_a_patient_without_a_number_forbids_a_professional(space: Space, tmp_path: Path) -> None:
+    """TOU-F08: the letter to the professional he named is refused at the submission port, that to a colleague leaves."""
+    identity = tmp_path / "identity.json"
+    identity.write_text(json.dumps({"surname": "Béraud", "first_name": "Luc", "birth_date": "1970-03-05", "sex": "M"}))
+    sender, forbidden, colleague = space.box(space.a), space.box(space.b), space.box(space.b, "ORG")
+    text = v1({2: "BERAUD", 3: "LUC", 7: "05/03/1970", 8: ""}).decode("cp1252")
+    named = ("--patient", str(identity), "--professional", forbidden["address"])
+    space.caducee(space.a, "opposition", "add", *named)
+    for box, expected in ((forbidden, 550), (colleague, 250)):
+        code, answer = submit(space, space.a, sender, letter(sender["address"], box["address"], "Avis", text))
+        assert code == expected, answer
+        assert ("patient.forbidden" in answer) is (expected == 550)
+        assert "BERAUD" not in answer.upper()
+    space.caducee(space.a, "opposition", "remove", *named)
+    code, answer = submit(space, space.a, sender, letter(sender["address"], forbidden["address"], "Avis", text))
+    assert code == 250, answer
