@@ -10,11 +10,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date
+from itertools import islice
 
 from hprim import cda, consistency, header, history, hl7, html, hxml, mailrules, sante, xdm
 from hprim.cda import refuse_unreadable
 from hprim.charset import decode, known
 from hprim.detect import HPRIM_NAMES, detect, is_hprim_name, sealed
+from hprim.endtoend import opened, unreadable
 from hprim.history import History
 from hprim.insrules import is_qualified
 from hprim.mailrules import Envelope
@@ -64,7 +66,8 @@ def check_file(data: bytes, name: str = "", *, profile: Profile = DEFAULT, today
     if detect(data, name, mail=True) is Format.MAIL:
         return _check_mail(split_mail(data), profile, today)
     gathered = _Gathered(Findings(profile), today)
-    _read_part(Part(name, "", "", data, is_body=False), gathered)
+    for part in opened([Part(name, "", "", data, is_body=False)]):
+        _read_part(part, gathered)
     _read_html(gathered)
     return _conclude(gathered, None, [])
 
@@ -83,6 +86,7 @@ def check_message(
 
     ``seen``: what the mailbox has already seen, when the deployment keeps it (HID-090 to HID-099).
     """
+    parts = list(islice(opened(parts), MAX_PARTS + 1))
     lower = {k.lower(): v for k, v in headers.items()}
     envelope = Envelope(subject, tuple(recipients), lower)
     gathered = _Gathered(
@@ -122,6 +126,10 @@ def _check_mail(mail: Mail, profile: Profile, today: date) -> Report:
 def _read_part(part: Part, g: _Gathered) -> None:
     place = Place("" if part.is_body else part.name)
     kind = detect(part.data, part.name, part.media_type)
+    unseen = unreadable(part)
+    if unseen is not None:
+        name = shown(part.name) or Words("joint", "attached")
+        g.findings.add("MSS-114", place, Severity.WARN, name=name, detail=unseen)
     if sealed(part.data):
         name = shown(part.name) or Words("joint", "attached")
         fr, en = (

@@ -83,6 +83,7 @@ def _medical_text(part: Part, raw: bytes) -> bool:
         # one star is found ten times faster than four
         tagged = raw.find(b"*", start, stop) >= 0 and raw.find(b"****", start, stop) >= 0
     date = _DATE_IN_PAGE if part.media.sub.lower() == b"html" else _DATE_LINE
+    tagged = tagged or (b"-----BEGIN PGP M" in text)
     return tagged or text.startswith(_OPENINGS) or date.search(text) is not None
 
 

@@ -36,12 +36,38 @@ from tests.hprim import variants
 from tests.hprim.builders import ARC, HEADERS, NUMBER, OTHER_NUMBER, SUBJECT, cda
 from tests.hprim.builders import xdm as archive_of
 from tests.hprim.examples import v1
+from tests.hprim.test_endtoend import ENVELOPED, PGP, signed
 
 ALICE, PAUL, PEER = f"alice@{OURS}", f"paul@{OURS}", f"zoe@{THEIRS}"
 PATIENT = f"{NUMBER}@patient.mssante.fr"
 APICRYPT = "zoe@mssante.apicrypt.org"
 PID = b"MSH|^~\\&|A|B|C|D|20251103||ORU^R01|1|P|2.5\rPID|||IPP42^^^&1.2.3.4&ISO^PI||LEFEVRE^ANDREE^^^^^L||19610214|F\r"
 LISTED = [(THEIRS, PARTNER_DN), ("patient.mssante.fr", "CN=mes"), ("mssante.apicrypt.org", "CN=apicrypt")]
+
+
+def smime(data: bytes, **more: object) -> bytearray:
+    """A message whose text is this CMS value."""
+    files = [("smime.p7m", data), *more.get("files", ())]  # type: ignore[misc]
+    return bytearray(
+        bytes(mail(ALICE, [PAUL], text="\n", files=files)).replace(
+            b"application/octet-stream", b"application/pkcs7-mime", 1
+        )
+    )
+
+
+def pgp_mime() -> bytearray:
+    head = (
+        f"From: {ALICE}\r\nTo: {PAUL}\r\nSubject: Avis\r\nDate: Mon, 02 Mar 2026 10:00:00 +0100\r\nMessage-ID: <p@{OURS}>\r\n"
+        'MIME-Version: 1.0\r\nContent-Type: multipart/encrypted; protocol="application/pgp-encrypted"; boundary=b\r\n\r\n'
+        "--b\r\nContent-Type: application/pgp-encrypted\r\n\r\nVersion: 1\r\n"
+        "--b\r\nContent-Type: application/octet-stream\r\n\r\n"
+    )
+    return bytearray((head + PGP.replace("\n", "\r\n") + "--b--\r\n").encode())
+
+
+def hprim_entity() -> bytes:
+    """A MIME entity that holds a whole HPRIM message, as a signature covers it."""
+    return b"Content-Type: text/plain; charset=utf-8\r\n\r\n" + hprim_text().replace("\n", "\r\n").encode()
 
 
 class Bench:
@@ -549,6 +575,33 @@ async def test_other_mail_of_partners_is_not_looked_up(answered: Answered) -> No
     await answered.send(mail(ALICE, [PEER], headers={"Reply-To": SECRETARY}, number=1), PEER)
     await answered.receive(PEER, mail(PEER, [ALICE], headers={"In-Reply-To": f"<medical-1@{OURS}>"}, number=2), ALICE)
     assert await answered.counts() == (1, 0, 0)
+
+
+# end to end
+
+
+@pytest.mark.parametrize("content", [smime(ENVELOPED), pgp_mime(), mail(ALICE, [PAUL], text=PGP)])
+async def test_what_is_encrypted_end_to_end_passes_with_a_word_or_not_at_all(content: bytearray) -> None:
+    """MSS-114: the same word, and the same setting, as for an encrypted archive."""
+    bench = Bench()
+    answer = await bench.send(bytearray(content))
+    assert name(answer) == "session.message_accepted"
+    assert "patient.warned MSS-114" in await bench.rules(answer)
+    assert "chiffré de bout en bout" in text_of((await bench.rig.inbox(1))[-1])
+    await bench.close()
+    bench = Bench(policy=PatientSettings(severity={"MSS-114": "refuse"}))
+    assert name(await bench.send(bytearray(content))) == "patient.refused"
+    await bench.close()
+
+
+async def test_what_is_only_signed_is_read_and_says_nothing(bench: Bench) -> None:
+    answer = await bench.send(smime(signed(hprim_entity())))
+    assert name(answer) == "session.message_accepted"
+    assert "patient.warned MSS-114" not in await bench.rules(answer)
+    other = smime(signed(hprim_entity()), files=[("IHE_XDM.zip", xdm(surname="DURAND"))])
+    assert name(await bench.send(other)) == "patient.refused"
+    await oppose_by_traits(bench)
+    assert name(await bench.send(smime(signed(hprim_entity())))) == "patient.opposed"
 
 
 # opposition
