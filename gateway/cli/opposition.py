@@ -19,9 +19,10 @@ from gateway.cli.errors import USAGE, Said
 from gateway.cli.language import tr
 from gateway.cli.output import Json, when
 from gateway.cli.send import bytes_of, json_of
+from gateway.identity import BadIdentity, identity_from
 from gateway.medical.register_key import RegisterKey
 from gateway.medical.registers import ANYBODY, SCOPES, PatientRegisters, Person, Wish
-from gateway.send import BadIdentity, identity_from, traits_of
+from gateway.send import traits_of
 from hprim.ins import clean, is_matricule
 from hprim.strict import recorded
 from mailboxes.lookup import facts

@@ -166,7 +166,7 @@ def publish(
         place = tr(f"ligne {problem.line} : ", f"row {problem.line}: ") if problem.line else ""
         raise Said(f"row.{problem.word}", USAGE, place=place, value=problem.value) from None
     except OSError as problem:
-        raise Said("cli.cannot_publish", USAGE, path=problem.filename or file, reason=problem) from None
+        raise Said("cli.cannot_read", USAGE, path=problem.filename, reason=problem) from None
     try:
         authority.write(file, data)
     except OSError as problem:

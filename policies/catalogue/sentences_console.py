@@ -188,9 +188,6 @@ CLI: Mapping[str, Sentence] = {
         "En PEM, clé RSA ou elliptique sans mot de passe.",
         "In PEM, an RSA or elliptic key without password.",
     ),
-    "cli.cannot_publish": _s(
-        "la liste n’a pas pu être publiée : {path}, {reason}", "the list could not be published: {path}, {reason}"
-    ),
     "cli.doctor_trip": _s(
         "un message d’essai demande --login, --to et --password-file, et les portes submissions et imaps ; "
         "--their-imap HÔTE:PORT va avec --their-password-file",

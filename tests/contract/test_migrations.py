@@ -90,7 +90,7 @@ def test_the_revisions_are_one_line_and_none_goes_down() -> None:
 
 
 def test_oppositions_of_an_older_release_stay_in_force(database: Database) -> None:
-    """TOU-A10: revision 0004 makes the table again; every line is there, and objects to all."""
+    """TOU-A10: revision 0005 makes the table again; every line is there, and objects to all."""
     with database.turn(), database.writer.begin() as connection:
         directory = scripts()
         own = context(connection, lambda current, _context: directory._upgrade_revs("0003", current))

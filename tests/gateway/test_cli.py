@@ -602,7 +602,7 @@ def test_the_life_of_a_mailbox(marie: Terminal) -> None:
     [
         (["--rows", "rows"], "ligne 2 : « pas-un-nom » n’est pas un nom de certificat. Il s’écrit CN="),
         (["--rows", "rows.latin1"], "rows.latin1 n’est pas en UTF-8 (octet 0)."),
-        (["--rows", "absent"], "absent, il n’existe pas"),
+        (["--rows", "absent"], "absent ne peut pas être lu : il n’existe pas"),
         (["--rows", "empty", "--add", "un/domaine CN=x"], "« un/domaine » n’est pas un nom de domaine."),
         (["--rows", "empty", "--remove", "b.test"], "b.test n’est pas dans la liste de départ"),
         (["--rows", "empty", "--key", "rows"], "--certificate et --key vont ensemble"),
