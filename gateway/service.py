@@ -1,7 +1,7 @@
 """One running process of the gateway: its doors, its courier, its IMAP, and what keeps them true.
 
 Promise: everything opened by :meth:`Service.start` is closed by :meth:`Service.stop`, in the order that loses nothing:
-doors drain first, then the courier, then the store. A change of trust, certificate, revocation or mailbox state is in
+doors and courier drain first, then the store. A change of trust, certificate, revocation or mailbox state is in
 force on open sessions within a minute. A reload that does not pass its checks changes nothing and says so.
 Failure: whatever keeps a part from starting is raised from :meth:`start` with what was opened closed again.
 """
@@ -600,20 +600,24 @@ class Service:
     # stopping
 
     async def stop(self, grace: float | None = None) -> None:
-        """Drain the doors, end the courier, close the store."""
+        """Drain the doors and end the courier, both within the same ``grace``, then close the store.
+
+        What a door still accepts is in the queue when it says so: the courier need not outlive it.
+        """
         patience_left = self.config.service.grace if grace is None else grace
         if self._sharing is not None:
             self._sharing.close()
-        await asyncio.gather(*(server.drain(patience_left) for _, server in self._smtp))
-        await asyncio.gather(*(server.close(min(patience_left, 5.0)) for _, server in self._imap))
+        ending = [server.drain(patience_left) for _, server in self._smtp]
+        ending += [server.close(min(patience_left, 5.0)) for _, server in self._imap]
         if self._courier is not None and "courier" in self.roles:
-            await self._courier.stop()
+            ending.append(self._courier.stop(patience_left))
+        await asyncio.gather(*ending)
         if self._partners is not None:
             await self._partners.close()
-        ending = list(self._tasks)
-        for task in ending:
+        tasks = list(self._tasks)
+        for task in tasks:
             task.cancel()
-        await asyncio.gather(*ending, return_exceptions=True)
+        await asyncio.gather(*tasks, return_exceptions=True)
         if self._documents is not None:
             await self._documents.close()
         if self._storage is not None:

@@ -369,6 +369,25 @@ async def test_configurations_are_taken_up_one_after_the_other_and_told_when_the
     assert (taken, told) == ([1, 2], ["done", "done"])
 
 
+async def test_doors_and_courier_end_within_one_grace(terminal: Terminal) -> None:
+    """One after the other they took a minute, which is when systemd kills."""
+    made = service.Service(load(terminal.folder / "config.toml"), ("courier",))
+    told, ended = [], asyncio.Event()
+
+    async def drain(grace: float) -> None:
+        told.append(grace)
+        await asyncio.wait_for(ended.wait(), 10)
+
+    async def stop(grace: float) -> None:
+        told.append(grace)
+        ended.set()
+
+    made._smtp = [("inbound", SimpleNamespace(drain=drain))]  # type: ignore[list-item]
+    made._courier = SimpleNamespace(stop=stop)  # type: ignore[assignment]
+    await made.stop(grace=20)
+    assert told == [20, 20]
+
+
 async def test_what_failed_long_ago_does_not_keep_a_service_from_ending_well(terminal: Terminal) -> None:
     made = service.Service(load(terminal.folder / "config.toml"), ())
 
