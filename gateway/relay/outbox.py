@@ -76,9 +76,12 @@ class Entry:
     until: float
 
     def sentence(self, language: Language) -> tuple[str, str]:
-        """The public sentence and its remedy."""
-        decision = Decision(rule(self.rule), self.parameters)
-        return decision.sentence(language), decision.remedy(language)
+        """The public sentence and its remedy; empty when another release wrote what this one does not know."""
+        try:
+            decision = Decision(rule(self.rule), self.parameters)
+            return decision.sentence(language), decision.remedy(language)
+        except LookupError:  # of the rule, or of a parameter
+            return "", ""
 
 
 @dataclass(frozen=True, slots=True)

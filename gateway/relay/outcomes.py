@@ -21,7 +21,7 @@ from gateway.relay.queue import CHUNK, OURS, Taken, taken_of
 from gateway.relay.tables import NEVER, destination, queue
 from mailboxes.commit import Unit
 from policies.catalogue import rule
-from policies.decision import Decision, Verdict, decide
+from policies.decision import CatalogueError, Decision, Verdict, decide
 from policies.events import Event, Kind
 from policies.retry import Schedule
 
@@ -267,8 +267,12 @@ def _standing(unit: Unit, row: Any) -> Result:
 
 
 def remembered(name: str, domain: str) -> Decision:
-    """The decision a row was put off by, as far as the row tells it."""
-    return Decision(rule(name), _Known(domain=domain, host=domain, certificate="?", hours="?", reason="?"))
+    """The decision a row was put off by, as far as the row tells it: a name of another release says nothing to this one."""
+    try:
+        found = rule(name)
+    except CatalogueError:
+        found = rule("relay.busy")
+    return Decision(found, _Known(domain=domain, host=domain, certificate="?", hours="?", reason="?"))
 
 
 class _Known(dict[str, str]):

@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
+from sqlalchemy import func, update
 
 from gateway.relay import clockwork, desk, outcomes, queue
 from gateway.relay.desk import Selection
 from gateway.relay.outcomes import Settlement
 from gateway.relay.parcel import Result
 from gateway.relay.queue import Taken
-from gateway.relay.tables import NEVER
+from gateway.relay.tables import NEVER, owed
+from gateway.relay.tables import queue as queue_table
 from policies.catalogue import rule
 from policies.decision import decide
 from policies.values import DsnRequest
@@ -173,6 +175,33 @@ async def test_a_message_never_tried_because_its_destination_is_spared_is_warned
         await until(lambda: len(intake.notices) == 2)
     assert {to for to, _ in intake.notices} == {"alice@op-a.mssante.test", "zoe@op-a.mssante.test"}
     assert all(b"X-Caducee-Rule: relay.unreachable\r\n" in content for _, content in intake.notices)
+
+
+async def test_a_reason_this_release_does_not_know_stops_nothing(house: House) -> None:
+    """A newer release was here and left the queue to this one: its words must not keep all mail from leaving."""
+    intake = Intake()
+    waits, script = await house.send(), Script()
+    later = update(queue_table).values(rule="relay.of_another_release", due_at=house.time.wall() + 6 * 3600)
+    await house.committer.run(lambda unit: unit.connection.execute(later))
+    house.time.pass_(5 * 3600)
+    with running(house.courier(script, intake)):
+        await until(lambda: intake.notices)
+        await house.send()
+        await until(lambda: script.sent)
+    assert b"Action: delayed\r\n" in intake.notices[0][1]
+    assert "message.notice" in await house.words(waits)
+
+
+async def test_a_notice_of_a_reason_this_release_does_not_know_is_sent(house: House) -> None:
+    intake = Intake()
+    await house.send()
+    chosen = await ids(house, Selection())
+    await house.committer.run(lambda unit: desk.drop(unit, house.bodies, chosen))
+    told = update(owed).values(entries=func.replace(owed.c.entries, "relay.dropped", "relay.of_another_release"))
+    await house.committer.run(lambda unit: unit.connection.execute(told))
+    with running(house.courier(Script(), intake)):
+        await until(lambda: intake.notices)
+    assert b"X-Caducee-Rule: relay.of_another_release\r\n" in intake.notices[0][1]
 
 
 async def test_a_clock_that_jumps_five_days_fails_nobody(house: House) -> None:
