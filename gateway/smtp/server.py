@@ -25,6 +25,9 @@ from policies.decision import decide
 
 _SWEEP = 1.0  # seconds between two looks at who is slow
 _BACKLOG = 512
+_AT_ONCE = 16
+"""Connections accepted in one turn of the loop, which takes them all if it may: a thousand that come at once would keep
+everybody else waiting for a second."""
 
 
 class SmtpServer:
@@ -42,7 +45,10 @@ class SmtpServer:
         give_large_blocks_back()
         loop = asyncio.get_running_loop()
         where: dict[str, Any] = {"sock": sock} if sock is not None else {"host": host, "port": port}
-        self._server = await loop.create_server(self.connection, backlog=_BACKLOG, **where)
+        turn = _BACKLOG if sock is None else _AT_ONCE  # asyncio's backlog is both: what waits, and what one turn takes
+        self._server = await loop.create_server(self.connection, backlog=turn, **where)
+        if sock is not None:
+            sock.listen(_BACKLOG)
         self._sweep()
 
     def connection(self) -> Dialogue:

@@ -42,6 +42,10 @@ CROWDED = b"* BYE [UNAVAILABLE] The server has all the connections it can have, 
 
 log = structlog.get_logger("imap")
 
+AT_ONCE = 16
+"""Connections accepted in one turn of the loop, which takes them all if it may: a thousand that come at once would keep
+everybody else waiting for a second."""
+
 
 class _Connection(Session):
     """A session that knows its wire and where to sign off."""
@@ -96,7 +100,10 @@ class ImapServer:
         """
         loop = asyncio.get_running_loop()
         where: dict[str, Any] = {"sock": sock} if sock is not None else {"host": host, "port": port}
-        server = await loop.create_server(partial(self._caller, tls), backlog=backlog, **where)
+        turn = backlog if sock is None else AT_ONCE  # asyncio's backlog is both: what waits, and what one turn takes
+        server = await loop.create_server(partial(self._caller, tls), backlog=turn, **where)
+        if sock is not None:
+            sock.listen(backlog)
         self._servers.append(server)
         if self._sweeper is None:
             self._sweeper = loop.create_task(self._sweep())

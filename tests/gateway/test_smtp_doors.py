@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import replace
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -705,6 +707,24 @@ async def test_errors_slow_the_session_down(opened: Open, pki: Pki, monkeypatch:
 async def test_a_door_without_authenticator_cannot_open(pki: Pki) -> None:
     with pytest.raises(ValueError, match="authenticator"):
         await serve_submission(doorway(pki, door=Door.SUBMISSION), "127.0.0.1", 0)
+
+
+async def test_many_that_come_at_once_are_let_in_by_turns(pki: Pki) -> None:
+    """A loop that takes all who wait in one turn keeps everybody else waiting: 1.4 s when 3 000 came to a TLS port."""
+    bound = socket.socket()
+    bound.bind(("127.0.0.1", 0))
+    server = await serve_inbound(doorway(pki, limits=Limits(**{**QUICK, "connections_per_ip": 200})), sock=bound)
+    callers = [socket.create_connection(bound.getsockname()) for _ in range(100)]  # the kernel keeps them all
+    seen = [len(server.connections())]
+    while seen[-1] < 100 and len(seen) < 1000:
+        await asyncio.sleep(0)
+        seen.append(len(server.connections()))
+    assert seen[-1] == 100
+    assert max(after - before for before, after in pairwise(seen)) <= 32
+    for each in callers:
+        each.close()
+    server.cut()
+    await asyncio.sleep(0)
 
 
 async def test_too_many_connections_on_the_tls_port_are_closed_unheard(opened: Open, pki: Pki) -> None:
