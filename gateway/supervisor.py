@@ -3,7 +3,7 @@
 With ``workers = 1`` there is nothing to supervise and :mod:`gateway.service` runs in this very process. With more, each
 worker is the same command with ``--worker``; workers share listening ports by SO_REUSEPORT, hand one another connections
 (:mod:`gateway.sharing`), and share nothing else but the database and the blobs.
-Promise: SIGTERM reaches every worker and waits for its graceful end; a worker that dies is started again after a pause
+Promise: SIGTERM reaches every worker and waits for its graceful end; one that hangs is killed; a worker that dies is started again after a pause
 that grows while it keeps dying; no worker outlives its supervisor, however that ends. Failure: when the first worker cannot start at all (a configuration fault), the
 supervisor ends with that worker's exit code instead of trying for ever.
 """
@@ -25,7 +25,7 @@ import structlog
 from gateway.leash import NONE, hold
 from mailboxes.given import create
 
-GRACE = 40.0  # seconds between SIGTERM and SIGKILL: a running DATA has 30 s to end (F20)
+GRACE = 40.0  # seconds between SIGTERM and SIGKILL, at least: a running DATA has 30 s to end (F20)
 FIRST_PAUSE = 0.5
 LONGEST_PAUSE = 30.0
 STEADY = 60.0  # a worker that lived this long starts again at once
@@ -79,10 +79,18 @@ class _Worker:
 
 
 class Supervisor:
-    """Runs ``workers`` copies of ``command`` until told to stop."""
+    """Runs ``workers`` copies of ``command`` until told to stop; who has not ended ``grace`` seconds later is killed."""
 
-    def __init__(self, command: Sequence[str], workers: int, ready_file: Path | None, leash: int = NONE) -> None:
+    def __init__(
+        self,
+        command: Sequence[str],
+        workers: int,
+        ready_file: Path | None,
+        leash: int = NONE,
+        grace: float = GRACE,
+    ) -> None:
         self.leash = leash
+        self.grace = grace
         self.command = list(command)
         self.workers = [_Worker(number) for number in range(workers)]
         self.ready_file = ready_file
@@ -102,6 +110,7 @@ class Supervisor:
     def _stop(self) -> None:
         self.stopping.set()
         self._pass_on(signal.SIGTERM, self.workers)
+        asyncio.get_running_loop().call_later(self.grace, self._pass_on, signal.SIGKILL, self.workers)
 
     def _reload(self) -> None:
         """Workers that serve hear it now, one that starts when it is ready: before, it would die of it."""
@@ -167,7 +176,7 @@ class Supervisor:
 
     async def _reap(self, process: asyncio.subprocess.Process) -> int:
         try:
-            return await asyncio.wait_for(process.wait(), GRACE)
+            return await asyncio.wait_for(process.wait(), self.grace)
         except TimeoutError:
             process.kill()
             return await process.wait()

@@ -70,7 +70,7 @@ def serve(
     take_descriptors()
     count = workers or config.service.workers or one_per_core()
     if worker < 0 and count > 1:
-        raise typer.Exit(_supervise(console, roles, count, ready_file, leash))
+        raise typer.Exit(_supervise(console, roles, count, ready_file, leash, config.service.grace))
     if worker >= 0:
         die_with_supervisor()
     raise typer.Exit(
@@ -99,14 +99,16 @@ class Hurried:
         self.asked = True
 
 
-def _supervise(console: Console, roles: tuple[str, ...], count: int, ready_file: Path | None, leash: int) -> int:
-    from gateway.supervisor import Supervisor
+def _supervise(
+    console: Console, roles: tuple[str, ...], count: int, ready_file: Path | None, leash: int, grace: float
+) -> int:
+    from gateway.supervisor import GRACE, Supervisor
 
     command = [sys.executable, "-m", "gateway.cli", "--config", str(console.config_path), "--lang", console.language]
     command += ["serve", "--workers", str(count)]
     for name in roles:
         command += ["--role", name]
-    return asyncio.run(Supervisor(command, count, ready_file, leash).run())
+    return asyncio.run(Supervisor(command, count, ready_file, leash, max(GRACE, grace + 10.0)).run())
 
 
 async def _one(

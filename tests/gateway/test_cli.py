@@ -32,7 +32,7 @@ from gateway.cli.context import Console
 from gateway.cli.language import choose
 from gateway.cli.output import visible
 from gateway.config import load
-from gateway.supervisor import write_atomically
+from gateway.supervisor import Supervisor, write_atomically
 from mailboxes.store import BlobsUnavailable, StoreUnavailable
 from policies.catalogue.sentences_console import SENTENCES, remedy, say
 from policies.decision import CatalogueError
@@ -399,18 +399,30 @@ async def test_what_failed_long_ago_does_not_keep_a_service_from_ending_well(ter
     await made.stop(grace=0)
 
 
+async def test_a_worker_that_does_not_end_is_killed(tmp_path: Path) -> None:
+    """Its supervisor waited for it for ever."""
+    deaf = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('{\"ready\": true}', flush=True); time.sleep(60)"
+    ready = tmp_path / "ready"
+    made = Supervisor([sys.executable, "-c", deaf], 1, ready, grace=0.5)
+    running = asyncio.create_task(made.run())
+    while not ready.exists():
+        await asyncio.sleep(0.05)
+    made._stop()
+    assert await asyncio.wait_for(running, 20) == 0
+
+
 def test_workers_speak_the_language_of_their_service(monkeypatch: pytest.MonkeyPatch) -> None:
     commands: list[list[str]] = []
 
-    class Supervisor:
+    class Twin:
         def __init__(self, command: list[str], *_: object) -> None:
             commands.append(command)
 
         async def run(self) -> int:
             return 0
 
-    monkeypatch.setattr("gateway.supervisor.Supervisor", Supervisor)
-    assert serve._supervise(Console(Path("config.toml"), "fr"), ("imap",), 2, None, -1) == 0
+    monkeypatch.setattr("gateway.supervisor.Supervisor", Twin)
+    assert serve._supervise(Console(Path("config.toml"), "fr"), ("imap",), 2, None, -1, 30.0) == 0
     (command,) = commands
     assert command[command.index("--lang") + 1] == "fr"
     assert command.index("--lang") < command.index("serve")
