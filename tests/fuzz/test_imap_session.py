@@ -85,3 +85,45 @@ async def test_anything_is_answered_and_nothing_leaks(tmp_path: Path, seed: int)
             assert CANARY not in heard
             assert b"secret" not in heard
         await client.close()
+
+
+KEYS = [
+    b"SEEN", b"UNFLAGGED", b"RECENT", b"KEYWORD urgent", b"1:3", b"UID 2,5:*", b"LARGER 400", b"ON 2-Mar-2026",
+    b"SENTSINCE 2-Mar-2026", b"FROM martin", b"TO groupe", b"SUBJECT essai", b"HEADER X-Extra head", b'HEADER Cc ""',
+    b"HEADER Subject bonjour", b"TEXT bonjour", b"BODY essai", b"BODY head", b"MODSEQ 3", b"OLDER 60",
+]  # fmt: skip
+
+
+def program(choose: random.Random, depth: int = 0) -> bytes:
+    """A search key, of keys that are judged by the index, the summary, the header or the text."""
+    shape = choose.random()
+    if depth < 3 and shape < 0.2:
+        return b"NOT " + program(choose, depth + 1)
+    if depth < 3 and shape < 0.5:
+        return b"OR %b %b" % (program(choose, depth + 1), program(choose, depth + 1))
+    if depth < 3 and shape < 0.6:
+        return b"(%b %b)" % (program(choose, depth + 1), program(choose, depth + 1))
+    return choose.choice(KEYS)
+
+
+async def test_any_program_finds_what_its_parts_find(tmp_path: Path) -> None:
+    """Whatever stands under NOT, OR and AND, however its parts are judged."""
+    choose = random.Random(3)
+    async with serving(tmp_path, make_pki(tmp_path)) as running:
+        client = await ready(running)
+        for number in range(6):
+            extra = {"X_Extra": choose.choice(["head", "tete"]), "Cc": "c@op-b.mssante.test"} if number % 2 else {}
+            words = choose.choices(["bonjour", "essai", "head", "x" * 300], k=2)
+            await client.append(message(*words, **extra), flags=choose.choice(["", "(\\Seen)", "(\\Flagged urgent)"]))
+
+        async def found(key: bytes) -> set[bytes]:
+            return set((await client.ok(b"SEARCH " + key))[-1].partition(b" (MODSEQ")[0].split()[2:])
+
+        everything = await found(b"ALL")
+        for _ in range(COMMANDS // 20):
+            one, other = program(choose), program(choose)
+            first, second = await found(one), await found(other)
+            assert await found(b"NOT " + one) == everything - first, one
+            assert await found(b"OR %b %b" % (one, other)) == first | second, (one, other)
+            assert await found(b"%b %b" % (one, other)) == first & second, (one, other)
+        await client.close()
