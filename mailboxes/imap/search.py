@@ -210,9 +210,14 @@ def _summary_text(name: str, needle: bytes) -> Test:
 
     def keep(messages: list[Message]) -> list[Message]:
         subjects = column([message.summary for message in messages], "subject")
-        return [message for message, subject in zip(messages, subjects, strict=True) if needle in subject.lower()]
+        return [message for message, subject in zip(messages, subjects, strict=True) if needle in _folded(subject)]
 
     return Test(SUMMARY, lambda message: bool(keep([message])), keep)
+
+
+def _folded(subject: bytes) -> bytes:
+    """What is not ASCII may fold to it: a word that is ASCII by now was perhaps not, as in ``Weißkopf``."""
+    return subject.lower() if subject.isascii() else fold(subject.decode("utf-8"))
 
 
 def _sequence(key: v.Key, setting: Setting) -> Test:

@@ -405,6 +405,22 @@ async def test_subjects_sort_in_capitals(running: Running) -> None:
     await client.close()
 
 
+async def test_a_word_is_found_whatever_its_letters_fold_to(running: Running) -> None:
+    mails = [
+        message("Suivi Wei\u00dfkopf", From="Wei\u00dfkopf <w@domain.test>"),
+        message("WEISSKOPF"),
+        message("\u0152uvre"),
+    ]
+    client = await with_mail(running, *mails)
+    for word in ("Wei\u00dfkopf", "weisskopf", "WEISSKOPF"):
+        spelled = f"{{{len(word.encode())}+}}\r\n{word}"
+        assert await found(client, f"SEARCH CHARSET UTF-8 SUBJECT {spelled}") == [1, 2], word
+        assert await found(client, f"SEARCH CHARSET UTF-8 FROM {spelled}") == [1], word
+        assert await found(client, f"SEARCH CHARSET UTF-8 TEXT {spelled}") == [1, 2], word
+    assert await found(client, "SEARCH CHARSET UTF-8 SUBJECT {6+}\r\n\u0153uvre") == [3]
+    await client.close()
+
+
 async def test_addresses_are_found_as_they_are_meant(running: Running) -> None:
     mails = [
         message(From="<user-from (comment)@ (comment) domain.test>"),
