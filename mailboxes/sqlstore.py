@@ -280,6 +280,7 @@ class SqlStore(Holding, Retrieving):
         uids: Sequence[int],
         destination_id: int,
         trace: Sequence[Event] = (),
+        kept: frozenset[str] | None = None,
     ) -> Copied:
         def work(unit: Unit) -> Copied:
             unit.emit(*trace)
@@ -287,6 +288,8 @@ class SqlStore(Holding, Retrieving):
             entries = entry_rows.read_some(unit.cursor, mailbox_id, folder_id, uids)
             placing.demand_room(unit.cursor, mailbox_id, sum(entry.size for entry in entries))
             body_rows.hold(unit.cursor, [entry.body_id for entry in entries])
+            if kept is not None:
+                entries = [one._replace(flags=flagging.change(one.flags, "set", frozenset(), kept)) for one in entries]
             copied, _ = _copy(unit, folders[destination_id], entries, int(unit.now))
             return copied
 

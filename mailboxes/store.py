@@ -283,7 +283,10 @@ class MailStore(Protocol):
         uids: Sequence[int],
         destination_id: int,
         trace: Sequence[Event] = (),
-    ) -> Copied: ...
+        kept: frozenset[str] | None = None,
+    ) -> Copied:
+        """``kept`` are the flags copies may have (:func:`mailboxes.flags.change`): None for those of their messages."""
+        ...
 
     async def move(
         self,

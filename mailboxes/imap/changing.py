@@ -150,10 +150,17 @@ def _flags_to_store(session: Session, selected: Selected, args: v.Store) -> list
     return flags
 
 
+_ANY_FLAG = frozenset((*SYSTEM.values(), flagging.KEYWORDS))
+
+
+def _settable(session: Session) -> frozenset[str]:
+    """Flags the login may set, on a copy too (RFC 4314 2.1)."""
+    return frozenset(allowed_flags(session, _ANY_FLAG))
+
+
 def _kept(session: Session) -> frozenset[str]:
     """Flags the login may not clear either: a replacement leaves them, rather than be refused for them (RFC 4314 4)."""
-    flags = (*SYSTEM.values(), flagging.KEYWORDS)
-    return frozenset(flags).difference(allowed_flags(session, flags))
+    return _ANY_FLAG - _settable(session)
 
 
 async def _take_in(selected: Selected, stored: Stored) -> None:
@@ -207,7 +214,8 @@ async def _copy(session: Session, asked: v.Command, by_uid: bool) -> None:
         session.done(asked, "Nothing to copy", expunge=by_uid)
         return
     trace = session.trace(Kind.CHANGED, asked.name, selected.folder.name, uids)
-    copied = await session.service.store.copy(session.mailbox_id, selected.folder.id, uids, target.id, trace)
+    store, kept = session.service.store, _settable(session) if _kept(session) else None
+    copied = await store.copy(session.mailbox_id, selected.folder.id, uids, target.id, trace, kept)
     await session.service.indexes.committed(session.mailbox_id, target.id)
     if not copied.source:
         session.done(asked, "[EXPUNGEISSUED] The messages were erased", expunge=by_uid)

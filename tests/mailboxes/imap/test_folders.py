@@ -353,6 +353,24 @@ async def test_replacing_flags_leaves_those_one_may_not_set(
     await owner.close()
 
 
+@pytest.mark.parametrize(
+    ("rights", "flags"), [("lri", b""), ("lris", b"\\Seen"), ("lriw", b"\\Answered urgent"), ("lrit", b"\\Deleted")]
+)
+async def test_a_copy_has_the_flags_its_maker_may_set(running: Running, rights: str, flags: bytes) -> None:
+    """RFC 4314 2.1: who may erase nothing makes no copy that the next EXPUNGE takes away."""
+    owner = await running.login("u2@op-a.mssante.test")
+    await owner.append(message(), flags="(\\Answered \\Deleted \\Seen urgent)")
+    running.people.types[2] = BalType.ORG
+    running.people.boxes["member@op-a.mssante.test"] = 2
+    running.people.rights["member@op-a.mssante.test"] = rights
+    member = await running.login("member@op-a.mssante.test", select="INBOX")
+    await member.ok("COPY 1 Sent")
+    await owner.ok("EXAMINE Sent")
+    assert await owner.ok("FETCH 1 (FLAGS)") == [b"* 1 FETCH (FLAGS (%b))" % b" ".join([*flags.split(), b"\\Recent"])]
+    await member.close()
+    await owner.close()
+
+
 async def test_replacing_flags_is_refused_where_none_may_be_set(running: Running) -> None:
     owner = await running.login("u2@op-a.mssante.test")
     await owner.append(message())
