@@ -111,16 +111,17 @@ def _word_bytes(kind: str, text: str) -> bytes:
     return binascii.a2b_qp(raw.replace(b"_", b" "))
 
 
+_NOT_BASE64 = bytes(set(range(256)) - set(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"))
+
+
 def _base64(raw: bytes | memoryview) -> bytes:
     try:
         return binascii.a2b_base64(raw)
-    except binascii.Error:
-        clean = re.sub(rb"[^A-Za-z0-9+/]", b"", raw)
-        clean = clean[: len(clean) // 4 * 4]
-        try:
-            return binascii.a2b_base64(clean)
-        except binascii.Error:
-            return b""
+    except binascii.Error:  # cut short: what is whole is kept to the last octet, or a document would lose its end
+        kept = bytes(raw).partition(b"=")[0].translate(None, _NOT_BASE64)
+        if len(kept) % 4 == 1:
+            kept = kept[:-1]
+        return binascii.a2b_base64(kept + b"=" * (-len(kept) % 4))
 
 
 _PARAMETER = re.compile(
@@ -156,11 +157,15 @@ def _extended(pieces: list[tuple[int, str, bool]]) -> str:
     return decode(raw, charset).text
 
 
+_TRAILING = re.compile(rb"(?<![ \t])[ \t]++(?=\r?\n|\Z)")
+
+
 def _body(data: memoryview, encoding: str) -> bytes:
+    """Without its transfer encoding, octet for octet as :mod:`mailboxes.words` gives it to who reads the message."""
     if encoding == "base64":
         return _base64(data)
     if encoding == "quoted-printable":
-        return binascii.a2b_qp(data)
+        return binascii.a2b_qp(_TRAILING.sub(b"", data))
     if encoding in ("x-uuencode", "x-uue", "uuencode", "uue"):
         return _uuencoded(data)
     return bytes(data)
