@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from gateway.cli import command, names
+
 ROOT = Path(__file__).resolve().parent.parent
 ROOMS = "policies|hprim|directory|mailboxes|gateway"
 NAMED = re.compile(r"`([^`\n]+)`")
@@ -53,3 +55,27 @@ def test_links_lead_somewhere(document: str) -> None:
     path = ROOT / document
     for target in re.findall(r"\]\(([^)#:]+)\)", path.read_text("utf-8")):
         assert (path.parent / target).exists(), target
+
+
+def shown_commands(document: str) -> list[str]:
+    """What a page tells its reader to type, in a line of its own or in backquotes."""
+    text = (ROOT / document).read_text("utf-8").replace("\\\n", " ")
+    shown = r"(?:^ {0,4}(?:\.venv/bin/)?|`)(?:\.venv/bin/)?caducee ([^`\n]+)"
+    return [line.partition("#")[0] for line in re.findall(shown, text, re.MULTILINE)]
+
+
+@pytest.mark.parametrize("document", DOCUMENTS)
+def test_commands_can_be_typed(document: str) -> None:
+    for shown in shown_commands(document):
+        words = shown.split()
+        name = words.pop(0)
+        if name not in names():
+            assert name.startswith("-"), f"{document} speaks of caducee {name}"
+            continue
+        found = command(name)
+        while words and hasattr(found, "commands"):
+            assert words[0] in found.commands, f"{document} speaks of caducee {shown}"
+            found = found.commands[words.pop(0)]
+        known = {option for each in found.params for option in (*each.opts, *each.secondary_opts)}
+        asked = {word.strip("[]().,;…").partition("=")[0] for word in words if word.startswith(("-", "[-", "(-"))}
+        assert {word for word in asked if len(word) > 1} <= known, f"{document} speaks of caducee {shown}"
