@@ -96,8 +96,8 @@ DOCTOR: Mapping[str, Sentence] = {
     "list.held": _s(
         "une liste qui rétrécit attend une confirmation ({domains} domaines)",
         "a shrinking list waits for confirmation ({domains} domains)",
-        "caducee trust diff « en vigueur » held, puis caducee trust confirm.",
-        "caducee trust diff IN-FORCE held, then caducee trust confirm.",
+        'caducee trust diff "" held la compare à celle en vigueur ; puis caducee trust confirm.',
+        'caducee trust diff "" held compares it with the one in force; then caducee trust confirm.',
     ),
     "revocation.good": _s(
         "liste de révocation de {issuer}, valable jusqu’au {until}", "revocation list of {issuer}, valid until {until}"

@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import imaplib
+import shlex
 import smtplib
 import socket
 import ssl
@@ -19,6 +20,7 @@ from pathlib import Path
 import pytest
 from cryptography import x509
 
+from policies.catalogue.sentences_doctor import DOCTOR
 from tests.space.living import IN_FORCE, Living, ended, living, until
 
 pytestmark = [pytest.mark.slow]
@@ -104,6 +106,9 @@ def test_lists_that_lie_are_refused_and_the_list_in_force_stays(alive: Living) -
         assert alive.version(alive.a) == before
     alive.publish(alive.rows[:10])
     until(lambda: "held" in _words(alive), 30, "a shrinking list is held")
+    advice = shlex.split(DOCTOR["list.held"].remedy_en.partition(" compares")[0])[1:]
+    told = alive.caducee(alive.a, *advice)  # what the doctor says to type
+    assert (told.returncode, "  - " in told.stdout) == (0, True), told.stderr
     assert alive.version(alive.a) == before
     assert _new_session(alive) == 250
     alive.put(good + b"\n" * 2_000_000)
