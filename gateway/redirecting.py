@@ -4,8 +4,9 @@ A forward is one more recipient. To a mailbox of ours it is one more delivery of
 would take it from anybody. To a partner it is a queue row of the same bytes behind a Resent block (RFC 5322 3.6.6), sent
 in the owner's name, so that failures come back to the owner and a message that returns is known again.
 Promise: each target is judged at each execution; what may not go on, or cannot, stays in the mailbox, whatever its rule
-says of keeping a copy; a forward that fails brings the whole message back; a rule whose target left the space ends, and its owner is told once. Every chain ends: a mailbox is
-visited once, a message its owner sent on already stays. Failure: :class:`mailboxes.store.StoreError` as at acceptance.
+says of keeping a copy; a forward that fails brings the whole message back; a rule whose target left the space ends, and
+its owner is told once. Every chain ends: a mailbox is visited once, a message its owner sent on already stays. Failure:
+:class:`mailboxes.store.StoreError` as at acceptance.
 """
 
 from __future__ import annotations

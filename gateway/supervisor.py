@@ -3,9 +3,10 @@
 With ``workers = 1`` there is nothing to supervise and :mod:`gateway.service` runs in this very process. With more, each
 worker is the same command with ``--worker``; workers share listening ports by SO_REUSEPORT, hand one another connections
 (:mod:`gateway.sharing`), and share nothing else but the database and the blobs.
-Promise: SIGTERM reaches every worker and waits for its graceful end; one that hangs is killed; a worker that dies is started again after a pause
-that grows while it keeps dying; no worker outlives its supervisor, however that ends. Failure: when the first worker cannot start at all (a configuration fault), the
-supervisor ends with that worker's exit code instead of trying for ever.
+Promise: SIGTERM reaches every worker and waits for its graceful end; one that hangs is killed; a worker that dies is
+started again after a pause that grows while it keeps dying; no worker outlives its supervisor, however that ends.
+Failure: when the first worker cannot start at all (a configuration fault), the supervisor ends with that worker's exit
+code instead of trying for ever.
 """
 
 from __future__ import annotations

@@ -1,6 +1,7 @@
 """What a part is, from its first bytes: names and declared types lie.
 
-Promise: cheap (the first 64 KiB, and what stands before the first element of XML), no parsing, no exception. Failure: :attr:`hprim.model.Format.OTHER`. Source: HID-017, HID-009.
+Promise: cheap (the first 64 KiB, and what stands before the first element of XML), no parsing, no exception. Failure:
+:attr:`hprim.model.Format.OTHER`. Source: HID-017, HID-009.
 """
 
 from __future__ import annotations

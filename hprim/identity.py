@@ -1,7 +1,8 @@
 """An identity given as plain data (a JSON file of practice software), turned into the same value the readers produce.
 
-Promise: the keys are those of :meth:`hprim.model.Patient.to_json`, so what a check prints can be fed back; unknown keys are refused, because a
-misspelt trait must not vanish. Failure: :class:`IdentityError` with the field, in French and English.
+Promise: the keys are those of :meth:`hprim.model.Patient.to_json`, so what a check prints can be fed back; unknown keys
+are refused, because a misspelt trait must not vanish. Failure: :class:`IdentityError` with the field, in French and
+English.
 Source: RNIV traits, HID-021, HID-050.
 """
 

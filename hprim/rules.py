@@ -414,7 +414,8 @@ RULES: tuple[Rule, ...] = (
         "Récupérez de nouveau l'INS par le téléservice INSi.",
         "Fetch the INS again from the INSi service.",
     ),
-    # id labelled INS (PID-3.5 'INS', or a 15-character number in an INS place) with an OID other than '.8 .9 .10 .11'; '.13/.14' = social security number, not INS
+    # id labelled INS (PID-3.5 'INS', or a 15-character number in an INS place) with an OID other than '.8 .9 .10 .11';
+    # '.13/.14' = social security number, not INS
     _r(
         "HID-051",
         R,

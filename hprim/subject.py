@@ -29,7 +29,10 @@ _NUMBERS = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """A subject without its ``Re:`` and bracketed prefixes; ``xdm`` when it follows ECO.2.1.3's opening, ``answers`` when it had a ``Re:``."""
+    """A subject without its ``Re:`` and bracketed prefixes.
+
+    ``xdm`` when it follows ECO.2.1.3's opening, ``answers`` when it had a ``Re:``.
+    """
 
     text: str
     xdm: bool

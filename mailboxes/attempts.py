@@ -1,9 +1,10 @@
 """Failed logins, counted so that nobody guesses and nobody is kept out (MSS-078, F61, F73, F74).
 
-An attempt is *charged before* it is judged, and the one that reaches the threshold locks the door behind itself, so that
-fifty threads at once get no more tries than one after the other; success forgets the charge and the lock. Counters are kept per subject (what was tried) and address, and per address for all subjects
-together; they live one hour, a lock at most a quarter of an hour. What a clock that was wrong dated more than an hour
-ahead counts for nothing: it would keep the owner out for days once the clock is right again.
+An attempt is *charged before* it is judged, and the one that reaches the threshold locks the door behind itself, so
+that fifty threads at once get no more tries than one after the other; success forgets the charge and the lock. Counters
+are kept per subject (what was tried) and address, and per address for all subjects together; they live one hour, a lock
+at most a quarter of an hour. What a clock that was wrong dated more than an hour ahead counts for nothing: it would
+keep the owner out for days once the clock is right again.
 Promise: no hour holds more than the configured failures of one subject from one address. Subjects are stored hashed: what
 people type in the wrong field, such as a password, is never kept. Failure: database errors propagate.
 """

@@ -6,7 +6,8 @@ is read by decrypting only its frames and a cut, doubled or moved frame fails it
 ``body_id``; the summary has a random nonce and a context of its own.
 Promise: a small message costs the event loop some ten microseconds; a large one is hashed, encrypted and written in
 blocks on a worker thread. Plaintext is never written.
-Failure: :class:`Corrupted`, naming the body, when a tag fails or a format is unknown (never any bytes), and what :mod:`mailboxes.blobs` raises.
+Failure: :class:`Corrupted`, naming the body, when a tag fails or a format is unknown (never any bytes), and what
+:mod:`mailboxes.blobs` raises.
 """
 
 from __future__ import annotations

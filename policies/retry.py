@@ -16,7 +16,10 @@ DAY = 86400
 
 @dataclass(frozen=True, slots=True)
 class Schedule:
-    """All times in seconds; ``warn`` 0 is never. ``unknown_domain`` is how long a listed domain may be missing from DNS before it fails (F24)."""
+    """All times in seconds; ``warn`` 0 is never.
+
+    ``unknown_domain`` is how long a listed domain may be missing from DNS before it fails (F24).
+    """
 
     first: float = 300.0
     cap: float = 4000.0

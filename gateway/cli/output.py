@@ -1,7 +1,8 @@
 """What commands print: JSON for programs, tables and short lines for people.
 
-Promise: with ``--json`` standard output holds one JSON document and nothing else, or one per line when a command goes on and
-on; colours only go to a terminal that wants them (NO_COLOR is obeyed). Texts from mail or partners are printed without control characters.
+Promise: with ``--json`` standard output holds one JSON document and nothing else, or one per line when a command goes
+on and on; colours only go to a terminal that wants them (NO_COLOR is obeyed). Texts from mail or partners are printed
+without control characters.
 """
 
 from __future__ import annotations

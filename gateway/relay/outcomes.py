@@ -222,7 +222,8 @@ class Overdue(NamedTuple):
 def deadlines(unit: Unit, bodies: Bodies, now: float, limit: int = CHUNK) -> Overdue:
     """Warn senders of delayed recipients, fail those at the end of their life, as of ``now``.
 
-    The caller gives the time, from a clock that did not jump: the transaction's own may have, a moment ago. Rows leased at this moment are left to their courier, which knows better.
+    The caller gives the time, from a clock that did not jump: the transaction's own may have, a moment ago. Rows leased
+    at this moment are left to their courier, which knows better.
     """
     rows = unit.connection.execute(_OVERDUE, {"instant": now, "share": limit}).all()
     notices, gone, done = outbox.Draft(bodies), Counter[int](), Overdue(len(rows), [], [])

@@ -5,8 +5,9 @@ the configured anchors only, never to the system's. Everything else is read with
 remembered until a certificate of it runs out, so a partner's next connection costs microseconds; revocation is asked anew
 each time.
 
-Promise: :meth:`PathReader.facts` never raises for what a peer sent; a certificate that cannot be read has the chain problem
-``bad_chain``. Bounds: 8 certificates, 32 KiB each. A reader belongs to one event loop. Failure: :class:`BadCertificateFile` for our own files.
+Promise: :meth:`PathReader.facts` never raises for what a peer sent; a certificate that cannot be read has the chain
+problem ``bad_chain``. Bounds: 8 certificates, 32 KiB each. A reader belongs to one event loop. Failure:
+:class:`BadCertificateFile` for our own files.
 """
 
 from __future__ import annotations

@@ -2,8 +2,9 @@ r"""Read the content of DATA from packets: find the one true end, refuse what sm
 
 Promise: only ``<CRLF>.<CRLF>`` ends a message, wherever the packets are cut; a bare CR, a bare LF or a NUL anywhere in
 the content is refused, whatever follows it (SMTP smuggling, F64). The content is held once, in the pieces it came in,
-which the intake joins behind the header block it adds; the bytes are searched in blocks by C code, never line by line. Lines up to the limit given pass as they are (RFC 5321
-4.5.3.1.6 lets a server take longer lines than its 1 000 octets, and field software writes such lines).
+which the intake joins behind the header block it adds; the bytes are searched in blocks by C code, never line by line.
+Lines up to the limit given pass as they are (RFC 5321 4.5.3.1.6 lets a server take longer lines than its 1 000 octets,
+and field software writes such lines).
 Failure: :attr:`ContentReader.fault` says what is wrong. After a size fault the content is forgotten and the reader goes
 on looking for the end, up to ``discard`` octets more; every other fault ends the reading at once.
 """
@@ -38,7 +39,8 @@ class ContentReader:
     """Takes the octets that follow ``354`` and gives the content, dots unstuffed.
 
     ``size``, ``line``, ``header`` and ``discard`` are limits in octets. ``content`` is complete once :meth:`feed` has
-    returned True and ``fault`` is None, and :attr:`blocks` are its pieces; ``rest`` then holds what came after the end (the next pipelined commands).
+    returned True and ``fault`` is None, and :attr:`blocks` are its pieces; ``rest`` then holds what came after the end
+    (the next pipelined commands).
     """
 
     __slots__ = (

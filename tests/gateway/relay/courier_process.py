@@ -1,6 +1,7 @@
 """A courier in a process of its own, to be killed, stopped and continued: URL PORT PKI NAME LEASE on the command line.
 
-Real time, real TLS, a real queue. Notices are appended, one JSON line each, to the file named by ``NOTICES``. It says ``ready`` on standard output once it runs.
+Real time, real TLS, a real queue. Notices are appended, one JSON line each, to the file named by ``NOTICES``. It says
+``ready`` on standard output once it runs.
 """
 
 from __future__ import annotations

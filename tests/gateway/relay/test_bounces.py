@@ -1,4 +1,7 @@
-"""Bounces of patients' mailboxes: four causes, from reports and from letters, as the field is known or supposed to write them (MSS-104)."""
+"""Bounces of patients' mailboxes: four causes, from reports and letters as the field is known or supposed to write them.
+
+MSS-104.
+"""
 
 from __future__ import annotations
 
