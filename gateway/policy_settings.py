@@ -77,12 +77,12 @@ def volume(config: Config) -> VolumeSettings:
 
 
 def schedule(config: Config) -> Schedule:
-    """When a partner that does not answer is tried again. Without a delay warning, it falls due with the end."""
+    """When a partner that does not answer is tried again."""
     own = config.queue
     return Schedule(
         first=own.first_retry,
         cap=own.longest_retry,
-        warn=own.warn_after or own.lifetime * (1 - 1e-9),
+        warn=own.warn_after,
         life=own.lifetime,
         unknown_domain=own.unknown_domain,
     )

@@ -16,6 +16,7 @@ from gateway.relay.tables import NEVER, owed
 from gateway.relay.tables import queue as queue_table
 from policies.catalogue import rule
 from policies.decision import decide
+from policies.retry import Schedule
 from policies.values import DsnRequest
 from tests.gateway.relay.house import House, Intake, Script, accepted, answering, running, until
 
@@ -161,6 +162,18 @@ async def test_a_delay_is_told_once_at_four_hours_and_the_end_at_five_days(house
     assert b"Status: 4.4.7\r\n" in failed
     assert (await house.words(message)).count("message.expired") == 1
     assert await house.waiting() == 0
+
+
+async def test_without_a_delay_warning_only_the_end_is_told(house: House) -> None:
+    """``queue.warn_after = "0"``."""
+    house.schedule = Schedule(warn=0)
+    intake = Intake()
+    courier = house.courier(Script(answering("relay.partner_deferred", "451 4.3.2 not now")), intake)
+    with running(courier):
+        await house.send()
+        house.time.pass_(5 * DAY + 60)
+        await until(lambda: intake.notices != [])
+    assert [b"Action: failed\r\n" in content for _, content in intake.notices] == [True]
 
 
 async def test_a_message_never_tried_because_its_destination_is_spared_is_warned_of_too(house: House) -> None:
