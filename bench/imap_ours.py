@@ -51,7 +51,7 @@ async def serve(folder, count, portfile):
     from mailboxes.imap.content import Cache
     from mailboxes.imap.ports import Limits, Service
     from mailboxes.imap.server import ImapServer
-    from mailboxes.imap.view import Indexes
+    from mailboxes.imap.indexes import Indexes
     from policies.values import BalType
 
     pki = harness.make_pki(folder)

@@ -63,9 +63,9 @@ from gateway.user_rules import UserRules
 from gateway.volumes import SqlLedger, Volumes, forget
 from mailboxes.given import make_folder
 from mailboxes.imap.content import Cache
+from mailboxes.imap.indexes import Indexes
 from mailboxes.imap.ports import Service as ImapService
 from mailboxes.imap.server import CROWDED, ImapServer
-from mailboxes.imap.view import Indexes
 from mailboxes.seldom import Seldom
 from mailboxes.store import StoreError
 from mailboxes.tally import Crowd, LocalTally, SharedTally, Tally

@@ -14,7 +14,7 @@ from typing import Protocol
 from mailboxes.anatomy import Anatomy
 from mailboxes.authentication import Authenticator
 from mailboxes.imap.content import Cache
-from mailboxes.imap.view import Indexes
+from mailboxes.imap.indexes import Indexes
 from mailboxes.store import MailStore
 from mailboxes.tally import LocalTally, Tally
 from policies.decision import Decision

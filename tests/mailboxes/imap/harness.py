@@ -24,9 +24,9 @@ from mailboxes.authentication import LoginRefused
 from mailboxes.blobs import Blobs
 from mailboxes.commit import Unit
 from mailboxes.imap.content import Cache
+from mailboxes.imap.indexes import Indexes
 from mailboxes.imap.ports import ALL_RIGHTS, Limits, Service, Standing
 from mailboxes.imap.server import ImapServer
-from mailboxes.imap.view import Indexes
 from mailboxes.sqlstore import SqlStore
 from policies.catalogue import rule
 from policies.decision import Decision, decide
