@@ -96,7 +96,7 @@ class Course:
 
 
 class Redirecting:
-    """Callable as :data:`gateway.following.Rules`."""
+    """The forwarding half of :class:`gateway.user_rules.UserRules`."""
 
     def __init__(
         self,

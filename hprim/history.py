@@ -1,6 +1,6 @@
 """The patient and the documents of a message against those met before: collisions, duplicates, homonyms, twins, numbers used again.
 
-Promise: pure; the caller brings the candidates, found by keyed digests (:func:`blocking_keys`, :func:`document_marks`), and they may
+Promise: pure; the caller brings the candidates, found by keyed digests (:func:`blocking_keys`, :func:`marks`), and they may
 themselves be digests (:mod:`hprim.trace`), so that no identity needs to be kept to find and compare them. Points only ever raise a
 remark: the refusal (HID-091) rests on one matricule with two identities.
 Failure: none. Source: HID-090 to HID-099, TOU-F09; RNIV search practice (birth date, then letters of the name).

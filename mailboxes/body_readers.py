@@ -1,7 +1,7 @@
 """Reads decrypted messages by range, from a row or from a blob.
 
 Promise: bytes come out only after their tag was checked. Failure: :class:`Corrupted`, :class:`MissingBody`,
-:class:`StoreUnavailable`.
+:class:`mailboxes.store.StoreUnavailable`.
 """
 
 from __future__ import annotations

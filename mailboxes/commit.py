@@ -4,8 +4,8 @@ Promise: ``await run(...)`` returns after the transaction that holds the work is
 synced, whatever arrives waits and shares the next; when the writer is idle there is no wait at all. Work that fails is
 undone alone (savepoint) and its events with it; the others in the same transaction commit. Events are appended to the
 journal last, in the same transaction. After a failed commit or sync the connection is never used again.
-Failure: the caller gets its own exception, or :class:`StoreUnavailable` / :class:`StoreFull` when the database failed:
-then nothing was kept, except that a commit whose answer was lost, or came after the caller's patience ended, may have
+Failure: the caller gets its own exception, or :class:`StoreUnavailable` / :class:`mailboxes.store.StoreFull` when the
+database failed: then nothing was kept, except that a commit whose answer was lost, or came after the caller's patience ended, may have
 happened (the sender tries again, and at worst one copy is doubled).
 """
 

@@ -1,4 +1,4 @@
-"""Answers every login: device passwords, certificates, tokens; the one implementation of :class:`Authenticator`.
+"""Answers every login, as :class:`mailboxes.authentication.Authenticator` asks: device passwords, certificates, tokens.
 
 A login is one write transaction: charge the attempt, read the facts, judge (:func:`policies.access.judge_login`), record.
 What was proved is remembered in memory for half a minute under a keyed hash, so a mail program that opens a connection per

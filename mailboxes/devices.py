@@ -1,7 +1,8 @@
 """Device passwords: one secret for one mail program, one mailbox and one person (MSS-076, TOU-D08).
 
 Promise: a secret is shown once, when it is made, and only in a strong session (:mod:`mailboxes.sessions`); the database
-holds its SHA-256. Withdrawing it is in force within seconds, on open sessions too. Failure: :class:`Refused`.
+holds its SHA-256. Withdrawing it is in force within seconds, on open sessions too.
+Failure: :class:`mailboxes.accounts.Refused`.
 """
 
 from __future__ import annotations

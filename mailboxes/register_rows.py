@@ -66,7 +66,7 @@ def find(connection: Connection, written: str) -> Mailbox | None:
 
 
 def get(connection: Connection, written: str) -> Mailbox:
-    """The same; raises :class:`Refused` when there is none."""
+    """The same; raises :class:`mailboxes.accounts.Refused` when there is none."""
     found = find(connection, written)
     if found is None:
         raise refuse("mailbox.not_found", address=written[:254])

@@ -3,7 +3,8 @@
 Promise: bytes come out only after their tag was checked; a body that is missing or fails its tag is recorded as a
 ``service.store_fault`` event before the caller hears of it (F13, F14). A body nothing needs any more, because its
 messages were erased while it was being read, is missing without fault.
-Failure: :class:`Corrupted`, :class:`MissingBody`, :class:`MailboxGone`, :class:`StoreUnavailable`.
+Failure: :class:`Corrupted`, :class:`MissingBody`, :class:`mailboxes.store.MailboxGone`,
+:class:`mailboxes.store.StoreUnavailable`.
 """
 
 from __future__ import annotations
@@ -99,7 +100,7 @@ class Retrieving:
         return await self._guarded(self._trip(1, read))
 
     async def open_queued(self, body_id: int, wrapped: bytes) -> BodyReader:
-        """A message waiting to leave; ``wrapped`` is its key under the queue's (:meth:`Sealer.wrap` with mailbox 0)."""
+        """A message waiting to leave; ``wrapped`` is what :meth:`mailboxes.seal.Sealer.wrap` made of its key for mailbox 0."""
 
         def read(connection: Connection) -> BodyReader:
             data_key = unwrap_key(self.keyring.key(connection, QUEUE), wrapped, QUEUE, body_id)

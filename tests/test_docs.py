@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import builtins
 import importlib
 import re
 from pathlib import Path
@@ -43,9 +44,9 @@ def resolved(name: str) -> bool:
         except ModuleNotFoundError:
             continue
         for part in parts[length:]:
-            found = getattr(found, part, None)
-            if found is None:
-                return False
+            if not hasattr(found, part):
+                return part in getattr(found, "__annotations__", {})
+            found = getattr(found, part)
         return True
     return False
 
@@ -79,3 +80,20 @@ def test_commands_can_be_typed(document: str) -> None:
         known = {option for each in found.params for option in (*each.opts, *each.secondary_opts)}
         asked = {word.strip("[]().,;…").partition("=")[0] for word in words if word.startswith(("-", "[-", "(-"))}
         assert {word for word in asked if len(word) > 1} <= known, f"{document} speaks of caducee {shown}"
+
+
+REFERENCE = re.compile(r":(?:attr|class|data|func|meth|mod):`~?([A-Za-z_.]+)(?:\(\))?`")
+
+
+@pytest.mark.parametrize("room", ROOMS.split("|"))
+def test_docstrings_refer_to_what_exists(room: str) -> None:
+    """A name of the module itself, of a class of it, or a whole dotted one."""
+    for path in sorted((ROOT / room).rglob("*.py")):
+        if path.stem == "__main__" or "versions" in path.parts:  # run when imported
+            continue
+        dotted = ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
+        module = importlib.import_module(dotted)
+        near = [dotted, *(f"{dotted}.{name}" for name, value in vars(module).items() if isinstance(value, type))]
+        for name in REFERENCE.findall(path.read_text("utf-8")):
+            found = resolved(name) or hasattr(builtins, name) or any(resolved(f"{one}.{name}") for one in near)
+            assert found, f"{path.relative_to(ROOT)} refers to {name}"

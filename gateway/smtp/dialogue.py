@@ -1,4 +1,4 @@
-"""The verbs both doors speak: words of RFC 5321 in, questions to :class:`Intake`, decisions out as replies.
+"""The verbs both doors speak: words of RFC 5321 in, questions to the intake, decisions out as replies.
 
 Promise: no verb decides anything about a person, a domain or a content; sequence, grammar and counting are judged
 here, everything else by the port. Each refusal is a rule of the catalogue. At each MAIL the session itself is judged

@@ -307,7 +307,7 @@ def _host(name: dns.name.Name) -> str:
 
 
 class FixedNames:
-    """The in-memory twin of :class:`Dns`: a zone given as mappings, for tests and the space in a box.
+    """The in-memory twin of :class:`Dns`: a zone given as mappings, for tests.
 
     A domain in ``failing`` answers SERVFAIL; one in neither mapping NXDOMAIN.
     """

@@ -1,6 +1,6 @@
 """Mailbox names on the wire: modified UTF-7 (RFC 3501 5.1.3), UTF-8 (RFC 9051 5.1, RFC 6855), and quoting.
 
-Promise: :func:`decode` of :func:`encode` gives the name back; a name that enters the store is NFC, holds no control
+Promise: :func:`decode` of :func:`written` gives the name back; a name that enters the store is NFC, holds no control
 character, no empty level, and at most :data:`LONGEST` characters. INBOX is found in any case.
 Failure: :class:`BadName` with a public reason.
 """

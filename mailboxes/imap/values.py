@@ -1,5 +1,6 @@
-"""What a client can ask: one value per command, made by :mod:`grammar`, understood by :mod:`session`.
+"""What a client can ask: one value per command.
 
+Made by :mod:`mailboxes.imap.grammar`, understood by :mod:`mailboxes.imap.session`.
 They are tuples because thousands are made each second. Mailbox names stay as written (``bytes``): only the session
 knows which encoding the client enabled. Sequence sets are pairs with :data:`STAR` for ``*``; :data:`SAVED` is ``$``.
 """

@@ -130,7 +130,10 @@ class Orders:
 
 
 class FolderIndex:
-    """One folder of one mailbox. Made by :class:`Indexes`; ``sessions`` are called after each change."""
+    """One folder of one mailbox. Made by :class:`mailboxes.imap.indexes.Indexes`.
+
+    ``sessions`` are called after each change.
+    """
 
     def __init__(self, store: MailStore, mailbox_id: int, folder_id: int, *, shared: bool = False) -> None:
         self.store = store
