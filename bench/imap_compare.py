@@ -6,19 +6,18 @@ of one may find what an earlier one left in memory (ours) or in its index (Dovec
 ``--sync-ms``: each sync of either side waits that long first, as on a slower disk; what APPEND costs is mostly that (needs cc).
 """
 
-import importlib.util, json, os, signal, statistics as st, subprocess, sys, time
+import json
+import os
+import signal
+import statistics as st
+import subprocess
+import sys
+import time
 from pathlib import Path
 
+import imap_ours as ours
+
 ROOT = Path(__file__).resolve().parent.parent
-
-
-def load(name):
-    spec = importlib.util.spec_from_file_location(name, ROOT / "bench" / f"{name}.py")
-    saved, sys.argv = sys.argv, ["x", "none", "none"]
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    sys.argv = saved
-    return module
 
 
 OPERATIONS = {
@@ -39,30 +38,30 @@ OPERATIONS = {
 OTHERS = ("APPEND", "single FETCHes")
 
 
-def once(ours, info, commands):
-    c = ours.C(info)
-    c.login()
+def once(info, commands):
+    client = ours.Client(info)
+    client.login()
     if commands[0] not in (b"SELECT INBOX", b"SELECT big"):
-        c.cmd(b"SELECT INBOX")
+        client.command(b"SELECT INBOX")
     for command in commands[:-1]:
-        c.cmd(command)
+        client.command(command)
     if commands[0].startswith(b"STORE"):  # so that there is something to change
-        c.cmd(commands[0].replace(b"+FLAGS", b"-FLAGS"))
+        client.command(commands[0].replace(b"+FLAGS", b"-FLAGS"))
     start = time.perf_counter()
-    assert c.cmd(commands[-1])[2] == b"OK", c.last
+    assert client.command(commands[-1])[1] == b"OK", client.last
     spent = time.perf_counter() - start
-    c.s.close()
+    client.socket.close()
     return spent * 1e3
 
 
-def appends(ours, info, count=150):
+def appends(info, count=150):
     messages = [ours.msg(i) for i in range(count)]  # made before the clock starts: it is no server's work
-    c = ours.C(info)
-    c.login("u21@op-a.mssante.test")
+    client = ours.Client(info)
+    client.login("u21@op-a.mssante.test")
     start = time.perf_counter()
-    for m in messages:
-        assert c.cmd(b"APPEND INBOX {%d+}\r\n" % len(m) + m)[2] == b"OK", c.last
-    c.s.close()
+    for message in messages:
+        assert client.command(b"APPEND INBOX {%d+}\r\n" % len(message) + message)[1] == b"OK", client.last
+    client.socket.close()
     return count / (time.perf_counter() - start)
 
 
@@ -75,7 +74,6 @@ def slow_syncs(folder, milliseconds):
 
 
 def main(folder, count, rounds, lines=(), sync_ms=0.0):
-    ours = load("imap_ours")
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     folder.chmod(0o755)
@@ -113,7 +111,7 @@ def main(folder, count, rounds, lines=(), sync_ms=0.0):
             got = {"ours": [], "dovecot": []}
             for _ in range(rounds):
                 for side, info in infos.items():
-                    got[side].append(once(ours, info, commands))
+                    got[side].append(once(info, commands))
             a, b = got["ours"], got["dovecot"]
             print(
                 f"{name:24s} {a[0]:9.1f}ms {st.median(a):7.1f}ms   {b[0]:11.1f}ms {st.median(b):7.1f}ms   {a[0] / b[0]:.2f} {st.median(a) / st.median(b):.2f}"
@@ -123,7 +121,7 @@ def main(folder, count, rounds, lines=(), sync_ms=0.0):
         rates = {"ours": [], "dovecot": []}
         for _ in range(rounds):
             for side, info in infos.items():
-                rates[side].append(appends(ours, info))
+                rates[side].append(appends(info))
         a, b = st.median(rates["ours"]), st.median(rates["dovecot"])
         print(f"{'APPEND':24s} {a:9.0f}/s {'':9s}   {b:11.0f}/s {'':9s}   {a / b:.2f} (more is better)")
         for side, info in infos.items():

@@ -4,7 +4,13 @@ usage: imap_dovecot.py start DIR COUNT PORTFILE | stop DIR
 Then ``imap_ours.py ops|cmds|idle|append PORTFILE`` asks it the same questions (same client, same key type).
 """
 
-import json, os, shutil, socket, subprocess, sys, time
+import json
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -76,14 +82,10 @@ service imap {{
 
 
 def start(folder, count, portfile):
-    from importlib import util
+    import imap_ours as ours
+
     from tests.mailboxes.imap import harness
 
-    spec = util.spec_from_file_location("ours", ROOT / "bench" / "imap_ours.py")
-    saved, sys.argv = sys.argv, ["x", "none", "none"]
-    ours = util.module_from_spec(spec)
-    spec.loader.exec_module(ours)
-    sys.argv = saved
     d = Path(folder).resolve()
     shutil.rmtree(d, ignore_errors=True)
     (d / "run").mkdir(parents=True)
@@ -99,7 +101,7 @@ def start(folder, count, portfile):
         if user == "u1":
             (box / ".big" / "cur" / "1.1.x:2,").write_bytes(ours.msg(1, int(10485760 * 54 / 74)))
     subprocess.run(["chown", "-R", f"{uid}:{uid}", str(d / "home")], check=True)
-    os.chmod(d, 0o755)
+    d.chmod(0o755)
     conf = d / "dovecot.conf"
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]

@@ -7,7 +7,19 @@ usage: imap_ours.py serve DIR COUNT PORTFILE   (fills on the first run; TLS; pri
        imap_ours.py append PORTFILE COUNT
 """
 
-import asyncio, json, os, random, select, socket, ssl, statistics as st, sys, time, base64, resource
+import asyncio
+import base64
+import json
+import os
+import random
+import re
+import resource
+import select
+import socket
+import ssl
+import statistics as st
+import sys
+import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -39,7 +51,7 @@ async def serve(folder, count, portfile):
     from mailboxes.anatomy import dissect, pack
     from mailboxes.blobs import FileBlobs
     from mailboxes.collector import settle
-    from mailboxes.store import NewMessage, NoSuchFolder
+    from mailboxes.store import NewMessage
     from tests import stores
     from tests.mailboxes.imap import harness
 
@@ -49,10 +61,9 @@ async def serve(folder, count, portfile):
     fresh = not (folder / "imap.db").exists()
     url = f"sqlite:///{folder}/imap.db"
     from mailboxes.imap.content import Cache
+    from mailboxes.imap.indexes import Indexes
     from mailboxes.imap.ports import Limits, Service
     from mailboxes.imap.server import ImapServer
-    from mailboxes.imap.indexes import Indexes
-    from policies.values import BalType
 
     pki = harness.make_pki(folder)
     async with stores.opened(url, blobs=FileBlobs(folder / "blobs", ThreadPoolExecutor(2))) as store:
@@ -101,188 +112,194 @@ async def serve(folder, count, portfile):
         await asyncio.Event().wait()
 
 
-class C:
-    def __init__(s, info, tls=True):
-        s.s = socket.create_connection(("127.0.0.1", info["port"]))
-        s.s.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        if tls:
-            s.s = (
-                ssl.create_default_context(cafile=info["ca"]).wrap_socket(s.s, server_hostname="localhost")
-                if info.get("verify", True)
-                else info["ctx"].wrap_socket(s.s)
-            )
-        s.buf = b""
-        s.n = 0
-        s.line()
+class Client:
+    """One connection that counts octets and leaves the answers unread: what is timed is the server."""
 
-    def line(s):
-        while b"\n" not in s.buf:
-            d = s.s.recv(65536)
-            if not d:
+    def __init__(self, info):
+        self.socket = socket.create_connection(("127.0.0.1", info["port"]))
+        self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        context = info.get("context") or ssl.create_default_context(cafile=info["ca"])
+        self.socket = context.wrap_socket(self.socket, server_hostname="localhost" if context.check_hostname else None)
+        self.buffer = b""
+        self.commands = 0
+        self.last = b""
+        self.line()
+
+    def line(self):
+        while b"\n" not in self.buffer:
+            read = self.socket.recv(65536)
+            if not read:
                 raise EOFError
-            s.buf += d
-        l, s.buf = s.buf.split(b"\n", 1)
-        return l
+            self.buffer += read
+        line, self.buffer = self.buffer.split(b"\n", 1)
+        return line
 
-    def cmd(s, c):
-        s.n += 1
-        tag = b"t%d" % s.n
-        s.s.sendall(tag + b" " + c + b"\r\n")
-        tot = 0
-        tail = s.buf
+    def command(self, text):
+        """Octets answered, and the word of the tagged reply."""
+        self.commands += 1
+        tag = b"t%d" % self.commands
+        self.socket.sendall(tag + b" " + text + b"\r\n")
+        octets, tail = 0, self.buffer
         while True:
-            i = tail.rfind(b"\n", 0, len(tail) - 1)
-            last = tail[i + 1 :]
+            last = tail[tail.rfind(b"\n", 0, len(tail) - 1) + 1 :]
             if tail.endswith(b"\n") and last.startswith(tag + b" "):
-                s.buf = b""
-                s.last = last
-                return tot, 0, last.split()[1]
-            d = s.s.recv(1 << 20)
-            if not d:
+                self.buffer, self.last = b"", last
+                return octets, last.split()[1]
+            read = self.socket.recv(1 << 20)
+            if not read:
                 raise EOFError
-            tot += len(d)
-            tail = (tail + d)[-8192:] if len(d) < 8192 else d[-8192:]
+            octets += len(read)
+            tail = (tail + read)[-8192:] if len(read) < 8192 else read[-8192:]
 
-    def login(s, u="u1@op-a.mssante.test", p="secret"):
-        assert s.cmd(b"LOGIN %s %s" % (u.encode(), p.encode()))[2] == b"OK", s.last
+    def login(self, user="u1@op-a.mssante.test"):
+        assert self.command(b"LOGIN %s secret" % user.encode())[1] == b"OK", self.last
 
 
-def ops(info, reps):
-    res = {}
+def many(info):
+    """For many connections: one context, which makes of each a handshake without the authorities read again."""
+    context = ssl.create_default_context(cafile=info["ca"])
+    context.check_hostname = False
+    return {**info, "context": context}
 
-    def T(name, f):
-        t = time.perf_counter()
-        b = f()
-        res.setdefault(name, []).append((time.perf_counter() - t, b[0], b[2]))
 
-    for rep in range(reps):
-        c = C(info)
-        c.login()
-        T("select 10k", lambda: c.cmd(b"SELECT INBOX"))
-        for name in (
-            b"FETCH 1:* (UID FLAGS)",
-            b"FETCH 1:* (UID FLAGS ENVELOPE)",
-            b"UID FETCH 1:* BODY.PEEK[HEADER]",
-            b"FETCH 1:* BODYSTRUCTURE",
-            b"FETCH 1:* BODY.PEEK[]",
-            b'SEARCH TEXT "zzzznothing"',
-            b'SEARCH SUBJECT "rendu 4242"',
-            b"SEARCH UNSEEN SINCE 1-Jan-2020",
-            b"SORT (SUBJECT) UTF-8 ALL",
-            b"THREAD REFERENCES UTF-8 ALL",
-        ):
-            T(name.decode(), lambda: c.cmd(name))
-        T("store 1", lambda: c.cmd(b"STORE %d +FLAGS (\\Flagged)" % (100 + rep)))
-        c.cmd(b"SELECT big")
-        T("fetch 10 MiB body", lambda: c.cmd(b"FETCH 1 BODY.PEEK[]"))
-        c.s.close()
-    for k, v in res.items():
-        x = [q[0] for q in v]
+WHOLE = (
+    b"FETCH 1:* (UID FLAGS)",
+    b"FETCH 1:* (UID FLAGS ENVELOPE)",
+    b"UID FETCH 1:* BODY.PEEK[HEADER]",
+    b"FETCH 1:* BODYSTRUCTURE",
+    b"FETCH 1:* BODY.PEEK[]",
+    b'SEARCH TEXT "zzzznothing"',
+    b'SEARCH SUBJECT "rendu 4242"',
+    b"SEARCH UNSEEN SINCE 1-Jan-2020",
+    b"SORT (SUBJECT) UTF-8 ALL",
+    b"THREAD REFERENCES UTF-8 ALL",
+)
+
+
+def ops(info, rounds):
+    measured = {}
+
+    def timed(client, name, command):
+        start = time.perf_counter()
+        octets, word = client.command(command)
+        measured.setdefault(name, []).append((time.perf_counter() - start, octets, word))
+
+    for number in range(rounds):
+        client = Client(info)
+        client.login()
+        timed(client, "select 10k", b"SELECT INBOX")
+        for command in WHOLE:
+            timed(client, command.decode(), command)
+        timed(client, "store 1", b"STORE %d +FLAGS (\\Flagged)" % (100 + number))
+        client.command(b"SELECT big")
+        timed(client, "fetch 10 MiB body", b"FETCH 1 BODY.PEEK[]")
+        client.socket.close()
+    for name, seen in measured.items():
+        first, median = seen[0][0] * 1e3, st.median(seconds for seconds, _, _ in seen) * 1e3
+        _, octets, word = seen[0]
         print(
-            f"{k:34s} first {x[0] * 1e3:9.1f} ms  median {st.median(x) * 1e3:9.1f} ms  {v[0][1] / 1048576:8.2f} MiB  {v[0][2].decode()}"
+            f"{name:34s} first {first:9.1f} ms  median {median:9.1f} ms  {octets / 1048576:8.2f} MiB  {word.decode()}"
         )
 
 
-def cmds(info, conns, secs, cmd):
-    ctx = ssl.create_default_context(cafile=info["ca"])
-    info = {**info, "verify": False, "ctx": ctx}
-    ctx.check_hostname = False
-    r = []
-    for rep in range(3):
-        cs = []
-        for k in range(conns):
-            c = C(info)
-            c.login(f"u{k % 20 + 2}@op-a.mssante.test")
-            c.cmd(b"SELECT INBOX")
-            cs.append(c)
-        ep = select.epoll()
-        by = {c.s.fileno(): c for c in cs}
-        n = 0
-        for c in cs:
-            c.buf = b""
-            ep.register(c.s, select.EPOLLIN)
-            c.s.sendall(b"x " + cmd + b"\r\n")
-        t0 = time.perf_counter()
-        while time.perf_counter() - t0 < secs:
-            for fd, _ in ep.poll(1):
-                c = by[fd]
-                c.buf = (c.buf + c.s.recv(1 << 18))[-4096:]
-                if c.buf.startswith(b"x ") or b"\nx " in c.buf:
-                    c.buf = b""
-                    n += 1
-                    c.s.sendall(b"x " + cmd + b"\r\n")
-        r.append(n / (time.perf_counter() - t0))
-        for c in cs:
-            c.s.close()
+def cmds(info, connections, seconds, command):
+    info, rates = many(info), []
+    for _ in range(3):
+        clients = {}
+        for number in range(connections):
+            client = Client(info)
+            client.login(f"u{number % 20 + 2}@op-a.mssante.test")
+            client.command(b"SELECT INBOX")
+            clients[client.socket.fileno()] = client
+        poll, answered = select.epoll(), 0
+        for client in clients.values():
+            client.buffer = b""
+            poll.register(client.socket, select.EPOLLIN)
+            client.socket.sendall(b"x " + command + b"\r\n")
+        start = time.perf_counter()
+        while time.perf_counter() - start < seconds:
+            for handle, _ in poll.poll(1):
+                client = clients[handle]
+                client.buffer = (client.buffer + client.socket.recv(1 << 18))[-4096:]
+                if client.buffer.startswith(b"x ") or b"\nx " in client.buffer:
+                    client.buffer = b""
+                    answered += 1
+                    client.socket.sendall(b"x " + command + b"\r\n")
+        rates.append(answered / (time.perf_counter() - start))
+        for client in clients.values():
+            client.socket.close()
         time.sleep(0.3)
-    print(f"{cmd.decode():40s} conns {conns:3d}: {st.median(r):8.0f} cmd/s ({min(r):.0f}-{max(r):.0f})")
+    spread = f"({min(rates):.0f}-{max(rates):.0f})"
+    print(f"{command.decode():40s} conns {connections:3d}: {st.median(rates):8.0f} cmd/s {spread}")
 
 
-def idle(info, conns):
-    ctx = ssl.create_default_context(cafile=info["ca"])
-    ctx.check_hostname = False
-    info = {**info, "verify": False, "ctx": ctx}
-    import re
+def memory(pid):
+    """KiB of this process, its share of what others hold too."""
+    return int(re.search(r"Pss:\s+(\d+)", Path(f"/proc/{pid}/smaps_rollup").read_text())[1])
 
-    rss = lambda: int(re.search(r"Pss:\s+(\d+)", open(f"/proc/{info['pid']}/smaps_rollup").read())[1])
-    m0 = rss()
-    cs = []
-    t = time.perf_counter()
-    for k in range(conns):
-        c = C(info)
-        c.login(f"u{k % 20 + 2}@op-a.mssante.test")
-        c.cmd(b"SELECT INBOX")
-        c.s.sendall(b"i IDLE\r\n")
-        c.buf = b""
-        c.line()
-        cs.append(c)
-    dt = time.perf_counter() - t
+
+def idle(info, connections):
+    info = many(info)
+    before, clients, start = memory(info["pid"]), [], time.perf_counter()
+    for number in range(connections):
+        client = Client(info)
+        client.login(f"u{number % 20 + 2}@op-a.mssante.test")
+        client.command(b"SELECT INBOX")
+        client.socket.sendall(b"i IDLE\r\n")
+        client.buffer = b""
+        client.line()
+        clients.append(client)
+    seconds = time.perf_counter() - start
     time.sleep(1)
-    m1 = rss()
-    print(f"{conns} IDLE connections in {dt:.1f} s: {(m1 - m0) / conns:.1f} KiB each")
-    lat = []
-    m = msg(7)
-    for k in range(0, conns, max(1, conns // 40)):
-        c = cs[k]
-        a = C(info)
-        a.login(f"u{k % 20 + 2}@op-a.mssante.test")
-        c.s.settimeout(20)
-        c.buf = b""
-        t = time.perf_counter()
-        a.cmd(b"APPEND INBOX {%d+}\r\n" % len(m) + m)
-        c.line()
-        lat.append(time.perf_counter() - t)
-        a.s.close()
-        for o in cs:
-            if o is not c and (cs.index(o) - k) % 20 == 0:
-                o.buf = b""
-                o.s.settimeout(20)
-                o.line()
+    each = (memory(info["pid"]) - before) / connections
+    print(f"{connections} IDLE connections in {seconds:.1f} s: {each:.1f} KiB each")
+    delays, message = [], msg(7)
+    for number in range(0, connections, max(1, connections // 40)):
+        client, writer = clients[number], Client(info)
+        writer.login(f"u{number % 20 + 2}@op-a.mssante.test")
+        client.socket.settimeout(20)
+        client.buffer = b""
+        start = time.perf_counter()
+        writer.command(b"APPEND INBOX {%d+}\r\n" % len(message) + message)
+        client.line()
+        delays.append(time.perf_counter() - start)
+        writer.socket.close()
+        for other in clients[number % 20 :: 20]:  # the others of that mailbox, who are told as well
+            if other is not client:
+                other.buffer = b""
+                other.socket.settimeout(20)
+                other.line()
         time.sleep(0.05)
-    lat.sort()
-    print(f"APPEND start .. EXISTS: p50 {lat[len(lat) // 2] * 1e3:.1f} ms p95 {lat[int(len(lat) * 0.95)] * 1e3:.1f} ms")
+    delays.sort()
+    half, most = delays[len(delays) // 2] * 1e3, delays[int(len(delays) * 0.95)] * 1e3
+    print(f"APPEND start .. EXISTS: p50 {half:.1f} ms p95 {most:.1f} ms")
 
 
 def append(info, count):
-    c = C(info)
-    c.login("u21@op-a.mssante.test")
-    t = time.perf_counter()
-    for i in range(count):
-        m = msg(i)
-        assert c.cmd(b"APPEND INBOX {%d+}\r\n" % len(m) + m)[2] == b"OK", c.last
-    print(f"APPEND: {count / (time.perf_counter() - t):.0f}/s on one connection")
+    client = Client(info)
+    client.login("u21@op-a.mssante.test")
+    start = time.perf_counter()
+    for number in range(count):
+        message = msg(number)
+        word = client.command(b"APPEND INBOX {%d+}\r\n" % len(message) + message)[1]
+        assert word == b"OK", client.last
+    print(f"APPEND: {count / (time.perf_counter() - start):.0f}/s on one connection")
 
 
-a = sys.argv
-if a[1] == "serve":
-    asyncio.run(serve(a[2], int(a[3]), a[4]))
-elif a[1] != "none":
-    info = json.loads(Path(a[2]).read_text())
-    if a[1] == "ops":
-        ops(info, int(a[3]) if len(a) > 3 else 3)
-    elif a[1] == "cmds":
-        cmds(info, int(a[3]), float(a[4]), a[5].encode())
-    elif a[1] == "idle":
-        idle(info, int(a[3]))
-    elif a[1] == "append":
-        append(info, int(a[3]))
+def main(words):
+    if words[0] == "serve":
+        asyncio.run(serve(words[1], int(words[2]), words[3]))
+        return
+    info = json.loads(Path(words[1]).read_text())
+    if words[0] == "ops":
+        ops(info, int(words[2]) if len(words) > 2 else 3)
+    elif words[0] == "cmds":
+        cmds(info, int(words[2]), float(words[3]), words[4].encode())
+    elif words[0] == "idle":
+        idle(info, int(words[2]))
+    elif words[0] == "append":
+        append(info, int(words[2]))
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

@@ -27,7 +27,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from aiosmtpd.smtp import SMTP, Envelope, Session, syntax
+from aiosmtpd.smtp import SMTP, syntax
 
 from gateway.smtp.commands import parse_mail, parse_rcpt
 from gateway.smtp.content import ContentReader

@@ -158,7 +158,7 @@ async def reading(store: SqlStore) -> None:
     await best(f"store a flag on {count}", lambda: store.store_flags(1, 1, uids, flag), times=1)
     await best(f"copy {count}", lambda: store.copy(1, 1, uids, 2), times=1)
     large = os.urandom(10 << 20)
-    _, [appended] = await store.append(1, 3, [NewMessage(large, SUMMARY)])
+    await store.append(1, 3, [NewMessage(large, SUMMARY)])
     [entry] = (await store.snapshot(1, 3)).entries
 
     async def whole() -> None:
