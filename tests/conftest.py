@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from tests import postgres
 from tests.space import running
@@ -15,6 +16,10 @@ from tests.space import running
 ROOT = Path(__file__).resolve().parent.parent
 SAMPLES = ROOT.parent / "shared" / "samples"
 REQUIRE_CLIENTS = os.environ.get("CADUCEE_REQUIRE_CLIENTS") == "1"
+
+# An example that takes long on a busy machine is no fault; tests of cost count processor time.
+settings.register_profile("unhurried", deadline=None)
+settings.load_profile("unhurried")
 
 
 @pytest.fixture(scope="session")

@@ -93,7 +93,6 @@ def two(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 @given(history=histories)
 @settings(
     max_examples=40,
-    deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 def test_any_history_ends_as_the_model_says(two: Two, history: list[tuple[Any, ...]]) -> None:

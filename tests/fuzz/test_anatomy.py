@@ -90,7 +90,7 @@ PIECES = [
 ]  # fmt: skip
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 @given(st.lists(st.sampled_from(PIECES), max_size=60).map(b"".join))
 def test_scrambled_mail(data: bytes) -> None:
     check(data)

@@ -22,7 +22,7 @@ from tests.hprim.examples import TODAY, V2, V4, V5, unix, v1
 from tests.hprim.test_mail import eml
 
 RUNS = int(os.environ.get("CADUCEE_FUZZ", "150"))
-fuzz = settings(max_examples=RUNS, deadline=None, suppress_health_check=list(HealthCheck))
+fuzz = settings(max_examples=RUNS, suppress_health_check=list(HealthCheck))
 
 NON_XML = builders.cda().replace(
     b"<structuredBody>",

@@ -26,7 +26,7 @@ from mailboxes.imap.wire import LONGEST_LINE, Wire
 from mailboxes.store import Entry
 
 EXAMPLES = int(os.environ.get("CADUCEE_FUZZ_EXAMPLES", "400"))
-fuzz = settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=list(HealthCheck))
+fuzz = settings(max_examples=EXAMPLES, suppress_health_check=list(HealthCheck))
 
 WORDS = [
     *[name.encode() for name in COMMANDS],

@@ -61,7 +61,7 @@ async def _converse(pki: Pki, submission: bool, packets: list[bytes]) -> tuple[M
     return intake, paper.said
 
 
-@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=300, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.booleans(), st.lists(piece, max_size=25), st.data())
 def test_any_conversation(pki: Pki, submission: bool, pieces: list[bytes], data: st.DataObject) -> None:
     octets = b"".join(pieces).replace(b"STARTTLS", b"STARTTLX")  # there is no TLS below this transport

@@ -270,7 +270,7 @@ def test_every_kind_of_key_has_a_strength(space: Space, key: object, expected: t
     assert key_strength(builder.sign(space.key, hashes.SHA256())) == expected
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.integers(0, 2000), st.binary(min_size=1, max_size=20))
 def test_damaged_certificates_never_get_a_path_by_damage(at: int, junk: bytes) -> None:
     whole = TWISTED.leaf.public_bytes(Encoding.DER)

@@ -59,7 +59,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("any") / "config.toml"
 
 
-@settings(max_examples=300, suppress_health_check=[HealthCheck.too_slow], deadline=None)
+@settings(max_examples=300, suppress_health_check=[HealthCheck.too_slow])
 @given(chosen=st.dictionaries(st.sampled_from(KEYS), VALUES, max_size=8))
 def test_any_values_are_read_or_refused(place: Path, chosen: dict[tuple[str, str], Any]) -> None:
     text = text_of(chosen)
@@ -80,7 +80,7 @@ def faults_of(path: Path) -> list[Fault]:
     return []
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(raw=st.binary(max_size=300))
 def test_any_bytes_are_read_or_refused(place: Path, raw: bytes) -> None:
     place.write_bytes(raw)

@@ -83,7 +83,7 @@ def test_two_swapped_rows_are_found(connection: Connection) -> None:
     assert journal.verify(connection) == journal.Break(10, "edited")
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=40, deadline=None)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=40)
 @given(position=st.integers(0, 29), bit=st.integers(0, 255))
 def test_any_flipped_bit_of_a_hash_is_found(position: int, bit: int) -> None:
     engine = create_engine("sqlite://", poolclass=StaticPool)

@@ -133,7 +133,7 @@ def test_a_budget_smaller_than_one_small_message_is_refused() -> None:
         Budget(FREE - 1)
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(st.lists(st.integers(1, 30), min_size=1, max_size=30), st.integers(1, 30))
 def test_everyone_is_served_and_the_total_holds(sizes: list[int], total: int) -> None:
     async def run() -> None:

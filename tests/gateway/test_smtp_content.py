@@ -140,7 +140,7 @@ fragments = st.sampled_from(
 hostile = st.one_of(fragments, st.sampled_from([b"\r", b"\n", b"\0", b"\r\r\n", *FALSE_ENDS.values()]))
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 @given(st.lists(hostile, max_size=30), st.data())
 def test_any_content_in_any_packets_reads_as_the_plain_rule_says(pieces: list[bytes], data: st.DataObject) -> None:
     octets = b"".join(pieces) + b"\r\n.\r\n"
@@ -156,7 +156,7 @@ def test_any_content_in_any_packets_reads_as_the_plain_rule_says(pieces: list[by
         assert found.rest == rest
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.lists(st.integers(0, 120), max_size=12), st.integers(5, 60), st.data())
 def test_the_line_limit_is_exact_in_any_packets(lengths: list[int], limit: int, data: st.DataObject) -> None:
     octets = b"".join(b"x" * length + b"\r\n" for length in lengths) + b".\r\n"
@@ -165,7 +165,7 @@ def test_the_line_limit_is_exact_in_any_packets(lengths: list[int], limit: int, 
     assert (found.fault is Fault.LINE) is any(length > limit for length in lengths)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.integers(0, 300), st.integers(1, 200), st.data())
 def test_the_size_limit_is_exact_and_the_end_is_still_found(length: int, size: int, data: st.DataObject) -> None:
     octets = b"..\r\n" + b"x" * length + b"\r\n.\r\nNOOP\r\n"

@@ -198,7 +198,7 @@ class Crash(BaseException):
     """The machine stops."""
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(step=st.integers(0, 12), refused=st.booleans())
 def test_nothing_is_lost_nor_sent_under_another_name_at_any_crash(
     tmp_path_factory: pytest.TempPathFactory, step: int, refused: bool

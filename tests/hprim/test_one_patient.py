@@ -168,7 +168,7 @@ def send(about: Person, *, written: str, announced: Person, to: Person | None = 
     )
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(people(), st.sampled_from(list(STYLES)), st.booleans())
 def test_a_coherent_mail_is_never_refused_nor_questioned(p: Person, style: str, under_used: bool) -> None:
     report = send(p, written=header(p, style, under_used=under_used), announced=p, to=p)
@@ -179,7 +179,7 @@ def test_a_coherent_mail_is_never_refused_nor_questioned(p: Person, style: str, 
     assert report.qualified_ins
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(people(), people(), st.sampled_from(["surname", "first", "born"]), st.sampled_from(list(STYLES)))
 def test_one_trait_of_somebody_else_in_the_header_is_refused_or_questioned(
     p: Person, q: Person, trait: str, style: str
@@ -198,7 +198,7 @@ def test_one_trait_of_somebody_else_in_the_header_is_refused_or_questioned(
         assert report.refused
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(people(), people())
 def test_the_document_of_somebody_else_is_refused(p: Person, q: Person) -> None:
     assume(
@@ -220,7 +220,7 @@ def test_the_document_of_somebody_else_is_refused(p: Person, q: Person) -> None:
     assert len(report.patients) == 2
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(people(), people())
 def test_two_documents_of_two_people_are_refused(p: Person, q: Person) -> None:
     assume(p.number != q.number)

@@ -63,7 +63,7 @@ def test_several_count_together_and_each_leaves_its_own(tmp_path: Path) -> None:
     one.close()
 
 
-@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(st.tuples(st.integers(0, 2), st.sampled_from("abc"), st.booleans()), max_size=60))
 def test_it_is_one_counter_in_several_pieces(tmp_path: Path, steps: list[tuple[int, str, bool]]) -> None:
     with ExitStack() as opened:

@@ -71,7 +71,7 @@ def complete(there: There, here: Here) -> bool:
     )
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=40, deadline=None)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=40)
 @given(breaks=st.lists(st.tuples(st.integers(0, 130), st.booleans()), max_size=5))
 def test_a_transfer_cut_anywhere_ends_complete_and_without_doubles(
     breaks: list[tuple[int, bool]], tmp_path_factory: pytest.TempPathFactory

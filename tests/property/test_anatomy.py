@@ -102,7 +102,7 @@ def leaves_of(message: Message) -> list[Message]:
     return [part for part in message.walk() if not part.is_multipart()]
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 @given(messages())
 def test_structure_and_payloads(data: bytes) -> None:
     theirs = email.message_from_bytes(data, policy=email.policy.compat32)
@@ -116,7 +116,7 @@ def test_structure_and_payloads(data: bytes) -> None:
     assert ours.problems == frozenset()
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(messages())
 def test_headers_and_facts(data: bytes) -> None:
     theirs = email.message_from_bytes(data, policy=email.policy.default)
@@ -131,7 +131,7 @@ def test_headers_and_facts(data: bytes) -> None:
     assert {" ".join(name.split()) for name in names} <= {" ".join(name.split()) for name in ours.file_names}
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(messages())
 def test_each_numbered_part_is_where_the_summary_says(data: bytes) -> None:
     ours = dissect(data)

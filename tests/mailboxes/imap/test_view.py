@@ -75,7 +75,7 @@ actions = st.lists(
 )
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 @given(actions)
 def test_a_session_that_hears_everything_knows_the_folder(history: list[tuple[str, int]]) -> None:
     folder = Folder()
