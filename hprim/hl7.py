@@ -314,7 +314,7 @@ def _patient(pid: Sequence[str], s: Signs, place: Place, findings: Findings, tod
     insrules.check_identifiers(ids, traits, place, findings)
     _labelled(_at(pid, 3), s, place, findings)
     found = insrules.ins_ids(ids, findings.profile)
-    insrules.check_number(found, traits, place, findings, today)
+    insrules.check_traits(found, traits, place, findings, today, announced=False)
     status = tuple(x.strip().upper() for x in _at(pid, 32).split(s.repetition, 10)[:10] if x.strip())
     return Patient(Source.PID, place, traits, found, ids, status=status)
 

@@ -163,10 +163,11 @@ def pid(
     born: str = "19610214",
     sex: str = "F",
     status: str = "VALI",
+    birth_place: str = "^^^^^^BDL^^38999",
     obx: Sequence[str] = (),
 ) -> bytes:
     """An HL7 v2 message with one PID."""
-    fields = ["PID", "", "", ids, "", name, "", born, sex, *[""] * 23, status]
+    fields = ["PID", "", "", ids, "", name, "", born, sex, "", "", birth_place, *[""] * 20, status]
     lines = ["MSH|^~\\&|SRC|ES|DST|MSS|20251103||MDM^T02|1|P|2.6", "|".join(fields), *obx]
     return "\r".join(lines).encode()
 

@@ -149,6 +149,9 @@ def test_pid_of_the_published_shape() -> None:
         ({"name": "INCONNU^X^^^^^L"}, "HID-029", Severity.SAFETY),
         ({"sex": "M"}, "HID-044", Severity.WARN),
         ({"born": "19610314"}, "HID-045", Severity.WARN),
+        ({"sex": ""}, "HID-053", Severity.WARN),
+        ({"birth_place": ""}, "HID-053", Severity.WARN),
+        ({"name": "LEFEVRE^ANDREE^^^^^L"}, "HID-053", Severity.WARN),
     ],
 )
 def test_the_patient_of_an_hl7_message_is_judged_as_any_other(
