@@ -13,7 +13,7 @@ from datetime import date
 from enum import StrEnum
 from html import escape
 
-from hprim import cda, header
+from hprim import cda, dates, header
 from hprim.charset import decode
 from hprim.model import Document, Language, Patient, Place, Words
 from hprim.rules import TEST_SPACE, Findings
@@ -146,6 +146,12 @@ def _identity(patient: Patient, language: Language) -> tuple[tuple[str, str], ..
     return tuple((_LABELS[key].said(language), value) for key, value in rows if value)
 
 
+def _written(document: Document) -> str:
+    """When the document was written, as a birth date is shown; "" when it does not say."""
+    said = dates.read_compact(document.written) or dates.read_compact(document.written.replace("-", ""))
+    return said.french() if said else ""
+
+
 def hprim_view(data: bytes, today: date, *, declared: str = "", language: Language = "fr") -> View:
     """An HPRIM Médecins text: who, from whom, the free text, the coded results as a table."""
     text = header.split(data[: 8 << 20], declared)
@@ -162,7 +168,7 @@ def _hprim_head(document: Document, page: _Page, language: Language) -> None:
     page.add(Block(Kind.TITLE, _PATIENT.said(language), 1))
     rows = list(_identity(document.patients[0], language))
     for key, value in (
-        ("written", document.written),
+        ("written", _written(document)),
         ("number", document.identifier),
         ("sender", document.details.get("sender", "")),
         ("receiver", document.details.get("receiver", "")),
@@ -202,7 +208,7 @@ def _results(text: header.Text, page: _Page, language: Language) -> None:
 
 
 def cda_view(data: bytes, today: date, *, language: Language = "fr") -> View:
-    """A CDA document: patient, author, and the narrative of each section (or what kind of file it wraps)."""
+    """A CDA document: patient, date, author, and the narrative of each section (or what kind of file it wraps)."""
     try:
         return whole_cda_view(data, today, language=language)
     except Unreadable as error:
@@ -217,7 +223,11 @@ def whole_cda_view(data: bytes, today: date, *, language: Language = "fr") -> Vi
     page = _Page(language)
     for patient in document.patients[:1]:
         page.add(Block(Kind.TITLE, _PATIENT.said(language), 1))
-        rows = [*_identity(patient, language), (_LABELS["author"].said(language), document.author)]
+        rows = [
+            *_identity(patient, language),
+            (_LABELS["written"].said(language), _written(document)),
+            (_LABELS["author"].said(language), document.author),
+        ]
         page.add(Block(Kind.TABLE, rows=tuple(r for r in rows if r[1])))
     _sections(root, page)
     _wrapped(root, data, page, language)

@@ -76,6 +76,14 @@ def test_hprim_view() -> None:
     assert "Test" in render.hprim_view(v1(), TODAY, language="en").text()
 
 
+def test_a_view_tells_when_the_document_was_written_in_the_form_of_the_birth_date() -> None:
+    """A CDA's was not shown at all, so that an old report read like today's; a header's was in ISO form."""
+    assert "Date du document   03/11/2025" in render.cda_view(cda(), TODAY).text()
+    assert "Date du document   03/11/2025" in render.hprim_view(v1(), TODAY).text()
+    undated = cda().replace(b"<effectiveTime", b"<nothing", 1)
+    assert "Date du document" not in render.cda_view(undated, TODAY).text()
+
+
 def test_view_of_several_patients_names_them_all() -> None:
     said = render.hprim_view(unix(V4), TODAY).text()
     assert "BENTEST" in said
