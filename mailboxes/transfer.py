@@ -27,7 +27,7 @@ class TransferFailed(Exception):
     """The transfer cannot go on; the text says why, never with a password or a message's content.
 
     ``word`` is stable and names what is ours to say: ``place``, ``exists``, ``not_ours``, ``damaged``, ``anew``, ``full``,
-    ``store``, ``unknown_server``; it is empty where the text is the server's own. ``place`` is the file, folder or part.
+    ``store``, ``unknown_server``, ``login``; it is empty where the text is the server's own. ``place`` is the file, folder or part.
     """
 
     def __init__(self, text: str, word: str = "", place: object = "") -> None:

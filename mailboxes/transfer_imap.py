@@ -7,6 +7,7 @@ Failure: :class:`mailboxes.transfer.TransferFailed` with the server's own words,
 
 from __future__ import annotations
 
+import re
 import ssl
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -14,13 +15,14 @@ from datetime import UTC, datetime
 from urllib.parse import unquote, urlsplit
 
 from imapclient import IMAPClient
-from imapclient.exceptions import IMAPClientAbortError, IMAPClientError
+from imapclient.exceptions import IMAPClientAbortError, IMAPClientError, LoginError
 
 from mailboxes.transfer import Letter, Shelf, TransferFailed
 
 SPECIAL_USES = ("\\Sent", "\\Drafts", "\\Trash", "\\Junk", "\\Archive")
 NEVER = frozenset({"\\Noselect", "\\NonExistent", "\\All", "\\Flagged"})
 PATIENCE = 120.0
+_OCTETS = re.compile(r"""\Ab(['"])(.*)\1\Z""", re.DOTALL)  # how imaplib quotes what the server said
 
 
 def connect(url: str, password: str, context: ssl.SSLContext) -> IMAPClient:
@@ -41,7 +43,11 @@ def connect(url: str, password: str, context: ssl.SSLContext) -> IMAPClient:
         if not implicit:
             client.starttls(context)
         client.normalise_times = False  # dates keep the zone they were stated in
-        client.login(unquote(user), password)
+        try:
+            client.login(unquote(user), password)
+        except LoginError as problem:
+            said = _said(problem)
+            raise TransferFailed(said, "" if "[UNAVAILABLE]" in said.upper() else "login", unquote(user)) from problem
     return client
 
 
@@ -147,5 +153,5 @@ def _slashed(name: str, separator: str) -> str:
 
 
 def _said(problem: Exception) -> str:
-    text = str(problem)[:300]
+    text = _OCTETS.sub(r"\2", str(problem)[:300])
     return "".join(character if character.isprintable() else " " for character in text) or type(problem).__name__

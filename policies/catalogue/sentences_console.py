@@ -82,6 +82,12 @@ CLI: Mapping[str, Sentence] = {
         "Augmentez son quota (caducee mailbox quota), puis relancez la même commande.",
         "Raise its quota (caducee mailbox quota), then run the same command again.",
     ),
+    "transfer.login": _s(
+        "le serveur n’a pas reconnu {place} : {reason}",
+        "the server did not recognise {place}: {reason}",
+        "Vérifiez l’identifiant et le mot de passe (d’appareil, si ce serveur en donne).",
+        "Check the login and the password (a device password, where that server gives them).",
+    ),
     "transfer.unknown_server": _s(
         "le certificat du serveur n’est pas reconnu : {reason}",
         "the server’s certificate is not recognised: {reason}",

@@ -92,6 +92,9 @@ def test_a_wrong_password_or_a_plain_server_is_a_clear_no(space: Space) -> None:
     done = run(space, space.a, "import", space.box(space.a)["address"], place, "--ca", space.ca, answer="faux")
     assert done.returncode == 3
     assert "faux" not in done.stderr
+    said = done.stderr.replace(" :", ":")
+    assert f"{box['login']}: [AUTHENTICATIONFAILED]" in said  # the server's words, not how Python quotes them
+    assert "where it stopped" not in done.stderr  # the same command would only fail again
     unknown = run(space, space.a, "import", space.box(space.a)["address"], place, answer=box["device_password"])
     assert unknown.returncode == 3  # an authority we do not know
     assert "--ca" in unknown.stderr
