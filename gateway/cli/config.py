@@ -79,7 +79,7 @@ def show_values(
 
     values = show(here(ctx).config())
     if section and section not in values:
-        raise typer.BadParameter(", ".join(values), param_hint="SECTION")
+        raise errors.Said("cli.no_section", errors.USAGE, section=section, names=", ".join(values))
     chosen = {section: values[section]} if section else values
     if as_json:
         output.as_json(chosen)

@@ -24,6 +24,7 @@ _FRENCH = (
     (r"Missing command\.", r"il manque une commande"),
     (r"Got unexpected extra argument(?:s|\(s\))? \((.*)\)", r"de trop : \1"),
     (r"Invalid value for '?(.*?)'?: Input should be a valid (?:int|integer)\b.*", r"\1 attend un nombre entier"),
+    (r"Invalid value for '?(.*?)'?: Input should be a valid (?:float|number)\b.*", r"\1 attend un nombre"),
     (r"Invalid value for '?(.*?)'?: Input should be greater than or equal to (\S+)", r"\1 : au moins \2"),
     (r"Invalid value for '?(.*?)'?: Input should be less than or equal to (\S+)", r"\1 : au plus \2"),
     (r"Option '?(.*?)'? requires an argument\.", r"l’option \1 attend une valeur"),
@@ -71,8 +72,11 @@ def tell(problem: Any) -> int:
     if type(problem).__name__ == "NoArgsIsHelpError":
         sys.stderr.write(f"{text}\n")
         return int(problem.exit_code)
-    text = " ".join(text.split())  # choices come one a line
-    sys.stderr.write(f"{mark(sys.stderr, 'caducee:', '1;31')} {french(text) if chosen() == 'fr' else english(text)}\n")
+    text = " ".join(text.split()).replace(": Value error, ", ": ")  # choices come one a line
+    said = french(text) if chosen() == "fr" else english(text)
+    if text.startswith("No such command") and "Did you mean" not in text and context is not None:
+        said = f"{said.rstrip('.')}. {say('cli.commands', chosen(), names=', '.join(context.command.list_commands(context)))}"
+    sys.stderr.write(f"{mark(sys.stderr, 'caducee:', '1;31')} {said}\n")
     if context is not None:
         sys.stderr.write(say("cli.usage_hint", chosen(), command=context.command_path) + "\n")
     return int(problem.exit_code)

@@ -131,6 +131,13 @@ CLI: Mapping[str, Sentence] = {
         "{domain} n’est pas dans cette liste",
         "{domain} is not in this list",
     ),
+    "cli.commands": _s("Au choix : {names}.", "There are: {names}."),
+    "cli.no_section": _s(
+        "la configuration n’a pas de section « {section} ».",
+        "the configuration has no section “{section}”.",
+        "Sections : {names}.",
+        "Sections: {names}.",
+    ),
     "cli.usage_hint": _s("caducee: « {command} -h » montre l’usage.", "caducee: “{command} -h” shows the usage."),
     "cli.given_up": _s("abandonné : rien n’a été fait", "given up: nothing was done"),
     "cli.bad_address": _s("adresse illisible : {address} ({problem})", "unreadable address: {address} ({problem})"),

@@ -154,6 +154,8 @@ def test_wrong_usage_is_two(terminal: Terminal) -> None:
     assert "nothing-of-the-kind" in terminal.refused("nothing-of-the-kind", code=2)
     assert "--type" in terminal.refused("mailbox", "create", MARIE, code=2)
     assert "--lang" in terminal.runner.invoke(application, ["--lang", "de", "config", "check"]).stderr
+    assert "Value error" not in terminal.refused("mailbox", "create", MARIE, "--type", "X", code=2)
+    assert "no section “nothing”" in terminal.refused("config", "show", "nothing", code=2)
     assert "not a size" in terminal.refused("mailbox", "quota", MARIE, "1 lot", code=2)
 
 
@@ -169,6 +171,12 @@ def test_wrong_usage_is_two(terminal: Terminal) -> None:
         (["queue", "list", "--limit", "0"], "--limit : au moins 1"),
         (["explain", "a", "b", "c"], "de trop : b c"),
         (["explain", "--from"], "l’option --from attend une valeur"),
+        (
+            ["queue", "nimporte"],
+            "la commande « nimporte » n’existe pas. Au choix : list, show, retry, hold, release, drop.",
+        ),
+        (["mailbox", "create", MARIE, "--type", "X"], "--type : « X » n’est pas l’un de 'PER', 'ORG', 'APP', 'CAB'"),
+        (["send", "--from", MARIE, "--every", "x"], "--every attend un nombre"),
     ],
 )
 def test_a_wrong_usage_is_said_in_french_too(
