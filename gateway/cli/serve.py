@@ -68,6 +68,8 @@ def serve(
         raise ConfigError(lacking)
     set_up(config.log.level, config.log.format)
     take_descriptors()
+    if ready_file is not None:
+        ready_file.unlink(missing_ok=True)  # of an earlier run: whoever waits for it would take its ports for ours
     count = workers or config.service.workers or one_per_core()
     if worker < 0 and count > 1:
         raise typer.Exit(_supervise(console, roles, count, ready_file, leash, config.service.grace))

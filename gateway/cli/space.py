@@ -69,6 +69,8 @@ def space(
     from gateway.admin.space import Space, SpaceFailed
     from gateway.admin.space import partner as read_partner
 
+    if ready_file is not None:
+        ready_file.unlink(missing_ok=True)  # of an earlier run: its ports, processes and passwords are not ours
     try:
         partners = [read_partner(text) for text in partner or ()]
         settings = dict(_setting(text) for text in set_ or ())

@@ -150,6 +150,33 @@ def test_the_language(arguments: list[str], environment: dict[str, str], languag
     assert choose(arguments, environment) == language
 
 
+def test_the_ready_file_of_an_earlier_run_is_no_answer(
+    terminal: Terminal, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Whoever waits for the file took the ports, processes and passwords of the run before for those of this one."""
+    from gateway.admin.space import Space, SpaceFailed
+
+    old = tmp_path / "ready.json"
+
+    def fails(space: Space) -> None:
+        assert not old.exists()
+        raise SpaceFailed("no room")
+
+    async def served(*given: object) -> int:
+        assert not old.exists()
+        return 0
+
+    monkeypatch.setattr(Space, "build", fails)
+    old.write_text("{}")
+    assert terminal("space", "--dir", str(tmp_path / "space"), "--ready-file", str(old)).exit_code == 3
+    monkeypatch.setattr("gateway.config.missing", lambda config: [])
+    monkeypatch.setattr("gateway.log.set_up", lambda *given: None)
+    monkeypatch.setattr("gateway.cli.serve._one", served)
+    monkeypatch.setattr("gateway.cli.serve.Hurried", lambda: None)
+    old.write_text("{}")
+    assert terminal("serve", "--workers", "1", "--ready-file", str(old)).exit_code == 0
+
+
 def test_wrong_usage_is_two(terminal: Terminal) -> None:
     assert "nothing-of-the-kind" in terminal.refused("nothing-of-the-kind", code=2)
     assert "--type" in terminal.refused("mailbox", "create", MARIE, code=2)
