@@ -160,8 +160,25 @@ Lang = Annotated[
 ]
 
 
+def _version(asked: bool) -> None:
+    """What a fault is reported against, and what an upgrade starts from."""
+    if asked:
+        from importlib.metadata import version
+
+        typer.echo(f"caducee {version('caducee')}")
+        raise typer.Exit
+
+
+Version = Annotated[
+    bool,
+    typer.Option("--version", is_eager=True, callback=_version, help=tr("Dire la version.", "Tell the version.")),
+]
+
+
 @application.callback()
-def start(ctx: typer.Context, config: ConfigPath = Path("config.toml"), lang: Lang = "") -> None:
+def start(
+    ctx: typer.Context, config: ConfigPath = Path("config.toml"), lang: Lang = "", version: Version = False
+) -> None:
     """Options of every subcommand."""
     from gateway.cli.context import Console
 

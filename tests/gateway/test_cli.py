@@ -150,6 +150,10 @@ def test_the_language(arguments: list[str], environment: dict[str, str], languag
     assert choose(arguments, environment) == language
 
 
+def test_the_version_is_told(terminal: Terminal) -> None:
+    assert re.fullmatch(r"caducee \d+\.\d+\.\d+\n", terminal.ok("--version"))
+
+
 def test_the_ready_file_of_an_earlier_run_is_no_answer(
     terminal: Terminal, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
