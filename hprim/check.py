@@ -15,7 +15,7 @@ from itertools import islice
 from hprim import cda, consistency, header, history, hl7, html, hxml, mailrules, sante, xdm
 from hprim.cda import refuse_unreadable
 from hprim.charset import decode, known
-from hprim.detect import HPRIM_NAMES, detect, is_hprim_name, sealed
+from hprim.detect import HPRIM_NAMES, detect, is_hprim_name, mail_start, sealed
 from hprim.endtoend import opened, unreadable
 from hprim.history import History
 from hprim.insrules import is_qualified
@@ -64,7 +64,7 @@ def check_file(data: bytes, name: str = "", *, profile: Profile = DEFAULT, today
     ``name`` helps to say where a problem is and to know an empty ``.hpr``; it never decides a format alone.
     """
     if detect(data, name, mail=True) is Format.MAIL:
-        return _check_mail(split_mail(data), profile, today)
+        return _check_mail(split_mail(data[mail_start(data) :]), profile, today)
     gathered = _Gathered(Findings(profile), today)
     for part in opened([Part(name, "", "", data, is_body=False)]):
         _read_part(part, gathered)

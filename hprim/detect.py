@@ -16,6 +16,7 @@ HPRIM_NAMES = (".hpr", ".hprim", ".hpm", ".hpm1", ".hpm2", ".hpm3")
 _SEEN = 65_536
 _HL7 = re.compile(rb"(?:MSH|FHS|BHS)[^A-Za-z0-9\s]")
 _MAIL_LINE = re.compile(rb"[!-9;-~]{1,70}:")
+_BEFORE_MAIL = re.compile(rb"\A(?:\xef\xbb\xbf)?(?:[ \t]*\r?\n)*(?:>?From [^\r\n]*\r?\n)?")
 _MAIL_NAMES = re.compile(
     rb"(?:^|\n)(?:from|to|subject|date|message-id|mime-version|received|return-path|content-type):", re.IGNORECASE
 )
@@ -36,6 +37,12 @@ _SEALED = (
 def sealed(data: bytes) -> bool:
     """Whether this is an archive of a kind that is carried but not looked into."""
     return data.startswith(_SEALED) or data[257:262] == b"ustar"
+
+
+def mail_start(data: bytes) -> int:
+    """Where a message saved to a file begins: behind a byte order mark, empty lines and the ``From `` line of a mailbox file."""
+    found = _BEFORE_MAIL.match(data[:_SEEN])
+    return found.end() if found else 0
 
 
 def detect(data: bytes, name: str = "", media_type: str = "", *, mail: bool = False) -> Format:
@@ -73,8 +80,10 @@ def _text(head: bytes, name: str, media_type: str, *, mail: bool) -> Format:
         return Format.HL7
     if any(_is_sante(line) for line in _first_lines(bare)):
         return Format.HPRIM_SANTE
-    if mail and _MAIL_LINE.match(head) and len(_MAIL_NAMES.findall(head)) >= 2:
-        return Format.MAIL
+    if mail:
+        start = mail_start(head)
+        if _MAIL_LINE.match(head, start) and len(_MAIL_NAMES.findall(head[start:])) >= 2:
+            return Format.MAIL
     meant = is_hprim_name(name) or media_type.lower().startswith("text/") or b"****FIN" in head
     binary = b"\x00" in head[:4_096] and head[:2] not in _UTF16
     return Format.OTHER if binary and not meant else Format.TEXT

@@ -100,7 +100,7 @@ def show(
 
 def views(data: bytes, name: str, language: Language) -> list[View]:
     """Every document of a file as a readable view; none when nothing can be shown."""
-    from hprim.detect import detect
+    from hprim.detect import detect, mail_start
     from hprim.mime import split_mail
     from hprim.model import Format
     from hprim.render import cda_view, hprim_view
@@ -118,7 +118,8 @@ def views(data: bytes, name: str, language: Language) -> list[View]:
     except Unreadable:
         return []
     if kind is Format.MAIL:
-        return [view for part in split_mail(data).parts[:_DOCUMENTS] for view in views(part.data, part.name, language)]
+        parts = split_mail(data[mail_start(data) :]).parts[:_DOCUMENTS]
+        return [view for part in parts for view in views(part.data, part.name, language)]
     return [hprim_view(data, _today(), language=language)] if kind is Format.TEXT else []
 
 

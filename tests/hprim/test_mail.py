@@ -418,6 +418,17 @@ def test_another_patient_is_seen_however_his_letter_is_encoded(stated: bytes, en
 
 
 @pytest.mark.parametrize(
+    "before",
+    [b"\xef\xbb\xbf", b"\r\n", b"From a@op-a.test Mon Nov  3 10:15:00 2025\r\n", b"\n>From a@op-a.test Mon Nov  3\n"],
+)
+def test_a_mail_is_one_whatever_program_saved_it(before: bytes) -> None:
+    """A byte order mark, an empty line or a mailbox's From line made a text of it, of which there was nothing to refuse."""
+    wrong = eml(xdm(cda(ids=((ARC + "8", NUMBER[:-1] + "1"),))))
+    assert "HID-050" in {p.rule for p in file(wrong, "m.eml").refused}
+    assert file(before + wrong, "m.eml").rules == file(wrong, "m.eml").rules
+
+
+@pytest.mark.parametrize(
     "content",
     [
         gzip.compress(v1({2: "DURAND"})),
