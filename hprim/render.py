@@ -8,12 +8,12 @@ Failure: what cannot be read becomes one paragraph that says so. Source: SC.CDA/
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date
 from enum import StrEnum
 from html import escape
 
-from hprim import cda, dates, header
+from hprim import cda, dates, header, sante
 from hprim.charset import decode
 from hprim.model import Document, Language, Patient, Place, Words
 from hprim.rules import TEST_SPACE, Findings
@@ -119,6 +119,7 @@ class _Page:
 
 
 _PATIENT = Words("Patient", "Patient")
+_RESULTS = Words("Résultats codés", "Coded results")
 _ATTACHED = Words("[image ou fichier joint au document d'origine]", "[picture or file inside the original document]")
 _LABELS = {
     "name": Words("Nom", "Surname"),
@@ -164,6 +165,23 @@ def hprim_view(data: bytes, today: date, *, declared: str = "", language: Langua
     return View(Words("Message HPRIM", "HPRIM message").said(language), tuple(page.blocks), page.cut)
 
 
+def sante_view(data: bytes, today: date, *, declared: str = "", language: Language = "fr") -> View:
+    """An HPRIM Santé file: each patient, from whom and to whom, and his results as a table."""
+    data = data[: 8 << 20]
+    document = sante.read(data, Place(), Findings(TEST_SPACE), today, declared=declared)
+    rows: dict[int, list[tuple[str, ...]]] = {}
+    for number, row in sante.results(data, declared):
+        rows.setdefault(number, [_columns(language)]).append(row)
+    page = _Page(language)
+    dated = replace(document, written=document.details.get("written", ""))
+    for number, patient in enumerate(document.patients):
+        _hprim_head(replace(dated, patients=(patient,)), page, language)
+        if number in rows:
+            page.add(Block(Kind.TITLE, _RESULTS.said(language), 1))
+            page.add(Block(Kind.TABLE, rows=tuple(rows[number])))
+    return View(Words("Message HPRIM Santé", "HPRIM Santé message").said(language), tuple(page.blocks), page.cut)
+
+
 def _hprim_head(document: Document, page: _Page, language: Language) -> None:
     page.add(Block(Kind.TITLE, _PATIENT.said(language), 1))
     rows = list(_identity(document.patients[0], language))
@@ -198,13 +216,18 @@ def _results(text: header.Text, page: _Page, language: Language) -> None:
     found = header.results(text.lines)
     if not found:
         return
-    head = Words("Examen|Résultat|Unité|Bornes|Anomalie", "Test|Result|Unit|Range|Flag").said(language).split("|")
-    rows = [tuple(head)]
+    rows = [_columns(language)]
     for r in found:
         bounds = " - ".join(x for x in (r.low, r.high) if x)
         rows.append((r.label or r.code, r.value, r.unit, bounds, "" if r.abnormal == "N" else r.abnormal))
-    page.add(Block(Kind.TITLE, Words("Résultats codés", "Coded results").said(language), 1))
+    page.add(Block(Kind.TITLE, _RESULTS.said(language), 1))
     page.add(Block(Kind.TABLE, rows=tuple(rows)))
+
+
+def _columns(language: Language) -> tuple[str, ...]:
+    return tuple(
+        Words("Examen|Résultat|Unité|Bornes|Anomalie", "Test|Result|Unit|Range|Flag").said(language).split("|")
+    )
 
 
 def cda_view(data: bytes, today: date, *, language: Language = "fr") -> View:

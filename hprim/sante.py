@@ -7,6 +7,7 @@ Source: HID-017, HID-088; HPRIM Santé 2.1 to 2.4 as public programs read it.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import date
 
@@ -78,6 +79,23 @@ def read(data: bytes, place: Place, findings: Findings, today: date, *, name: st
     return Document(
         Format.HPRIM_SANTE, place, name=name, size=len(data), patients=patients, details=_details(every[0], s)
     )
+
+
+def results(data: bytes, declared: str = "") -> Iterator[tuple[int, tuple[str, str, str, str, str]]]:
+    """What each ``OBX`` says, for a reader: the number of its patient (from 0) and label, value, unit, range, abnormality."""
+    text = split(data, declared)
+    start = next((i for i, line in enumerate(text.lines[:50]) if signs(line)), 0)
+    s = signs(text.lines[start])
+    if s is None:
+        return
+    patient = -1
+    for seg in segments(text.lines[start:], s.field, start):
+        patient += seg.at(0) == "P"
+        if seg.at(0) == "OBX" and patient >= 0:
+            label = part(seg.at(3), 1, s.component) or part(seg.at(3), 0, s.component)
+            value = " ".join(seg.at(5).replace(s.repetition, " ").replace(s.component, " ").split())
+            flag = seg.at(8)
+            yield patient, (label, value, seg.at(6), seg.at(7), "" if flag == "N" else flag)
 
 
 def _details(head: Segment, s: Signs) -> dict[str, str]:

@@ -103,7 +103,7 @@ def views(data: bytes, name: str, language: Language) -> list[View]:
     from hprim.detect import detect, mail_start
     from hprim.mime import split_mail
     from hprim.model import Format
-    from hprim.render import cda_view, hprim_view
+    from hprim.render import cda_view, hprim_view, sante_view
     from hprim.xmlsafe import Unreadable
     from hprim.zipsafe import open_archive
 
@@ -120,6 +120,8 @@ def views(data: bytes, name: str, language: Language) -> list[View]:
     if kind is Format.MAIL:
         parts = split_mail(data[mail_start(data) :]).parts[:_DOCUMENTS]
         return [view for part in parts for view in views(part.data, part.name, language)]
+    if kind is Format.HPRIM_SANTE:
+        return [sante_view(data, _today(), language=language)]
     return [hprim_view(data, _today(), language=language)] if kind is Format.TEXT else []
 
 

@@ -13,7 +13,7 @@ from hprim.dates import read_compact
 from hprim.match import Verdict, compare, distinct
 from hprim.model import Identifier, InsId, Patient, Place, Source, Traits
 from hprim.names import Level
-from tests.hprim.builders import ARC, NUMBER, OTHER_NUMBER, attached, cda, file, xdm_mail
+from tests.hprim.builders import ARC, NUMBER, OTHER_NUMBER, attached, cda, file, sante, xdm_mail
 from tests.hprim.examples import TODAY, V4, unix, v1
 
 ALLOWED = re.compile(r"</?(?:article|h[1-6]|p|ul|li|pre|table|tbody|tr|td)(?: class=\"document\")?>")
@@ -90,15 +90,39 @@ def test_view_of_several_patients_names_them_all() -> None:
     assert "ROSSINI" in said
 
 
+def test_an_hprim_sante_file_is_shown_too_each_patient_with_his_results() -> None:
+    """``hprim show`` said of it that it holds no HPRIM."""
+    said = render.sante_view(
+        sante(
+            "P|0001|506232||2511030001|LEFEVRE~ANDREE||19610214|F|",
+            "OBX|0001|NM|CREA~Créatinine||8.3|mg/l|6.0 - 11.0|H|||F||||",
+            "P|0002|506233||2511030002|DURAND~PAUL||19500312|M|",
+            "OBX|0001|ST|INR~INR||<b>2,4</b>",
+            "A|5~suite||||N",
+        ),
+        TODAY,
+    )
+    text = said.text()
+    assert "Date du document   03/11/2025" in text
+    order = ["LEFEVRE", "Créatinine  8.3       mg/l   6.0 - 11.0  H", "DURAND", "INR", "<b>2,4</b>5 suite"]
+    assert sorted(text.index(x) for x in order) == [text.index(x) for x in order]
+    assert only_safe(said.html())
+
+
 @given(st.binary(max_size=400))
 def test_views_never_raise_and_stay_safe(data: bytes) -> None:
     assert only_safe(render.hprim_view(data, TODAY).html())
     assert only_safe(render.cda_view(data, TODAY).html())
+    assert only_safe(render.sante_view(data, TODAY).html())
 
 
 @given(st.text(alphabet=st.characters(exclude_categories=("Cs",)), max_size=200))
 def test_any_text_is_escaped(text: str) -> None:
     assert only_safe(render.hprim_view(text.encode(), TODAY).html())
+    latin = text.encode("latin-1", "replace").decode("latin-1")
+    assert only_safe(
+        render.sante_view(sante(f"P|1|{latin}||{latin}|{latin}|", f"OBX|1|ST|{latin}||{latin}"), TODAY).html()
+    )
 
 
 def person(
