@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import Case, Column, and_, case, insert, select, update
+from sqlalchemy import Case, Column, ColumnElement, and_, case, insert, not_, select, update
 
 from gateway.relay.parcel import Clock
 from gateway.relay.tables import NEVER, clock, destination, followed, queue
@@ -19,6 +19,7 @@ from policies.events import Event, Kind
 
 JUMP_WINDOW = 600.0  # two couriers that see a like jump within this time saw the same one
 JUMP_LIKENESS = 60.0
+SEEN_WITHIN = 60.0  # a courier sees a jump sooner than that
 AWAY = 3600.0  # a longer absence of every courier does not age what waits
 DRIFT = 0.01  # how fast the slow drift between the two clocks is followed, per look
 
@@ -86,27 +87,32 @@ def _clock_row(unit: Unit) -> Any:
 def shift(unit: Unit, seconds: float, *, life_only: bool = False) -> None:
     """Move the queue's times with a clock that jumped, or its ends of life past a time when no courier ran (F16).
 
-    After a jump forward, what was written since it already has the new time and is left alone.
+    What was written since the jump already has the new time and is left alone. After a jump back it is known by a time
+    just past: what had then waited for as long as the jump looks alike, and lives that much longer.
     """
     if life_only:
         later = case((queue.c.warned == 1, queue.c.deadline_at + seconds), else_=queue.c.deadline_at)
         unit.connection.execute(update(queue).values(expires_at=queue.c.expires_at + seconds, deadline_at=later))
         return
     recent = unit.now - seconds / 2 if seconds > 0 else NEVER
-    old = queue.c.accepted_at < recent
     unit.connection.execute(update(queue).values(due_at=_moved(queue.c.due_at, recent, seconds)))
     unit.connection.execute(update(destination).values(retry_at=_moved(destination.c.retry_at, recent, seconds)))
     unit.connection.execute(
         update(queue)
-        .where(old)
+        .where(not_(_since(queue.c.accepted_at, unit.now, seconds)))
         .values(
             accepted_at=queue.c.accepted_at + seconds,
             expires_at=queue.c.expires_at + seconds,
             deadline_at=queue.c.deadline_at + seconds,
         )
     )
-    waits = and_(followed.c.deadline_at < NEVER, followed.c.sent_at < recent)
+    waits = and_(followed.c.deadline_at < NEVER, not_(_since(followed.c.sent_at, unit.now, seconds)))
     unit.connection.execute(update(followed).where(waits).values(deadline_at=followed.c.deadline_at + seconds))
+
+
+def _since(column: Column[float], now: float, seconds: float) -> ColumnElement[bool]:
+    """Whether a time was written after the jump."""
+    return column >= now - seconds / 2 if seconds > 0 else column.between(now - SEEN_WITHIN, now)
 
 
 def _moved(column: Column[float], recent: float, seconds: float) -> Case[float]:

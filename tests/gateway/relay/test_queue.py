@@ -630,6 +630,31 @@ async def test_what_was_written_after_the_jump_is_not_moved_with_it(house: House
         assert row.accepted_at == pytest.approx(house.time.wall(), abs=5)
 
 
+async def test_what_was_written_after_a_jump_back_is_not_moved_with_it(house: House) -> None:
+    """It was moved into a past in which its time was over, and came back to its sender at once."""
+    await house.send()
+    house.time.jump(-6 * DAY)
+    await house.send(("dan@op-c.mssante.test",))
+    house.time.pass_(2)
+    assert await house.committer.run(lambda unit: clockwork.steady(unit, -6 * DAY))
+    rows = sorted(await take(house), key=lambda row: row.id)
+    assert len(rows) == 2
+    for row in rows:
+        assert row.expires_at - house.time.wall() == pytest.approx(house.schedule.life, abs=5)
+        assert row.accepted_at == pytest.approx(house.time.wall(), abs=5)
+
+
+async def test_no_time_is_over_by_a_clock_that_another_courier_has_corrected(house: House) -> None:
+    """It had looked before the jump, and then waited behind the transaction that moved the queue."""
+    courier = house.courier(Script())
+    await house.send()
+    house.time.jump(-6 * DAY)
+    assert await house.committer.run(lambda unit: clockwork.steady(unit, -6 * DAY))
+    assert await house.committer.run(courier._overdue) == 0
+    assert await house.committer.run(courier._unanswered) == 0
+    assert await house.waiting() == 1
+
+
 async def test_a_share_does_not_cut_a_message_in_two(house: House) -> None:
     await house.send([f"u{number}@op-b.mssante.test" for number in range(12)])
     await house.send()
