@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -39,10 +40,14 @@ from mailboxes.keys import (
 )
 from mailboxes.notices import LocalNotices, open_notices
 from mailboxes.provision import next_instance
+from mailboxes.reading import PATIENCE_SECONDS
 from mailboxes.seal import FRAME, BodyIds, Sealer
 from mailboxes.sqlstore import SqlStore
 from mailboxes.unit import Unit
 
+S3_SECONDS = PATIENCE_SECONDS
+"""How long a bucket may be silent, or go on failing, until it is away: by itself obstore tries for three minutes, and the
+mail program that waits for it has given up by then, without a word why."""
 ROOM_SECONDS = 1.0
 POOL_THREADS = 4
 """Threads for what is too heavy for the event loop: large messages, blobs, bulk decryption."""
@@ -202,7 +207,13 @@ def blob_store(config: Config, pool: ThreadPoolExecutor) -> Blobs:
     from obstore.store import S3Store
 
     bucket, _, prefix = place.removeprefix("s3://").partition("/")
-    options: dict[str, Any] = {"region": config.store.s3_region}
+    patience = timedelta(seconds=S3_SECONDS)
+    client: dict[str, Any] = {"timeout": patience}
+    options: dict[str, Any] = {
+        "region": config.store.s3_region,
+        "client_options": client,
+        "retry_config": {"retry_timeout": patience},
+    }
     if config.store.s3_endpoint:
         options["endpoint"] = config.store.s3_endpoint
         options["virtual_hosted_style_request"] = False
@@ -210,5 +221,5 @@ def blob_store(config: Config, pool: ThreadPoolExecutor) -> Blobs:
         options["access_key_id"] = config.store.s3_access_key.read().decode()
         options["secret_access_key"] = config.store.s3_secret_key.read().decode()
     if config.store.s3_endpoint.startswith("http://"):
-        options["client_options"] = {"allow_http": True}
+        client["allow_http"] = True
     return S3Blobs(S3Store(bucket, **options), prefix.rstrip("/") or "bodies")

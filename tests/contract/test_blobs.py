@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import os
+import socket
 from collections.abc import AsyncIterator, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
+from gateway import compose
 from mailboxes.blobs import Blobs, FileBlobs, MemoryBlobs, S3Blobs
-from mailboxes.store import MissingBody, StoreFull, StoreUnavailable
+from mailboxes.store import BlobsUnavailable, MissingBody, StoreFull, StoreUnavailable
 from tests.stores import open_files
 
 
@@ -199,3 +203,20 @@ async def test_a_server_that_is_away_is_said_unavailable(s3_address: str) -> Non
         await away.delete("x")
     with pytest.raises(StoreUnavailable):
         [found async for found in away.stored()]
+
+
+async def test_a_bucket_that_never_answers_is_away_when_patience_is_over(monkeypatch: pytest.MonkeyPatch) -> None:
+    """F12: obstore tried for three minutes, longer than mail programs wait."""
+    monkeypatch.setattr(compose, "S3_SECONDS", 0.5)
+    with socket.create_server(("127.0.0.1", 0)) as silent, ThreadPoolExecutor(2) as pool:
+        keys = {"s3_access_key": "", "s3_secret_key": "", "s3_region": "fr-par"}
+        endpoint = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        monkeypatch.setenv("AWS_ACCESS_KEY_ID", "test")
+        monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "test")
+        config: Any = SimpleNamespace(store=SimpleNamespace(blobs="s3://caducee", s3_endpoint=endpoint, **keys))
+        blobs = compose.blob_store(config, pool)
+        async with asyncio.timeout(10):
+            with pytest.raises(BlobsUnavailable):
+                await blobs.put("silent", iter([b"x"]))
+            with pytest.raises(BlobsUnavailable):
+                await blobs.read("silent", 0, 1)
