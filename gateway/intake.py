@@ -310,14 +310,15 @@ class Intake:
     def _judge_authors(self, transaction: Transaction, anatomy: Anatomy) -> Decision:
         who = facts.originators(anatomy)
         peer = transaction.peer
+        notice = facts.is_notice(anatomy)
         if peer.login is not None:
-            notice = facts.is_notice(anatomy)
             count = len(transaction.recipients)
             return sender.judge_submission(peer.login, transaction.sender, who, notice=notice, recipients=count)
         if peer.certificate is None:
             return decide(rule("session.client_certificate_missing"))
+        trust, settings = self._trusted(), self.settings.trust
         return sender.judge_inbound_authors(
-            transaction.sender, who, peer.certificate, self._trusted(), self._now(), self.settings.trust
+            transaction.sender, who, peer.certificate, trust, self._now(), settings, notice=notice
         )
 
     async def _scan(self, raw: bytes) -> Judged:

@@ -88,11 +88,15 @@ def judge_inbound_authors(
     trust: TrustList | None,
     now: datetime,
     settings: TrustSettings,
+    *,
+    notice: bool = False,
 ) -> Decision:
     """The author fields of a message from a partner whose envelope was accepted (MSS-034).
 
     Every author's domain must be listed. By ``settings.from_policy`` it must also be the envelope's domain, or one the
     same certificate speaks for; with ``accept_resent`` a message openly resent (Resent-From) by such an address passes.
+    A ``notice`` without a return path is its server's own word, and Postfix, Exim and Sendmail sign it with the host's
+    name unless told otherwise: the name in the certificate is as good, or our senders would not hear what failed.
     """
     waiting = usable(trust, now, settings)
     if waiting is not None or trust is None:
@@ -101,6 +105,8 @@ def judge_inbound_authors(
     if fault is not None:
         return fault
     author = who.authors[0]
+    if notice and sender is None and domain_key(author.domain) in certificate.dns_names:
+        return decide(rule("sender.accepted"))
     if not trust.lists(author.domain):
         return decide(rule("sender.from_not_listed"), domain=author.domain)
     if not _consistent(author, sender, certificate, trust, settings) and not _resent(

@@ -8,6 +8,7 @@ from datetime import timedelta
 import pytest
 
 from policies import sender
+from policies.decision import Decision
 from policies.sender import Originators
 from policies.trust import FromPolicy
 from policies.values import BalState
@@ -162,6 +163,21 @@ def test_a_notice_comes_from_a_domain_of_the_certificate(policy: FromPolicy) -> 
     assert sender.judge_inbound_authors(None, own, GOOD, spaces(), NOW, settings).accepted
     foreign = sender.judge_inbound_authors(None, written("x@op-c.mssante.test"), GOOD, spaces(), NOW, settings)
     assert foreign.accepted is (policy is FromPolicy.LISTED)
+
+
+def test_a_notice_may_bear_the_name_of_the_server_that_wrote_it() -> None:
+    """MAILER-DAEMON at the host is what Postfix, Exim and Sendmail write when nobody told them otherwise."""
+    daemon = written("MAILER-DAEMON@SMTP.op-b.mssante.test")
+
+    def judged(sent_by: str | None, who: Originators, *, notice: bool) -> Decision:
+        envelope = address(sent_by) if sent_by else None
+        return sender.judge_inbound_authors(envelope, who, GOOD, spaces(), NOW, SETTINGS, notice=notice)
+
+    assert judged(None, daemon, notice=True).accepted
+    says(judged(None, daemon, notice=False), "sender.from_not_listed", "MSS-034")
+    says(judged(PARTNER, daemon, notice=True), "sender.from_not_listed", "MSS-034")
+    other = written("MAILER-DAEMON@smtp.op-c.mssante.test")
+    says(judged(None, other, notice=True), "sender.from_not_listed", "MSS-034")
 
 
 def test_a_certificate_without_a_readable_name_speaks_for_nobody() -> None:
