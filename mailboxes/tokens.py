@@ -1,8 +1,8 @@
 """Access tokens of an identity provider (Pro Santé Connect): the port, and the verifier over a local key set.
 
-Promise (MSS-072, F72): signature by a key of the set with a pinned algorithm, exact issuer, our audience, times within a
-small leeway, the required level of authentication, and a national identifier. A token is neither stored nor logged
-(MSS-075). The set follows its file: a new key counts from its first token on, one taken out no longer counts.
+Promise (MSS-072, F72): signature by a key of the set with a pinned algorithm, exact issuer, our audience, made for access,
+times within a small leeway, the required level of authentication, and a national identifier. A token is neither stored nor
+logged (MSS-075). The set follows its file: a new key counts from its first token on, one taken out no longer counts.
 Failure: :class:`TokenRefused` with a stable reason word; :class:`TokensUnavailable` when keys cannot be had;
 :class:`NoKeySet` at wiring. A file that is broken later leaves the last good set in use, and the log says so.
 """
@@ -164,6 +164,8 @@ def judge(claims: dict[str, Any], rules: TokenRules, now: float) -> Claims:
         raise TokenRefused("issuer")
     if rules.audience not in _audiences(claims):
         raise TokenRefused("audience")
+    if not _opens_doors(claims):
+        raise TokenRefused("kind")
     expires = _time(claims, "exp", required=True)
     if expires + rules.leeway <= now:
         raise TokenRefused("expired")
@@ -176,6 +178,14 @@ def judge(claims: dict[str, Any], rules: TokenRules, now: float) -> Claims:
     if not isinstance(identity, str) or _IDENTITY.fullmatch(identity) is None:
         raise TokenRefused("identity")
     return Claims(identity, expires, str(claims.get("sub", ""))[:200])
+
+
+def _opens_doors(claims: dict[str, Any]) -> bool:
+    """An ID, refresh or logout token has the same issuer, audience and signature, and is shown to others than us.
+
+    Keycloak, behind Pro Santé Connect, says in ``typ`` what a token is; only an ID token vouches for another (``at_hash``).
+    """
+    return str(claims.get("typ", "Bearer")).lower() == "bearer" and "at_hash" not in claims
 
 
 def _audiences(claims: dict[str, Any]) -> set[str]:

@@ -76,6 +76,7 @@ async def test_a_good_token_names_a_person() -> None:
     assert (await VERIFIER.verify(token(aud=["account", "caducee"]))).identity == "8ANS0001"
     assert (await VERIFIER.verify(token(aud="account", azp="caducee"))).identity == "8ANS0001"
     assert (await VERIFIER.verify(token(acr=None))).identity == "8ANS0001"
+    assert (await VERIFIER.verify(token(typ="Bearer", nonce="x"))).identity == "8ANS0001"
 
 
 @pytest.mark.parametrize(
@@ -85,6 +86,10 @@ async def test_a_good_token_names_a_person() -> None:
         ({"iss": None}, "issuer"),
         ({"aud": "other"}, "audience"),
         ({"aud": None}, "audience"),
+        ({"typ": "ID"}, "kind"),
+        ({"at_hash": "x"}, "kind"),
+        ({"typ": "Logout", "exp": CLOCK() - 31}, "kind"),
+        ({"typ": ["Bearer"]}, "kind"),
         ({"exp": CLOCK() - 31}, "expired"),
         ({"exp": None}, "malformed"),
         ({"exp": "2099"}, "malformed"),
