@@ -95,7 +95,10 @@ def _bindings(certificate: CertificateFacts) -> tuple[str, str]:
 
 
 def by_token(cursor: Any, name: str, claims: Claims) -> Found:
-    """The person a token names, and the mailbox asked for (their own when none is)."""
+    """The person a token names, and the mailbox asked for (their own when none is).
+
+    Its times were judged with its signature, with the difference of clocks that is tolerated: not again here, without it.
+    """
     person = login_rows.person(cursor, claims.identity)
     account_id = person.id if person is not None else 0
     found = login_rows.door(cursor, register_rows.key_of(name)) if name else login_rows.own_door(cursor, account_id)
@@ -106,7 +109,6 @@ def by_token(cursor: Any, name: str, claims: Claims) -> Found:
         "token",
         known=True,
         proved=True,
-        expires=claims.expires,
         account=person.state,
         mailbox=found.state,
         type=found.type,

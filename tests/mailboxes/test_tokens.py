@@ -225,6 +225,14 @@ async def test_a_token_opens_the_mailboxes_its_person_may_open() -> None:
     house.close()
 
 
+async def test_a_clock_a_little_ahead_of_the_issuer_s_shortens_no_token() -> None:
+    house = House(clock=CLOCK, tokens=VERIFIER)
+    house.person()
+    house.mailbox()
+    assert (await house.credentials.token(token(exp=CLOCK() - RULES.leeway + 1), MARIE, "192.0.2.1")).means == "token"
+    house.close()
+
+
 async def test_tokens_that_ended_lock_nobody_out_and_forged_ones_do() -> None:
     """Tokens live five minutes: a program that opens a connection tries the one it kept, then fetches another."""
     house = House(clock=CLOCK, tokens=VERIFIER)
