@@ -27,6 +27,9 @@ _ALL = Sql(f"SELECT {_FIELDS} FROM entry WHERE mailbox_id = ? AND folder_id = ? 
 _RANGE = Sql(
     f"SELECT {_FIELDS} FROM entry WHERE mailbox_id = ? AND folder_id = ? AND uid BETWEEN ? AND ? ORDER BY uid"  # noqa: S608
 )
+_FIRST = Sql(
+    f"SELECT {_FIELDS} FROM entry WHERE mailbox_id = ? AND folder_id = ? AND uid < ? ORDER BY uid LIMIT ?"  # noqa: S608
+)
 _LISTED = InList(f"SELECT {_FIELDS} FROM entry WHERE mailbox_id = ? AND folder_id = ? AND uid IN (...)")  # noqa: S608
 _SINCE = Sql(
     f"SELECT {_FIELDS} FROM entry WHERE mailbox_id = ? AND folder_id = ? AND modseq > ? ORDER BY uid"  # noqa: S608
@@ -71,6 +74,11 @@ class New(NamedTuple):
 def read_all(cursor: Any, mailbox_id: int, folder_id: int) -> list[Entry]:
     """Every entry in UID order."""
     return list(map(_entry, _ALL(cursor, mailbox_id, folder_id).fetchall()))
+
+
+def read_first(cursor: Any, mailbox_id: int, folder_id: int, most: int, before: int = 1 << 62) -> list[Entry]:
+    """The first ``most`` entries below UID ``before``."""
+    return list(map(_entry, _FIRST(cursor, mailbox_id, folder_id, before, most).fetchall()))
 
 
 def read_some(cursor: Any, mailbox_id: int, folder_id: int, uids: Sequence[int]) -> list[Entry]:

@@ -28,6 +28,7 @@ from mailboxes.retrieving import Retrieving
 from mailboxes.seal import Sealer
 from mailboxes.sql import Sql
 from mailboxes.store import (
+    PORTION,
     Added,
     Appended,
     Changes,
@@ -115,31 +116,45 @@ class SqlStore(Holding, Retrieving):
         if folder_id == folder_rows.INBOX_ID:
             raise StoreError("INBOX cannot be deleted")
 
-        def work(unit: Unit) -> None:
-            unit.emit(*trace)
-            folder = folder_rows.lock(unit.cursor, mailbox_id, folder_id)
-            entries = entry_rows.read_all(unit.cursor, mailbox_id, folder_id)
-            entry_rows.clear(unit.cursor, folder)
-            folder_rows.delete(unit.cursor, mailbox_id, folder_id)
-            self.drop(unit, Counter(entry.body_id for entry in entries))
-            unit.touched(mailbox_id, 0)
-            unit.touched(mailbox_id, folder_id)
+        untold = list(trace)  # the first transaction says what is being done
 
-        await self.committer.run(work)
+        def work(unit: Unit) -> bool:
+            unit.emit(*untold)
+            folder = folder_rows.lock(unit.cursor, mailbox_id, folder_id)
+            entries = entry_rows.read_first(unit.cursor, mailbox_id, folder_id, PORTION)
+            last = len(entries) < PORTION
+            if last:
+                entry_rows.clear(unit.cursor, folder)
+                folder_rows.delete(unit.cursor, mailbox_id, folder_id)
+                unit.touched(mailbox_id, 0)
+            else:
+                entry_rows.remove(unit.cursor, folder, entries)
+            self.drop(unit, Counter(entry.body_id for entry in entries))
+            unit.touched(mailbox_id, folder_id)
+            return last
+
+        while not await self.committer.run(work):
+            untold.clear()
 
     async def rename_folder(self, mailbox_id: int, folder_id: int, name: str, trace: Sequence[Event] = ()) -> None:
-        def work(unit: Unit) -> None:
+        def work(unit: Unit) -> tuple[int, int]:
             unit.emit(*trace)
             unit.touched(mailbox_id, 0)
             folder = folder_rows.lock(unit.cursor, mailbox_id, folder_id)
             if folder_id != folder_rows.INBOX_ID:
                 folder_rows.rename(unit.cursor, mailbox_id, folder, name)
-                return
-            created = folder_rows.create(unit.cursor, mailbox_id, name, "", unit.now)
-            everything = entry_rows.read_all(unit.cursor, mailbox_id, folder_id)
-            _transfer(unit, folder, created, everything, int(unit.now))
+                return 0, 0
+            return folder_rows.create(unit.cursor, mailbox_id, name, "", unit.now).id, folder.uidnext
 
-        await self.committer.run(work)
+        def transfer(unit: Unit) -> bool:
+            folders = folder_rows.lock_all(unit.cursor, mailbox_id, {folder_id, created})
+            entries = entry_rows.read_first(unit.cursor, mailbox_id, folder_id, PORTION, before)
+            _transfer(unit, folders[folder_id], folders[created], entries, int(unit.now))
+            return len(entries) == PORTION
+
+        created, before = await self.committer.run(work)
+        while created and await self.committer.run(transfer):
+            pass
 
     async def subscribe(self, mailbox_id: int, name: str, subscribed: bool) -> None:
         def work(unit: Unit) -> None:

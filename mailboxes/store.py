@@ -3,7 +3,8 @@
 IMAP, delivery and transfer speak only to :class:`MailStore`; :mod:`mailboxes.sqlstore` is the one implementation, on
 SQLite or PostgreSQL (its in-memory twin is the same code on an in-memory SQLite database).
 Promise: a method that changes something returns after the change is durable, and the change is one transaction together
-with the events that record it. UIDs grow for ever within a folder's UIDVALIDITY and are never reused; MODSEQ grows with
+with the events that record it; only deleting a folder of more than :data:`PORTION` messages, and renaming INBOX, are several,
+the first of which holds the events. UIDs grow for ever within a folder's UIDVALIDITY and are never reused; MODSEQ grows with
 each change of a folder (RFC 7162). Every method may be called from several processes at once.
 Failure: :class:`StoreUnavailable` (nothing changed, try again later), :class:`StoreFull`, :class:`OverQuota`,
 :class:`NoSuchFolder`, :class:`FolderExists`, :class:`Corrupted` (a body fails its authentication tag: the bytes are

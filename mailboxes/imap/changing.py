@@ -1,14 +1,16 @@
 """Changing messages: STORE, COPY, MOVE, EXPUNGE and their UID forms (RFC 9051 6.4, RFC 4315, 6851, 7162).
 
 Promise: what is answered OK is durable and other sessions of this process know it; a conditional STORE changes nothing
-that another client changed first; rights of RFC 4314 are held flag by flag. A message erased by another session, which
+that another client changed first; rights of RFC 4314 are held flag by flag. Many messages are changed portion by portion,
+each a transaction with the event that records it, because everybody's mail waits for it; what is done when one fails stays
+done and is told. Only COPY, which must leave nothing behind when it fails (RFC 9051 6.4.7), is one transaction. A message erased by another session, which
 this one may not be told yet, takes flags for this session alone (RFC 2180 4.2).
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Sequence
+from collections.abc import Awaitable, Iterator, Sequence
 
 from mailboxes import flags as flagging
 from mailboxes.imap import values as v
@@ -16,7 +18,7 @@ from mailboxes.imap.announce import allowed_flags, latest, say_flags, say_keywor
 from mailboxes.imap.fetch import need_condstore, places_of
 from mailboxes.imap.session import BAD, SELECTED, Refused, Selected, Session, command
 from mailboxes.imap.sets import compact
-from mailboxes.store import Entry, FlagChange, Folder, NoSuchFolder, Stored
+from mailboxes.store import PORTION, Copied, Entry, FlagChange, Folder, NoSuchFolder, Stored
 from policies.events import Kind
 
 SYSTEM = {flag.lower(): flag for flag in ("\\Answered", "\\Flagged", "\\Deleted", "\\Seen", "\\Draft")}
@@ -55,6 +57,11 @@ def canonical_flags(raw: Sequence[bytes], known: dict[str, str]) -> list[str]:
     return list(dict.fromkeys(found))
 
 
+def portions(uids: list[int]) -> Iterator[list[int]]:
+    """As many messages at a time as one transaction may change."""
+    return (uids[start : start + PORTION] for start in range(0, len(uids), PORTION))
+
+
 # --------------------------------------------------------------------------- STORE
 
 
@@ -78,14 +85,20 @@ async def _store(session: Session, asked: v.Command, by_uid: bool) -> None:
     uids = [selected.snapshot.uids[place] for place in places]
     unchanged = args.unchanged_since if args.unchanged_since >= 0 else None
     change = FlagChange(args.operation, frozenset(flags), unchanged, _kept(session))
-    trace = session.trace(Kind.CHANGED, asked.name, selected.folder.name, uids)
     if not uids:
         session.done(asked, "Nothing to store", expunge=by_uid)
         return
-    stored = await session.service.store.store_flags(session.mailbox_id, selected.folder.id, uids, change, trace)
-    await _take_in(selected, stored)
-    erased = _on_erased(selected, uids, stored, change)
-    outcome = sorted([*stored.changed, *erased])
+    outcome: list[Entry] = []
+    modified: list[int] = []
+    missing = False
+    for some in portions(uids):
+        trace = session.trace(Kind.CHANGED, asked.name, selected.folder.name, some)
+        stored = await session.service.store.store_flags(session.mailbox_id, selected.folder.id, some, change, trace)
+        await _take_in(selected, stored)
+        erased = _on_erased(selected, some, stored, change)
+        outcome += sorted([*stored.changed, *erased])
+        modified += stored.modified
+        missing = missing or bool(erased)
     selected.index.learn(outcome)  # it may have passed over what was stored and erased at once
     say_keywords(session, selected)
     if args.silent:
@@ -94,7 +107,7 @@ async def _store(session: Session, asked: v.Command, by_uid: bool) -> None:
         await _say(session, selected, outcome, by_uid)
     for entry in outcome:
         selected.told[entry[0]] = entry
-    session.done(asked, _stored_text(selected, stored, by_uid, bool(erased)), expunge=by_uid)
+    session.done(asked, _stored_text(selected, modified, by_uid, missing), expunge=by_uid)
 
 
 async def _say(
@@ -171,11 +184,11 @@ async def _take_in(selected: Selected, stored: Stored) -> None:
         await selected.index.refresh()
 
 
-def _stored_text(selected: Selected, stored: Stored, by_uid: bool, missing: bool) -> str:
-    if not stored.modified:
+def _stored_text(selected: Selected, modified: list[int], by_uid: bool, missing: bool) -> str:
+    if not modified:
         return "[EXPUNGEISSUED] Some messages were erased" if missing else "Stored"
     snapshot = selected.snapshot
-    numbers = stored.modified if by_uid else [snapshot.place(uid) + 1 for uid in stored.modified]
+    numbers = modified if by_uid else [snapshot.place(uid) + 1 for uid in modified]
     return f"[MODIFIED {compact(numbers).decode('ascii')}] Some were changed by another client"
 
 
@@ -251,15 +264,25 @@ async def _move(session: Session, asked: v.Command, by_uid: bool) -> None:
     if not uids:
         session.done(asked, "Nothing to move")
         return
-    trace = session.trace(Kind.CHANGED, asked.name, selected.folder.name, uids)
-    moved = await session.service.store.move(session.mailbox_id, selected.folder.id, uids, target.id, trace)
+    moved: list[Copied] = []
+    try:
+        for some in portions(uids):
+            trace = session.trace(Kind.CHANGED, asked.name, selected.folder.name, some)
+            store = session.service.store
+            moved.append(await store.move(session.mailbox_id, selected.folder.id, some, target.id, trace))
+    finally:
+        _say_moved(session, moved)
     await selected.index.refresh()
     if target.id != selected.folder.id:
         await session.service.indexes.committed(session.mailbox_id, target.id)
-    if moved.source:
-        code = _copyuid(moved.uidvalidity, moved.source, moved.destination)
-        session.put(b"* OK [%b] Moved\r\n" % code.encode("ascii"))
     session.done(asked, _with_modseq(session, selected, "Moved"))
+
+
+def _say_moved(session: Session, moved: list[Copied]) -> None:
+    source = [uid for one in moved for uid in one.source]
+    if source:
+        code = _copyuid(moved[0].uidvalidity, source, [uid for one in moved for uid in one.destination])
+        session.put(b"* OK [%b] Moved\r\n" % code.encode("ascii"))
 
 
 def _with_modseq(session: Session, selected: Selected, text: str) -> str:
@@ -288,10 +311,18 @@ async def _expunge(session: Session, asked: v.Command, uids: list[int] | None) -
     await selected.index.refresh()  # what another process flagged a moment ago goes too, and is in the trace
     doomed = _doomed(selected.index.snapshot.entries, uids)
     if doomed:
-        trace = session.trace(Kind.ERASED, asked.name, selected.folder.name, doomed)
-        await session.service.store.expunge(session.mailbox_id, selected.folder.id, uids, trace)
+        await erase(session, selected, asked.name, doomed)
         await selected.index.refresh()
     session.done(asked, _with_modseq(session, selected, "Expunged"))
+
+
+async def erase(session: Session, selected: Selected, name: str, doomed: list[int]) -> int:
+    """Erase those of the messages that are still flagged ``\\Deleted``; in how many transactions."""
+    parts = list(portions(doomed))
+    for some in parts:
+        trace = session.trace(Kind.ERASED, name, selected.folder.name, some)
+        await session.service.store.expunge(session.mailbox_id, selected.folder.id, some, trace)
+    return len(parts)
 
 
 def _doomed(entries: Sequence[Entry], uids: list[int] | None) -> list[int]:

@@ -9,11 +9,11 @@ from collections.abc import Awaitable
 
 from mailboxes.imap import values as v
 from mailboxes.imap.announce import announce, say_exists, say_flag_list, say_flags
+from mailboxes.imap.changing import erase
 from mailboxes.imap.fetch import within
 from mailboxes.imap.session import ANY, BAD, LOGGED_IN, SELECTED, Refused, Selected, Session, command
 from mailboxes.imap.sets import compact
 from mailboxes.store import Entry, NoSuchFolder
-from policies.events import Kind
 
 
 @command("SELECT", LOGGED_IN)
@@ -127,12 +127,11 @@ async def _erase_and_close(session: Session, asked: v.Command, selected: Selecte
     abreast, highest = selected.snapshot is index.snapshot, selected.snapshot.highestmodseq
     doomed = [entry[0] for entry in index.snapshot.entries if "\\Deleted" in entry[2]]
     if doomed:
-        trace = session.trace(Kind.ERASED, "CLOSE", selected.folder.name, doomed)
-        await session.service.store.expunge(session.mailbox_id, selected.folder.id, None, trace)
+        changes = await erase(session, selected, "CLOSE", doomed)
         await index.refresh()
         # What others changed stays untold: from a MODSEQ beyond it, the client would never hear of it (RFC 7162 3.2.8).
-        if abreast and index.snapshot.highestmodseq == highest + 1:
-            highest += 1
+        if abreast and index.snapshot.highestmodseq == highest + changes:
+            highest += changes
     session.unselect()
     session.done(asked, f"[HIGHESTMODSEQ {max(highest, 1)}] Closed" if "QRESYNC" in session.enabled else "Closed")
 

@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import base64
+from typing import Any
 
 import pytest
 
+from mailboxes import fsck, sqlstore
+from mailboxes.imap import changing, fetch
+from policies.events import Kind
+from policies.values import BalType
 from tests.mailboxes.imap.harness import Client, Running, message
 
 
@@ -473,4 +478,83 @@ async def test_replace(running: Running) -> None:
 async def test_nothing_of_a_folder_before_select(running: Running, word: str) -> None:
     client = await running.login()
     await client.bad(word)
+    await client.close()
+
+
+# portions
+
+
+@pytest.fixture
+def small(monkeypatch: pytest.MonkeyPatch) -> None:
+    for where in (changing, fetch, sqlstore):
+        monkeypatch.setattr(where, "PORTION", 2)
+
+
+async def test_many_messages_are_changed_portion_by_portion(running: Running, small: None) -> None:
+    """Everybody's mail waits for a transaction: one that held 100 000 messages held it for seconds."""
+    running.people.types[1] = BalType.ORG
+    client = await filled(running, 5)
+    await client.ok("CREATE cible")
+
+    async def counts(command: str, kind: Kind) -> tuple[list[bytes], list[int]]:
+        running.journal.events.clear()
+        told = await client.ok(command)
+        return told, [event.detail["count"] for event in running.journal.events if event.kind is kind]
+
+    await client.ok("ENABLE QRESYNC")
+    told, events = await counts("STORE 1:* +FLAGS (\\Deleted)", Kind.CHANGED)
+    assert events == [2, 2, 1]
+    assert [b"\\Deleted" in line for line in told if b"FETCH" in line] == [True] * 5
+    told, events = await counts("MOVE 1:* cible", Kind.CHANGED)
+    assert events == [2, 2, 1]
+    assert [line.split()[-3:-1] for line in told if b"COPYUID" in line] == [[b"1:5", b"1:5]"]]
+    assert b"* VANISHED 1:5" in told
+    await client.ok("SELECT cible")
+    told, events = await counts("UID EXPUNGE 1:3", Kind.ERASED)
+    assert b"* VANISHED 1:3" in told
+    assert events == [2, 1]
+    for number in range(3):
+        await client.append(message(f"m{number}", "text"), "cible", "(\\Deleted)")
+    highest = (await client.ok("STATUS cible (HIGHESTMODSEQ)"))[-1].rstrip(b")").split()[-1]
+    running.journal.events.clear()
+    said = await client.command("CLOSE")
+    assert [event.detail["count"] for event in running.journal.events if event.kind is Kind.ERASED] == [2, 2, 1]
+    assert b"[HIGHESTMODSEQ %d]" % (int(highest) + 3) in said
+    await client.close()
+
+
+async def test_reading_many_messages_marks_them_portion_by_portion(running: Running, small: None) -> None:
+    client = await filled(running, 5)
+    before = (await client.ok("STATUS INBOX (HIGHESTMODSEQ)"))[-1].rstrip(b")").split()[-1]
+    await client.ok("FETCH 1:* BODY[]")
+    after = (await client.ok("STATUS INBOX (HIGHESTMODSEQ UNSEEN)"))[0]
+    assert after.endswith(b"(HIGHESTMODSEQ %d UNSEEN 0)" % (int(before) + 3))
+    await client.close()
+
+
+async def test_a_large_folder_is_deleted_and_inbox_renamed_portion_by_portion(
+    running: Running, small: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client = await filled(running, 5)
+    works: list[object] = []
+    run = running.store.committer.run
+
+    async def counted(work: Any) -> Any:
+        works.append(work)
+        return await run(work)
+
+    monkeypatch.setattr(running.store.committer, "run", counted)
+    await client.ok("UNSELECT")
+    await client.ok("RENAME INBOX Archive2026")
+    assert len(works) == 4
+    status = await client.ok("STATUS Archive2026 (MESSAGES UIDNEXT)")
+    assert status == [b"* STATUS Archive2026 (MESSAGES 5 UIDNEXT 6)"]
+    assert await client.ok("STATUS INBOX (MESSAGES)") == [b"* STATUS INBOX (MESSAGES 0)"]
+    works.clear()
+    await client.ok("DELETE Archive2026")
+    assert len(works) == 3
+    await client.no("SELECT Archive2026", "NONEXISTENT")
+    assert (await running.store.quota(1)).messages == 0
+    report = await fsck.check(running.store, now=0)
+    assert report.healthy
     await client.close()
