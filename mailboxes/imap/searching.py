@@ -9,8 +9,9 @@ from __future__ import annotations
 import asyncio
 from array import array
 from bisect import bisect_left
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from functools import partial
+from typing import Any, TypeVar
 
 from mailboxes.imap import values as v
 from mailboxes.imap.announce import latest
@@ -34,7 +35,7 @@ from mailboxes.imap.view import Snapshot
 from mailboxes.store import Entry, StoreError
 
 MOST_CONTEXTS = 16
-SORTED_HERE = 2000  # more are sorted in a thread
+SORTED_HERE = 2000  # more are gathered, sorted and numbered in a thread
 MOST_SORTED = 500_000
 WARMED = 8 << 20  # bytes of messages read ahead for a live search
 PROGRESS_EVERY = 5.0  # seconds
@@ -145,13 +146,22 @@ def _candidates(selected: Selected) -> list[Message]:
     return list(map(Message, range(len(snapshot.entries)), latest(selected, snapshot.entries)))
 
 
+T = TypeVar("T")
+
+
+async def _aside(count: int, work: Callable[..., T], *given: Any) -> T:
+    """What ``work`` makes of so many messages, in a thread when they are many: of 200 000 it takes 100 ms and more."""
+    return await asyncio.to_thread(work, *given) if count > SORTED_HERE else work(*given)
+
+
 async def _search_later(
     session: Session, selected: Selected, asked: v.Command, tests: list[Test], by_uid: bool
 ) -> None:
     args: v.Search = asked.args
     _forget(selected, args)  # the tests hold what ``$`` was; should reading fail, it is nothing
     reader = Reader(session.service.cache, session.mailbox_id)
-    found = await matching(reader, _candidates(selected), tests, _progress(session, asked))
+    candidates = await _aside(len(selected.snapshot.uids), _candidates, selected)
+    found = await matching(reader, candidates, tests, _progress(session, asked))
     if args.sort:
         found = await _sorted(reader, selected, found, args.sort)
     if args.returns is not None and "UPDATE" in args.returns.options:
@@ -184,17 +194,21 @@ async def _sorted(
     uids, orders = selected.snapshot.uids, selected.index.orders
     order = orders.get(criteria, uids)
     if order is not None:
-        if len(found) == len(uids):
-            return [found[place] for place in order]
-        there = {message.place: message for message in found}
-        return [there[place] for place in order if place in there]
+        return await _aside(len(order), _ordered, found, order, len(uids))
     if any(name not in ("ARRIVAL", "SIZE") for name, _ in criteria):
         found = await _with_summaries(reader, found)
-    many = len(found) > SORTED_HERE
-    order = await asyncio.to_thread(order_of, found, criteria) if many else order_of(found, criteria)
+    order = await _aside(len(found), order_of, found, criteria)
     if len(found) == len(uids):
         orders.keep(criteria, uids, array("I", order))
-    return [found[place] for place in order]
+    return await _aside(len(found), _ordered, found, order, len(found))
+
+
+def _ordered(found: list[Message], order: Sequence[int], whole: int) -> list[Message]:
+    """The messages in an order of ``whole`` places, of which they may be only some."""
+    if len(found) == whole:
+        return [found[place] for place in order]
+    there = {message.place: message for message in found}
+    return [there[place] for place in order if place in there]
 
 
 async def _with_summaries(reader: Reader, messages: list[Message]) -> list[Message]:
@@ -318,7 +332,8 @@ async def _thread(session: Session, asked: v.Command, by_uid: bool) -> None:
         raise Refused("The search looks for too many texts", b"LIMIT")
     tests = stages(args.key, _setting(session, selected, args.charset))
     reader = Reader(session.service.cache, session.mailbox_id)
-    found = await matching(reader, _candidates(selected), tests, _progress(session, asked))
+    candidates = await _aside(len(selected.snapshot.uids), _candidates, selected)
+    found = await matching(reader, candidates, tests, _progress(session, asked))
     if len(found) > MOST_SORTED:
         raise Refused("Too many messages to thread", b"LIMIT")
     uids, orders, what = selected.snapshot.uids, selected.index.orders, (args.thread, by_uid)
