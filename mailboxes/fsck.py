@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import hashlib
 import random
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -31,12 +32,17 @@ from mailboxes.store import Corrupted, Entry, MailboxGone, MissingBody, NoSuchFo
 GRACE_SECONDS = 3600.0
 """A blob younger than this may belong to a message that is being accepted."""
 
+SWEPT = 1000
+"""Blobs whose rows are asked for at once."""
+
 Holders = Callable[[Connection], Mapping[int, int]]
 """References other rooms hold (the queue): body id to count, read in the same transaction."""
 
 _FOLDERS = Sql(f"SELECT {folder_rows.COLUMNS} FROM folder ORDER BY mailbox_id, id")  # noqa: S608
 _BODIES = Sql("SELECT body_id, refs, blob FROM body")
 _LARGE = Sql("SELECT blob FROM body WHERE blob <> ''")
+_BLOBS = InList("SELECT blob FROM body WHERE body_id IN (...)")
+_NUMBER = re.compile("[0-7][0-9a-f]{15}")
 _ENTRIES_PER_BODY = Sql("SELECT body_id, COUNT(*) FROM entry GROUP BY body_id")
 _WITHOUT_BODY = Sql(
     "SELECT e.mailbox_id, e.folder_id, e.uid FROM entry e LEFT JOIN body b ON b.body_id = e.body_id"
@@ -285,17 +291,26 @@ async def repair(store: SqlStore, report: Report, *, holders: Sequence[Holders] 
     """Answer what is :attr:`Report.repairable`, looking again inside the writing transaction."""
     bodies = await store.committer.run(lambda unit: _repair_refs(store, unit, report, holders))
     folders = await store.committer.run(lambda unit: _repair_folders(unit, report))
-    needed = await store.reading.run(_blobs_in_use)
-    gone = [reference for reference in report.orphan_blobs if reference not in needed]
-    await store.delete_blobs(gone)
-    return Repaired(len(gone), bodies, folders)
+    return Repaired(await _sweep(store, report.orphan_blobs), bodies, folders)
 
 
 async def sweep(store: SqlStore, *, now: float, grace: float = GRACE_SECONDS) -> int:
-    """The daily part of the above: delete old blobs without a row, half-written ones included. Returns how many."""
-    old = [found.reference async for found in store.blobs.stored() if found.modified < now - grace]
-    needed = await store.reading.run(_blobs_in_use)
-    gone = [reference for reference in old if reference not in needed]
+    """The daily part of the above: delete old blobs without a row, half-written ones included. Returns how many.
+
+    A serving process does it: it holds a part of the names at a time, and asks for the rows of these only.
+    """
+    gone, old = 0, list[str]()
+    async for found in store.blobs.stored():
+        if found.modified < now - grace:
+            old.append(found.reference)
+        if len(old) == SWEPT:
+            gone += await _sweep(store, old)
+            old.clear()
+    return gone + await _sweep(store, old)
+
+
+async def _sweep(store: SqlStore, references: Sequence[str]) -> int:
+    gone = await store.reading.run(lambda connection: _without_row(connection, references))
     await store.delete_blobs(gone)
     return len(gone)
 
@@ -325,5 +340,11 @@ def _repair_folders(unit: Unit, report: Report) -> int:
     return repaired
 
 
-def _blobs_in_use(connection: Connection) -> set[str]:
-    return {row[0] for row in _LARGE(cursor_of(connection)).fetchall()}
+def _without_row(connection: Connection, references: Sequence[str]) -> list[str]:
+    """Those that no body refers to. A blob bears its body's number; another name is looked for in every row."""
+    cursor = cursor_of(connection)
+    numbered = [reference for reference in references if _NUMBER.fullmatch(reference)]
+    used = {row[0] for row in _BLOBS(cursor, [int(reference, 16) for reference in numbered])}
+    if strange := set(references).difference(numbered):
+        used |= strange.intersection(row[0] for row in _LARGE(cursor))
+    return [reference for reference in references if reference not in used]

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import Connection, text
 
 from mailboxes import fsck, upkeep
 from mailboxes.blobs import FileBlobs
@@ -106,6 +106,31 @@ async def test_the_daily_sweep_deletes_only_what_is_old_and_unneeded(store: Any,
     assert await fsck.sweep(store, now=NOW) == 2
     assert len(files(tmp_path)) == 2
     assert (await check(store)).healthy
+
+
+async def test_the_daily_sweep_holds_a_part_of_the_names_and_reads_their_rows_only(
+    store: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A serving process does it: with millions of large messages it must hold neither all names nor all rows."""
+    insert = text("INSERT INTO body (body_id, refs, size, sha256, blob) VALUES (:id, 1, 1, :digest, :blob)")
+    rows = [{"id": number, "digest": b"x", "blob": f"{number:016x}"} for number in range(1, 3000)]
+    await store.committer.run(lambda unit: unit.connection.execute(insert, rows) and None)
+    asked: list[tuple[int, int]] = []
+    find = fsck._without_row
+
+    def counted(connection: Connection, references: Sequence[str]) -> list[str]:
+        gone: list[str] = []
+        cost = stores.effort(connection, lambda: gone.extend(find(connection, references)))
+        asked.append((len(references), cost))
+        return gone
+
+    monkeypatch.setattr(fsck, "_without_row", counted)
+    monkeypatch.setattr(fsck, "SWEPT", 2)
+    await store.sealer.seal(LARGE, b"never committed")
+    assert await fsck.sweep(store, now=NOW) == 1
+    assert [count for count, _ in asked] == [2, 1]
+    assert max(cost for _, cost in asked) < 20
+    assert len(files(tmp_path)) == 2
 
 
 async def test_a_blob_whose_row_came_meanwhile_is_kept(store: SqlStore) -> None:
