@@ -278,7 +278,10 @@ class StoredMemory:
 
 def forget_closed(unit: Unit, limit: int = CHUNK) -> int:
     """What mailboxes closed for good remembered, that is those whose key is destroyed. Returns how many patients."""
-    query = select(seen_patient.c.mailbox_id, seen_patient.c.mark).where(seen_patient.c.mailbox_id.in_(_KEYLESS))
+    closed = list(unit.connection.execute(_KEYLESS.limit(limit)).scalars())
+    if not closed:
+        return 0
+    query = select(seen_patient.c.mailbox_id, seen_patient.c.mark).where(seen_patient.c.mailbox_id.in_(closed))
     return _drop(unit, [(row.mailbox_id, bytes(row.mark)) for row in unit.connection.execute(query.limit(limit))])
 
 
