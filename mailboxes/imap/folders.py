@@ -21,6 +21,7 @@ from mailboxes.imap.lists import (
     subscriptions_listed,
 )
 from mailboxes.imap.names import SEPARATOR, BadName, acceptable, decode
+from mailboxes.imap.recent import nothing_recent
 from mailboxes.imap.session import LOGGED_IN, Refused, Session, command
 from mailboxes.store import Folder, FolderExists, NoSuchFolder
 from policies.events import Event, Kind
@@ -267,7 +268,7 @@ _COUNTED = frozenset(("RECENT", "DELETED", "DELETED-STORAGE"))
 
 async def status_line(session: Session, folder: Folder, items: Sequence[str]) -> bytes:
     """``* STATUS name (...)``; what the folder row does not count is counted in its index."""
-    counted = await _counted(session, folder) if _COUNTED & set(items) else {}
+    counted = await _counted(session, folder, _COUNTED.intersection(items)) if _COUNTED & set(items) else {}
     numbers = {
         "MESSAGES": folder.messages,
         "UIDNEXT": folder.uidnext,
@@ -282,7 +283,9 @@ async def status_line(session: Session, folder: Folder, items: Sequence[str]) ->
     return b"* STATUS %b (%b)\r\n" % (session.spelled(folder.name), " ".join(said).encode("ascii"))
 
 
-async def _counted(session: Session, folder: Folder) -> dict[str, int]:
+async def _counted(session: Session, folder: Folder, items: frozenset[str]) -> dict[str, int]:
+    if items == {"RECENT"} and await nothing_recent(session.service.store, session.mailbox_id, folder):
+        return {"RECENT": 0}  # Thunderbird asks it of every folder: the messages of them all are not read for that
     indexes = session.service.indexes
     index = await indexes.open(session.mailbox_id, folder.id)
     try:

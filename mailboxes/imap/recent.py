@@ -13,12 +13,20 @@ from bisect import bisect_left
 
 import structlog
 
-from mailboxes.store import MailStore, StoreError
+from mailboxes.store import Folder, MailStore, StoreError
 
 MARK = "caducee/recent"  # without a leading slash: no client can name it (RFC 5464)
 SAVED_AFTER = 1.0  # seconds: one small commit for all that arrives meanwhile
 
 log = structlog.get_logger("imap")
+
+
+async def nothing_recent(store: MailStore, mailbox_id: int, folder: Folder) -> bool:
+    """Whether the mark that is kept, which only grows, says so of all messages."""
+    if not folder.messages:
+        return True
+    kept = (await store.metadata(mailbox_id, folder.id)).get(MARK, b"")
+    return kept.isdigit() and int(kept) >= folder.uidnext
 
 
 class Recents:

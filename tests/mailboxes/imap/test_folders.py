@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
+from typing import Any
+
 import pytest
 
 from mailboxes.commit import Unit
+from mailboxes.imap import recent
 from policies.events import Kind
 from policies.values import BalType
 from tests.mailboxes.imap.harness import Client, Running, message
@@ -170,6 +174,40 @@ async def test_lsub_shows_levels(running: Running) -> None:
     assert names(await client.ok('LSUB "" s/*test')) == [b"s/test", b"s/test2/test"]
     await client.ok("UNSUBSCRIBE s/test")
     assert names(await client.ok('LSUB "" s/*')) == [b"s/test2/test", b"s/test3/test3"]
+    await client.close()
+
+
+async def test_the_recent_messages_of_all_folders_are_counted_without_reading_them(
+    running: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Thunderbird asks it of every folder; what somebody was told of already is not looked at again."""
+    monkeypatch.setattr(recent, "SAVED_AFTER", 0.0)
+    client = await running.login()
+    for name in ("Sent", "Junk"):
+        await client.append(message("s", "body"), name)
+    await client.ok("SELECT Sent")
+    await client.ok("UNSELECT")
+
+    async def saved() -> bool:
+        sent = await running.store.folder(1, "Sent")
+        return await recent.nothing_recent(running.store, 1, sent)
+
+    async with asyncio.timeout(10):
+        while not await saved():
+            await asyncio.sleep(0.01)
+    running.service.indexes._idle.clear()  # they are many more than are kept in memory
+    read: list[int] = []
+    snapshot = running.store.snapshot
+
+    async def counted(mailbox_id: int, folder_id: int) -> Any:
+        read.append(folder_id)
+        return await snapshot(mailbox_id, folder_id)
+
+    monkeypatch.setattr(running.store, "snapshot", counted)
+    told = await client.ok('LIST "" "*" RETURN (STATUS (MESSAGES RECENT))')
+    assert b"* STATUS Sent (MESSAGES 1 RECENT 0)" in told
+    assert b"* STATUS Junk (MESSAGES 1 RECENT 1)" in told
+    assert read == [(await running.store.folder(1, "Junk")).id]
     await client.close()
 
 
