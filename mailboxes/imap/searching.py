@@ -96,7 +96,7 @@ def _begun(session: Session, asked: v.Command, by_uid: bool) -> Awaitable[None] 
         found = _candidates(selected)
         for test in tests:
             found = test.kept(found)
-        _answer(session, selected, asked, found, by_uid, tests)
+        _answer(session, selected, asked, found, by_uid, tests, _said(asked, found, by_uid, session.rev2))
         session.done(asked, "Searched", expunge=by_uid)
         return None
     return _search_later(session, selected, asked, tests, by_uid)
@@ -166,7 +166,8 @@ async def _search_later(
         found = await _sorted(reader, selected, found, args.sort)
     if args.returns is not None and "UPDATE" in args.returns.options:
         await _warm(session, selected, tests)
-    _answer(session, selected, asked, found, by_uid, tests)
+    said = await _aside(len(found), _said, asked, found, by_uid, session.rev2)
+    _answer(session, selected, asked, found, by_uid, tests, said)
     session.done(asked, _told(reader, "Sorted" if args.sort else "Searched"), expunge=by_uid)
 
 
@@ -239,27 +240,37 @@ def _progress(session: Session, asked: v.Command) -> Callable[[int, int], Awaita
 # --------------------------------------------------------------------------- answers
 
 
-def _answer(
-    session: Session, selected: Selected, asked: v.Command, found: list[Message], by_uid: bool, tests: list[Test]
-) -> None:
+def _said(asked: v.Command, found: list[Message], by_uid: bool, rev2: bool) -> bytes:
+    """The untagged answer; empty when the result is only saved."""
     args: v.Search = asked.args
     wanted = args.returns
     with_modseq = _names(args.key, "MODSEQ")
-    if wanted is None and not session.rev2:
+    if wanted is None and not rev2:
         word = b"SORT" if args.sort else b"SEARCH"
         numbers = " ".join(["", *map(str, _numbers(found, by_uid))]).encode("ascii")
         modseq = max((message.entry[1] for message in found), default=0) if with_modseq else 0
         tail = b" (MODSEQ %d)" % modseq if modseq else b""
-        session.put(b"* %b%b%b\r\n" % (word, numbers, tail))
-        return
+        return b"* %b%b%b\r\n" % (word, numbers, tail)
     if wanted is None:
         wanted = v.Return(frozenset(("ALL",)))
-    if "SAVE" in wanted.options:
-        selected.saved = _saved(found, wanted)
-    if wanted.options == {"SAVE"}:
-        return
-    session.put(_esearch(asked, found, wanted, by_uid, with_modseq))
-    if "UPDATE" in wanted.options:
+    return b"" if wanted.options == {"SAVE"} else _esearch(asked, found, wanted, by_uid, with_modseq)
+
+
+def _answer(
+    session: Session,
+    selected: Selected,
+    asked: v.Command,
+    found: list[Message],
+    by_uid: bool,
+    tests: list[Test],
+    said: bytes,
+) -> None:
+    options = asked.args.returns.options if asked.args.returns is not None else frozenset()
+    if "SAVE" in options:
+        selected.saved = _saved(found, asked.args.returns)
+    if said:
+        session.put(said)
+    if "UPDATE" in options:
         uids = [message.entry[0] for message in found]
         selected.contexts[asked.tag] = Context(asked, by_uid, uids, tests)
 
