@@ -30,6 +30,7 @@ _RANGE = Sql(
 _FIRST = Sql(
     f"SELECT {_FIELDS} FROM entry WHERE mailbox_id = ? AND folder_id = ? AND uid < ? ORDER BY uid LIMIT ?"  # noqa: S608
 )
+_COUNT_FROM = Sql("SELECT COUNT(*) FROM entry WHERE mailbox_id = ? AND folder_id = ? AND uid >= ?")
 _LISTED = InList(f"SELECT {_FIELDS} FROM entry WHERE mailbox_id = ? AND folder_id = ? AND uid IN (...)")  # noqa: S608
 _SINCE = Sql(
     f"SELECT {_FIELDS} FROM entry WHERE mailbox_id = ? AND folder_id = ? AND modseq > ? ORDER BY uid"  # noqa: S608
@@ -74,6 +75,11 @@ class New(NamedTuple):
 def read_all(cursor: Any, mailbox_id: int, folder_id: int) -> list[Entry]:
     """Every entry in UID order."""
     return list(map(_entry, _ALL(cursor, mailbox_id, folder_id).fetchall()))
+
+
+def count_from(cursor: Any, mailbox_id: int, folder_id: int, first: int) -> int:
+    """How many entries have UID ``first`` or a greater one."""
+    return int(_COUNT_FROM(cursor, mailbox_id, folder_id, first).fetchone()[0])
 
 
 def read_first(cursor: Any, mailbox_id: int, folder_id: int, most: int, before: int = 1 << 62) -> list[Entry]:

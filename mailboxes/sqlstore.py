@@ -181,6 +181,9 @@ class SqlStore(Holding, Retrieving):
 
         return await self._read(read)
 
+    async def count(self, mailbox_id: int, folder_id: int, first: int) -> int:
+        return await self._read(lambda cursor: entry_rows.count_from(cursor, mailbox_id, folder_id, first))
+
     # changing
 
     async def append(

@@ -21,7 +21,7 @@ from mailboxes.imap.lists import (
     subscriptions_listed,
 )
 from mailboxes.imap.names import SEPARATOR, BadName, acceptable, decode
-from mailboxes.imap.recent import nothing_recent
+from mailboxes.imap.recent import recent
 from mailboxes.imap.session import LOGGED_IN, Refused, Session, command
 from mailboxes.store import Folder, FolderExists, NoSuchFolder
 from policies.events import Event, Kind
@@ -284,9 +284,10 @@ async def status_line(session: Session, folder: Folder, items: Sequence[str]) ->
 
 
 async def _counted(session: Session, folder: Folder, items: frozenset[str]) -> dict[str, int]:
-    if items == {"RECENT"} and await nothing_recent(session.service.store, session.mailbox_id, folder):
-        return {"RECENT": 0}  # Thunderbird asks it of every folder: the messages of them all are not read for that
     indexes = session.service.indexes
+    if items == {"RECENT"} and not indexes.holds(session.mailbox_id, folder.id):
+        # Thunderbird asks it of every folder: the messages of them all are not read for that.
+        return {"RECENT": await recent(session.service.store, session.mailbox_id, folder)}
     index = await indexes.open(session.mailbox_id, folder.id)
     try:
         await index.recents.look()

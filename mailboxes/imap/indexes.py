@@ -73,6 +73,10 @@ class Indexes:
             raise
         return index
 
+    def holds(self, mailbox_id: int, folder_id: int) -> bool:
+        """Whether the folder is in memory."""
+        return (mailbox_id, folder_id) in self._open or (mailbox_id, folder_id) in self._idle
+
     async def open_named(self, mailbox_id: int, name: str) -> tuple[Folder, FolderIndex]:
         """The folder of that name. Its row tells whether what is in memory is fresh, unless a wake came meanwhile."""
         watch = self._watch(mailbox_id)

@@ -21,12 +21,13 @@ SAVED_AFTER = 1.0  # seconds: one small commit for all that arrives meanwhile
 log = structlog.get_logger("imap")
 
 
-async def nothing_recent(store: MailStore, mailbox_id: int, folder: Folder) -> bool:
-    """Whether the mark that is kept, which only grows, says so of all messages."""
+async def recent(store: MailStore, mailbox_id: int, folder: Folder) -> int:
+    """How many no session has been told of, by the mark that is kept: for a folder that is not in memory."""
     if not folder.messages:
-        return True
+        return 0
     kept = (await store.metadata(mailbox_id, folder.id)).get(MARK, b"")
-    return kept.isdigit() and int(kept) >= folder.uidnext
+    mark = int(kept) if kept.isdigit() else 1
+    return await store.count(mailbox_id, folder.id, mark) if mark < folder.uidnext else 0
 
 
 class Recents:
