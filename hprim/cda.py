@@ -10,12 +10,13 @@ from __future__ import annotations
 import binascii
 import hashlib
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, timedelta
 
 from hprim import dates, fields, ins, insrules, names
+from hprim.match import names_another
 from hprim.model import Document, Format, Identifier, Patient, Place, Severity, Source, Traits, Words, mask
-from hprim.rules import Findings
+from hprim.rules import DEFAULT, Findings
 from hprim.shown import shown
 from hprim.xmlsafe import MAX_BYTES, Node, Unreadable, parse, root_of, text_at
 
@@ -261,16 +262,31 @@ def _template_year(root: Node) -> str:
 
 def _patients(roots: list[Node], place: Place, findings: Findings, today: date, announced: bool) -> tuple[Patient, ...]:
     roles = [role for root in roots for role in root.all("recordTarget", "patientRole")]
-    if len(roots[0].all("recordTarget")) != 1 or len(roles) != 1:
+    people = [(role, person) for role in roles[:10] for person in role.all("patient")[:10] or [Node("patient")]]
+    if len(roots[0].all("recordTarget")) != 1 or len(roles) != 1 or len(people) != 1:
         findings.add("HID-060", place)
     year = _template_year(roots[0])
-    return tuple(_patient(role, place, findings, today, announced, year) for role in roles[:10])
+    read = [_patient(role, person, place, findings, today, announced, year) for role, person in people[:20]]
+    return tuple(one for patient, (_, person) in zip(read, people, strict=False) for one in _named(patient, person))
 
 
-def _patient(role: Node, place: Place, findings: Findings, today: date, announced: bool, year: str) -> Patient:
+def _named(patient: Patient, person: Node) -> list[Patient]:
+    """The patient, and whoever else his repeated names name (HID-062 says that they repeat, and may be lowered)."""
+    t, aside = patient.traits, Findings(DEFAULT)
+    found = [patient]
+    for name in person.all("name")[1:10]:
+        families, givens = _families(name, patient.place, aside, False, ""), _givens(name, patient.place, aside, "")
+        surname, first = next(filter(None, families.values()), ""), next(filter(None, givens.values()), "")
+        if names_another(surname, first, t, sure=True):
+            found.append(replace(patient, traits=Traits(surname, first_name=first, birth_date=t.birth_date, sex=t.sex)))
+    return found
+
+
+def _patient(
+    role: Node, person: Node, place: Place, findings: Findings, today: date, announced: bool, year: str
+) -> Patient:
     ids = _identifiers(role, place, findings)
     found = insrules.ins_ids(ids, findings.profile)
-    person = role.one("patient") or Node("patient")
     traits = _traits(person, place, findings, today, bool(found), year)
     insrules.check_identifiers(ids, traits, place, findings)
     if not found:
@@ -344,10 +360,16 @@ def _families(name: Node, place: Place, findings: Findings, has_ins: bool, year:
         for qualifier in _qualifiers(node):
             key = "CL" if qualifier == "SP" else qualifier if qualifier in ("BR", "CL") else ""
             wrong = wrong or key == "" or (qualifier == "SP" and year >= "2024")
-            found[key] = found[key] or " ".join(node.text.split())
+            found[key] = _with(found[key], " ".join(node.text.split()))
     if wrong:
         findings.add("HID-063", place, Severity.REFUSE if has_ins else None)
     return found
+
+
+def _with(before: str, text: str) -> str:
+    """A name given in several elements is all of them; the same one again is one."""
+    repeated = names.normal(text).words <= names.normal(before).words
+    return before if before and repeated else f"{before} {text}".strip()
 
 
 def _givens(name: Node, place: Place, findings: Findings, year: str) -> dict[str, str]:
@@ -391,6 +413,9 @@ def _birth(person: Node, place: Place, findings: Findings, today: date, has_ins:
     value = node.get("value") if node else ""
     unknown = node is not None and bool(node.get("nullFlavor"))
     born = dates.read_compact(value)
+    if len({one.get("value") for one in person.all("birthTime")}) > 1:
+        findings.add("HID-065", place)
+        return None
     if not value or (born is None and not value[:8].isdigit()):
         findings.add("HID-065", place, Severity.WARN if unknown and not has_ins else None)
         return None
@@ -400,6 +425,9 @@ def _birth(person: Node, place: Place, findings: Findings, today: date, has_ins:
 def _sex(person: Node, place: Place, findings: Findings, has_ins: bool) -> str:
     node = person.one("administrativeGenderCode")
     code = node.get("code") if node else ""
+    if len({one.get("code") for one in person.all("administrativeGenderCode")}) > 1:
+        findings.add("HID-066", place, Severity.REFUSE, value="-")
+        return ""
     if code not in ("M", "F", "UN") or (has_ins and code == "UN"):
         findings.add("HID-066", place, Severity.REFUSE if has_ins else None, value=mask(code, 10) or "-")
     return code if code in ("M", "F") else ""

@@ -12,9 +12,11 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
+from typing import NamedTuple
 
 from hprim import dates, fields, insrules
 from hprim.charset import decode
+from hprim.match import names_another
 from hprim.model import Document, Format, Identifier, Patient, Place, Severity, Source, Traits, Words
 from hprim.rules import Findings
 from hprim.xmlsafe import looks_xml
@@ -75,21 +77,61 @@ def cx(text: str, s: Signs = Signs()) -> Identifier:
     return Identifier(oid, part(text, 0, s.component))
 
 
+class _Xpn(NamedTuple):
+    """One repetition of PID-5."""
+
+    surname: str
+    given: str
+    further: str
+    kind: str
+
+
+_BIRTH_KINDS = ("B", "M", "L", "", "U")
+"""Types of a birth name, the surest first: at birth, maiden, legal (which French senders mean it by), unsaid."""
+_USED_KINDS = ("D", "S")
+"""D is the French name in use; older style sheets write S for it."""
+
+
+def _xpns(field: str, s: Signs) -> list[_Xpn]:
+    return [
+        _Xpn(
+            part(part(one, 0, s.component), 0, s.sub),
+            part(one, 1, s.component),
+            part(one, 2, s.component),
+            part(one, 6, s.component).upper(),
+        )
+        for one in field.split(s.repetition, 10)[:10]
+        if one.strip()
+    ]
+
+
 def names(field: str, s: Signs) -> tuple[str, str, str, str, str]:
     """(birth surname, surname in use, first name, first name in use, list) from the repetitions of PID-5 (XPN).
 
-    Type D is the French name in use; older style sheets write S for it.
+    Beside a name at birth or a maiden name a legal one is the name in use. Aliases count only when there is nothing else.
     """
-    birth = used = first = used_first = listed = ""
-    for repetition in field.split(s.repetition, 10)[:10]:
-        surname = part(part(repetition, 0, s.component), 0, s.sub)
-        given, further = part(repetition, 1, s.component), part(repetition, 2, s.component)
-        if part(repetition, 6, s.component) in ("D", "S"):
-            used, used_first = used or surname, used_first or given
-        else:
-            birth, first = birth or surname, first or given
-            listed = listed or further
-    return birth, used, first, used_first, listed
+    given = _xpns(field, s)
+    births = sorted((x for x in given if x.kind in _BIRTH_KINDS), key=lambda x: _BIRTH_KINDS.index(x.kind))
+    births = births or [x for x in given if x.kind not in _USED_KINDS]
+    used = [x for x in given if x.kind in _USED_KINDS]
+    married = [x for x in births if x.kind == "L" and births[0].kind in ("B", "M")]
+    return (
+        next((x.surname for x in births if x.surname), ""),
+        next((x.surname for x in (*used, *married) if x.surname), ""),
+        next((x.given for x in births if x.given), ""),
+        next((x.given for x in used if x.given), ""),
+        next((x.further for x in births if x.further), ""),
+    )
+
+
+def others(field: str, s: Signs, traits: Traits) -> list[Traits]:
+    """The further names of PID-5 that are somebody else's: one said to be of birth with another first name, or one of an unsaid
+    kind of which nothing agrees. A person may bear several surnames, and an alias may be anything."""
+    return [
+        Traits(one.surname, first_name=one.given, birth_date=traits.birth_date, sex=traits.sex)
+        for one in _xpns(field, s)
+        if one.kind in _BIRTH_KINDS and names_another(one.surname, one.given, traits, sure=one.kind in ("B", "M", "L"))
+    ]
 
 
 def birth_date(text: str) -> dates.PartialDate | None:
@@ -136,7 +178,7 @@ def read(data: bytes, place: Place, findings: Findings, today: date, *, name: st
     pids = [(i, line.split(s.field, 60)) for i, line in enumerate(segments) if line.startswith("PID" + s.field)]
     if len(pids) > MAX_PIDS or len(segments) >= MAX_SEGMENTS:
         findings.too_many(place, "trop de segments", "too many segments")
-    patients = tuple(_patient(p, s, place.at(i + 1), findings, today) for i, p in pids[:MAX_PIDS])
+    patients = tuple(one for i, p in pids[:MAX_PIDS] for one in _patients(p, s, place.at(i + 1), findings, today))
     flags = restrictions(segments, s)
     details = {"restrictions": ",".join(f"{k}={v}" for k, v in sorted(flags.items()))} if flags else {}
     return Document(Format.HL7, place, name=name, size=len(data), patients=patients, details=details)
@@ -301,6 +343,12 @@ def _nth(data: bytes, start: int, end: int, sign: bytes, index: int) -> tuple[in
             return end, end
     stop = data.find(sign, start, end)
     return start, stop if stop >= 0 else end
+
+
+def _patients(pid: Sequence[str], s: Signs, place: Place, findings: Findings, today: date) -> list[Patient]:
+    """The patient of a PID, and whoever else its names name."""
+    patient = _patient(pid, s, place, findings, today)
+    return [patient, *(replace(patient, traits=traits) for traits in others(_at(pid, 5), s, patient.traits))]
 
 
 def _patient(pid: Sequence[str], s: Signs, place: Place, findings: Findings, today: date) -> Patient:

@@ -30,7 +30,11 @@ def read(data: bytes, place: Place, findings: Findings, today: date, *, name: st
     people = [node for node in root.walk() if node.name == "patient"]
     if len(people) > MAX_PATIENTS:
         findings.too_many(place, "trop de patients", "too many patients")
-    patients = tuple(_patient(node, place, findings, today) for node in people[:MAX_PATIENTS])
+    patients = tuple(
+        _patient(node, person, place, findings, today)
+        for node in people[:MAX_PATIENTS]
+        for person in node.all("personnePhysique")[:10] or [node]
+    )
     head = next((n for n in root.walk() if n.name == "enteteMessage"), Node(""))
     details = {
         "root": root.name,
@@ -48,8 +52,7 @@ def read(data: bytes, place: Place, findings: Findings, today: date, *, name: st
     )
 
 
-def _patient(node: Node, place: Place, findings: Findings, today: date) -> Patient:
-    person = node.one("personnePhysique") or node
+def _patient(node: Node, person: Node, place: Place, findings: Findings, today: date) -> Patient:
     used = fields.name_value(person.said("nomUsuel"), fields.SURNAME, place, findings, longest=100)
     birth = fields.name_value(person.said("nomNaissance"), fields.SURNAME, place, findings, longest=100)
     if not used and not birth:
@@ -59,8 +62,10 @@ def _patient(node: Node, place: Place, findings: Findings, today: date) -> Patie
         listed[0] if listed else "", fields.FIRST, place, findings, missing="HID-027", longest=100
     )
     fields.whole_name(birth or used, first, place, findings)
-    raw = person.said("dateNaissance", "date") or person.said("dateNaissance")
-    born = fields.birth_value(dates.read_iso(raw), raw, place, findings, today)
+    dated = [node.said("date") or " ".join(node.text.split()) for node in person.all("dateNaissance")[:10]]
+    told = list(dict.fromkeys(filter(None, dated)))
+    raw = " / ".join(told)
+    born = fields.birth_value(dates.read_iso(raw) if len(told) == 1 else None, raw, place, findings, today)
     sex = person.get("sexe").upper()
     traits = Traits(
         birth_surname=birth,

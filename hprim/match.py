@@ -195,6 +195,15 @@ def names_nobody(patient: Patient) -> bool:
     return not (t.any_surname() or t.any_first_name() or t.birth_date or patient.ins)
 
 
+def names_another(surname: str, given: str, traits: Traits, *, sure: bool) -> bool:
+    """Whether a further name of one reading is somebody else's: it has another first name than those told and, unless it is
+    ``sure`` to be one of the same kind, another surname too. A person may bear several surnames."""
+    x, y = normal(surname), normal(given)
+    firsts = {first_level(y, normal(one)) for one in (traits.first_name, traits.used_first_name, traits.first_names)}
+    surnames = {surname_level(x, normal(one)) for one in (traits.birth_surname, traits.surname, traits.used_surname)}
+    return firsts - {SILENT} == {DISAGREE} and (sure or surnames - {SILENT} == {DISAGREE})
+
+
 def distinct(patients: list[Patient]) -> list[Patient]:
     """One reading per person, the most authoritative first; readings that only need checking count as the same person."""
     heads: list[Patient] = []

@@ -14,6 +14,7 @@ from datetime import date
 from hprim import dates, fields, insrules
 from hprim.header import split
 from hprim.hl7 import Signs, part
+from hprim.match import names_another
 from hprim.model import Document, Format, Identifier, Patient, Place, Severity, Source, Traits, Words
 from hprim.rules import Findings
 from hprim.shown import shown
@@ -75,7 +76,9 @@ def read(data: bytes, place: Place, findings: Findings, today: date, *, name: st
     people = [seg for seg in every if seg.at(0) == "P"]
     if len(people) > MAX_PATIENTS or len(text.lines) > MAX_SEGMENTS or text.cut:
         findings.too_many(place, "trop de segments", "too many segments")
-    patients = tuple(_patient(seg, s, place.at(seg.line), findings, today) for seg in people[:MAX_PATIENTS])
+    patients = tuple(
+        one for seg in people[:MAX_PATIENTS] for one in _patients(seg, s, place.at(seg.line), findings, today)
+    )
     return Document(
         Format.HPRIM_SANTE, place, name=name, size=len(data), patients=patients, details=_details(every[0], s)
     )
@@ -121,11 +124,24 @@ def _structure(every: list[Segment], place: Place, findings: Findings) -> None:
         findings.add("HID-010", place, tag="L")
 
 
+def _patients(seg: Segment, s: Signs, place: Place, findings: Findings, today: date) -> list[Patient]:
+    """The patient of a P segment, and whoever else its repeated names name."""
+    patient = _patient(seg, s, place, findings, today)
+    found, t = [patient], patient.traits
+    for one in seg.at(5).split(s.repetition, 10)[1:10]:
+        surname, first = part(one, 0, s.component), part(one, 1, s.component)
+        if names_another(surname, first, t, sure=True):
+            traits = Traits(surname=surname, first_name=first, birth_date=t.birth_date, sex=t.sex)
+            found.append(replace(patient, traits=traits))
+    return found
+
+
 def _patient(seg: Segment, s: Signs, place: Place, findings: Findings, today: date) -> Patient:
     before = len(findings.problems)
-    written = part(seg.at(5), 0, s.component)
+    named = seg.at(5).partition(s.repetition)[0]
+    written = part(named, 0, s.component)
     surname = fields.name_value(written, fields.SURNAME, place, findings, missing="HID-026", longest=_OLD_NAME)
-    given = part(seg.at(5), 1, s.component)
+    given = part(named, 1, s.component)
     first = fields.name_value(given, fields.FIRST, place, findings, missing="HID-027", longest=_OLD_NAME)
     fields.whole_name(surname, first, place, findings)
     raw = part(seg.at(7), 0, s.component)

@@ -12,7 +12,7 @@ import binascii
 import hashlib
 import re
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date
 from urllib.parse import unquote
 
@@ -345,7 +345,8 @@ def _read_entry(
     file = _find(archive, metadata, entry.uri) if entry.uri else None
     member = file.name if file else metadata.name
     reading = _reading(entry, Place(place.part, member=member), findings, today)
-    contents.readings.append(reading)
+    further = hl7.others(_said(entry.info).get("5", ""), hl7.Signs(), reading.traits)
+    contents.readings += [reading, *(replace(reading, traits=traits) for traits in further)]
     if file is None:
         fr, en = f"le document {shown(entry.uri)} est absent", f"document {shown(entry.uri)} is missing"
         if not entry.uri:
