@@ -80,13 +80,17 @@ def _text(head: bytes, name: str, media_type: str, *, mail: bool) -> Format:
         return Format.HL7
     if any(_is_sante(line) for line in _first_lines(bare)):
         return Format.HPRIM_SANTE
-    if mail:
-        start = mail_start(head)
-        if _MAIL_LINE.match(head, start) and len(_MAIL_NAMES.findall(head[start:])) >= 2:
-            return Format.MAIL
+    if mail and opens_mail(head):
+        return Format.MAIL
     meant = is_hprim_name(name) or media_type.lower().startswith("text/") or b"****FIN" in head
     binary = b"\x00" in head[:4_096] and head[:2] not in _UTF16
     return Format.OTHER if binary and not meant else Format.TEXT
+
+
+def opens_mail(head: bytes) -> bool:
+    """Whether these octets begin like a whole message."""
+    start = mail_start(head)
+    return bool(_MAIL_LINE.match(head, start)) and len(_MAIL_NAMES.findall(head[start:])) >= 2
 
 
 _UTF16 = (b"\xff\xfe", b"\xfe\xff")

@@ -1,7 +1,8 @@
-"""What is signed or encrypted from end to end: CMS (S/MIME) and OpenPGP, told by their octets; names and declared types lie.
+"""What stands around a part: signatures and encryption from end to end (CMS, OpenPGP), told by their octets, since names and
+declared types lie; and a whole message attached as a mere file.
 
 An opaque signature (signed-data) holds its content in clear: :func:`opened` puts the parts inside in its place, so that they are read
-like any other. What is encrypted is carried, and :func:`unreadable` says that nobody looked into it. A signature beside the message
+like any other; so is a message in a file, which the recipient opens with a click. What is encrypted is carried, and :func:`unreadable` says that nobody looked into it. A signature beside the message
 it signs, or around a text in clear, is neither: nothing is hidden.
 Promise: pure, no exception; work is linear in the input, nesting ends at :data:`DEPTH`. No signature is verified. Failure: none; what
 is damaged is told like what is encrypted. Source: RFC 5652, 5083, 8551, 9580; MSS-114.
@@ -11,9 +12,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from itertools import islice
 from typing import NamedTuple
 
+from hprim.detect import mail_start, opens_mail
 from hprim.mime import split_mail
 from hprim.model import Part, Words
 
@@ -45,10 +48,13 @@ _LOOK = 65_536
 
 
 def opened(parts: Iterable[Part], depth: int = DEPTH) -> Iterator[Part]:
-    """The parts, each opaque signature replaced by what it holds; at most :data:`MAX_PARTS` come out of one."""
+    """The parts, each opaque signature and each message in a file replaced by what it holds; at most :data:`MAX_PARTS` come out of
+    one."""
     for part in parts:
         inside = _signed(part.data) if depth else None
-        if not inside:
+        if depth and not part.is_body and opens_mail(part.data[:_LOOK]):
+            yield from islice(opened(_attached(part), depth - 1), MAX_PARTS)
+        elif not inside:
             yield part
         elif _is_mail(inside):
             mail = split_mail(inside)
@@ -69,6 +75,12 @@ def unreadable(part: Part) -> Words | None:
     if kind == _SIGNED:
         return None if _signed(data) == b"" else _DAMAGED
     return _DAMAGED if part.media_type.lower() in _MEDIA and data else None
+
+
+def _attached(part: Part) -> Iterable[Part]:
+    """The leaves of a message in a file, none of which is the text of our own message. One that cannot be cut whole stays a file."""
+    mail = split_mail(part.data[mail_start(part.data) :])
+    return [part] if mail.cut else [replace(one, name=one.name or part.name, is_body=False) for one in mail.parts]
 
 
 def _is_mail(data: bytes) -> bool:

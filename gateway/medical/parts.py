@@ -37,6 +37,8 @@ _HELD = (b"PK\x03\x04", b"\x00<", b"<\x00", b"<!--", b"<cda:")
 """An archive, and further ways XML begins."""
 _HEAD = 1024
 _FEW_LINES = 6
+_WIDE = 64
+"""Octets within which a text of two octets a letter shows a zero."""
 _OURS = (b"x-mss-ins", b"x-mss-codecda", b"x-mss-mes")
 _REPORTS = frozenset({"message/delivery-status", "message/disposition-notification"})
 
@@ -83,7 +85,7 @@ def _medical_text(part: Part, raw: bytes) -> bool:
         # one star is found ten times faster than four
         tagged = raw.find(b"*", start, stop) >= 0 and raw.find(b"****", start, stop) >= 0
     date = _DATE_IN_PAGE if part.media.sub.lower() == b"html" else _DATE_LINE
-    tagged = tagged or (b"-----BEGIN PGP M" in text)
+    tagged = tagged or b"-----BEGIN PGP M" in text or b"\x00" in text[:_WIDE]
     return tagged or text.startswith(_OPENINGS) or date.search(text) is not None
 
 

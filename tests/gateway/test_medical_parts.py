@@ -38,6 +38,7 @@ def test_old_line_ends_behind_an_encoding_are_seen() -> None:
     assert look(text_mail(v1().replace(b"\r\n", b"\r").replace(b"*", b""), "base64"))
     assert look(text_mail(v1().replace(b"\r\n", b"=0D=\r\n").replace(b"*", b""), "quoted-printable"))
     assert look(text_mail("MOREL\n".encode("utf-16"), "base64"))
+    assert look(text_mail("MOREL\n".encode("utf-16-le"), "base64"))
 
 
 def test_a_name_in_the_type_makes_a_file_of_it() -> None:

@@ -130,6 +130,29 @@ def test_a_signed_file_is_read_under_its_own_name() -> None:
     assert "HID-026" in file(signed(v1({2: ""})), "lettre.hpr.p7m").rules
 
 
+MESSAGE = b"From: a@x.test\r\nSubject: Avis\r\nMIME-Version: 1.0\r\nContent-Type: multipart/mixed; boundary=b\r\n\r\n"
+
+
+@pytest.mark.parametrize(
+    ("name", "media"), [("avis.eml", "application/octet-stream"), ("", "text/plain"), ("x", "a/b")]
+)
+def test_a_message_in_a_file_is_read(name: str, media: str) -> None:
+    """HID-070: as a message/rfc822 part would be."""
+    leaf = b"--b\r\nContent-Type: text/plain\r\n\r\nVoir.\r\n--b\r\nContent-Type: x/y; name=l.hpr\r\n\r\n"
+    for changes, other in (({}, False), ({2: "DURAND"}, True)):
+        part = attached(name, MESSAGE + leaf + v1(changes) + b"\r\n--b--\r\n", media)
+        report = mail(part, attached("IHE_XDM.zip", xdm(), "application/zip"))
+        assert ("HID-070" in {p.rule for p in report.refused}) is other
+        assert not any(one.is_body for one in opened([part]))
+    endless = attached("avis.eml", MESSAGE + b"--b\r\n\r\nx\r\n" * 600)
+    assert list(opened([endless])) == [endless]
+
+
+def test_the_text_of_the_message_is_not_taken_for_a_file() -> None:
+    text = body("From: a@x.test\r\nSubject: Avis\r\n\r\nVoir ci-dessous.")
+    assert list(opened([text])) == [text]
+
+
 def test_signatures_in_signatures_end() -> None:
     data = ENTITY + b"Bonjour"
     for _ in range(DEPTH):
