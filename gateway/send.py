@@ -20,7 +20,6 @@ from email.message import EmailMessage
 from email.policy import SMTP
 
 from gateway.identity import BadIdentity, Identity, Unsendable
-from gateway.medical.parts import attachments
 from gateway.medical.question import PartBytes, Question, ReaderOptions, Reading
 from gateway.medical.worker import read
 from hprim import cda, compose, ins
@@ -408,7 +407,7 @@ class _Letter:
             self.outgoing.sender_type,
             has_header=True,
             has_cda=reading.has_cda,
-            attachments=attachments(question.parts),
+            attachments=reading.attachments,
             body_length=reading.body_length,
             qualified=reading.qualified,
             closing=self.headers.get("X-MSS-MES", ""),

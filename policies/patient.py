@@ -85,7 +85,8 @@ DEFAULT = PatientSettings()
 class PatientFacts:
     """What is known of one message. ``sender_type`` is empty for partners; ``opposed`` says that the register holds the
     patient for this kind of exchange, ``forbidden`` which mailboxes of the exchange he forbade by name; ``body_length`` counts the
-    characters of the text a reader sees; ``header_asked`` says that :func:`header_required` asked for a header."""
+    characters of the text a reader sees; ``sealed`` says that something is encrypted end to end, so that nobody knows where the
+    information is; ``header_asked`` that :func:`header_required` asked for a header."""
 
     door: Door
     findings: tuple[Finding, ...] = ()
@@ -96,6 +97,7 @@ class PatientFacts:
     has_cda: bool = False
     attachments: int = 0
     body_length: int = 0
+    sealed: bool = False
     qualified: bool = False
     opposed: bool = False
     forbidden: tuple[str, ...] = ()
@@ -235,7 +237,13 @@ def _told(name: str, found: Finding, more: Said = Said()) -> Decision:
 
 def _remarks(facts: PatientFacts, settings: PatientSettings) -> list[Decision]:
     """TOU-B02: an attached document while the text says nothing. A structured document is meant to be attached."""
-    if not settings.remark_attached or facts.door is not Door.SUBMISSION or facts.has_cda or facts.has_header:
+    if (
+        not settings.remark_attached
+        or facts.door is not Door.SUBMISSION
+        or facts.has_cda
+        or facts.has_header
+        or facts.sealed
+    ):
         return []
     if facts.attachments == 0 or facts.body_length >= BODY_SAYS_SOMETHING:
         return []

@@ -141,9 +141,3 @@ def _on_top(anatomy: Anatomy, part: Part) -> bool:
             return False
         above = parent.parent
     return True
-
-
-def attachments(parts: tuple[PartBytes, ...]) -> int:
-    """How many leaves are documents rather than the text of the message."""
-    notices = ("message/", "application/pkcs7-signature", "application/x-pkcs7-signature")
-    return sum(1 for part in parts if not part.is_body and not part.media_type.startswith(notices))

@@ -62,7 +62,8 @@ class Reading:
     """The answer. ``findings`` may be logged; ``told`` are the same in full words (place and sentence), for the sender's eyes only.
 
     ``ins`` are (oid, matricule) pairs, ``numbers`` what an HPRIM line 8 holds, ``traits`` under what a register may know its patients
-    (:func:`hprim.strict.sought`), ``met`` whom it is about: health data, never logged.
+    (:func:`hprim.strict.sought`), ``met`` whom it is about: health data, never logged. ``attachments`` counts the documents beside the
+    text, signatures opened; ``sealed``: something is encrypted end to end.
     """
 
     findings: tuple[Finding, ...] = ()
@@ -75,6 +76,8 @@ class Reading:
     numbers: tuple[str, ...] = ()
     traits: tuple[str, ...] = ()
     body_length: int = 0
+    attachments: int = 0
+    sealed: bool = False
     patients: int = 0
     met: Met = NOBODY
 
@@ -103,6 +106,8 @@ def answer_bytes(reading: Reading) -> bytes:
         "numbers": reading.numbers,
         "traits": reading.traits,
         "body_length": reading.body_length,
+        "attachments": reading.attachments,
+        "sealed": reading.sealed,
         "patients": reading.patients,
         "met": met_json(reading.met),
     }
@@ -129,6 +134,8 @@ def answer_from(data: bytes) -> Reading:
             numbers=tuple(map(str, found["numbers"])),
             traits=tuple(map(str, found["traits"])),
             body_length=int(found["body_length"]),
+            attachments=int(found["attachments"]),
+            sealed=found["sealed"] is True,
             patients=int(found["patients"]),
             met=met_from(found["met"]),
         )

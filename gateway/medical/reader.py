@@ -25,7 +25,7 @@ from gateway.intake import Mailboxes, Medical
 from gateway.medical import notice
 from gateway.medical.memory import NO_MEMORY, OPERATOR, Memory, Remark
 from gateway.medical.met import Met
-from gateway.medical.parts import attachments, leaves, worth_reading
+from gateway.medical.parts import leaves, worth_reading
 from gateway.medical.pool import Reader, ReaderDied
 from gateway.medical.question import PartBytes, Question, ReaderOptions, Reading
 from gateway.medical.registers import ANYBODY, NO_REGISTERS, Exchange, Registers
@@ -185,9 +185,9 @@ class DocumentReader:
         try:
             if len(raw) > OFF_LOOP:
                 async with self._large:  # decoded copies of large messages are few at a time
-                    attached, reading = await self._ask(anatomy, raw, recipients, asked=asked)
+                    reading = await self._ask(anatomy, raw, recipients, asked=asked)
             else:
-                attached, reading = await self._ask(anatomy, raw, recipients, asked=asked)
+                reading = await self._ask(anatomy, raw, recipients, asked=asked)
         except ReaderDied as death:
             return Medical((self._poisoned(raw, anatomy, str(death)),))
         reading = _completed(reading, anatomy)
@@ -199,8 +199,9 @@ class DocumentReader:
             self._facts(transaction, recipients, kind, self._findings(reading, transaction)),
             has_header=reading.has_header,
             has_cda=reading.has_cda,
-            attachments=attached,
+            attachments=reading.attachments,
             body_length=reading.body_length,
+            sealed=reading.sealed,
             qualified=reading.qualified,
             opposed=ANYBODY in objected,
             forbidden=tuple(sorted(objected - {ANYBODY})),
@@ -228,12 +229,9 @@ class DocumentReader:
                 found.append(box.id)
         return tuple(dict.fromkeys(found))
 
-    async def _ask(
-        self, anatomy: Anatomy, raw: bytes, recipients: tuple[Address, ...], *, asked: bool
-    ) -> tuple[int, Reading]:
-        """How many documents are attached, and what the reader found."""
-        question = await self._question(anatomy, raw, recipients, asked=asked)
-        return attachments(question.parts), await self._readers.read(question)
+    async def _ask(self, anatomy: Anatomy, raw: bytes, recipients: tuple[Address, ...], *, asked: bool) -> Reading:
+        """What the reader found."""
+        return await self._readers.read(await self._question(anatomy, raw, recipients, asked=asked))
 
     async def _question(
         self, anatomy: Anatomy, raw: bytes, recipients: tuple[Address, ...], *, asked: bool

@@ -12,6 +12,7 @@ import pickle
 import resource
 import signal
 import sys
+from collections.abc import Sequence
 from itertools import islice
 from typing import BinaryIO
 
@@ -19,6 +20,7 @@ from gateway.medical.met import Met, Person, bare
 from gateway.medical.question import PartBytes, Question, Reading, answer_bytes
 from gateway.medical.words import labels_of, safe_place, safe_sentence
 from hprim.check import check_message
+from hprim.endtoend import opened, unreadable
 from hprim.history import marks
 from hprim.model import Format, Part, Place, Problem, Report, Words
 from hprim.rules import Profile
@@ -49,10 +51,10 @@ def read(question: Question) -> Reading:
         profile=profile,
         today=question.today,
     )
-    return _reading(report, question.parts)
+    return _reading(report, question.parts, list(opened(parts)))
 
 
-def _reading(report: Report, parts: tuple[PartBytes, ...]) -> Reading:
+def _reading(report: Report, parts: tuple[PartBytes, ...], leaves: list[Part]) -> Reading:
     labels = labels_of([part.name for part in parts if not part.is_body])
     return Reading(
         findings=tuple(_finding(problem, labels) for problem in report.problems),
@@ -66,7 +68,9 @@ def _reading(report: Report, parts: tuple[PartBytes, ...]) -> Reading:
         traits=tuple(
             islice(dict.fromkeys(text for one in report.readings for text in sought(one.traits)), MOST_TRAITS)
         ),
-        body_length=_body_length(parts),
+        body_length=_body_length(leaves),
+        attachments=_attachments(leaves),
+        sealed=any(unreadable(part) for part in leaves),
         patients=len(report.patients),
         met=_met(report, labels),
     )
@@ -101,7 +105,13 @@ def _finding(problem: Problem, labels: dict[str, Words]) -> Finding:
     )
 
 
-def _body_length(parts: tuple[PartBytes, ...]) -> int:
+def _attachments(parts: Sequence[Part]) -> int:
+    """How many leaves are documents rather than the text of the message."""
+    notices = ("message/", "application/pkcs7-signature", "application/x-pkcs7-signature")
+    return sum(1 for part in parts if not part.is_body and not part.media_type.startswith(notices))
+
+
+def _body_length(parts: Sequence[Part]) -> int:
     """Octets of text a reader sees; a page of HTML is mostly marks."""
     plain = sum(len(part.data.strip()) for part in parts if part.is_body and part.media_type == "text/plain")
     page = sum(len(part.data) // 4 for part in parts if part.is_body and part.media_type == "text/html")

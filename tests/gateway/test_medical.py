@@ -586,7 +586,8 @@ async def test_what_is_encrypted_end_to_end_passes_with_a_word_or_not_at_all(con
     bench = Bench()
     answer = await bench.send(bytearray(content))
     assert name(answer) == "session.message_accepted"
-    assert "patient.warned MSS-114" in await bench.rules(answer)
+    told = [one for one in await bench.rules(answer) if not one.startswith("patient.noted")]
+    assert told == ["patient.warned MSS-114"]
     assert "chiffré de bout en bout" in text_of((await bench.rig.inbox(1))[-1])
     await bench.close()
     bench = Bench(policy=PatientSettings(severity={"MSS-114": "refuse"}))
@@ -594,10 +595,18 @@ async def test_what_is_encrypted_end_to_end_passes_with_a_word_or_not_at_all(con
     await bench.close()
 
 
+async def test_what_is_encrypted_is_no_document_of_a_patient_s(bench: Bench) -> None:
+    """MSS-098: nobody can tell whose it is."""
+    content = bytearray(bytes(smime(ENVELOPED)).replace(PAUL.encode(), PATIENT.encode()))
+    assert name(await bench.send(content, PATIENT)) == "patient.not_qualified"
+
+
 async def test_what_is_only_signed_is_read_and_says_nothing(bench: Bench) -> None:
-    answer = await bench.send(smime(signed(hprim_entity())))
-    assert name(answer) == "session.message_accepted"
-    assert "patient.warned MSS-114" not in await bench.rules(answer)
+    for entity in (hprim_entity(), b"Content-Type: text/plain\r\n\r\nMerci.\r\n"):
+        answer = await bench.send(smime(signed(entity)))
+        assert name(answer) == "session.message_accepted"
+        assert not [one for one in await bench.rules(answer) if not one.startswith("patient.noted")]
+    assert await bench.rig.inbox(1) == []
     other = smime(signed(hprim_entity()), files=[("IHE_XDM.zip", xdm(surname="DURAND"))])
     assert name(await bench.send(other)) == "patient.refused"
     await oppose_by_traits(bench)

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.medical.parts import LOOK, LOOKED_AT, attachments, leaves, worth_reading
+from gateway.medical.parts import LOOK, LOOKED_AT, leaves, worth_reading
 from mailboxes.anatomy import dissect
 from tests.gateway.medical_mail import hprim_text, mail, xdm
 from tests.hprim.builders import cda
@@ -154,7 +154,6 @@ def test_leaves_are_decoded_and_named() -> None:
     assert [(part.name, part.is_body) for part in parts] == [("", True), ("IHE_XDM.zip", False), ("x.pdf", False)]
     assert parts[1].data == archive
     assert len(parts[2].data) == 4096
-    assert attachments(parts) == 2
 
 
 def test_a_forwarded_letter_is_not_the_body() -> None:

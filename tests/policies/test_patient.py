@@ -218,6 +218,7 @@ def test_the_third_death_of_a_reader_is_final() -> None:
         ({"attachments": 1, "body_length": 200}, False),
         ({"attachments": 1, "has_cda": True}, False),
         ({"attachments": 1, "has_header": True}, False),
+        ({"attachments": 1, "sealed": True}, False),
         ({"attachments": 0}, False),
         ({"attachments": 1, "door": Door.INBOUND}, False),
     ],
