@@ -23,7 +23,7 @@ _NONE: Mapping[str, str] = MappingProxyType({})
 
 class Arrival(NamedTuple):
     """``raw`` is what was received behind our trace, and what ``anatomy`` speaks of; ``head`` are the fields added before
-    it when it was stored. ``local`` maps recipient keys to mailboxes.
+    it when it was stored. ``local`` maps recipient keys to mailboxes; ``forbidden`` are those its patient forbade by name (TOU-F08).
     """
 
     transaction: Transaction
@@ -33,6 +33,7 @@ class Arrival(NamedTuple):
     head: bytes
     sealed: Sealed
     local: Mapping[str, MailboxFacts]
+    forbidden: frozenset[str] = frozenset()
 
 
 class Consequences(NamedTuple):

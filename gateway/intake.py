@@ -69,11 +69,13 @@ class Mailboxes(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Medical:
-    """What reading the medical content gave: decisions about the message, and header fields to add."""
+    """What reading the medical content gave: decisions about the message, and header fields to add. ``forbidden`` are mailboxes that
+    a patient of the message forbade by name: no rule sends it on to them."""
 
     decisions: tuple[Decision, ...] = ()
     fields: dict[str, str] = field(default_factory=dict)
     also: tuple[Callable[[Unit], None], ...] = ()
+    forbidden: frozenset[str] = frozenset()
 
 
 class MedicalReader(Protocol):
@@ -368,7 +370,7 @@ class Intake:
         entailed = Consequences()
         try:
             local = await self._local(transaction)
-            arrival = Arrival(transaction, identifier, anatomy, raw, head, sealed, local)
+            arrival = Arrival(transaction, identifier, anatomy, raw, head, sealed, local, medical.forbidden)
             entailed = await self._followers(arrival)
             acceptance = self._acceptance(arrival, judged, medical, entailed, now)
             await self._committer.grouped(self._acceptor.accept, acceptance)

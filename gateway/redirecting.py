@@ -3,10 +3,10 @@
 A forward is one more recipient. To a mailbox of ours it is one more delivery of the same sealed body, when that mailbox
 would take it from anybody. To a partner it is a queue row of the same bytes behind a Resent block (RFC 5322 3.6.6), sent
 in the owner's name, so that failures come back to the owner and a message that returns is known again.
-Promise: each target is judged at each execution; what may not go on, or cannot, stays in the mailbox, whatever its rule
-says of keeping a copy; a forward that fails brings the whole message back; a rule whose target left the space ends, and
-its owner is told once. Every chain ends: a mailbox is visited once, a message its owner sent on already stays. Failure:
-:class:`mailboxes.store.StoreError` as at acceptance.
+Promise: each target is judged at each execution, and is none that the patient of the message forbade by name (TOU-F08);
+what may not go on, or cannot, stays in the mailbox, whatever its rule says of keeping a copy; a forward that fails brings
+the whole message back; a rule whose target left the space ends, and its owner is told once. Every chain ends: a mailbox is
+visited once, a message its owner sent on already stays. Failure: :class:`mailboxes.store.StoreError` as at acceptance.
 """
 
 from __future__ import annotations
@@ -34,7 +34,8 @@ from mailboxes.store import Sealed, StoreError
 from mailboxes.unit import Unit
 from policies import recipient as recipient_policy
 from policies import redirection
-from policies.decision import Decision, Verdict
+from policies.catalogue import rule
+from policies.decision import Decision, Verdict, decide
 from policies.events import Event, Kind
 from policies.recipient import RecipientSettings
 from policies.retry import Schedule
@@ -169,6 +170,8 @@ class Redirecting:
         for one in found:
             keep = keep or one.keep
             decision = self._judgement.target(stop.mailbox.address, one.destination, executing=True)
+            if decision.accepted and arrival.forbidden:
+                decision = await self._permitted(one.destination, arrival) or decision
             if decision.accepted and one.destination.domain in self._judgement.trust().own_domains:
                 decision, target = await self._ours(one.destination, arrival, course)
                 if target is not None:
@@ -190,6 +193,12 @@ class Redirecting:
         if (far or reached) and not keep:
             course.gone.add(stop.mailbox.id)
         return reached
+
+    async def _permitted(self, target: Address, arrival: Arrival) -> Decision | None:
+        """TOU-F08: a refusal when the patient of the message forbade this mailbox, under this address or its main one."""
+        mailbox = await self._boxes.find(target.key)
+        named = {target.key, mailbox.address.key if mailbox else target.key} & arrival.forbidden
+        return decide(rule("patient.forbidden"), professionals=str(target)) if named else None
 
     async def _ours(self, target: Address, arrival: Arrival, course: Course) -> tuple[Decision, MailboxFacts | None]:
         """May a mailbox of ours get it; the mailbox when it has not yet."""

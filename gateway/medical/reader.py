@@ -194,7 +194,8 @@ class DocumentReader:
         concerned, issuer = await self._concerned(transaction, reading), _issuer(transaction)
         own = concerned[:1] if transaction.peer.door is Door.SUBMISSION else concerned
         reading = _remembered(reading, await self._memory.consult(own, reading.met, issuer))
-        objected = await self._objected(transaction, anatomy, reading, to_patients)
+        objected = await self._objected(transaction, reading, to_patients)
+        named = objected - {ANYBODY}
         facts = replace(
             self._facts(transaction, recipients, kind, self._findings(reading, transaction)),
             has_header=reading.has_header,
@@ -204,12 +205,13 @@ class DocumentReader:
             sealed=reading.sealed,
             qualified=reading.qualified,
             opposed=ANYBODY in objected,
-            forbidden=tuple(sorted(objected - {ANYBODY})),
+            forbidden=tuple(sorted(named & await self._between(transaction, anatomy))) if named else (),
             closing=anatomy.mss.get("MES", ""),
             header_asked=asked,
         )
         decisions = patient.judge(facts, self.settings.policy)
         medical = await self._medical(transaction, anatomy, reading, decisions, to_patients)
+        medical = replace(medical, forbidden=named)
         if concerned and all(decision.accepted for decision in decisions):
             medical = replace(medical, also=(*medical.also, self._memory.remember(concerned, reading.met, issuer)))
         return medical
@@ -276,7 +278,7 @@ class DocumentReader:
         return decision
 
     async def _objected(
-        self, transaction: Transaction, anatomy: Anatomy, reading: Reading, to_patients: tuple[Address, ...]
+        self, transaction: Transaction, reading: Reading, to_patients: tuple[Address, ...]
     ) -> frozenset[str]:
         """TOU-A10, TOU-F08: the mailboxes that a patient of the message, or one written to, objected to."""
         numbers = {number for _, number in reading.ins} or set(reading.numbers)
@@ -286,8 +288,7 @@ class DocumentReader:
         numbers |= {address.local for address in to_patients}
         if not numbers and not reading.traits:
             return frozenset()
-        addresses = await self._between(transaction, anatomy)
-        asked = Exchange(frozenset(numbers), frozenset(reading.traits), frozenset(scopes), addresses)
+        asked = Exchange(frozenset(numbers), frozenset(reading.traits), frozenset(scopes))
         return await self.registers.opposed(asked)
 
     async def _between(self, transaction: Transaction, anatomy: Anatomy) -> frozenset[str]:

@@ -30,19 +30,18 @@ _ALLOWED = frozenset("0123456789AB")
 
 
 class Exchange(NamedTuple):
-    """What is asked of the register: under what its patients may be known, of which kinds the exchange is, between which mailboxes."""
+    """What is asked of the register: under what the patients of a message may be known, and of which kinds the exchange is."""
 
     numbers: frozenset[str]
     traits: frozenset[str]
     scopes: frozenset[str]
-    addresses: frozenset[str]
 
 
 class Registers(Protocol):
     """What the reader of documents asks."""
 
     async def opposed(self, exchange: Exchange) -> frozenset[str]:
-        """The mailboxes of the exchange that one of its patients objected to; :data:`ANYBODY` among them when he objected to all."""
+        """The mailboxes that one of these patients objected to; :data:`ANYBODY` among them when he objected to all."""
         ...
 
     async def conversation(self, patient: str, about: Sequence[str]) -> tuple[bool, bool]:
@@ -162,7 +161,7 @@ class PatientRegisters:
                 opposition.c.digest.in_(digests[start : start + _AT_ONCE]), opposition.c.scope.in_(exchange.scopes)
             )
             found.update(connection.execute(query).scalars())
-        return frozenset(found & {ANYBODY, *exchange.addresses})
+        return frozenset(found)
 
     async def conversation(self, patient: str, about: Sequence[str]) -> tuple[bool, bool]:
         return await self._reading.run(lambda connection: self._conversation(connection, patient, about[:_MOST]))

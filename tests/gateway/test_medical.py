@@ -26,6 +26,7 @@ from gateway.smtp.transaction import Answer
 from hprim.dates import PartialDate
 from hprim.model import Traits
 from hprim.strict import recorded
+from mailboxes.anatomy import dissect
 from mailboxes.keys import LocalMasterKey
 from policies.patient import PatientSettings
 from policies.trust import trust_list
@@ -681,7 +682,10 @@ async def test_a_patient_without_a_number_objects_by_his_traits(bench: Bench) ->
 async def test_a_patient_forbids_named_professionals(bench: Bench) -> None:
     """TOU-F08: what goes to them or comes from them is refused, the rest passes."""
     await oppose_by_traits(bench, PEER)
-    assert name(await bench.send(xdm_mail(ALICE, [PAUL], number=1))) == "session.message_accepted"
+    raw = bytes(xdm_mail(ALICE, [PAUL], number=1))
+    assert name(await bench.send(bytearray(raw))) == "session.message_accepted"
+    read = await bench.reader.read(transaction(user(), ALICE, PAUL), dissect(raw), raw)
+    assert read.forbidden == {PEER}
     refused = await bench.send(xdm_mail(ALICE, [PAUL, PEER], number=2), PAUL, PEER)
     assert name(refused) == "patient.forbidden"
     assert PEER in refused.decision.sentence("fr")

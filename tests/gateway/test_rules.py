@@ -12,6 +12,7 @@ from sqlalchemy import select
 
 from gateway.answering import PERIOD, Answering
 from gateway.following import Following
+from gateway.intake import Medical
 from gateway.record import journal
 from gateway.redirecting import RETURNED, Judgement, Redirecting
 from gateway.relay import letters, outbox
@@ -56,7 +57,8 @@ class Ruled(Rig):
         answering = Answering(self.book, self.sealer, bodies, lambda: self.trusted, settings, self.clock)
         self.rules = UserRules(self.book, redirecting, answering, self.judgement, bodies)
         reception = Reception(bodies, HOUSE.hostname, lambda: self.trusted, 3600.0)
-        self.intake = self.make_intake(followers=Following(reception, self.sealer, self.rules))
+        self.followers = Following(reception, self.sealer, self.rules)
+        self.intake = self.make_intake(followers=self.followers)
 
     def register(self, number: int, name: str) -> None:
         texts = dict.fromkeys(("structure", "description", "service", "responsible", "phone", "state_by"), "")
@@ -311,6 +313,27 @@ async def test_a_colleague_who_may_not_receive_leaves_the_message_where_it_is(ri
 
 
 # the list changes
+
+
+async def test_whom_a_patient_forbade_gets_nothing_by_a_rule_either(rig: Ruled) -> None:
+    """TOU-F08: of two rules the one that leads to him is not executed, the message stays, and ``explain`` says why."""
+
+    class Reading:
+        async def read(self, *given: object) -> Medical:
+            return Medical(forbidden=frozenset({ZOE, f"tiers@{THEIRS}"}))
+
+    rig.intake = rig.make_intake(medical=Reading(), followers=rig.followers)
+    await rig.forward(PAUL, f"tiers@{THEIRS}", keep=False)
+    await arrives(rig, PAUL)
+    assert (await rig.queued(), len(await rig.inbox(2))) == ([], 1)
+    await rig.forward(PAUL, f"autre@{THEIRS}", keep=False)
+    await rig.forward(ALICE, ZOE, keep=False)
+    answer = await arrives(rig, ALICE)
+    assert (len(await rig.inbox(1)), await rig.inbox(3)) == (1, [])
+    records = await rig.reading.run(lambda connection: journal.read(connection, message=answer.message))
+    assert "patient.forbidden" in str([record.detail for record in records])
+    await arrives(rig, PAUL)
+    assert [recipient for _, recipient in await rig.queued()] == [f"autre@{THEIRS}"]
 
 
 async def test_a_target_that_left_the_space_ends_the_rule_at_execution_and_tells_the_owner_once(rig: Ruled) -> None:
