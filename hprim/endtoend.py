@@ -42,7 +42,7 @@ _DAMAGED = Words(
     "its signature does not let read what it holds, which was not checked",
 )
 _MEDIA = ("application/pkcs7-mime", "application/x-pkcs7-mime")
-_ARMOR = re.compile(rb"(?:\A|[\r\n>])-----BEGIN PGP MESSAGE-----")
+_ARMOR = b"-----BEGIN PGP MESSAGE-----"
 _PGP_NAMES = (".pgp", ".gpg")
 _LOOK = 65_536
 
@@ -67,7 +67,7 @@ def opened(parts: Iterable[Part], depth: int = DEPTH) -> Iterator[Part]:
 def unreadable(part: Part) -> Words | None:
     """Why nobody could look into this part; None when one can, or when it is nothing of the kind."""
     data = part.data
-    if _ARMOR.search(data, 0, _LOOK) or (data[:1] >= b"\x80" and part.name.lower().endswith(_PGP_NAMES)):
+    if _armoured(data) or (data[:1] >= b"\x80" and part.name.lower().endswith(_PGP_NAMES)):
         return _ENCRYPTED
     kind = _kind(data)
     if kind in _HIDDEN:
@@ -75,6 +75,14 @@ def unreadable(part: Part) -> Words | None:
     if kind == _SIGNED:
         return None if _signed(data) == b"" else _DAMAGED
     return _DAMAGED if part.media_type.lower() in _MEDIA and data else None
+
+
+def _armoured(data: bytes) -> bool:
+    """Whether a line, or an element of a page, begins with PGP's mark; quoted behind ``> `` it is somebody's answer."""
+    at = data.find(_ARMOR, 0, _LOOK)
+    while at > 0 and data[at - 1 : at] not in (b"\n", b"\r", b">"):
+        at = data.find(_ARMOR, at + 1, _LOOK)
+    return at >= 0
 
 
 def _attached(part: Part) -> Iterable[Part]:
