@@ -21,7 +21,8 @@ from hprim.mime import split_mail
 from hprim.model import Part, Words
 
 DEPTH = 3
-MAX_PARTS = 500
+MAX_PARTS = 501
+"""One more than a message may have, so that whoever counts sees that there were too many."""
 _MAX_CHUNKS = 100_000
 _SIGNED = bytes.fromhex("2a864886f70d010702")
 _ENCRYPTED = Words(

@@ -19,7 +19,7 @@ from typing import BinaryIO
 from gateway.medical.met import Met, Person, bare
 from gateway.medical.question import PartBytes, Question, Reading, answer_bytes
 from gateway.medical.words import labels_of, safe_place, safe_sentence
-from hprim.check import check_message
+from hprim.check import MAX_PARTS, check_message
 from hprim.endtoend import opened, unreadable
 from hprim.history import marks
 from hprim.model import Format, Part, Place, Problem, Report, Words
@@ -51,7 +51,7 @@ def read(question: Question) -> Reading:
         profile=profile,
         today=question.today,
     )
-    return _reading(report, question.parts, list(opened(parts)))
+    return _reading(report, question.parts, list(islice(opened(parts), MAX_PARTS)))
 
 
 def _reading(report: Report, parts: tuple[PartBytes, ...], leaves: list[Part]) -> Reading:

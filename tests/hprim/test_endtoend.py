@@ -148,6 +148,20 @@ def test_a_message_in_a_file_is_read(name: str, media: str) -> None:
     assert list(opened([endless])) == [endless]
 
 
+def test_too_many_parts_behind_one_file_are_said() -> None:
+    """MSS-091: nothing is left out in silence."""
+    leaf = b"--i\r\n\r\nx\r\n"
+    inner = (
+        b"Content-Type: a/b; name=i.eml\r\n\r\n" + MESSAGE.replace(b"boundary=b", b"boundary=i") + leaf * 300 + b"--i--"
+    )
+    whole = MESSAGE + (b"--b\r\n" + inner + b"\r\n") * 2 + b"--b--\r\n"
+    assert "MSS-091" in mail(attached("avis.eml", whole), subject="Avis", headers={}).rules
+    assert (
+        "MSS-091"
+        not in mail(attached("avis.eml", MESSAGE + b"--b\r\n" + inner + b"\r\n--b--"), subject="x", headers={}).rules
+    )
+
+
 def test_the_text_of_the_message_is_not_taken_for_a_file() -> None:
     text = body("From: a@x.test\r\nSubject: Avis\r\n\r\nVoir ci-dessous.")
     assert list(opened([text])) == [text]
