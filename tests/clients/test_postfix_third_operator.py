@@ -90,3 +90,11 @@ def test_a_refused_recipient_comes_back_as_a_notice_of_postfix(triangle: Triangl
     """We refuse inside the session, so it is the sending operator that tells its user (accept is deliver)."""
     submit_at_postfix(triangle, f"dr.tiers@{DOMAIN}", f"personne@{triangle.space.a['domain']}", "inconnu 9123")
     assert b"5.1.1" in triangle.postfix.wait_for(b"Undelivered Mail Returned to Sender")
+
+
+def test_a_notice_of_postfix_under_the_name_of_its_host_reaches_our_user(triangle: Triangle) -> None:
+    """Nobody set `myorigin`: what failed behind Postfix is told by MAILER-DAEMON at the host, not at the domain."""
+    box = triangle.space.box(triangle.space.a)
+    submit_at_postfix(triangle, box["address"], f"personne@{triangle.space.a['domain']}", "revient 90gh")
+    raw = triangle.space.wait_for(triangle.space.a, box, "Undelivered Mail Returned to Sender")
+    assert f"MAILER-DAEMON@smtp.{DOMAIN}".encode() in raw
