@@ -15,7 +15,7 @@ from typing import NamedTuple
 from mailboxes.words import unfold
 
 _PIECE = re.compile(rb'[^"(,;:<>]++|["(,;:<>]')
-_QUOTED = re.compile(rb'"((?>[^"\\]++|\\.)*+)"', re.DOTALL)
+_QUOTED = re.compile(rb'"((?>(?:[^"\\]++|\\.)*))"', re.DOTALL)
 _COMMENT_MARK = re.compile(rb"\\.|[()]", re.DOTALL)
 _ESCAPE = re.compile(rb"\\(.)", re.DOTALL)
 _WHITE = b" \t\r\n"

@@ -63,7 +63,7 @@ class Holding:
         return provision.destroy_key(unit, self.keyring, mailbox_id)
 
     def erase(self, unit: Unit, mailbox_id: int) -> int:
-        """Remove a portion of what is left of a mailbox after :meth:`destroy_key`; below :data:`PORTION`, it was the last."""
+        """Remove a portion of what is left of a mailbox after :meth:`destroy_key`; below :data:`mailboxes.store.PORTION`, it was the last."""
         count, blobs = provision.erase(unit, mailbox_id)
         self._delete_blobs(unit, blobs)
         return count
