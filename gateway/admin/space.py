@@ -17,6 +17,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -34,6 +35,7 @@ from gateway.compose import storage
 from gateway.config import load
 from gateway.config_document import render
 from gateway.supervisor import write_atomically
+from gateway.watch import Taken, alone
 from mailboxes.keys import create_master_key_file
 
 DOORS = ("inbound", "submission", "submissions", "imap", "imaps")
@@ -132,6 +134,7 @@ class Space:
         self.say = say
         self.pki: Pki | None = None
         self.sites: list[Site] = []
+        self._held = ExitStack()
 
     @property
     def list_file(self) -> Path:
@@ -141,8 +144,8 @@ class Space:
 
     def build(self) -> None:
         """Everything on disk, from an empty folder or in the place of an earlier space."""
+        self.hold()
         self._clear()
-        self.directory.mkdir(parents=True, exist_ok=True, mode=0o700)
         write_atomically(self.directory / MARK, "{}")
         operators = [*OPERATORS[:2], *(each.operator for each in self.partners)]
         self.say("autorité de test / test authority")
@@ -157,9 +160,16 @@ class Space:
             self.say(f"opérateur / operator {site.operator.domain}")
             self._install(site, self.pki)
 
+    def hold(self) -> None:
+        """One space at a time in a folder: a second one would build its own in the place of what the first is serving."""
+        self.directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self._held.close()
+        try:
+            self._held.enter_context(alone(self.directory))
+        except Taken:
+            raise SpaceFailed(f"a space runs in {self.directory}: stop it, or choose another --dir") from None
+
     def _clear(self) -> None:
-        if not self.directory.exists():
-            return
         if any(self.directory.iterdir()) and not (self.directory / MARK).exists():
             raise SpaceFailed(f"{self.directory} is not empty and is not a trust space: choose another --dir")
         for item in self.directory.iterdir():
@@ -299,6 +309,7 @@ class Space:
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()
+        self._held.close()
 
     def dead(self) -> Site | None:
         """An operator whose process ended by itself."""

@@ -68,8 +68,7 @@ def serve(
         raise ConfigError(lacking)
     set_up(config.log.level, config.log.format)
     take_descriptors()
-    if ready_file is not None:
-        ready_file.unlink(missing_ok=True)  # of an earlier run: whoever waits for it would take its ports for ours
+    fresh(ready_file)
     count = workers or config.service.workers or one_per_core()
     if worker < 0 and count > 1:
         raise typer.Exit(_supervise(console, roles, count, ready_file, leash, config.service.grace))
@@ -85,6 +84,20 @@ def take_descriptors() -> None:
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     with suppress(OSError, ValueError):
         resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+
+
+def fresh(ready_file: Path | None) -> None:
+    """Without the ready file of an earlier run: whoever waits for it would take its ports, processes and passwords for ours.
+
+    Raises :class:`Said` when its folder is not there: that is said before all is started, not after.
+    """
+    if ready_file is None:
+        return
+    try:
+        ready_file.parent.stat()
+        ready_file.unlink(missing_ok=True)
+    except OSError as problem:
+        raise Said("cli.cannot_write", USAGE, path=ready_file, reason=problem.strerror) from None
 
 
 class Hurried:

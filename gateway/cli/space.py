@@ -68,9 +68,8 @@ def space(
 ) -> None:
     from gateway.admin.space import Space, SpaceFailed
     from gateway.admin.space import partner as read_partner
+    from gateway.cli.serve import fresh
 
-    if ready_file is not None:
-        ready_file.unlink(missing_ok=True)  # of an earlier run: its ports, processes and passwords are not ours
     try:
         partners = [read_partner(text) for text in partner or ()]
         settings = dict(_setting(text) for text in set_ or ())
@@ -81,6 +80,8 @@ def space(
             load_mailboxes=load_mailboxes,
             say=lambda text: _step("·", text),
         )
+        built.hold()
+        fresh(ready_file)
         built.build()
         built.start()
     except SpaceFailed as problem:

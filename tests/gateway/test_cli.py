@@ -150,6 +150,27 @@ def test_the_language(arguments: list[str], environment: dict[str, str], languag
     assert choose(arguments, environment) == language
 
 
+def test_a_space_does_not_build_in_the_place_of_one_that_runs(terminal: Terminal, tmp_path: Path) -> None:
+    """The second one erased what the first was serving."""
+    from gateway.admin.space import MARK, Space, SpaceFailed
+    from gateway.watch import alone
+
+    served = tmp_path / "served"
+    for name in (MARK, served.name):
+        (tmp_path / name).write_text("{}")
+    with alone(tmp_path), pytest.raises(SpaceFailed, match="a space runs in"):
+        Space(tmp_path).build()
+    with alone(tmp_path):
+        assert terminal("space", "--dir", str(tmp_path), "--ready-file", str(served)).exit_code == 3
+    assert served.exists()
+
+
+def test_a_ready_file_that_cannot_be_is_said_before_anything_starts(terminal: Terminal, tmp_path: Path) -> None:
+    said = terminal.refused("space", "--dir", str(tmp_path / "s"), "--ready-file", str(tmp_path / "no" / "r"), code=2)
+    assert "cannot be written" in said
+    assert not list((tmp_path / "s").iterdir())
+
+
 def test_the_version_is_told(terminal: Terminal) -> None:
     assert re.fullmatch(r"caducee \d+\.\d+\.\d+\n", terminal.ok("--version"))
 
