@@ -133,9 +133,10 @@ class _Element:
 
     def _outside(self, kind: bytes, text: bytes) -> None:
         self.outside += text
-        if kind == _WORDS or text.strip(_WHITE):
+        said = bool(text.strip(_WHITE))
+        if kind == _WORDS or said:
             self.comment = b""  # only one that ends the element names its owner
-            self.words = True
+            self.words = self.words or said  # an empty quoted string names no group
             self.at = self.at or (kind != _WORDS and b"@" in text)
 
     def read(self) -> list[Guessed]:

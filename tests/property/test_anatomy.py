@@ -10,7 +10,7 @@ from email.message import EmailMessage, Message
 from email.utils import format_datetime
 from random import Random
 
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from mailboxes.anatomy import base_subject, decode_part, decode_words, dissect, pack, parse_date, section, unpack
@@ -80,6 +80,7 @@ class Writer:
 
 @settings(max_examples=400, deadline=None)
 @given(st.text('ab@.,:;<>()"\\ \t', max_size=60))
+@example('"":')
 def test_any_address_field_is_an_envelope_whose_groups_are_closed(text: str) -> None:
     """Whatever is written, RFC 9051 7.5.2: pairs of NIL ends around what a group holds, strings elsewhere."""
     envelope, _ = read_value(dissect(b"To: " + text.encode() + b"\r\n\r\n").envelope, 0)
