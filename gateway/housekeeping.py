@@ -39,7 +39,8 @@ async def daily(storage: Storage) -> int:
     patients not met again (HID-090 to HID-099), what is left of deleted mailboxes, blobs without a row. Returns the journal
     records removed.
     """
-    removed = await retention.purge(storage.committer, retention.kept(storage.config.journal))
+    age = retention.kept(storage.config.journal)
+    removed = await retention.purge(storage.committer, storage.reading, age, storage.clock())
     mailboxes = await storage.reading.run(lambda connection: upkeep.mailboxes(cursor_of(connection)))
     for some in _parts(mailboxes):
         await storage.committer.run(partial(_forget, mailboxes=some))

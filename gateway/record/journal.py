@@ -194,6 +194,16 @@ def older(connection: Connection, before_us: int, most: int = 1 << 62) -> int:
     return int((end_seq if stop is None else stop - 1) - start_seq)
 
 
+def silence(connection: Connection, before_us: int, now_us: int) -> int:
+    """Microseconds between the last record that :func:`prune` would remove and the first that would stay, or now; 0 for none."""
+    count = older(connection, before_us)
+    if not count:
+        return 0
+    last = _start(connection)[0] + count
+    following = connection.execute(select(journal.c.at).where(journal.c.seq == last + 1)).scalar()
+    return max((now_us if following is None else int(following)) - int(_end(connection, last).at), 0)
+
+
 def prune(connection: Connection, before_us: int, now_us: int, most: int = 1 << 62) -> int:
     """Remove up to ``most`` of the oldest records written before ``before_us`` as one sealed segment (TOU-F02).
 

@@ -3,7 +3,8 @@
 Technical and functional traces lie in one chain, and a record in the middle of a chain cannot leave it without breaking
 the proof of all that follow. So the journal is cut at its old end only, and at the longer of the two durations: evidence
 is never lost early, and a technical trace is kept as long as the functional ones it lies between (docs/adr/0012).
-Promise: what is left still verifies from the seal of what went; each cut is itself recorded (``service.purged``).
+Promise: what is left still verifies from the seal of what went; each cut is itself recorded (``service.purged``); nothing
+goes by itself on the word of a clock that jumped (F16): see :data:`SILENCE`.
 Failure: a database error propagates; the cut and its record are one transaction.
 """
 
@@ -11,15 +12,25 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
+import structlog
 from sqlalchemy import Connection
 
 from gateway.record import journal
 from gateway.settings import Journal
-from mailboxes.commit import Committer, Unit
+from mailboxes.commit import Committer, Reading, Unit
 from policies.events import Event, Kind
 
 MOST = 20_000
 """Records removed in one transaction, so that mail waiting for its commit waits a fraction of a second."""
+
+SILENCE = 100 * 24 * 3600.0
+"""Seconds without a record, between what would go and what would stay, that are a wrong clock's rather than a silent service's.
+
+A machine that starts in a wrong year would else let go of everything. A service that was really off so long keeps what it
+wrote before by that much longer.
+"""
+
+log = structlog.get_logger("caducee.journal")
 
 
 def kept(settings: Journal) -> float:
@@ -27,8 +38,12 @@ def kept(settings: Journal) -> float:
     return max(settings.technical, settings.functional)
 
 
-async def purge(committer: Committer, age: float, actor: str = "system") -> int:
+async def purge(committer: Committer, reading: Reading, age: float, now: float, actor: str = "system") -> int:
     """Remove every record older than ``age`` seconds, a part at a time; the number removed."""
+    silent = await reading.run(lambda connection: journal.silence(connection, int((now - age) * 1e6), int(now * 1e6)))
+    if silent > SILENCE * 1e6:
+        log.warning("journal_kept", silent_days=silent // 86_400_000_000)
+        return 0
     total = 0
     while removed := await committer.run(lambda unit: cut(unit, age, actor)):
         total += removed

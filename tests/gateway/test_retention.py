@@ -49,14 +49,36 @@ async def test_what_is_too_old_leaves_and_the_purge_is_on_record(
         clock.now += DAY
     age = 2.5 * DAY
     assert await reading.run(lambda connection: retention.due(connection, age, clock.now)) == 3
-    assert await retention.purge(committer, age, "operator:someone") == 3
-    assert await retention.purge(committer, age) == 0
+    assert await retention.purge(committer, reading, age, clock.now, "operator:someone") == 3
+    assert await retention.purge(committer, reading, age, clock.now) == 0
     left = await reading.run(journal.read)
     assert [record.kind for record in left] == ["service.started"] * 2 + ["service.purged"] * 2
     assert [record.detail["count"] for record in left[2:]] == [2, 1]
     assert {record.actor for record in left[2:]} == {"operator:someone"}
     assert left[2].detail["before"] == "2023-11-17T10:13:20+00:00"
     assert await reading.run(journal.verify) is None
+    await committer.close()
+
+
+async def test_a_clock_that_jumped_years_takes_no_evidence(database: Database) -> None:
+    """F16: a machine that starts in 2037 has not been silent for years; what it wrote before stays until its time has passed."""
+    clock = Clock()
+    committer, reading = Committer(database, journal=journal.Journal(), clock=clock), Reading(database)
+
+    async def started() -> None:
+        await committer.run(lambda unit: unit.emit(Event(Kind.STARTED, detail={"roles": ["imap"]})))
+
+    await started()
+    clock.now += 4000 * DAY
+    assert (
+        await retention.purge(committer, reading, 3650 * DAY, clock.now) == 0
+    )  # the only record, and years of nothing
+    await started()
+    assert await retention.purge(committer, reading, 3650 * DAY, clock.now) == 0
+    for _ in range(74):
+        clock.now += 50 * DAY
+        await started()
+    assert await retention.purge(committer, reading, 3650 * DAY, clock.now) == 2  # both of the first, in their time
     await committer.close()
     await reading.close()
 
