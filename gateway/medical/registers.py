@@ -249,14 +249,13 @@ class PatientRegisters:
         """Take an opposition back, under all that the person is known by; False when there was none."""
         subjects = self._subjects(unit, person)
         c = opposition.c
-        gone = unit.connection.execute(
-            delete(opposition).where(
-                c.subject.in_(subjects), c.scope.in_(list(wish.scopes)), c.address.in_(list(wish.addresses))
-            )
-        ).rowcount
-        if gone:
-            _record(unit, "opposition withdrawn", subjects[0], wish, actor)
-        return bool(gone)
+        meant = (c.subject.in_(subjects), c.scope.in_(list(wish.scopes)), c.address.in_(list(wish.addresses)))
+        held = set(unit.connection.execute(select(c.scope).where(*meant)).scalars())
+        if held:
+            unit.connection.execute(delete(opposition).where(*meant))
+            gone = wish._replace(scopes=[scope for scope in wish.scopes if scope in held])
+            _record(unit, "opposition withdrawn", subjects[0], gone, actor)
+        return bool(held)
 
     def forbidden(self, unit: Unit, person: Person) -> tuple[str, ...]:
         """The mailboxes this person forbids by name."""

@@ -237,7 +237,7 @@ _CODES = {
 
 
 def _challenge(session: Session, asked: v.Command, refused: LoginRefused) -> None:
-    status = {"status": "invalid_token" if asked.args.mechanism == "OAUTHBEARER" else "400", "schemes": "bearer"}
+    status = {"status": "invalid_token" if asked.args.mechanism == "OAUTHBEARER" else "401", "schemes": "bearer"}
     session.put(b"+ %b\r\n" % base64.b64encode(json.dumps(status).encode("ascii")))
     session.out.flush()
     session.awaited = lambda _line: _failed(session, asked, refused)

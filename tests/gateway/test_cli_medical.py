@@ -150,6 +150,11 @@ def test_an_opposition_is_recorded_listed_and_withdrawn(config: Path) -> None:
     left = json.loads(run("opposition", "list", "--json", config=config).stdout)
     assert [line["scope"] for line in left] == ["professionals"]
     assert run("opposition", "remove", NUMBER, "--scope", "patient", config=config).exit_code == 1
+    assert run("opposition", "remove", NUMBER, config=config).exit_code == 0
+    journal = run("journal", "list", config=config).stdout.splitlines()
+    taken = [line.split("target=")[1].split() for line in journal if "what=opposition withdrawn" in line]
+    assert [scopes[1:2] for scopes in taken] == [["patient"], ["professionals"]]  # what was there, not what was asked
+    assert not any("patient" in scopes for scopes in taken[1:])
 
 
 def test_an_opposition_by_traits_forbids_named_professionals(config: Path, tmp_path: Path) -> None:
