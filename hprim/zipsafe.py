@@ -21,6 +21,7 @@ MAX_RATIO = 100
 RATIO_FLOOR = 2 << 20
 """Below this expanded size a high ratio is harmless (a page of blanks)."""
 MAX_NAME = 260
+MOST_NAMES = 5_000
 _STEP = 65_536
 
 _EOCD = struct.Struct("<4s4H2LH")
@@ -123,6 +124,26 @@ def _directory(data: bytes) -> tuple[int, int, int]:
     if offset + size > at:
         raise Unreadable("archive incohérente", "inconsistent archive", safety=False)
     return count, offset, size
+
+
+def names_in(data: bytes) -> tuple[str, ...]:
+    """The names that the directory of an archive shows, whatever else is wrong with it: at most :data:`MOST_NAMES`.
+
+    No exception: what is no archive shows none.
+    """
+    end = data.rfind(b"PK\x05\x06", max(0, len(data) - 65_557))
+    if end < 0 or end + _EOCD.size > len(data):
+        return ()
+    at = _EOCD.unpack_from(data, end)[6]
+    found: list[str] = []
+    while len(found) < MOST_NAMES and at + _CENTRAL.size <= end:
+        fields = _CENTRAL.unpack_from(data, at)
+        if fields[0] != b"PK\x01\x02":
+            break
+        start, (name, extra, comment) = at + _CENTRAL.size, fields[10:13]
+        found.append(data[start : start + name].decode("utf-8", "replace"))
+        at = start + name + extra + comment
+    return tuple(found)
 
 
 def _name(raw: bytes, flags: int) -> str:

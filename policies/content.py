@@ -8,6 +8,7 @@ Failure: none; a problem word this module does not know refuses the message as m
 from __future__ import annotations
 
 import unicodedata
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from policies.catalogue import rule
@@ -49,9 +50,9 @@ _FAR = " " * 20
 class ContentFacts:
     """What the one walk over the message found.
 
-    ``attachment_names`` are all names of all parts, decoded (filename, filename*, name, continuations, and names inside
-    archives when they were read). ``content_types`` are lower-case ``type/subtype`` of all parts. ``received`` counts
-    the Received fields; ``own_traces`` those that bear our own host name or Delivered-To lines of the recipient.
+    ``attachment_names`` are all names of all parts, decoded (filename, filename*, name, continuations).
+    ``content_types`` are lower-case ``type/subtype`` of all parts. ``received`` counts the Received fields;
+    ``own_traces`` those that bear our own host name or Delivered-To lines of the recipient.
     """
 
     size: int = 0
@@ -113,6 +114,16 @@ def _judge_parts(facts: ContentFacts, settings: ContentSettings) -> Decision:
         kind = program(name, settings.programs)
         if kind:
             return decide(rule("content.dangerous_attachment"), kind=f".{kind}")
+    return decide(rule("content.accepted"))
+
+
+def judge_archived(names: Iterable[str], settings: ContentSettings = DEFAULT) -> Decision:
+    """The names inside archives: a program is no less one for being packed. Disguise is not looked for, since archives of
+    other systems hold odd names, and what a system runs it runs by the end of the name."""
+    for name in names:
+        kind = program(name, settings.programs)
+        if kind:
+            return decide(rule("content.archived_program"), kind=f".{kind}")
     return decide(rule("content.accepted"))
 
 

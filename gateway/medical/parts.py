@@ -8,9 +8,11 @@ of each of :data:`LOOKED_AT` parts and one search for the end tag. Failure: none
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from gateway.medical.question import PartBytes
+from hprim.xdm import is_office
+from hprim.zipsafe import names_in
 from mailboxes.anatomy import Anatomy
 from mailboxes.headers import file_names
 from mailboxes.mime import Part
@@ -112,6 +114,13 @@ def leaves(anatomy: Anatomy, raw: bytes) -> Iterator[PartBytes]:
         if part.children or part.kind == b"multipart" or (part.kind in _SENSED and _is_sensed(part, raw)):
             continue
         yield _leaf(anatomy, part, raw)
+
+
+def archived_names(parts: Iterable[PartBytes]) -> Iterator[str]:
+    """The names inside the archives of the message, as their directories show them; office documents are none."""
+    for part in parts:
+        if part.data[:2] == b"PK" and not is_office(part.name):
+            yield from names_in(part.data)
 
 
 def _is_sensed(part: Part, raw: bytes) -> bool:

@@ -1,7 +1,7 @@
 """Implements :class:`gateway.intake.MedicalReader`: read apart, judge by policy, give back decisions, headers and what to store.
 
-Order: a quick look (most mail ends there), the patient's own conversation, the reading process, what the mailbox remembers, the
-opposition register, the policy. Warnings become one notice in the sender's INBOX, in the same transaction as his message.
+Order: a quick look (most mail ends there), the patient's own conversation, the names inside archives, the reading process, what the
+mailbox remembers, the opposition register, the policy. Warnings become one notice in the sender's INBOX, in the same transaction as his message.
 Promise: no exception for a bad message; a reading process that dies is a deferral, the third time a refusal (F09); nothing that
 names a patient is in a decision. Failure: :class:`mailboxes.store.StoreError` when the register cannot be read, which the door
 answers with 451.
@@ -14,6 +14,7 @@ import hashlib
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
+from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
 from typing import Literal, Protocol
@@ -25,7 +26,7 @@ from gateway.intake import Mailboxes, Medical
 from gateway.medical import notice
 from gateway.medical.memory import NO_MEMORY, OPERATOR, Memory, Remark
 from gateway.medical.met import Met
-from gateway.medical.parts import leaves, worth_reading
+from gateway.medical.parts import archived_names, leaves, worth_reading
 from gateway.medical.pool import Reader, ReaderDied
 from gateway.medical.question import PartBytes, Question, ReaderOptions, Reading
 from gateway.medical.registers import ANYBODY, NO_REGISTERS, Exchange, Registers
@@ -40,6 +41,7 @@ from mailboxes.commit import Unit
 from mailboxes.seal import Sealer
 from mailboxes.store import Delivery, Placed, Sealed, StoreError
 from policies import patient
+from policies.content import judge_archived
 from policies.decision import Decision
 from policies.events import Event, Kind
 from policies.patient import Finding, PatientFacts, PatientSettings, Said
@@ -183,11 +185,14 @@ class DocumentReader:
         asked: bool,
     ) -> Medical:
         try:
-            if len(raw) > OFF_LOOP:
-                async with self._large:  # decoded copies of large messages are few at a time
-                    reading = await self._ask(anatomy, raw, recipients, asked=asked)
-            else:
-                reading = await self._ask(anatomy, raw, recipients, asked=asked)
+            async with (
+                self._large if len(raw) > OFF_LOOP else nullcontext()
+            ):  # decoded copies of large ones are few at a time
+                question = await self._question(anatomy, raw, recipients, asked=asked)
+                packed = judge_archived(archived_names(question.parts))
+                if not packed.accepted:
+                    return Medical((packed,))
+                reading = await self._readers.read(question)
         except ReaderDied as death:
             return Medical((self._poisoned(raw, anatomy, str(death)),))
         reading = _completed(reading, anatomy)
@@ -230,10 +235,6 @@ class DocumentReader:
             if box is not None:
                 found.append(box.id)
         return tuple(dict.fromkeys(found))
-
-    async def _ask(self, anatomy: Anatomy, raw: bytes, recipients: tuple[Address, ...], *, asked: bool) -> Reading:
-        """What the reader found."""
-        return await self._readers.read(await self._question(anatomy, raw, recipients, asked=asked))
 
     async def _question(
         self, anatomy: Anatomy, raw: bytes, recipients: tuple[Address, ...], *, asked: bool

@@ -112,6 +112,17 @@ RULES: tuple[Rule, ...] = (
         "Send a document (PDF, image, text), not a program.",
     ),
     Rule(
+        "content.archived_program",
+        Verdict.REFUSE,
+        550,
+        "5.7.1",
+        "Une archive jointe contient un programme ({kind}) : ce genre de fichier n’est pas admis.",
+        "An attached archive holds a program ({kind}): this kind of file is not allowed.",
+        ("MSS-047", "TOU-A06"),
+        "Retirez le programme de l’archive (la visionneuse d’un CD, par exemple) et renvoyez les documents.",
+        "Take the program out of the archive (the viewer of a disc, for example) and send the documents again.",
+    ),
+    Rule(
         "content.disguised_attachment",
         Verdict.REFUSE,
         550,

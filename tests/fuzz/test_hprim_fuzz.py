@@ -140,6 +140,7 @@ READERS: dict[str, tuple[str, Callable[[bytes], object]]] = {
     "cda": ("cda", lambda d: cda.read(d, Place(), Findings(DEFAULT), TODAY)),
     "xdm": ("xdm", lambda d: xdm.read(d, Place(), Findings(DEFAULT), TODAY)),
     "zip": ("xdm", lambda d: [a.digest(e) for a in [zipsafe.open_archive(d)] for e in a.entries]),
+    "names in a zip": ("xdm", zipsafe.names_in),
     "xml": ("cda", xmlsafe.parse),
     "mime": ("mail", mime.split_mail),
     "html": ("mail", lambda d: html.to_text(d.decode("latin-1"))),

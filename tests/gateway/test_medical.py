@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import base64
+import io
+import zipfile
 from dataclasses import replace
 from email import message_from_bytes
 from pathlib import Path
@@ -245,6 +247,27 @@ async def test_two_patients_in_one_message_are_refused(bench: Bench) -> None:
     answer = await bench.send(content)
     assert name(answer) == "patient.refused"
     assert any("HID-080" in rule for rule in await bench.rules(answer))
+
+
+async def test_a_program_does_not_pass_in_an_archive(bench: Bench) -> None:
+    """F67, MSS-047: also where the archive is locked, calls itself something else, or is not whole."""
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w") as archive:
+        archive.writestr("images/1.dcm", b"\0" * 64)
+        archive.writestr("viewer.exe", b"MZ")
+    data = bytearray(out.getvalue())
+    for file_name in ("images.zip", "images.dat", "photo.jpg"):
+        answer = await bench.send(mail(ALICE, [PAUL], files=[(file_name, bytes(data))]))
+        assert name(answer) == "content.archived_program", file_name
+    at = data.find(b"PK\x01\x02")
+    data[at + 8] |= 1  # the first file is encrypted
+    assert (
+        name(await bench.send(mail(ALICE, [PAUL], files=[("images.zip", bytes(data))]))) == "content.archived_program"
+    )
+    assert await bench.rig.inbox(2) == []
+    assert (
+        name(await bench.send(mail(ALICE, [PAUL], files=[("compte rendu.docx", xdm())]))) == "session.message_accepted"
+    )
 
 
 async def test_a_name_in_a_file_name_stays_out_of_reply_and_journal(bench: Bench) -> None:

@@ -11,6 +11,7 @@ from collections.abc import Callable
 
 import pytest
 
+from hprim import zipsafe
 from hprim.model import Report
 from hprim.rules import Profile
 from tests.hprim.builders import DOC, META, attached, body, cda, file, mail, member, rezip, sante, xdm, xdm_mail
@@ -29,6 +30,14 @@ def zipped(members: dict[str, bytes], method: int = zipfile.ZIP_DEFLATED) -> byt
 
 def bomb() -> bytes:
     return zipped({META: b"\0" * (100 * MIB)})
+
+
+def test_the_names_an_archive_shows() -> None:
+    members = {"a/b.txt": b"1", "c.exe": b"MZ", "é.pdf": b"2"}
+    assert zipsafe.names_in(zipped(members)) == tuple(members)
+    assert len(zipsafe.names_in(zipped({f"{n}": b"" for n in range(6_000)}))) == zipsafe.MOST_NAMES
+    for data in (b"", b"PK\x05\x06", zipped(members)[:-5], b"PK\x05\x06" + b"\xff" * 18):
+        assert zipsafe.names_in(data) == ()
 
 
 def false_size_bomb() -> bytes:

@@ -92,6 +92,13 @@ def test_programs_are_refused_under_every_name(name: str) -> None:
     assert "resultat" not in decision.sentence("fr") + decision.detail
 
 
+def test_a_program_in_an_archive_is_one() -> None:
+    assert content.judge_archived(["IHE_XDM/SUBSET01/METADATA.XML", "README.TXT", "Icon\r"]).accepted
+    decision = says(content.judge_archived(["bilan.pdf", "CD/VIEWER.EXE"]), "content.archived_program", "MSS-047")
+    assert "(.exe)" in decision.sentence("fr")
+    assert "VIEWER" not in decision.sentence("fr") + decision.detail
+
+
 @pytest.mark.parametrize(
     "name",
     [
