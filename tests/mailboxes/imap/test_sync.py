@@ -218,6 +218,7 @@ async def test_notify_statuses(running: Running) -> None:
     await asyncio.sleep(0.1)
     assert await client.ok("NOOP") == []
     await client.no("NOTIFY SET (personal (AnnotationChange))", "BADEVENT")
+    await client.no("NOTIFY SET (personal (MessageNew MessageExpunge Unheard-Of))", "BADEVENT (FlagChange")
     await client.bad("NOTIFY SET (personal (MessageNew))")
     await client.bad("NOTIFY SET (nowhere (MessageNew MessageExpunge))")
     await client.bad("NOTIFY")
