@@ -120,8 +120,9 @@ async def test_signatures_that_do_not_hold() -> None:
         said = f"{_encoded(json.dumps({'alg': 'HS256', 'kid': 'one'}).encode())}.{body}"
         forged = _encoded(hmac.digest(secret, said.encode(), "sha256"))
         assert await reason(f"{said}.{forged}") == "signature"
-    nested = b'{"iss":' + b"[" * 4000 + b"]" * 4000 + b"}"  # signed well, and too deep to be read
-    assert await reason(jws.serialize_compact({"alg": "RS256", "kid": "one"}, nested, KEY)) == "malformed"
+    nested = b'{"iss":' + b"[" * 4000 + b"]" * 4000 + b"}"  # signed well, and too deep for some Pythons to read
+    deep = await reason(jws.serialize_compact({"alg": "RS256", "kid": "one"}, nested, KEY))
+    assert deep in ("malformed", "issuer")
     assert await reason("x" * (LONGEST_TOKEN + 1)) == "malformed"
     assert await reason("é") == "malformed"
     assert await reason("") == "malformed"
