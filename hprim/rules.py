@@ -950,8 +950,8 @@ RULES: tuple[Rule, ...] = (
         "Le document {name} est illisible : {detail}.",
         "Document {name} cannot be read: {detail}.",
         "MSS-091",
-        "Produisez de nouveau le document depuis le logiciel.",
-        "Produce the document again from your software.",
+        "Produisez de nouveau le document depuis le logiciel, sans chiffrement ni mot de passe s'il peut s'en passer.",
+        "Produce the document again from your software, without encryption or password where it can do without.",
     ),
 )
 

@@ -26,9 +26,9 @@ RULES: tuple[Rule, ...] = (
     _note(
         "delayed",
         "2.0.0",
-        "Votre message attend depuis plus de {hours} heures d’être remis au destinataire indiqué ci-dessous. "
+        "Votre message attend depuis plus de {hours} h d’être remis au destinataire indiqué ci-dessous. "
         "Nous continuons d’essayer : il n’y a rien à renvoyer. Si c’est urgent, joignez le correspondant autrement.",
-        "Your message has been waiting for more than {hours} hours to be delivered to the recipient given below. "
+        "Your message has been waiting for more than {hours} h to be delivered to the recipient given below. "
         "We go on trying: there is nothing to send again. If it is urgent, reach the correspondent by other means.",
         "MSS-041",
         "RFC 3464",
