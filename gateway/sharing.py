@@ -22,18 +22,16 @@ from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import structlog
 
+from mailboxes.seldom import Seldom
 from mailboxes.tally import Crowd, SharedTally
 
 DOORS = ("inbound", "submission", "submissions", "imap", "imaps")
 SETTLED = 0.1
 """Seconds after which what was handed over was taken, or never will be."""
-
-TOLD_EVERY = 60.0
-"""Seconds between two words in the log about callers turned away."""
 
 _EXHAUSTED = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}
 _PAUSE = 0.9  # a little less than asyncio waits before it listens again
@@ -59,7 +57,8 @@ class Entrance(socket.socket):
         self.keeps: Keep = lambda _connection: True
         self._crowded = crowded
         self._spare = -1
-        self._paused = self._told = float("-inf")
+        self._paused = float("-inf")
+        self._seldom = Seldom()
         self._keep_spare()
 
     def accept(self) -> tuple[socket.socket, Any]:
@@ -82,12 +81,11 @@ class Entrance(socket.socket):
 
     def _turn_away(self, problem: OSError) -> None:
         """Tell one caller to come back. Where not even that can be done, ask for a pause: ``problem``, once in a pause."""
-        now = time.monotonic()
-        if now - self._told >= TOLD_EVERY:
-            self._told = now
-            log.error("callers_turned_away", port=self.getsockname()[1], error=errno.errorcode[problem.errno or 0])
+        kind = errno.errorcode[problem.errno or 0]
+        if times := self._seldom.times(kind):
+            log.error("callers_turned_away", port=self.getsockname()[1], error=kind, times=times)
         if self._spare < 0 or problem.errno not in (errno.EMFILE, errno.ENFILE):
-            self._pause(problem, now)
+            self._pause(problem)
         os.close(self._spare)
         self._spare = -1
         try:
@@ -97,12 +95,13 @@ class Entrance(socket.socket):
         except BlockingIOError:
             raise  # nobody else waits
         except OSError:
-            self._pause(problem, now)
+            self._pause(problem)
         finally:
             self._keep_spare()
 
-    def _pause(self, problem: OSError, now: float) -> None:
+    def _pause(self, problem: OSError) -> NoReturn:
         self._keep_spare()
+        now = time.monotonic()
         if now - self._paused < _PAUSE:
             raise BlockingIOError
         self._paused = now

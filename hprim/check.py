@@ -7,7 +7,7 @@ all could be made of a file.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date
 from itertools import islice
@@ -16,7 +16,7 @@ from hprim import cda, consistency, header, history, hl7, html, hxml, mailrules,
 from hprim.cda import refuse_unreadable
 from hprim.charset import decode, known
 from hprim.detect import HPRIM_NAMES, detect, is_hprim_name, mail_start, sealed
-from hprim.endtoend import opened, unreadable
+from hprim.endtoend import MAX_PARTS, opened, unreadable
 from hprim.history import History
 from hprim.insrules import is_qualified
 from hprim.mailrules import Envelope
@@ -27,7 +27,7 @@ from hprim.shown import shown
 from hprim.subject import read as read_subject
 from hprim.xmlsafe import Unreadable, parse
 
-__all__ = ["Part", "check_file", "check_message"]
+__all__ = ["Part", "check_file", "check_leaves", "check_message", "leaves_of"]
 
 MAX_TEXT = 6 << 20
 """Longer text is read up to here: an HPRIM file is a few kilobytes."""
@@ -35,7 +35,6 @@ MAX_SANTE = 5 << 20
 MAX_HL7 = 32 << 20
 MAX_BODY_LINES = 6_000
 """Lines of a text that are searched for another patient's name."""
-MAX_PARTS = 500
 _DOCUMENTS = (".xml", ".zip", ".pdf", *HPRIM_NAMES)
 """Names under which a health document travels: there, what is empty or unreadable is refused."""
 
@@ -86,7 +85,33 @@ def check_message(
 
     ``seen``: what the mailbox has already seen, when the deployment keeps it (HID-090 to HID-099).
     """
-    parts = list(islice(opened(parts), MAX_PARTS + 1))
+    return check_leaves(
+        leaves_of(parts),
+        subject=subject,
+        recipients=recipients,
+        headers=headers,
+        profile=profile,
+        today=today,
+        seen=seen,
+    )
+
+
+def leaves_of(parts: Iterable[Part]) -> list[Part]:
+    """The parts with signatures and attached messages opened; one more than :data:`MAX_PARTS` when there are too many."""
+    return list(islice(opened(parts), MAX_PARTS + 1))
+
+
+def check_leaves(
+    parts: Sequence[Part],
+    *,
+    subject: str,
+    recipients: Sequence[str],
+    headers: Mapping[str, str],
+    profile: Profile = DEFAULT,
+    today: date,
+    seen: History | None = None,
+) -> Report:
+    """:func:`check_message` for whoever needs the leaves too: ``parts`` come from :func:`leaves_of`."""
     lower = {k.lower(): v for k, v in headers.items()}
     envelope = Envelope(subject, tuple(recipients), lower)
     gathered = _Gathered(

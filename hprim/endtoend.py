@@ -1,9 +1,10 @@
 """What stands around a part: signatures and encryption from end to end (CMS, OpenPGP), told by their octets, since names and
 declared types lie; and a whole message attached as a mere file.
 
-An opaque signature (signed-data) holds its content in clear: :func:`opened` puts the parts inside in its place, so that they are read
-like any other; so is a message in a file, which the recipient opens with a click. What is encrypted is carried, and :func:`unreadable` says that nobody looked into it. A signature beside the message
-it signs, or around a text in clear, is neither: nothing is hidden.
+An opaque signature (signed-data) holds its content in clear: :func:`opened` puts the parts inside in its place, so that they are
+read like any other; so is a message in a file, which the recipient opens with a click. What is encrypted is carried, and
+:func:`unreadable` says that nobody looked into it. A signature beside the message it signs, or around a text in clear, is neither:
+nothing is hidden.
 Promise: pure, no exception; work is linear in the input, nesting ends at :data:`DEPTH`. No signature is verified. Failure: none; what
 is damaged is told like what is encrypted. Source: RFC 5652, 5083, 8551, 9580; MSS-114.
 """
@@ -21,8 +22,8 @@ from hprim.mime import split_mail
 from hprim.model import Part, Words
 
 DEPTH = 3
-MAX_PARTS = 501
-"""One more than a message may have, so that whoever counts sees that there were too many."""
+MAX_PARTS = 500
+"""Parts of a message that are read; one more comes out where there are too many, so that whoever counts sees it."""
 _MAX_CHUNKS = 100_000
 _SIGNED = bytes.fromhex("2a864886f70d010702")
 _ENCRYPTED = Words(
@@ -49,17 +50,17 @@ _LOOK = 65_536
 
 
 def opened(parts: Iterable[Part], depth: int = DEPTH) -> Iterator[Part]:
-    """The parts, each opaque signature and each message in a file replaced by what it holds; at most :data:`MAX_PARTS` come out of
-    one."""
+    """The parts, each opaque signature and each message in a file replaced by what it holds; of one come no more than shows that there
+    are more than :data:`MAX_PARTS`."""
     for part in parts:
         inside = _signed(part.data) if depth else None
         if depth and not part.is_body and opens_mail(part.data[:_LOOK]):
-            yield from islice(opened(_attached(part), depth - 1), MAX_PARTS)
+            yield from islice(opened(_attached(part), depth - 1), MAX_PARTS + 1)
         elif not inside:
             yield part
         elif _is_mail(inside):
             mail = split_mail(inside)
-            yield from [part] if mail.cut else islice(opened(mail.parts, depth - 1), MAX_PARTS)
+            yield from [part] if mail.cut else islice(opened(mail.parts, depth - 1), MAX_PARTS + 1)
         else:
             name = re.sub(r"\.p7[ms]$", "", part.name, flags=re.IGNORECASE)
             yield from opened([Part(name, "", "", inside, is_body=False)], depth - 1)

@@ -111,10 +111,16 @@ class Archive:
             raise Unreadable("archive endommagée", "damaged archive", safety=False) from None
 
 
+def _end_record(data: bytes) -> int:
+    """Where the record is that ends an archive; -1 when there is none."""
+    at = data.rfind(b"PK\x05\x06", max(0, len(data) - 65_557))
+    return at if at + _EOCD.size <= len(data) else -1
+
+
 def _directory(data: bytes) -> tuple[int, int, int]:
     """(count, offset, size) of the central directory."""
-    at = data.rfind(b"PK\x05\x06", max(0, len(data) - 65_557))
-    if at < 0 or at + _EOCD.size > len(data):
+    at = _end_record(data)
+    if at < 0:
         raise Unreadable("archive tronquée ou illisible", "truncated or unreadable archive", safety=False)
     _, disk, first_disk, here, count, size, offset, _ = _EOCD.unpack_from(data, at)
     if disk or first_disk or here != count or 0xFFFF in (here, count) or 0xFFFFFFFF in (size, offset):
@@ -131,8 +137,8 @@ def names_in(data: bytes) -> tuple[str, ...]:
 
     No exception: what is no archive shows none.
     """
-    end = data.rfind(b"PK\x05\x06", max(0, len(data) - 65_557))
-    if end < 0 or end + _EOCD.size > len(data):
+    end = _end_record(data)
+    if end < 0:
         return ()
     at = _EOCD.unpack_from(data, end)[6]
     found: list[str] = []

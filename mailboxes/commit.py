@@ -5,8 +5,8 @@ synced, whatever arrives waits and shares the next; when the writer is idle ther
 undone alone (savepoint) and its events with it; the others in the same transaction commit. Events are appended to the
 journal last, in the same transaction. After a failed commit or sync the connection is never used again.
 Failure: the caller gets its own exception, or :class:`StoreUnavailable` / :class:`mailboxes.store.StoreFull` when the
-database failed: then nothing was kept, except that a commit whose answer was lost, or came after the caller's patience ended, may have
-happened (the sender tries again, and at worst one copy is doubled).
+database failed: then nothing was kept, except that a commit whose answer was lost, or came after the caller's patience
+ended, may have happened (the sender tries again, and at worst one copy is doubled).
 """
 
 from __future__ import annotations

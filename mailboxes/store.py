@@ -13,7 +13,7 @@ never returned), :class:`MissingBody`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
 
@@ -21,6 +21,11 @@ from policies.events import Event
 
 PORTION = 2000
 """Messages changed or erased in one transaction: some 50 ms, for which all other changes of this process wait."""
+
+
+def portions(uids: list[int]) -> Iterator[list[int]]:
+    """As many messages at a time as one transaction may change."""
+    return (uids[start : start + PORTION] for start in range(0, len(uids), PORTION))
 
 
 class StoreError(Exception):

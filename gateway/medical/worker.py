@@ -19,8 +19,8 @@ from typing import BinaryIO
 from gateway.medical.met import Met, Person, bare
 from gateway.medical.question import PartBytes, Question, Reading, answer_bytes
 from gateway.medical.words import labels_of, safe_place, safe_sentence
-from hprim.check import MAX_PARTS, check_message
-from hprim.endtoend import opened, unreadable
+from hprim.check import check_leaves, leaves_of
+from hprim.endtoend import MAX_PARTS, unreadable
 from hprim.history import marks
 from hprim.model import Format, Part, Place, Problem, Report, Words
 from hprim.rules import Profile
@@ -43,15 +43,16 @@ def read(question: Question) -> Reading:
         extra_oids=frozenset(options.extra_oids),
     )
     parts = [Part(one.name, one.media_type, one.charset, one.data, one.is_body) for one in question.parts]
-    report = check_message(
-        parts,
+    leaves = leaves_of(parts)
+    report = check_leaves(
+        leaves,
         subject=question.subject,
         recipients=question.recipients,
         headers=question.headers,
         profile=profile,
         today=question.today,
     )
-    return _reading(report, question.parts, list(islice(opened(parts), MAX_PARTS)))
+    return _reading(report, question.parts, leaves[:MAX_PARTS])
 
 
 def _reading(report: Report, parts: tuple[PartBytes, ...], leaves: list[Part]) -> Reading:

@@ -244,10 +244,8 @@ class Courier:
         self._chores_at = self._clock.monotonic() + self._settings.chores
 
     def _overdue(self, unit: Unit) -> int:
-        if (
-            self._steady.jump()
-        ):  # just now: another courier may have moved the queue already, and our time is the old one
-            return 0
+        if self._steady.jump():
+            return 0  # just now: another courier may have moved the queue already, and our time is the old one
         done = outcomes.deadlines(unit, self._bodies, self._steady.now())
         for message, recipient in done.delayed:
             tracking.note(unit, message, recipient, State.DELAYED)

@@ -3,14 +3,14 @@
 Promise: what is answered OK is durable and other sessions of this process know it; a conditional STORE changes nothing
 that another client changed first; rights of RFC 4314 are held flag by flag. Many messages are changed portion by portion,
 each a transaction with the event that records it, because everybody's mail waits for it; what is done when one fails stays
-done and is told. Only COPY, which must leave nothing behind when it fails (RFC 9051 6.4.7), is one transaction. A message erased by another session, which
-this one may not be told yet, takes flags for this session alone (RFC 2180 4.2).
+done and is told. Only COPY, which must leave nothing behind when it fails (RFC 9051 6.4.7), is one transaction. A message
+erased by another session, which this one may not be told yet, takes flags for this session alone (RFC 2180 4.2).
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Iterator, Sequence
+from collections.abc import Awaitable, Sequence
 
 from mailboxes import flags as flagging
 from mailboxes.imap import values as v
@@ -18,7 +18,7 @@ from mailboxes.imap.announce import allowed_flags, latest, say_flags, say_keywor
 from mailboxes.imap.fetch import need_condstore, places_of
 from mailboxes.imap.session import BAD, SELECTED, Refused, Selected, Session, command
 from mailboxes.imap.sets import compact
-from mailboxes.store import PORTION, Copied, Entry, FlagChange, Folder, NoSuchFolder, Stored
+from mailboxes.store import Copied, Entry, FlagChange, Folder, NoSuchFolder, Stored, portions
 from policies.events import Kind
 
 SYSTEM = {flag.lower(): flag for flag in ("\\Answered", "\\Flagged", "\\Deleted", "\\Seen", "\\Draft")}
@@ -55,11 +55,6 @@ def canonical_flags(raw: Sequence[bytes], known: dict[str, str]) -> list[str]:
         else:
             found.append(known.get(lower) or _WELL_KNOWN.get(lower) or flag)
     return list(dict.fromkeys(found))
-
-
-def portions(uids: list[int]) -> Iterator[list[int]]:
-    """As many messages at a time as one transaction may change."""
-    return (uids[start : start + PORTION] for start in range(0, len(uids), PORTION))
 
 
 # --------------------------------------------------------------------------- STORE

@@ -13,7 +13,7 @@ from mailboxes.imap.announce import latest, say_keywords
 from mailboxes.imap.rendering import BODY, Chosen, Renderer, level
 from mailboxes.imap.session import BAD, SELECTED, Refused, Selected, Session, command
 from mailboxes.imap.sets import compact, inside, joined
-from mailboxes.store import PORTION, FlagChange
+from mailboxes.store import FlagChange, portions
 from policies.events import Kind
 
 AT_ONCE = 200  # messages answered without leaving data_received
@@ -168,8 +168,7 @@ async def _mark_seen(session: Session, selected: Selected, chosen: Chosen) -> No
     uids = _unseen(session, chosen)
     if uids:
         change = FlagChange("add", frozenset(("\\Seen",)))
-        for start in range(0, len(uids), PORTION):
-            some = uids[start : start + PORTION]
+        for some in portions(uids):
             await session.service.store.store_flags(session.mailbox_id, selected.folder.id, some, change)
         await selected.index.refresh()
 

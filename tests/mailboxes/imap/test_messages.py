@@ -7,8 +7,7 @@ from typing import Any
 
 import pytest
 
-from mailboxes import fsck, sqlstore
-from mailboxes.imap import changing, fetch
+from mailboxes import fsck, sqlstore, store
 from policies.events import Kind
 from policies.values import BalType
 from tests.mailboxes.imap.harness import Client, Running, message
@@ -486,7 +485,7 @@ async def test_nothing_of_a_folder_before_select(running: Running, word: str) ->
 
 @pytest.fixture
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
-    for where in (changing, fetch, sqlstore):
+    for where in (store, sqlstore):
         monkeypatch.setattr(where, "PORTION", 2)
 
 
