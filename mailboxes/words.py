@@ -249,7 +249,7 @@ def preview(data: bytes, encoding: bytes, charset: str, is_html: bool) -> str:
     if is_html:
         text = html.unescape(_TAG.sub(" ", _without_hidden(text)))
     text = " ".join(text.split())[:PREVIEW_LENGTH]
-    return text if text.isprintable() else text.translate(_CONTROLS)
+    return text if text.isprintable() else "".join([each if each.isprintable() else " " for each in text])
 
 
 def _without_hidden(text: str) -> str:
