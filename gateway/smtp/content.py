@@ -86,9 +86,7 @@ class ContentReader:
     def feed(self, data: bytes) -> bool:
         """Take one packet. True when nothing more is to be read: the end was found, or a fatal fault."""
         data = self._tail + data if self._tail else data
-        # One octet is found ten times faster than several, and most large messages are base64, without any dot.
-        dotted = data.find(_STUFFED) if b"." in data else -1
-        end = data.find(END, dotted) if dotted >= 0 else -1
+        dotted, end = _dots(data)
         if end >= 0:
             self._take(data[: end + 2], stuffed=dotted < end)
             self.rest = data[end + 5 :]
@@ -180,6 +178,21 @@ class ContentReader:
     def content(self) -> bytes:
         """The whole content, in one piece."""
         return b"".join(self.blocks)
+
+
+def _dots(data: bytes) -> tuple[int, int]:
+    """Where the first dot that begins a line stands, and where the end of the message does; -1 when there is none.
+
+    One octet is found ten times faster than several, and most large messages are base64: their last dot is the header's,
+    or the one that ends them, which a client that waits for its answer puts at the end of a packet.
+    """
+    ending = len(data) - len(END) if data.endswith(END) else -1
+    last = data.rfind(b".", 0, ending if ending >= 0 else len(data))
+    dotted = data.find(_STUFFED, 0, last + 1)
+    if dotted < 0:
+        return ending, ending
+    end = data.find(END, dotted, last + 3)
+    return dotted, end if end >= 0 else ending
 
 
 def _held_back(data: bytes) -> int:
