@@ -16,6 +16,7 @@ import time
 from pathlib import Path
 
 import imap_ours as ours
+from slow_sync import slow_syncs
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -63,14 +64,6 @@ def appends(info, count=150):
         assert client.command(b"APPEND INBOX {%d+}\r\n" % len(message) + message)[1] == b"OK", client.last
     client.socket.close()
     return count / (time.perf_counter() - start)
-
-
-def slow_syncs(folder, milliseconds):
-    """Make what starts from here on sync as slowly as a disk that takes ``milliseconds``."""
-    library = folder / "slow_sync.so"
-    source = ROOT / "bench" / "slow_sync.c"
-    subprocess.run(["cc", "-O2", "-shared", "-fPIC", "-o", str(library), str(source), "-ldl"], check=True)
-    return {"LD_PRELOAD": str(library), "SYNC_MS": str(milliseconds)}
 
 
 def main(folder, count, rounds, lines=(), sync_ms=0.0):

@@ -3,10 +3,12 @@
 Counted end to end: from the first byte of the first message until IMAP STATUS shows the last one. Same machine, same
 minutes, same load generator, same mutual TLS (one authority, the same certificates on both sides); ours with encryption
 at rest, journal and content policies, theirs with durable queue, policy service and milter. ``--open-peers`` asks less of
-the peers than of us: their own certificate, and no certificate of the client. Each side keeps its own data under
-$BENCH_DIR (default .bench/), which the user postfix must be able to enter.
+the peers than of us: their own certificate, and no certificate of the client. ``--sync-ms``: each sync of either side waits that long first,
+as on a slower disk (needs cc). Each side keeps its own data under $BENCH_DIR (default .bench/), which the user postfix must
+be able to enter.
 
 usage: side_by_side.py [--rounds N] [--quick] [--json FILE] [--only CASE] [--workers N] [--open-peers]
+       [--sync-ms MS]
 """
 
 from __future__ import annotations
@@ -24,6 +26,8 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from slow_sync import slow_syncs
 
 HERE = Path(__file__).resolve().parent
 WORK = Path(os.environ.get("BENCH_DIR", HERE.parent / ".bench")).resolve()
@@ -170,10 +174,13 @@ def main() -> None:
         "--workers", type=int, default=0, help="our processes; 0, as for the peers, is what the cores give"
     )
     parser.add_argument("--open-peers", action="store_true", help="the peers ask for no client certificate")
+    parser.add_argument("--sync-ms", type=float, default=0.0, help="as on a disk whose syncs take that much longer")
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
     rounds, scale = (1, 0.2) if options.quick else (options.rounds, 1.0)
     generator = build_generator()
+    if options.sync_ms:
+        os.environ.update(slow_syncs(WORK, options.sync_ms))
     process, ours, space = start_ours(options.workers)
     results = []
     try:

@@ -1,6 +1,6 @@
 /* Makes a disk whose syncs are quick behave as one whose syncs are not: each fsync and fdatasync waits SYNC_MS first.
  *
- * For LD_PRELOAD, on both sides of a comparison. Built by imap_compare.py --sync-ms. */
+ * For LD_PRELOAD, on both sides of a comparison. Built by slow_sync.py (--sync-ms of imap_compare.py and side_by_side.py). */
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <stdlib.h>
