@@ -716,7 +716,7 @@ class Service:
     )
     workers: int = setting(
         "number",
-        "Processes sharing the same ports; 0 is one per processor core, at most 8.",
+        "Processes sharing the same ports; 0 is one per processor core, at most 8. As many as cores keep to one each.",
         1,
         low=0,
         high=64,

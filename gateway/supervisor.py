@@ -31,16 +31,10 @@ FIRST_PAUSE = 0.5
 LONGEST_PAUSE = 30.0
 STEADY = 60.0  # a worker that lived this long starts again at once
 
-MOST = 8
 SUPERVISOR = "CADUCEE_SUPERVISOR"
 _PR_SET_PDEATHSIG = 1
 
 log = structlog.get_logger("caducee.supervisor")
-
-
-def one_per_core() -> int:
-    """How many workers ``service.workers = 0`` means here."""
-    return min(len(os.sched_getaffinity(0)), MOST)
 
 
 def die_with_supervisor() -> None:

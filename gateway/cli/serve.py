@@ -54,9 +54,10 @@ def serve(
 ) -> None:
     hurried = Hurried()
     from gateway.config import ConfigError, missing
+    from gateway.cores import keep_to_core, one_per_core
     from gateway.log import set_up
     from gateway.settings import ROLES
-    from gateway.supervisor import die_with_supervisor, one_per_core
+    from gateway.supervisor import die_with_supervisor
 
     console = here(ctx)
     config = console.config()
@@ -74,6 +75,7 @@ def serve(
         raise typer.Exit(_supervise(console, roles, count, ready_file, leash, config.service.grace))
     if worker >= 0:
         die_with_supervisor()
+        keep_to_core(worker, count)
     raise typer.Exit(
         asyncio.run(_one(config, console.config_path, roles, count, worker >= 0, ready_file, leash, hurried))
     )

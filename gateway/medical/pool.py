@@ -15,6 +15,7 @@ from asyncio.subprocess import DEVNULL, PIPE, Process
 from pathlib import Path
 from typing import Protocol
 
+from gateway.cores import let_go
 from gateway.medical.question import Question, Reading, answer_from
 from gateway.medical.worker import LENGTH
 from gateway.medical.worker import read as read_here
@@ -95,6 +96,7 @@ class Readers:
             env=_environment(),
             limit=MIB,
         )
+        let_go(process.pid)
         self._alive.add(process)
         return process
 
