@@ -11,6 +11,7 @@ from functools import partial
 from itertools import islice
 
 from gateway.compose import Storage
+from gateway.medical import registers
 from gateway.medical.memory import CHUNK, StoredMemory, forget_closed
 from gateway.medical.register_key import RegisterKey
 from gateway.record import retention
@@ -36,8 +37,8 @@ TOGETHER = 50
 
 async def daily(storage: Storage) -> int:
     """Let go of what is too old: journal records (MSS-145), histories of erasures, answers given, settled messages (TOU-F02),
-    patients not met again (HID-090 to HID-099), what is left of deleted mailboxes, blobs without a row. Returns the journal
-    records removed.
+    patients not met again (HID-090 to HID-099), exchanges a patient may no longer answer in (MSS-101), what is left of deleted
+    mailboxes, blobs without a row. Returns the journal records removed.
     """
     age = retention.kept(storage.config.journal)
     removed = await retention.purge(storage.committer, storage.reading, age, storage.clock())
@@ -54,6 +55,9 @@ async def daily(storage: Storage) -> int:
         pass
     while await storage.committer.run(forget_closed) >= CHUNK:
         pass
+    ended = partial(registers.old_conversations, before=now - storage.config.hprim.conversation_keep)
+    while old := await storage.reading.run(ended):
+        await storage.committer.run(partial(registers.forget_conversations, digests=old))
     for mailbox in await storage.reading.run(lambda connection: upkeep.deleted(cursor_of(connection))):
         await _erase(storage, mailbox)
     await fsck.sweep(storage.store, now=now)

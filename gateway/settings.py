@@ -643,6 +643,13 @@ class Hprim:
         low=DAY,
         high=3660 * DAY,
     )
+    conversation_keep: float = setting(
+        "duration",
+        "How long a patient may answer a message: the exchange is forgotten then (MSS-101).",
+        3 * 365 * DAY,
+        low=DAY,
+        high=3660 * DAY,
+    )
     reply_to: bool = setting(
         "flag",
         "Deliver a patient's answer to the mailbox that the message he answers named in Reply-To, when it is one of ours,\n"

@@ -1,7 +1,8 @@
 """What is remembered about patients: oppositions (TOU-A10, TOU-F08) and the conversations they may answer in (MSS-101 to MSS-103).
 
 A patient objects under his number, under his strict traits (:mod:`hprim.strict`) or under both, to everybody or to mailboxes he
-names. His number, his traits and his address are only kept as keyed digests. Promise: an entry is in force for the next message of
+names. His number, his traits and his address are only kept as keyed digests, and an exchange no longer than it may be answered in
+(``hprim.conversation_keep``). Promise: an entry is in force for the next message of
 every process; no number and no trait is ever written or logged. Failure: :class:`mailboxes.store.StoreError` when the database does
 not answer; ``ValueError`` for a number that is no matricule, and for a person without any.
 """
@@ -23,6 +24,7 @@ from policies.events import Event, Kind
 SCOPES = ("patient", "professionals")
 ANYBODY = ""
 """In the place of a mailbox: the patient objects to all."""
+CHUNK = 500
 _AT_ONCE = 500
 _MOST = 50
 _MOST_ANSWERS = 10
@@ -278,6 +280,18 @@ class PatientRegisters:
             before = found.setdefault(place, line)
             found[place] = before._replace(known_by=tuple(sorted({*before.known_by, r.kind})))
         return list(found.values())
+
+
+def old_conversations(connection: Connection, before: float) -> list[bytes]:
+    """Some of the exchanges whose message of ours is older. Read beside the writers, who shall not wait for the look."""
+    query = select(conversation.c.digest).where(conversation.c.at < int(before)).limit(CHUNK)
+    return [bytes(digest) for digest in connection.execute(query).scalars()]
+
+
+def forget_conversations(unit: Unit, digests: Sequence[bytes]) -> None:
+    """Nobody may answer in these exchanges any more, and nothing of them is kept."""
+    for table in (answer, conversation):
+        unit.connection.execute(delete(table).where(table.c.digest.in_(digests)))
 
 
 def _answers(unit: Unit, digest: bytes, author: str, wanted: Sequence[str]) -> None:

@@ -16,6 +16,7 @@ from gateway import compose, housekeeping
 from gateway.cli import application
 from gateway.cli.fsck import held_by_the_relay
 from gateway.config import load
+from gateway.medical import registers
 from gateway.people import people
 from gateway.record.journal import read
 from gateway.relay.tables import queue
@@ -153,6 +154,28 @@ def test_the_daily_round_forgets_patients_not_met_again_and_those_of_closed_mail
     asyncio.run(housekeeping.daily(storage))
     kept = storage.reading.run_sync(lambda connection: connection.execute(text("SELECT * FROM seen_patient")).all())
     assert sorted((row.mailbox_id, row.at) for row in kept) == [(0, fresh), (1, fresh)]
+    storage.close_sync()
+
+
+def test_the_daily_round_forgets_exchanges_too_old_to_be_answered_in(
+    config: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They grew with every message to a patient, for ever (MSS-101, MSS-103)."""
+    monkeypatch.setattr(registers, "CHUNK", 2)
+    now = int(time.time())
+    old, fresh = now - 1096 * 86400, now - 1094 * 86400
+    for number, at in enumerate((old, old, fresh, old)):
+        digest = f"X'{number:064x}'"
+        change(config, text(f"INSERT INTO patient_conversation VALUES ({digest}, 1, {at})"))
+        change(
+            config, text(f"INSERT INTO patient_answer VALUES ({digest}, 'labo@op.mssante.test', 'dr@op.mssante.test')")
+        )
+    storage = compose.storage(load(config))
+    asyncio.run(housekeeping.daily(storage))
+    for table in ("patient_conversation", "patient_answer"):
+        query = text(f"SELECT digest FROM {table}")
+        kept = storage.reading.run_sync(lambda connection, query=query: connection.execute(query).scalars().all())
+        assert [int.from_bytes(digest, "big") for digest in kept] == [2]
     storage.close_sync()
 
 
