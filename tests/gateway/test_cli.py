@@ -14,6 +14,7 @@ import subprocess
 import sys
 import time
 from contextlib import closing
+from dataclasses import fields
 from pathlib import Path
 from string import Formatter
 from types import SimpleNamespace
@@ -26,7 +27,7 @@ from cryptography.hazmat.primitives.serialization import BestAvailableEncryption
 from structlog.testing import capture_logs
 from typer.testing import CliRunner
 
-from gateway import service
+from gateway import service, settings
 from gateway.cli import SHARED, application, command, errors, names, output, serve, short_help
 from gateway.cli.context import Console
 from gateway.cli.language import choose
@@ -473,6 +474,14 @@ async def test_a_worker_that_does_not_end_is_killed(tmp_path: Path) -> None:
 
 def test_workers_speak_the_language_of_their_service(monkeypatch: pytest.MonkeyPatch) -> None:
     commands: list[list[str]] = []
+def test_systemd_waits_as_long_as_the_configuration_may_ask() -> None:
+    """It killed after a minute whatever `service.grace` said: a message under way, and its sender sends it again."""
+    unit = (ROOT / "deploy" / "systemd" / "caducee@.service").read_text()
+    (seconds,) = re.findall(r"^TimeoutStopSec=(\d+)$", unit, re.MULTILINE)
+    (grace,) = (each for each in fields(settings.Service) if each.name == "grace")
+    assert int(seconds) >= grace.metadata["spec"].high + 10
+
+
 
     class Twin:
         def __init__(self, command: list[str], *_: object) -> None:
