@@ -37,6 +37,12 @@ _PR_SET_PDEATHSIG = 1
 log = structlog.get_logger("caducee.supervisor")
 
 
+def ourselves() -> list[str]:
+    """The command ``caducee`` as another process, without the folder it is called from on Python's path (``-P``): whoever may
+    write there, ``/tmp`` for one, would have his modules run in place of ours."""
+    return [sys.executable, "-P", "-m", "gateway.cli"]
+
+
 def die_with_supervisor() -> None:
     """Have the kernel kill this worker when its supervisor ends: a service that was killed must be gone as a whole.
 

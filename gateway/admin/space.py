@@ -14,7 +14,6 @@ import shutil
 import signal
 import socket
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
@@ -34,7 +33,7 @@ from gateway.admin.pki import OPERATORS, OperatorName, Pki, build
 from gateway.compose import storage
 from gateway.config import load
 from gateway.config_document import render
-from gateway.supervisor import write_atomically
+from gateway.supervisor import ourselves, write_atomically
 from gateway.watch import Taken, alone
 from mailboxes.keys import create_master_key_file
 
@@ -261,7 +260,7 @@ class Space:
         """Both operators as processes of their own; returns when both answer."""
         for site in self.sites:
             site.ready.unlink(missing_ok=True)
-            command = [sys.executable, "-m", "gateway.cli", "--config", str(site.config), "serve"]
+            command = [*ourselves(), "--config", str(site.config), "serve"]
             with site.log.open("ab") as log:
                 site.process = subprocess.Popen(
                     [*command, "--ready-file", str(site.ready), "--leash", "0"],

@@ -119,9 +119,9 @@ class Hurried:
 def _supervise(
     console: Console, roles: tuple[str, ...], count: int, ready_file: Path | None, leash: int, grace: float
 ) -> int:
-    from gateway.supervisor import GRACE, Supervisor
+    from gateway.supervisor import GRACE, Supervisor, ourselves
 
-    command = [sys.executable, "-m", "gateway.cli", "--config", str(console.config_path), "--lang", console.language]
+    command = [*ourselves(), "--config", str(console.config_path), "--lang", console.language]
     command += ["serve", "--workers", str(count)]
     for name in roles:
         command += ["--role", name]

@@ -33,7 +33,7 @@ from gateway.cli.context import Console
 from gateway.cli.language import choose
 from gateway.cli.output import visible
 from gateway.config import load
-from gateway.supervisor import Supervisor, write_atomically
+from gateway.supervisor import Supervisor, ourselves, write_atomically
 from mailboxes.store import BlobsUnavailable, StoreUnavailable
 from policies.catalogue.sentences_console import SENTENCES, remedy, say
 from policies.decision import CatalogueError
@@ -472,14 +472,12 @@ async def test_a_worker_that_does_not_end_is_killed(tmp_path: Path) -> None:
     assert await asyncio.wait_for(running, 20) == 0
 
 
-def test_workers_speak_the_language_of_their_service(monkeypatch: pytest.MonkeyPatch) -> None:
-    commands: list[list[str]] = []
-def test_systemd_waits_as_long_as_the_configuration_may_ask() -> None:
-    """It killed after a minute whatever `service.grace` said: a message under way, and its sender sends it again."""
-    unit = (ROOT / "deploy" / "systemd" / "caducee@.service").read_text()
-    (seconds,) = re.findall(r"^TimeoutStopSec=(\d+)$", unit, re.MULTILINE)
-    (grace,) = (each for each in fields(settings.Service) if each.name == "grace")
-    assert int(seconds) >= grace.metadata["spec"].high + 10
+def test_workers_run_our_modules_whoever_may_write_where_they_are_started(tmp_path: Path) -> None:
+    """A `structlog.py` left in /tmp ran as whoever started the service there with several workers, and `caducee space` too."""
+    (tmp_path / "structlog.py").write_text("raise SystemExit(99)")
+    command = [*ourselves(), "--version"]
+    ran = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert (ran.returncode, ran.stdout[:8]) == (0, "caducee ")
 
 
 
@@ -519,6 +517,7 @@ def test_serve_refuses_to_start_without_what_it_needs_and_says_what_to_give(term
         assert f"{key}: " in said
     assert said.count("Give ") == 4
 
+    assert command[: len(ourselves())] == ourselves()
 
 def test_journal_prune_keeps_what_is_young(terminal: Terminal) -> None:
     assert terminal.json("journal", "prune") == {"records": 0, "removed": True}
