@@ -38,6 +38,13 @@ LOG_LIMIT_PAGES = 2 * CHECKPOINT_PAGES
 """Of write-ahead log, after which a commit copies it itself."""
 CACHE_KIB = 32 * 1024
 MMAP_BYTES = 1 << 30
+POSTGRES_CONNECT: dict[str, Any] = {
+    "connect_timeout": CONNECT_SECONDS,
+    "application_name": "caducee",
+    "tcp_user_timeout": 20_000,  # milliseconds: a server that fell silent is given up (F12)
+    "keepalives_idle": 10,
+    "keepalives_interval": 5,
+}
 CACHED_STATEMENTS = 512
 
 
@@ -283,10 +290,7 @@ def _open_postgresql(url: str) -> Database:
         "poolclass": NullPool,
         "hide_parameters": True,  # an error's text may reach a log: it names the statement, never its values (MSS-146)
         "connect_args": {
-            "connect_timeout": CONNECT_SECONDS,
-            "application_name": "caducee",
-            "tcp_user_timeout": 20_000,  # milliseconds: a server that fell silent is given up (F12)
-            "keepalives_idle": 10,
+            **POSTGRES_CONNECT,
             # A write that waits longer than this for a row is given up and said unavailable (F12).
             "options": f"-c lock_timeout={BUSY_SECONDS}s -c statement_timeout=60s -c synchronous_commit=on",
         },

@@ -25,7 +25,7 @@ from sqlalchemy import Connection
 from sqlalchemy.engine import make_url
 
 from mailboxes.bell import Bell
-from mailboxes.engine import Database, cursor_of, discard
+from mailboxes.engine import POSTGRES_CONNECT, Database, cursor_of, discard
 from mailboxes.seldom import Seldom
 from mailboxes.sql import InList, Sql
 
@@ -293,7 +293,8 @@ class NotifyWire:
         """The server has told them with the commit."""
 
     def open(self) -> None:
-        self._connection = psycopg.connect(self._url, autocommit=True, connect_timeout=5)
+        # Whoever only listens never notices by himself that the server is gone without a word: the kernel asks for him.
+        self._connection = psycopg.connect(self._url, autocommit=True, **POSTGRES_CONNECT)
         self._connection.execute(f"LISTEN {CHANNEL}")
 
     def hear(self) -> Heard:

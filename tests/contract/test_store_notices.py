@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import socket
 import time
 from collections.abc import Callable
 
 import pytest
 
-from mailboxes.notices import LogWire, SharedNotices
+from mailboxes.engine import open_database
+from mailboxes.notices import LogWire, NotifyWire, SharedNotices
 from mailboxes.sqlstore import SqlStore
 from mailboxes.store import FlagChange, NewMessage
 from tests import stores
@@ -69,6 +72,19 @@ async def test_another_process_is_heard_soon(shared_url: str) -> None:
         await here.append(1, 1, [MESSAGE])
         await asyncio.sleep(0.5)
         assert heard == [1, 1]  # its own change is not heard a second time
+
+
+@pytest.mark.postgres
+def test_a_listener_is_told_by_its_kernel_of_a_server_gone_without_a_word(postgres_url: str) -> None:
+    """It says nothing itself, so it believed the connection for two hours, and its sessions heard nothing from other processes."""
+    wire = NotifyWire(open_database(postgres_url), origin=1)
+    wire.open()
+    assert wire._connection is not None
+    with socket.socket(fileno=os.dup(wire._connection.fileno())) as line:
+        values = [line.getsockopt(socket.IPPROTO_TCP, name) for name in (socket.TCP_KEEPIDLE, socket.TCP_KEEPINTVL)]
+        assert values == [10, 5]
+        assert line.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT) == 20_000
+    wire.close()
 
 
 async def test_a_bell_tells_another_process_when_to_look(shared_url: str) -> None:
