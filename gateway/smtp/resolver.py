@@ -8,6 +8,7 @@ Failure: :class:`Unresolved` and its kinds, each naming the catalogue rule that 
 
 from __future__ import annotations
 
+import asyncio
 import ipaddress
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -177,11 +178,14 @@ class Routed:
         if fixed is not None:
             return await self._route(fixed)
         mx = await self._names.mx(domain)
-        if any(host in (".", "") for _, host in mx.records):
-            raise NullMx(domain)
         if not mx.records:  # the implicit MX of RFC 5321 5.1
             return await self._hosts([domain], mx.ttl, implicit=True)
-        return await self._hosts(self._ordered(mx.records), mx.ttl, implicit=False)
+        records = [record for record in mx.records if record[1] not in (".", "")]
+        if (
+            not records
+        ):  # beside a server that can be asked, a null MX is a mistake (RFC 7505 3): no reason to fail mail
+            raise NullMx(domain)
+        return await self._hosts(self._ordered(records), mx.ttl, implicit=False)
 
     async def _route(self, fixed: Target) -> tuple[list[Target], float]:
         if fixed.addresses:
@@ -207,15 +211,12 @@ class Routed:
         return ordered[:MAX_HOSTS]
 
     async def _hosts(self, hosts: list[str], ttl: float, *, implicit: bool) -> tuple[list[Target], float]:
+        """All hosts are asked for at once: one whose name server is silent must not keep mail from the next for its timeout."""
         targets: list[Target] = []
         looped = failed = False
-        for host in hosts:
-            try:
-                answer = await self._names.addresses(host)
-            except DnsFailed:
+        for host, answer in zip(hosts, await asyncio.gather(*map(self._addresses, hosts)), strict=True):
+            if answer is None:
                 failed = True
-                continue
-            except DomainMissing:
                 continue
             addresses = _bounded(answer.records)
             kept = tuple(address for address in addresses if not self._ours(address))
@@ -232,6 +233,15 @@ class Routed:
         if failed or not implicit:
             raise DnsFailed(f"no address for {', '.join(hosts)}")
         raise DomainMissing(hosts[0])
+
+    async def _addresses(self, host: str) -> Answer | None:
+        """None when DNS failed; nothing for a host that is not there."""
+        try:
+            return await self._names.addresses(host)
+        except DnsFailed:
+            return None
+        except DomainMissing:
+            return Answer((), TTL_MOST)
 
     def _ours(self, address: str) -> bool:
         if self._allow_loopback:
@@ -277,13 +287,14 @@ class Dns:
         """See :class:`NameService`. One family failing does not hide the other."""
         records: list[tuple[int, str]] = []
         ttl, failure = TTL_MOST, None
-        for family, kind in ((4, dns.rdatatype.A), (6, dns.rdatatype.AAAA)):
-            try:
-                answer = await self._ask(host, kind)
-            except DnsFailed as failed:
-                failure = failed
-                continue
-            if answer is not None and answer.rrset is not None:
+        kinds = (dns.rdatatype.A, dns.rdatatype.AAAA)
+        answers = await asyncio.gather(*(self._ask(host, kind) for kind in kinds), return_exceptions=True)
+        for family, answer in zip((4, 6), answers, strict=True):
+            if isinstance(answer, DnsFailed):
+                failure = answer
+            elif isinstance(answer, BaseException):
+                raise answer
+            elif answer is not None and answer.rrset is not None:
                 records += [(family, str(record.address)) for record in answer]
                 ttl = min(ttl, float(answer.rrset.ttl))
         if not records and failure is not None:

@@ -33,6 +33,8 @@ from gateway.smtp.resolver import (
 MX = {
     "op-b.test": [(20, "mx2.op-b.test"), (10, "mx1.op-b.test"), (10, "mx0.op-b.test")],
     "none.test": [(0, ".")],
+    "both.test": [(0, "."), (10, "mx2.op-b.test")],
+    "half.test": [(10, "silent.test"), (20, "silent.test"), (30, "mx2.op-b.test")],
     "bare.test": [],
     "loop.test": [(10, "localhost.test")],
     "ours.test": [(10, "mx1.op-b.test"), (20, "our.test"), (30, "mx2.op-b.test")],
@@ -133,6 +135,22 @@ async def test_what_dns_does_wrong_has_its_own_rule(
 async def test_hosts_less_preferred_than_ourselves_are_not_tried(names: NameService) -> None:
     """RFC 5321 5.1."""
     assert [target.name for target in await routed(names).targets("ours.test")] == ["mx1.op-b.test"]
+
+
+async def test_a_null_mx_beside_a_server_fails_no_mail(names: NameService) -> None:
+    """RFC 7505 3 has it alone; whoever forgot it beside his server would lose all mail at once."""
+    assert [target.name for target in await routed(names).targets("both.test")] == ["mx2.op-b.test"]
+
+
+async def test_hosts_whose_name_server_is_silent_keep_mail_from_the_next_one_once() -> None:
+    """One after the other, each took the whole patience for its IPv4 and again for its IPv6 address."""
+    loop = asyncio.get_running_loop()
+    transport, _ = await loop.create_datagram_endpoint(Zone, local_addr=("127.0.0.1", 0))
+    asked = Dns([("127.0.0.1", transport.get_extra_info("sockname")[1])], lifetime=0.3)
+    async with asyncio.timeout(1.1):
+        found = await routed(asked).targets("half.test")
+    assert [target.name for target in found] == ["mx2.op-b.test"]
+    transport.close()
 
 
 async def test_a_silent_name_server_is_a_temporary_failure() -> None:
