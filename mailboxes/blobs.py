@@ -156,7 +156,7 @@ class FileBlobs:
             raise
 
     def _directory(self, directory: Path) -> None:
-        if directory in self._known:
+        if directory in self._known and directory.is_dir():  # another disk may be in its place by now
             return
         missing = [directory]
         while not missing[-1].parent.exists():

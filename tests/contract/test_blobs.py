@@ -161,6 +161,16 @@ async def test_errors_of_the_disk_are_told_apart(tmp_path: Path, monkeypatch: py
         assert await blobs.read("x", 0, 9) == b"data"
 
 
+async def test_a_disk_that_was_replaced_serves_at_once(tmp_path: Path) -> None:
+    """Folders made on the old one were taken for granted: what belonged in them was put off until a restart."""
+    with ThreadPoolExecutor(1) as pool:
+        blobs = FileBlobs(tmp_path / "blobs", pool)
+        await blobs.put("00", [b"old"])
+        (tmp_path / "blobs").rename(tmp_path / "old")
+        await blobs.put("00", [b"new"])
+        assert await blobs.read("00", 0, 9) == b"new"
+
+
 async def test_a_half_written_file_never_has_the_name(tmp_path: Path) -> None:
     with ThreadPoolExecutor(1) as pool:
         blobs = FileBlobs(tmp_path, pool)

@@ -65,7 +65,8 @@ async def test_a_body_that_finds_no_place_is_deferred_and_the_log_says_why(
     with capture_logs() as logs:
         answer = await rig.intake.message(transaction(partner(), BOB, ALICE), letter(BOB))
     assert answer.decision.code == 451
-    assert {"event": "body_not_stored", "log_level": "error", "error": "BlobsUnavailable"} in logs
+    said = {"error": "BlobsUnavailable", "reason": "NotFoundError"}
+    assert {"event": "body_not_stored", "log_level": "error", **said} in logs
 
 
 async def test_a_user_s_message_goes_to_the_queue_and_to_a_colleague(rig: Rig) -> None:
