@@ -86,6 +86,9 @@ ROOM_EVERY = 1.0
 STORE_AGAIN = 5.0
 """Seconds until what the store could not take is tried again."""
 
+TASK_AGAIN = 1.0
+"""Seconds until work that ended by a fault begins again; twice as many after each further one, up to a minute."""
+
 FORGET_EVERY = 600.0
 """Seconds between two looks at which rows of volumes are older than an hour."""
 
@@ -173,13 +176,13 @@ class Service:
         if "imap" in self.roles:
             await self._open_imap(opened)
         await rules.rejudge(opened.committer)
-        self._spawn(self._space.run)
-        self._spawn(self._recheck)
-        self._spawn(self._anchor)
-        self._spawn(self._retain)
-        self._spawn(self._forget_volumes)
+        self._spawn(partial(_for_ever, self._space.run))
+        self._spawn(partial(_for_ever, self._recheck))
+        self._spawn(partial(_for_ever, self._anchor))
+        self._spawn(partial(_for_ever, self._retain))
+        self._spawn(partial(_for_ever, self._forget_volumes))
         if "courier" in self.roles:
-            self._spawn(self._courier.run)
+            self._spawn(partial(_for_ever, self._courier.run))
         await self._record(Event(Kind.STARTED, detail={"roles": list(self.roles)}))
 
     def _spawn(self, work: Work) -> None:
@@ -624,6 +627,22 @@ class Service:
             with suppress(Exception):
                 await self._record(Event(Kind.STOPPED, detail={"roles": list(self.roles)}))
             await self._storage.close()
+
+
+async def _for_ever(work: Work) -> None:
+    """Work that goes on as long as the service does: whatever ends it, memory that ran out for one, it begins again.
+
+    A courier that ended alone left a service behind that took mail and sent none.
+    """
+    pause = TASK_AGAIN
+    while True:
+        try:
+            return await work()
+        except Exception:
+            with suppress(Exception):  # where memory ran out, telling fails too
+                log.exception("task_ended", again=pause)
+        await asyncio.sleep(pause)
+        pause = min(2 * pause, 60 * TASK_AGAIN)
 
 
 def _report(task: asyncio.Task[None]) -> None:

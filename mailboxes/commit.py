@@ -19,6 +19,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Hashable
 from concurrent.futures import Future as ThreadFuture
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
@@ -192,10 +193,19 @@ class Committer:
             self._loop = waiting.loop or self._loop
             self._queue.append(waiting)
             if self._thread is None:
-                sys.setswitchinterval(min(sys.getswitchinterval(), SWITCH_SECONDS))
-                self._thread = threading.Thread(target=self._write_for_ever, name="committer", daemon=True)
-                self._thread.start()
+                self._start()
             self._arrived.notify()
+
+    def _start(self) -> None:
+        """Start the writer; where the system grants no thread now, the next to come tries again."""
+        sys.setswitchinterval(min(sys.getswitchinterval(), SWITCH_SECONDS))
+        thread = threading.Thread(target=self._write_for_ever, name="committer", daemon=True)
+        try:
+            thread.start()
+        except RuntimeError as error:
+            self._queue.pop()
+            raise StoreUnavailable("no thread for the writer") from error
+        self._thread = thread
 
     def _work_waits(self) -> bool:
         """Sleep until something waits; False when closing and done."""
@@ -216,17 +226,30 @@ class Committer:
 
     def _write_for_ever(self) -> None:
         while self._work_waits():
-            # The turn first, then the work: what arrives while another process writes shares the transaction too.
-            with self.database.writing():
-                batch = self._take()
-                done = self._commit(batch) if batch else []
-            self._hand_over(batch, done)
-            if self._checkpointer is not None:
-                self._checkpointer.see()
+            batch: list[_Waiting] = []
+            try:
+                # The turn first, then the work: what arrives while another process writes shares the transaction too.
+                with self.database.writing():
+                    batch = self._take()
+                    done = self._commit(batch) if batch else []
+                self._hand_over(batch, done)
+                if self._checkpointer is not None:
+                    self._checkpointer.see()
+            except Exception:  # noqa: BLE001 - where memory ran out even telling fails: the writer must outlive it
+                self._let_down(batch)
         if self._checkpointer is not None:
             self._checkpointer.close()
         if self._connection is not None:
             self._connection.close()
+
+    def _let_down(self, batch: list[_Waiting]) -> None:
+        """Something failed that nothing answers for: who waits hears it if that can be told, else his patience ends."""
+        self._give_up(Fault.BROKEN)
+        with suppress(Exception):
+            for waiting in batch:
+                if waiting.outcome is None:
+                    waiting.end(StoreUnavailable("the writer failed"), failed=True)
+            self._hand_over(batch, [])
 
     def _hand_over(self, batch: list[_Waiting], done: list[_Done]) -> None:
         """Settle futures and run callbacks, on the event loop where there is one; one hop per transaction."""

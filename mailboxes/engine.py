@@ -349,6 +349,8 @@ def fault_of(error: BaseException) -> Fault:
         return _sqlite_fault(error)
     if isinstance(error, psycopg.Error):
         return _postgres_fault(error)
+    if isinstance(error, MemoryError):  # the sqlite3 module says SQLite's own "no memory" like this too
+        return Fault.BROKEN
     # StoreUnavailable and StoreFull raised while a connection is opened; pool errors of SQLAlchemy.
     if isinstance(error, StoreUnavailable):
         return Fault.BROKEN

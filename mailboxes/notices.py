@@ -16,6 +16,7 @@ import threading
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
@@ -163,10 +164,11 @@ class SharedNotices(LocalNotices):
                 touched = heard.touched | self._everything() if heard.lost else heard.touched
                 self._pass_on(touched)
             except Exception as error:  # noqa: BLE001 - the database may be away; this thread outlives it
-                if times := seldom.times("interrupted"):
-                    log.warning("notices_interrupted", error=type(error).__name__, times=times)
                 opened = False
-                self._wire.close()
+                with suppress(Exception):  # where memory ran out, telling fails too
+                    if times := seldom.times("interrupted"):
+                        log.warning("notices_interrupted", error=type(error).__name__, times=times)
+                    self._wire.close()
                 self._stopping.wait(REOPEN_SECONDS)
         self._wire.close()
 

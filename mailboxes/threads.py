@@ -3,7 +3,8 @@
 An executor wakes whoever waited longest, and starts another thread when the answer of one is followed by a question
 before that one lies down; a mail program alone on a mailbox then went from connection to connection.
 Promise: work is taken in order; :meth:`Threads.close` returns when all of it is done.
-Failure: ``RuntimeError`` for work given after the close. Work must not raise.
+Failure: ``RuntimeError`` for work given after the close, or when the system grants no thread and there is none yet. Work must
+not raise; a thread outlives it if it does, memory having run out, say.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from __future__ import annotations
 import threading
 from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
 from queue import SimpleQueue
 
 Job = Callable[[], None]
@@ -47,23 +49,29 @@ class Threads:
                 raise RuntimeError("these threads were closed")
             if self._resting:
                 self._resting.pop().jobs.put(job)
-            elif len(self._started) < self._most:
-                self._start(job)
-            else:
+            elif len(self._started) >= self._most or not self._start(job):
                 self._waiting.append(job)
 
-    def _start(self, job: Job) -> None:
+    def _start(self, job: Job) -> bool:
+        """Have a new thread do it; False when the system grants none now, and those there are must do."""
         worker = _Worker(self._run, f"{self._name}_{len(self._started)}")
         worker.jobs.put(job)
+        try:
+            worker.thread.start()
+        except RuntimeError:
+            if not self._started:
+                raise
+            return False
         self._started.append(worker)
-        worker.thread.start()
+        return True
 
     def _run(self, worker: _Worker) -> None:
         self._here.worker = worker
         while (job := worker.jobs.get()) is not None:
             worker.rested = False
             try:
-                job()
+                with suppress(Exception):
+                    job()
             finally:
                 self.rest()
 

@@ -17,7 +17,6 @@ from gateway.relay import queue
 from gateway.relay.parcel import Clock
 from gateway.relay.queue import Taken
 from mailboxes.commit import Committer
-from mailboxes.store import StoreError
 
 
 class Lease(NamedTuple):
@@ -83,8 +82,8 @@ class Leases:
         end = self._clock.monotonic() + self._seconds
         try:
             kept = await self._committer.run(partial(queue.extend, owner=self._owner, rows=rows, lease=self._seconds))
-        except StoreError:
-            return  # what cannot be lengthened lapses
+        except Exception:  # noqa: BLE001 - what cannot be lengthened lapses; whoever lengthens must outlive it
+            return
         for row_id, _ in rows:
             if row_id in self._held:
                 self._held[row_id] = self._held[row_id]._replace(end=end if row_id in kept else 0.0)

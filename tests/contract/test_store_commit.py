@@ -13,7 +13,7 @@ import pytest
 from sqlalchemy import text
 from structlog.testing import capture_logs
 
-from mailboxes import engine, tables  # noqa: F401 - registers the tables
+from mailboxes import commit, engine, tables  # noqa: F401 - registers the tables
 from mailboxes.commit import Committer, Reading
 from mailboxes.engine import Database, open_database
 from mailboxes.sql import Sql
@@ -274,6 +274,55 @@ async def test_a_failed_commit_fails_all_and_is_not_trusted(
     assert await committer.run(put("after")) == "after"
     assert await names(reading) == ["after", "before"]
     assert committer._connection is not connection
+
+
+async def test_a_writer_outlives_memory_that_runs_out(
+    committer: Committer, reading: Reading, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The thread ended with the error of telling of an error: from then on this process committed nothing."""
+
+    def exhausted(*_: object, **__: object) -> None:
+        raise MemoryError
+
+    await committer.run(put("before"))
+    with monkeypatch.context() as patched:
+        patched.setattr(commit.log, "error", exhausted)
+        with pytest.raises(StoreUnavailable):
+            await committer.run(exhausted)
+        patched.setattr(committer, "_hand_over", exhausted)
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(committer.run(put("unheard")), 0.2)
+    await asyncio.wait_for(committer.run(put("after")), 5)
+    assert await names(reading) == ["after", "before", "unheard"]
+
+
+async def test_a_writer_that_gets_no_thread_asks_again(database: Database, journal: Recorder) -> None:
+    made = Committer(database, journal=journal, clock=time.time)
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(threading.Thread, "start", refuse_a_thread)
+        with pytest.raises(StoreUnavailable):
+            await made.run(put("refused"))
+    assert await asyncio.wait_for(made.run(put("taken")), 5) == "taken"
+    await made.close()
+
+
+def refuse_a_thread(_: threading.Thread) -> None:
+    raise RuntimeError("can't start new thread")
+
+
+async def test_reads_go_on_with_the_threads_there_are(reading: Reading, committer: Committer) -> None:
+    """One that was refused (RLIMIT_NPROC) took its question with it, and its place; one that failed took the next question."""
+    await committer.run(put("here"))
+    assert await names(reading) == ["here"]
+
+    def exhausted() -> None:
+        raise MemoryError
+
+    reading._threads.submit(exhausted)
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(threading.Thread, "start", refuse_a_thread)
+        answers = await asyncio.wait_for(asyncio.gather(*(names(reading) for _ in range(9))), 5)
+    assert answers == [["here"]] * 9
 
 
 async def test_nobody_waits_for_ever(database: Database, journal: Recorder) -> None:

@@ -430,6 +430,20 @@ async def test_configurations_are_taken_up_one_after_the_other_and_told_when_the
     assert (taken, told) == ([1, 2], ["done", "done"])
 
 
+async def test_work_that_goes_on_for_ever_outlives_its_faults(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A courier that ended by one left a service behind that took mail and sent none."""
+    monkeypatch.setattr(service, "TASK_AGAIN", 0.0)
+    faults = [MemoryError(), ValueError("of ours")]
+
+    async def work() -> None:
+        if faults:
+            raise faults.pop()
+
+    with capture_logs() as logs:
+        await asyncio.wait_for(service._for_ever(work), 5)
+    assert [line["event"] for line in logs] == ["task_ended", "task_ended"]
+
+
 async def test_doors_and_courier_end_within_one_grace(terminal: Terminal) -> None:
     """One after the other they took a minute, which is when systemd kills."""
     made = service.Service(load(terminal.folder / "config.toml"), ("courier",))
@@ -460,6 +474,14 @@ async def test_what_failed_long_ago_does_not_keep_a_service_from_ending_well(ter
     await made.stop(grace=0)
 
 
+def test_systemd_waits_as_long_as_the_configuration_may_ask() -> None:
+    """It killed after a minute whatever `service.grace` said: a message under way, and its sender sends it again."""
+    unit = (ROOT / "deploy" / "systemd" / "caducee@.service").read_text()
+    (seconds,) = re.findall(r"^TimeoutStopSec=(\d+)$", unit, re.MULTILINE)
+    (grace,) = (each for each in fields(settings.Service) if each.name == "grace")
+    assert int(seconds) >= grace.metadata["spec"].high + 10
+
+
 async def test_a_worker_that_does_not_end_is_killed(tmp_path: Path) -> None:
     """Its supervisor waited for it for ever."""
     deaf = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('{\"ready\": true}', flush=True); time.sleep(60)"
@@ -480,6 +502,8 @@ def test_workers_run_our_modules_whoever_may_write_where_they_are_started(tmp_pa
     assert (ran.returncode, ran.stdout[:8]) == (0, "caducee ")
 
 
+def test_workers_speak_the_language_of_their_service(monkeypatch: pytest.MonkeyPatch) -> None:
+    commands: list[list[str]] = []
 
     class Twin:
         def __init__(self, command: list[str], *_: object) -> None:
@@ -493,6 +517,7 @@ def test_workers_run_our_modules_whoever_may_write_where_they_are_started(tmp_pa
     (command,) = commands
     assert command[command.index("--lang") + 1] == "fr"
     assert command.index("--lang") < command.index("serve")
+    assert command[: len(ourselves())] == ourselves()
 
 
 # configuration
@@ -517,7 +542,6 @@ def test_serve_refuses_to_start_without_what_it_needs_and_says_what_to_give(term
         assert f"{key}: " in said
     assert said.count("Give ") == 4
 
-    assert command[: len(ourselves())] == ourselves()
 
 def test_journal_prune_keeps_what_is_young(terminal: Terminal) -> None:
     assert terminal.json("journal", "prune") == {"records": 0, "removed": True}

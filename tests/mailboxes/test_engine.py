@@ -101,6 +101,7 @@ def test_errors_of_sqlite_are_sorted(code: int, fault: Fault, said: type | None)
         (psycopg.errors.UniqueViolation(), Fault.OWN),
         (psycopg.ProgrammingError("mine"), Fault.OWN),
         (ValueError(), Fault.OWN),
+        (MemoryError(), Fault.BROKEN),
         (StoreUnavailable(), Fault.BROKEN),
     ],
 )
