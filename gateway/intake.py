@@ -35,7 +35,7 @@ from gateway.volumes import Counted, MemoryLedger, Volumes, likeness
 from mailboxes.anatomy import Anatomy, Limits, dissect, pack
 from mailboxes.commit import Committer, Unit
 from mailboxes.seal import Sealer
-from mailboxes.store import Delivery, OverQuota, Sealed, StoreError, StoreFull
+from mailboxes.store import Delivery, OverQuota, Sealed, StoreError, StoreFull, StoreUnavailable
 from policies import certificate as certificates
 from policies import content as content_policy
 from policies import recipient as recipient_policy
@@ -375,8 +375,11 @@ class Intake:
             acceptance = self._acceptance(arrival, judged, medical, entailed, now)
             await self._committer.grouped(self._acceptor.accept, acceptance)
         except (StoreError, OSError) as problem:
-            for one in (sealed, *entailed.sealed):
-                await self._sealer.discard(one)
+            # Of one that does not answer the commit may have happened: a blob too many, which the daily sweep removes, is
+            # better than a message without its body.
+            if not isinstance(problem, StoreUnavailable):
+                for one in (sealed, *entailed.sealed):
+                    await self._sealer.discard(one)
             return Answer(_store_decision(problem), identifier)
         return Answer(decide(rule(_ACCEPTED), identifier=identifier), identifier)
 

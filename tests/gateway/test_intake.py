@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import AsyncIterator
+from typing import Any
 
 import pytest
 from sqlalchemy import select
@@ -13,7 +14,7 @@ from gateway import facts
 from gateway.record import explain, journal
 from gateway.relay.tables import queue
 from mailboxes.anatomy import Anatomy
-from mailboxes.store import BlobsUnavailable
+from mailboxes.store import BlobsUnavailable, StoreUnavailable
 from policies.content import ContentFacts
 from policies.decision import Verdict
 from tests.gateway.rig import OURS, OUTSIDE, THEIRS, Rig, address, letter, partner, transaction, user
@@ -51,6 +52,26 @@ async def test_a_partner_s_message_lies_in_the_mailbox_byte_for_byte(rig: Rig) -
         assert stored.endswith(original)
     kinds = [record.kind for record in await events(rig, answer.message)]
     assert kinds == ["message.accepted", "message.delivered", "message.delivered"]
+
+
+async def test_a_commit_whose_answer_is_lost_keeps_the_body_of_what_it_kept(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """PostgreSQL cut while it committed, or slower than our patience: the message stood in the mailbox and could not be read."""
+    grouped = rig.committer.grouped
+
+    async def lost(handler: Any, item: Any) -> None:
+        await grouped(handler, item)
+        raise StoreUnavailable("the answer was lost")
+
+    monkeypatch.setattr(rig.committer, "grouped", lost)
+    content = letter(BOB)
+    content += (b"y" * 76 + b"\r\n") * 2000
+    original = bytes(content)
+    answer = await rig.intake.message(transaction(partner(), BOB, ALICE), content)
+    assert answer.decision.code == 451
+    (stored,) = await rig.inbox(1)
+    assert stored.endswith(original)
 
 
 async def test_a_body_that_finds_no_place_is_deferred_and_the_log_says_why(
