@@ -30,6 +30,9 @@ _RANGE = Sql(
 _FIRST = Sql(
     f"SELECT {_FIELDS} FROM entry WHERE mailbox_id = ? AND folder_id = ? AND uid < ? ORDER BY uid LIMIT ?"  # noqa: S608
 )
+_AFTER = Sql(
+    f"SELECT {_FIELDS} FROM entry WHERE mailbox_id = ? AND folder_id = ? AND uid > ? ORDER BY uid LIMIT ?"  # noqa: S608
+)
 _COUNT_FROM = Sql("SELECT COUNT(*) FROM entry WHERE mailbox_id = ? AND folder_id = ? AND uid >= ?")
 _LISTED = InList(f"SELECT {_FIELDS} FROM entry WHERE mailbox_id = ? AND folder_id = ? AND uid IN (...)")  # noqa: S608
 _SINCE = Sql(
@@ -85,6 +88,11 @@ def count_from(cursor: Any, mailbox_id: int, folder_id: int, first: int) -> int:
 def read_first(cursor: Any, mailbox_id: int, folder_id: int, most: int, before: int = 1 << 62) -> list[Entry]:
     """The first ``most`` entries below UID ``before``."""
     return list(map(_entry, _FIRST(cursor, mailbox_id, folder_id, before, most).fetchall()))
+
+
+def read_after(cursor: Any, mailbox_id: int, folder_id: int, uid: int, most: int) -> list[Entry]:
+    """The next ``most`` entries beyond ``uid``: for whoever looks at all of a folder, of any size, and keeps little."""
+    return list(map(_entry, _AFTER(cursor, mailbox_id, folder_id, uid, most).fetchall()))
 
 
 def read_some(cursor: Any, mailbox_id: int, folder_id: int, uids: Sequence[int]) -> list[Entry]:

@@ -1,6 +1,7 @@
 """Looks for what cannot be in a healthy store, and repairs what can be repaired without guessing.
 
-Promise: :func:`check` only reads, on one instant of the database, while the store serves. :func:`repair` touches nothing
+Promise: :func:`check` only reads, on one instant of the database, while the store serves, and holds of a store of any size
+what is wrong with it, its queue, and two numbers for each blob. :func:`repair` touches nothing
 that could hold a message somebody still needs: it corrects counters and reference counts, and removes bodies and blobs
 nobody refers to once they are old enough not to be on their way in. Lost or damaged messages are reported, never
 replaced.
@@ -9,25 +10,27 @@ Failure: database and blob store errors propagate; a repair is one transaction p
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import random
 import re
-from collections.abc import Callable, Mapping, Sequence
+from array import array
+from bisect import bisect_left
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from sqlalchemy import Connection
 
 from mailboxes import entry_rows, folder_rows
-from mailboxes.blobs import Found
 from mailboxes.commit import Unit
 from mailboxes.engine import cursor_of
 from mailboxes.folder_rows import FolderRow
 from mailboxes.keys import unwrap_key
 from mailboxes.seal import open_summary
-from mailboxes.sql import InList, Sql
+from mailboxes.sql import InList, Sql, chunks
 from mailboxes.sqlstore import SqlStore
-from mailboxes.store import Corrupted, Entry, MailboxGone, MissingBody, NoSuchFolder
+from mailboxes.store import Corrupted, Entry, MailboxGone, MissingBody
 
 GRACE_SECONDS = 3600.0
 """A blob younger than this may belong to a message that is being accepted."""
@@ -35,15 +38,25 @@ GRACE_SECONDS = 3600.0
 SWEPT = 1000
 """Blobs whose rows are asked for at once."""
 
+AT_ONCE = 10_000
+"""Rows held at once of a table that is walked through in the order of its key."""
+
 Holders = Callable[[Connection], Mapping[int, int]]
 """References other rooms hold (the queue): body id to count, read in the same transaction."""
 
 _FOLDERS = Sql(f"SELECT {folder_rows.COLUMNS} FROM folder ORDER BY mailbox_id, id")  # noqa: S608
-_BODIES = Sql("SELECT body_id, refs, blob FROM body")
+# Rows that look right to the database stay there. What the queue holds is not counted here: it is told apart by the caller.
+_UNEVEN = Sql(
+    "SELECT b.body_id, b.refs, COALESCE(e.held, 0) FROM body b"
+    " LEFT JOIN (SELECT body_id, COUNT(*) AS held FROM entry GROUP BY body_id) e ON e.body_id = b.body_id"
+    " WHERE b.refs <> COALESCE(e.held, 0) OR b.refs = 0"
+)
+_UNHURRIED = Sql("SET LOCAL statement_timeout = 0")
+_EVEN = InList("SELECT body_id, refs FROM body WHERE body_id IN (...)")
 _LARGE = Sql("SELECT blob FROM body WHERE blob <> ''")
+_LARGE_AFTER = Sql("SELECT body_id, blob FROM body WHERE body_id > ? AND blob <> '' ORDER BY body_id LIMIT ?")
 _BLOBS = InList("SELECT blob FROM body WHERE body_id IN (...)")
 _NUMBER = re.compile("[0-7][0-9a-f]{15}")
-_ENTRIES_PER_BODY = Sql("SELECT body_id, COUNT(*) FROM entry GROUP BY body_id")
 _WITHOUT_BODY = Sql(
     "SELECT e.mailbox_id, e.folder_id, e.uid FROM entry e LEFT JOIN body b ON b.body_id = e.body_id"
     " WHERE b.body_id IS NULL"
@@ -131,23 +144,32 @@ async def check(
 ) -> Report:
     """Examine the whole index, and decrypt ``sample`` messages chosen by ``seed`` (None: all of them)."""
     # Blobs are listed before rows are read: a row seen later whose blob was not listed is asked for once more.
-    blobs = {found.reference: found async for found in store.blobs.stored()}
-    report = Report()
+    listed = await _list(store, now - grace)
+    report, chosen = Report(), _Sample(sample or 0, seed)
 
-    chosen = _Sample(sample or 0, seed)
-
-    def read(connection: Connection) -> tuple[dict[int, str], list[FolderRow]]:
+    def read(connection: Connection) -> tuple[list[tuple[int, str]], list[FolderRow]]:
+        nonlocal report, chosen  # a connection that was lost is read again from the beginning
+        report, chosen = Report(), _Sample(sample or 0, seed)
         cursor = cursor_of(connection)
-        blobs_of = _check_bodies(connection, cursor, holders, report)
-        return blobs_of, _check_folders(cursor, report, chosen)
+        if not store.reading.database.sqlite:
+            _UNHURRIED(cursor)
+        _check_bodies(connection, cursor, holders, report)
+        report.orphan_blobs.extend(sorted(_orphans(connection, listed)))
+        return _unlisted(cursor, listed), _check_folders(cursor, report, chosen)
 
-    blobs_of, folders = await store.reading.run(read)
-    await _check_blobs(store, blobs, blobs_of, report, now - grace)
+    # Not through the patience of a session: all of a large store takes minutes.
+    unlisted, folders = await asyncio.to_thread(store.reading.run_here, read)
+    for body_id, reference in unlisted:
+        try:
+            await store.blobs.read(reference, 0, 1)
+        except MissingBody:
+            report.missing_blobs.append(body_id)
     if sample is not None:
         await _check_messages(store, chosen.kept, report)
         return report
     for row in folders:
-        await _check_messages(store, await _places(store, row), report)
+        async for places in _places(store, row):
+            await _check_messages(store, places, report)
     return report
 
 
@@ -171,12 +193,16 @@ class _Sample:
             self.kept[index] = place
 
 
-async def _places(store: SqlStore, row: FolderRow) -> list[Place]:
-    try:
-        entries = (await store.snapshot(row.mailbox_id, row.id)).entries
-    except NoSuchFolder:  # deleted meanwhile
-        return []
-    return [(row.mailbox_id, row.id, entry) for entry in entries]
+async def _places(store: SqlStore, row: FolderRow) -> AsyncIterator[list[Place]]:
+    """Every message of a folder, some at a time; those of one deleted meanwhile are gone."""
+    last = 0
+
+    def read(connection: Connection) -> list[Entry]:
+        return entry_rows.read_after(cursor_of(connection), row.mailbox_id, row.id, last, AT_ONCE)
+
+    while entries := await store.reading.run(read):
+        yield [(row.mailbox_id, row.id, entry) for entry in entries]
+        last = entries[-1].uid
 
 
 async def _check_messages(store: SqlStore, places: Sequence[Place], report: Report) -> None:
@@ -184,37 +210,35 @@ async def _check_messages(store: SqlStore, places: Sequence[Place], report: Repo
         await _check_message(store, mailbox_id, folder_id, entry, report)
 
 
-def _check_bodies(connection: Connection, cursor: Any, holders: Sequence[Holders], report: Report) -> dict[int, str]:
-    needed = _needed(connection, cursor, holders)
-    blobs_of: dict[int, str] = {}
-    for body_id, refs, blob in _BODIES(cursor).fetchall():
-        if blob:
-            blobs_of[body_id] = blob
-        if refs != needed.get(body_id, 0):
-            report.wrong_refs.append((body_id, refs, needed.get(body_id, 0)))
-        elif refs == 0:
-            report.wrong_refs.append((body_id, 0, 0))
+def _check_bodies(connection: Connection, cursor: Any, holders: Sequence[Holders], report: Report) -> None:
+    report.wrong_refs.extend(_wrong_refs(connection, cursor, holders))
     report.lost_entries.extend(tuple(row) for row in _WITHOUT_BODY(cursor).fetchall())
     for statement in (_WITHOUT_CONTENT, _WITHOUT_SUMMARY):
         report.missing_rows.extend(row[0] for row in statement(cursor).fetchall())
-    return blobs_of
 
 
-def _needed(connection: Connection, cursor: Any, holders: Sequence[Holders]) -> dict[int, int]:
-    needed: dict[int, int] = dict(_ENTRIES_PER_BODY(cursor).fetchall())
+def _wrong_refs(connection: Connection, cursor: Any, holders: Sequence[Holders]) -> list[tuple[int, int, int]]:
+    """Bodies whose count is not the number of those who need them, or that nobody needs: body, stored, counted."""
+    held: dict[int, int] = {}
     for holder in holders:
         for body_id, count in holder(connection).items():
-            needed[body_id] = needed.get(body_id, 0) + count
-    return needed
+            held[body_id] = held.get(body_id, 0) + count
+    wrong = []
+    for body_id, refs, entries in _UNEVEN(cursor).fetchall():
+        needed = entries + held.pop(body_id, 0)
+        if refs != needed or refs == 0:
+            wrong.append((body_id, refs, needed))
+    # Those left are as many as their entries, and held besides.
+    wrong.extend(
+        (body_id, refs, refs + held[body_id]) for body_id, refs in _EVEN(cursor, sorted(held)) if held[body_id]
+    )
+    return sorted(wrong)
 
 
 def _check_folders(cursor: Any, report: Report, chosen: _Sample) -> list[FolderRow]:
     folders = [FolderRow._make(row) for row in _FOLDERS(cursor).fetchall()]
     for row in folders:
-        entries = entry_rows.read_all(cursor, row.mailbox_id, row.id)
-        for entry in entries:
-            chosen.offer((row.mailbox_id, row.id, entry))
-        stored, counted = _stored(row), _counted(cursor, row, entries)
+        stored, counted = _stored(row), _counted(cursor, row, chosen)
         if stored != counted:
             report.drifts.append(Drift(row.mailbox_id, row.id, stored, counted))
     return folders
@@ -224,33 +248,71 @@ def _stored(row: FolderRow) -> tuple[int, int, int, int, int]:
     return row.uidnext, row.modseq, row.messages, row.unseen, row.bytes
 
 
-def _counted(cursor: Any, row: FolderRow, entries: Sequence[Entry]) -> tuple[int, int, int, int, int]:
-    """What the counters should be; UIDNEXT and MODSEQ only ever grow."""
-    modseqs = [entry.modseq for entry in entries]
+def _counted(cursor: Any, row: FolderRow, chosen: _Sample | None = None) -> tuple[int, int, int, int, int]:
+    """What the counters should be; UIDNEXT and MODSEQ only ever grow. ``chosen`` is offered every entry."""
     highest = _HIGHEST(cursor, row.mailbox_id, row.id).fetchone()[0]
-    return (
-        max(row.uidnext, entries[-1].uid + 1 if entries else 1),
-        max(row.modseq, highest, *modseqs) if modseqs else max(row.modseq, highest),
-        len(entries),
-        entry_rows.unseen(entries),
-        sum(entry.size for entry in entries),
-    )
+    last = messages = unseen = octets = 0
+    while entries := entry_rows.read_after(cursor, row.mailbox_id, row.id, last, AT_ONCE):
+        last = entries[-1].uid
+        highest = max(highest, *(entry.modseq for entry in entries))
+        messages += len(entries)
+        unseen += entry_rows.unseen(entries)
+        octets += sum(entry.size for entry in entries)
+        for entry in entries if chosen is not None else ():
+            chosen.offer((row.mailbox_id, row.id, entry))
+    return max(row.uidnext, last + 1), max(row.modseq, highest), messages, unseen, octets
 
 
-async def _check_blobs(
-    store: SqlStore, blobs: Mapping[str, Found], blobs_of: Mapping[int, str], report: Report, before: float
-) -> None:
-    wanted = set(blobs_of.values())
-    report.orphan_blobs.extend(
-        sorted(found.reference for found in blobs.values() if found.reference not in wanted and found.modified < before)
-    )
-    for body_id, reference in blobs_of.items():
-        if reference in blobs:
-            continue
-        try:
-            await store.blobs.read(reference, 0, 1)
-        except MissingBody:
-            report.missing_blobs.append(body_id)
+@dataclass(slots=True)
+class _Listed:
+    """The blobs there are. A blob bears its body's number; others, half-written ones, are kept by name.
+
+    ``old`` are those old enough to be called orphans.
+    """
+
+    numbers: array[int] = field(default_factory=lambda: array("q"))
+    old: array[int] = field(default_factory=lambda: array("q"))
+    names: set[str] = field(default_factory=set)
+    old_names: list[str] = field(default_factory=list)
+
+    def __contains__(self, reference: str) -> bool:
+        if not _NUMBER.fullmatch(reference):
+            return reference in self.names
+        number = int(reference, 16)
+        place = bisect_left(self.numbers, number)
+        return place < len(self.numbers) and self.numbers[place] == number
+
+
+async def _list(store: SqlStore, before: float) -> _Listed:
+    listed = _Listed()
+    async for found in store.blobs.stored():
+        if _NUMBER.fullmatch(found.reference):
+            listed.numbers.append(int(found.reference, 16))
+            if found.modified < before:
+                listed.old.append(listed.numbers[-1])
+        else:
+            listed.names.add(found.reference)
+            if found.modified < before:
+                listed.old_names.append(found.reference)
+    listed.numbers = array("q", sorted(listed.numbers))
+    return listed
+
+
+def _orphans(connection: Connection, listed: _Listed) -> Iterator[str]:
+    for some in chunks(listed.old, SWEPT):
+        yield from _without_row(connection, [f"{number:016x}" for number in some])
+    if listed.old_names:
+        yield from _without_row(connection, listed.old_names)
+
+
+def _unlisted(cursor: Any, listed: _Listed) -> list[tuple[int, str]]:
+    """Bodies whose blob was not there when blobs were listed."""
+    found: list[tuple[int, str]] = []
+    last = 0
+    while rows := _LARGE_AFTER(cursor, last, AT_ONCE).fetchall():
+        last = rows[-1][0]
+        found.extend((body_id, blob) for body_id, blob in rows if blob not in listed)
+    return found
 
 
 async def _check_message(store: SqlStore, mailbox_id: int, folder_id: int, entry: Entry, report: Report) -> None:
@@ -318,11 +380,11 @@ async def _sweep(store: SqlStore, references: Sequence[str]) -> int:
 def _repair_refs(store: SqlStore, unit: Unit, report: Report, holders: Sequence[Holders]) -> int:
     if not report.wrong_refs:
         return 0
-    needed = _needed(unit.connection, unit.cursor, holders)
-    rows = _REFS(unit.cursor, sorted(body_id for body_id, _, _ in report.wrong_refs))
-    wrong = [(needed.get(body_id, 0), body_id) for body_id, refs in rows if refs != needed.get(body_id, 0)]
+    needed = {body_id: count for body_id, _, count in _wrong_refs(unit.connection, unit.cursor, holders)}
+    rows = _REFS(unit.cursor, sorted(needed.keys() & {body_id for body_id, _, _ in report.wrong_refs}))
+    wrong = [(needed[body_id], body_id) for body_id, refs in rows if refs != needed[body_id]]
     _SET_REFS.many(unit.cursor, wrong)
-    unneeded = {body_id: 0 for body_id, _ in rows if not needed.get(body_id)}
+    unneeded = {body_id: 0 for body_id, _ in rows if not needed[body_id]}
     store.drop(unit, unneeded)
     return len(wrong) + sum(1 for body_id, refs in rows if refs == 0 and body_id in unneeded)
 
@@ -331,8 +393,7 @@ def _repair_folders(unit: Unit, report: Report) -> int:
     repaired = 0
     for drift in report.drifts:
         row = folder_rows.lock(unit.cursor, drift.mailbox_id, drift.folder_id)
-        entries = entry_rows.read_all(unit.cursor, drift.mailbox_id, drift.folder_id)
-        counted = _counted(unit.cursor, row, entries)
+        counted = _counted(unit.cursor, row)
         if counted != _stored(row):
             _SET_FOLDER(unit.cursor, *counted, drift.mailbox_id, drift.folder_id)
             unit.touched(drift.mailbox_id, drift.folder_id)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -11,7 +12,7 @@ from typing import Any
 import pytest
 from sqlalchemy import Connection, text
 
-from mailboxes import fsck, upkeep
+from mailboxes import entry_rows, fsck, upkeep
 from mailboxes.blobs import FileBlobs
 from mailboxes.fsck import Report
 from mailboxes.sqlstore import SqlStore
@@ -74,6 +75,30 @@ async def test_a_healthy_store_is_left_alone(store: SqlStore) -> None:
     assert report.healthy
     assert report.read == 5
     assert await repair(store, report) == fsck.Repaired(0, 0, 0)
+
+
+async def test_a_large_store_is_walked_through_in_parts_and_without_haste(
+    store: SqlStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It held half a KiB for each message, and gave up after the patience of a session."""
+    held: list[int] = []
+    read_after = entry_rows.read_after
+
+    def counted(cursor: Any, mailbox_id: int, folder_id: int, uid: int, most: int) -> list[Any]:
+        time.sleep(0.02)
+        found = read_after(cursor, mailbox_id, folder_id, uid, most)
+        held.append(len(found))
+        return found
+
+    await store.append(1, 1, [NewMessage(b"x" * size, b"s") for size in (1, 2, 3, 200_000, 200_001)])
+    everything = await check(store)
+    monkeypatch.setattr(fsck, "AT_ONCE", 2)
+    monkeypatch.setattr(entry_rows, "read_after", counted)
+    monkeypatch.setattr(store.reading, "_patience", 0.01)
+    report = await fsck.check(store, now=NOW, holders=[lambda connection: store.held], sample=0)  # type: ignore[attr-defined]
+    assert report.healthy
+    assert max(held) == 2
+    assert sum(held) == everything.read
 
 
 async def test_a_sample_is_as_large_as_asked(store: SqlStore) -> None:
