@@ -43,6 +43,8 @@ log = structlog.get_logger(__name__)
 
 TURN_SECONDS = 1.0  # how long a lane keeps a session to itself while others wait for one
 PASSING_SHARE = 10  # one session in so many is kept for new mail while older mail takes all the others
+NOTICE_LEASES = 4  # a round of notices may take as many leases of a row
+DIFFERS = 2.0  # seconds between the clocks of two machines that are worth a word
 EXPRESS_EACH = 100  # new rows of one destination taken at once, whatever waits in its lane
 
 
@@ -114,7 +116,7 @@ class Courier:
             house,
             clock,
             token,
-            lease=self._settings.lease * 4,
+            lease=self._settings.lease * NOTICE_LEASES,
             retry=self._settings.notice_retry,
         )
         self._lanes: dict[str, _Lane] = {}
@@ -234,7 +236,7 @@ class Courier:
     async def _do_chores(self) -> None:
         if self._clock.monotonic() < self._chores_at:
             return
-        await self._committer.run(clockwork.beat)
+        await self._see_others()
         while await self._committer.run(self._overdue) == queue.CHUNK:
             pass
         while await self._committer.run(self._unanswered) == tracking.CHUNK:
@@ -242,6 +244,15 @@ class Courier:
         if self._sweep is None or self._sweep.done():  # beside the loop: a partner may be slow even to say goodbye
             self._sweep = self._spawn(self._transport.sweep())
         self._chores_at = self._clock.monotonic() + self._settings.chores
+
+    async def _see_others(self) -> None:
+        """Tell our time, and let our leases outlast the clock of a machine that is ahead: it took them for lapsed, and every
+        message it saw under way went out twice."""
+        ahead = await self._committer.run(clockwork.beat)
+        self._leases.ahead = ahead + self._settings.chores if ahead > DIFFERS else 0.0
+        self._teller = replace(self._teller, lease=self._settings.lease * NOTICE_LEASES + self._leases.ahead)
+        if self._leases.ahead and (times := self._seldom.times("clocks")):
+            log.error("clocks_differ", seconds=int(ahead), times=times)
 
     def _overdue(self, unit: Unit) -> int:
         if self._steady.jump():
@@ -277,7 +288,7 @@ class Courier:
             work = partial(
                 queue.take,
                 owner=self._name,
-                lease=self._settings.lease,
+                lease=self._leases.lasting,
                 limit=window - len(self._leases),
                 room=queue.room_of(room, self._settings.per_destination),
             )
@@ -309,7 +320,7 @@ class Courier:
         work = partial(
             queue.take_fresh,
             owner=self._name,
-            lease=self._settings.lease,
+            lease=self._leases.lasting,
             limit=free,
             room=lambda domain: EXPRESS_EACH,
             after=self._newest,

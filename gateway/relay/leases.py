@@ -36,6 +36,13 @@ class Leases:
         self._clock = clock
         self._seconds = seconds
         self._held: dict[int, Lease] = {}
+        self.ahead = 0.0
+        """Seconds by which the clock of another courier may be ahead: it would take a shorter lease for lapsed."""
+
+    @property
+    def lasting(self) -> float:
+        """How long a lease is written for."""
+        return self._seconds + self.ahead
 
     def __len__(self) -> int:
         return len(self._held)
@@ -81,7 +88,7 @@ class Leases:
         rows = self.pairs()
         end = self._clock.monotonic() + self._seconds
         try:
-            kept = await self._committer.run(partial(queue.extend, owner=self._owner, rows=rows, lease=self._seconds))
+            kept = await self._committer.run(partial(queue.extend, owner=self._owner, rows=rows, lease=self.lasting))
         except Exception:  # noqa: BLE001 - what cannot be lengthened lapses; whoever lengthens must outlive it
             return
         for row_id, _ in rows:

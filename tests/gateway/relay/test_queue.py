@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 
 import pytest
 from sqlalchemy import func, update
+from structlog.testing import capture_logs
 
+from gateway.record.journal import Journal
 from gateway.relay import clockwork, desk, outcomes, queue
 from gateway.relay.desk import Selection
 from gateway.relay.outcomes import Settlement
@@ -14,11 +17,12 @@ from gateway.relay.parcel import Result
 from gateway.relay.queue import Taken
 from gateway.relay.tables import NEVER, owed
 from gateway.relay.tables import queue as queue_table
+from mailboxes.commit import Committer
 from policies.catalogue import rule
 from policies.decision import decide
 from policies.retry import Schedule
 from policies.values import DsnRequest
-from tests.gateway.relay.house import House, Intake, Script, accepted, answering, running, until
+from tests.gateway.relay.house import House, Intake, Script, Time, accepted, answering, running, until
 
 DAY = 86400.0
 
@@ -270,6 +274,34 @@ async def test_two_couriers_move_the_queue_with_one_jump_once(house: House) -> N
     assert not await house.committer.run(lambda unit: clockwork.steady(unit, 5 * DAY + 1))
     rows = await take(house)
     assert rows[0].expires_at - house.time.wall() == pytest.approx(house.schedule.life, abs=5)
+
+
+async def test_a_machine_whose_clock_is_ahead_takes_nothing_that_is_under_way(house: House) -> None:
+    """Every lease looked lapsed to it, and what it saw under way went out a second time."""
+    fast = Time(house.time.wall() + 300)
+    other = Committer(house.database, journal=Journal(), clock=fast.wall)
+    gate = _Gate()
+    with capture_logs() as logs, running(courier := house.courier(gate)):
+        await until(lambda: courier._chores_at)
+        await other.run(clockwork.beat)
+        await until(lambda: courier._leases.ahead)
+        await house.send()
+        await until(lambda: gate.sent)
+        assert await other.run(lambda unit: queue.take(unit, "fast", 30.0, 10, lambda domain: 10)[0]) == []
+        gate.open()
+        while await house.waiting():
+            await asyncio.sleep(0.01)
+    assert {"event": "clocks_differ", "log_level": "error", "seconds": 300, "times": 1} in logs
+    await other.close()
+
+
+async def test_a_clock_beyond_belief_lengthens_no_lease(house: House) -> None:
+    fast = Time(house.time.wall() + 5 * DAY)
+    other = Committer(house.database, journal=Journal(), clock=fast.wall)
+    await other.run(clockwork.beat)
+    assert await house.committer.run(clockwork.beat) == 0
+    assert await other.run(clockwork.beat) == 0
+    await other.close()
 
 
 async def test_time_without_a_courier_does_not_age_what_waits(house: House) -> None:
