@@ -146,7 +146,7 @@ def disguised(name: str) -> bool:
     """Whether the name shows another nature than the file has.
 
     True for direction overrides in it, for control characters, for names too long to be shown, and for a run of spaces
-    that pushes the true extension out of sight (padded columns of practice software pass).
+    that pushes the true extension out of sight (padded columns of practice software pass, and so does "Dr. Martin").
     """
     if len(name) > _NAME_LIMIT or not _DIRECTION.isdisjoint(name):
         return True
@@ -154,4 +154,4 @@ def disguised(name: str) -> bool:
         return True
     seen = unicodedata.normalize("NFKC", name)
     stem, dot, last = seen.rstrip(" .").rpartition(".")
-    return bool(dot) and (_FAR in stem or last != last.strip(" "))
+    return bool(dot) and (_FAR in stem or last.startswith(_FAR))

@@ -29,6 +29,7 @@ def test_size() -> None:
     assert content.judge_size(10 * MIB).accepted
     assert content.judge(facts(size=25 * MIB)).accepted
     says(content.judge(facts(size=25 * MIB + 1)), "content.too_big", "MSS-044")
+    assert content.judge_size(10 * MIB, ContentSettings(size=10 * MIB)).accepted
     decision = content.judge_size(11 * MIB, ContentSettings(size=10 * MIB))
     assert (decision.code, decision.enhanced) == (552, "5.3.4")
     assert "10 Mio" in decision.sentence("fr")
@@ -105,9 +106,10 @@ def test_a_program_in_an_archive_is_one() -> None:
         "resultat\u202efdp.exe",
         "bilan\u2066.pdf",
         "bilan.pdf" + " " * 60 + ".zip",
+        "bilan.pdf." + " " * 60 + "zip",
         "bilan\x00.pdf",
         "bilan\r\n.pdf",
-        "x" * 2000 + ".pdf",
+        "x" * 1021 + ".pdf",
     ],
 )
 def test_names_that_hide_their_nature_are_refused(name: str) -> None:
@@ -128,6 +130,12 @@ def test_names_that_hide_their_nature_are_refused(name: str) -> None:
         "CR        1203.pdf",
         "\u200eCR.pdf",
         "CR\tsuite.pdf",
+        "x" * 1020 + ".pdf",
+        "exe",  # a name, not an extension
+        " CR",
+        " " * 60 + "CR",
+        "Courrier du Dr. Martin",
+        "CR. pdf",
     ],
 )
 def test_harmless_names_pass(name: str) -> None:
