@@ -82,7 +82,21 @@ def test_a_good_certificate_is_accepted_for_its_role_only() -> None:
     only_server = changed(client_usage=False)
     assert not certificate.judge(only_server, Role.CLIENT, NOW).accepted
     assert certificate.judge(only_server, Role.SERVER, NOW).accepted
-    assert certificate.judge(only_server, Role.CLIENT, NOW, CertificateSettings(any_usage=True)).accepted
+    any_usage = CertificateSettings(any_usage=True)
+    assert certificate.judge(only_server, Role.CLIENT, NOW, any_usage).accepted
+    assert certificate.judge(changed(server_usage=False), Role.SERVER, NOW, any_usage).accepted
+    neither = changed(client_usage=False, server_usage=False)
+    assert certificate.first_fault(neither, Role.CLIENT, NOW, any_usage) == "wrong_usage"
+
+
+def test_the_first_and_the_last_second_of_a_certificate_count() -> None:
+    """RFC 5280 4.1.2.5: both dates are inside."""
+    assert certificate.judge(changed(not_before=NOW), Role.CLIENT, NOW).accepted
+    assert certificate.judge(changed(not_after=NOW), Role.CLIENT, NOW).accepted
+
+
+def test_the_certificate_of_a_login_needs_no_host_name() -> None:
+    assert certificate.judge(changed(dns_names=()), Role.LOGIN, NOW).accepted
 
 
 def test_a_p256_key_is_strong_enough() -> None:
@@ -94,6 +108,7 @@ def test_no_certificate() -> None:
     missing = certificate.judge(None, Role.SERVER, NOW, host="mx.test")
     says(missing, "trust.partner_certificate_missing", "MSS-038")
     assert "mx.test" in missing.sentence("fr")
+    assert certificate.judge(None, Role.SERVER, NOW).parameters["host"] == "-"
 
 
 @pytest.mark.parametrize(
@@ -102,6 +117,13 @@ def test_no_certificate() -> None:
 def test_the_server_must_bear_the_name_that_was_called(host: str) -> None:
     says(certificate.judge(GOOD, Role.SERVER, NOW, host=host), "trust.partner_certificate_wrong_name", "RFC 9525 6.3")
     assert certificate.judge(GOOD, Role.SERVER, NOW, CertificateSettings(match_host=False), host).accepted
+    assert certificate.judge(GOOD, Role.CLIENT, NOW, host=host).accepted  # nobody called a client by a name
+
+
+def test_a_refusal_names_the_server_that_was_called_or_its_certificate() -> None:
+    revoked = changed(revocation=Revocation.REVOKED, subject="CN=autre")
+    assert certificate.judge(revoked, Role.SERVER, NOW, host="mx.test").parameters["host"] == "mx.test"
+    assert certificate.judge(revoked, Role.SERVER, NOW).parameters["host"] == "autre"
 
 
 def test_host_names_compare_without_case_or_final_dot_and_wildcards_prove_nothing() -> None:
