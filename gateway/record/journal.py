@@ -9,9 +9,11 @@ untraced access (F22, MSS-144).
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -233,6 +235,9 @@ def _end(connection: Connection, seq: int) -> Any:
     return connection.execute(select(journal).where(journal.c.seq == seq)).one()
 
 
+_ANCHOR = re.compile(rb"([0-9]{1,18}) ([0-9a-f]{64}) [0-9]+")
+
+
 class AnchorFile:
     """The head of the chain, written outside the database: one line ``seq hash at`` per anchor, synced to disk.
 
@@ -243,20 +248,24 @@ class AnchorFile:
         self.path = path
 
     def write(self, seq: int, digest: bytes, now: float) -> None:
-        """Append one anchor and sync it. OSError propagates: an anchor that is not on disk is not an anchor."""
-        handle = create(self.path, os.O_WRONLY | os.O_APPEND)
+        """Append one anchor and sync it. OSError propagates: an anchor that is not on disk is not an anchor.
+
+        Behind a line that a power cut or a full disk cut short, a new one begins: joined, none of the two could be read.
+        """
+        handle = create(self.path, os.O_RDWR | os.O_APPEND)
         try:
-            os.write(handle, f"{seq} {digest.hex()} {int(now)}\n".encode("ascii"))
+            size = os.fstat(handle).st_size
+            torn = size > 0 and os.pread(handle, 1, size - 1) != b"\n"
+            line = b"\n" * torn + f"{seq} {digest.hex()} {int(now)}\n".encode("ascii")
+            if os.write(handle, line) < len(line):
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(self.path))
             os.fsync(handle)
         finally:
             os.close(handle)
 
     def read(self) -> list[tuple[int, bytes]]:
-        """All anchors, oldest first; an incomplete last line (power cut) is left out."""
+        """All anchors, oldest first; an incomplete line (power cut, full disk) is left out."""
         if not self.path.exists():
             return []
-        anchors = []
-        for line in self.path.read_bytes().split(b"\n")[:-1]:
-            seq, digest, _at = line.split(b" ")
-            anchors.append((int(seq), bytes.fromhex(digest.decode("ascii"))))
-        return anchors
+        whole = map(_ANCHOR.fullmatch, self.path.read_bytes().split(b"\n")[:-1])
+        return [(int(line[1]), bytes.fromhex(line[2].decode("ascii"))) for line in whole if line is not None]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -130,6 +131,22 @@ def test_an_anchor_cut_by_a_power_failure_is_left_out(tmp_path: Path) -> None:
     with anchors.path.open("ab") as file:
         file.write(b"2 0202")
     assert anchors.read() == [(1, b"\x01" * 32)]
+    anchors.write(3, b"\x03" * 32, now=3.0)
+    assert anchors.read() == [(1, b"\x01" * 32), (3, b"\x03" * 32)]
+    with anchors.path.open("ab") as file:
+        file.write(b"4 04045 0505 5\n")  # what an earlier release made of a line cut short
+    assert anchors.read() == [(1, b"\x01" * 32), (3, b"\x03" * 32)]
+
+
+def test_half_an_anchor_on_a_full_disk_is_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    anchors = journal.AnchorFile(tmp_path / "anchor")
+    whole = os.write
+    with monkeypatch.context() as full:
+        full.setattr("os.write", lambda handle, line: whole(handle, line[:20]))
+        with pytest.raises(OSError, match="No space"):
+            anchors.write(1, b"\x01" * 32, now=1.0)
+    anchors.write(2, b"\x02" * 32, now=2.0)
+    assert anchors.read() == [(2, b"\x02" * 32)]
 
 
 def test_pruned_segments_leave_a_chain_that_verifies(connection: Connection) -> None:
