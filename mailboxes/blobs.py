@@ -18,7 +18,7 @@ from concurrent.futures import Executor
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol, TypeVar
 
-from mailboxes.given import create, make_folder
+from mailboxes.given import create, make_folder, sync_folder
 from mailboxes.store import BlobsUnavailable, MissingBody, StoreError, StoreFull
 
 T = TypeVar("T")
@@ -149,7 +149,7 @@ class FileBlobs:
         try:
             _write(part, frames)
             part.rename(path)
-            _sync_directory(path.parent)
+            sync_folder(path.parent)
         except BaseException:
             # Never a second fsync on what failed: the bytes are thrown away and the sender starts again (F05, F06).
             part.unlink(missing_ok=True)
@@ -163,7 +163,7 @@ class FileBlobs:
             missing.append(missing[-1].parent)
         for one in reversed(missing):
             make_folder(one)
-            _sync_directory(one.parent)  # else the new directory, and all in it, may vanish with the power
+            sync_folder(one.parent)  # else the new directory, and all in it, may vanish with the power
         self._known.add(directory)
 
     def _open(self, reference: str) -> _OpenFile:
@@ -227,14 +227,6 @@ def _read_fully(handle: int, offset: int, length: int) -> bytes:
         parts.append(data)
         done += len(data)
     return b"".join(parts)
-
-
-def _sync_directory(directory: Path) -> None:
-    handle = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
 
 
 def _files(directory: Path) -> list[Found]:

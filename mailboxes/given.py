@@ -54,3 +54,12 @@ def make_folder(folder: Path) -> None:
         one.mkdir(mode=0o700, exist_ok=True)
         if bits and one.stat().st_uid == os.geteuid():
             one.chmod(stat.S_ISGID | stat.S_IRWXU | bits)
+
+
+def sync_folder(folder: Path) -> None:
+    """Make the names in ``folder`` durable: a file that is synced may still vanish with the power while its name is not."""
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

@@ -28,7 +28,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from sqlalchemy import Connection, delete, insert, select, update
 
 from mailboxes.engine import cursor_of
-from mailboxes.given import group_bits
+from mailboxes.given import group_bits, sync_folder
 from mailboxes.sql import Sql
 from mailboxes.store import Corrupted, MailboxGone
 from mailboxes.tables import mailbox_key, master_check
@@ -107,6 +107,7 @@ def create_master_key_file(path: Path) -> LocalMasterKey:
         os.fsync(handle)
     finally:
         os.close(handle)
+    sync_folder(path.parent)  # mail is encrypted under it from now on, and lost with it
     return LocalMasterKey(key)
 
 

@@ -67,6 +67,14 @@ def test_a_master_key_file_is_private_and_written_once(tmp_path: Path) -> None:
     assert master_key_from_file(path).unwrap(made.wrap(b"x" * 32, b"c"), b"c") == b"x" * 32
 
 
+def test_a_master_key_is_on_disk_before_it_wraps_anything(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its name too: what a power cut takes with the folder, no backup of the database brings back."""
+    synced: list[Path] = []
+    monkeypatch.setattr("os.fsync", lambda handle: synced.append(Path(f"/proc/self/fd/{handle}").readlink()))
+    create_master_key_file(tmp_path / "master.key")
+    assert synced == [tmp_path / "master.key", tmp_path]
+
+
 @pytest.mark.parametrize(
     ("content", "mode", "words"),
     [
@@ -154,8 +162,10 @@ def test_a_mailbox_has_one_key_for_life(database: Database) -> None:
         ring.create(connection, 7, 0)
         with pytest.raises(Exception, match="UNIQUE"):
             ring.create(connection, 7, 0)
+        ring.key(connection, 7)
         assert ring.destroy(connection, 7)
         assert not ring.destroy(connection, 7)
+        assert ring.cached(7) is None
         with pytest.raises(MailboxGone):
             ring.key(connection, 7)
 
