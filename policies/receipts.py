@@ -111,29 +111,28 @@ def integration_label(code: int, language: Language) -> str:
     return fr if language == "fr" else en
 
 
-# SMTPERRORCODE: the codes the field uses to speak of failures (MSS-043), by RFC 3463 status, most exact first
+# SMTPERRORCODE: the codes the field uses to speak of failures (MSS-043), by RFC 3463 status without its class
 
-_FIELD: tuple[tuple[str, int, str, str], ...] = (
-    ("1.1", 550, "Boîte aux lettres introuvable ou inaccessible", "Mailbox not found or not accessible"),
-    ("1.2", 512, "Serveur du destinataire introuvable dans le DNS", "Host of the recipient not found in DNS"),
-    ("1.3", 513, "Type d’adresse incorrect", "Incorrect address type"),
-    ("1.6", 551, "La boîte aux lettres a changé d’opérateur", "Mailbox moved to another operator"),
-    ("1.10", 512, "Le domaine ne reçoit aucun courrier", "The domain takes no mail"),
-    ("2.1", 450, "Boîte aux lettres momentanément indisponible", "Mailbox unavailable"),
-    ("2.2", 552, "Espace de stockage dépassé", "Storage exceeded"),
-    ("3.4", 523, "Message trop gros pour le serveur du destinataire", "Message too large for the server"),
-    ("4.1", 101, "Connexion impossible", "Cannot connect"),
-    ("4.2", 442, "Connexion interrompue", "Connection dropped"),
-    ("4.3", 512, "Le DNS ne répond pas", "The name service does not answer"),
-    ("4.4", 512, "Serveur du destinataire introuvable dans le DNS", "Host of the recipient not found in DNS"),
-    ("4.7", 441, "Le serveur du destinataire ne répond pas", "The recipient's server does not answer"),
-    ("5.0", 500, "Réponse incomprise", "Reply not understood"),
-    ("7.1", 541, "Rejeté par la politique du destinataire", "Rejected by policy of the recipient"),
-    ("7.4", 111, "Connexion chiffrée impossible", "Cannot open an encrypted stream"),
-    ("7.5", 111, "Connexion chiffrée impossible", "Cannot open an encrypted stream"),
-    ("6.", 554, "Échec définitif", "Permanent failure"),
-    ("3.1", 452, "Ressources insuffisantes", "Insufficient resources"),
-)
+_FIELD: dict[str, tuple[int, str, str]] = {
+    "1.1": (550, "Boîte aux lettres introuvable ou inaccessible", "Mailbox not found or not accessible"),
+    "1.2": (512, "Serveur du destinataire introuvable dans le DNS", "Host of the recipient not found in DNS"),
+    "1.3": (513, "Type d’adresse incorrect", "Incorrect address type"),
+    "1.6": (551, "La boîte aux lettres a changé d’opérateur", "Mailbox moved to another operator"),
+    "1.10": (512, "Le domaine ne reçoit aucun courrier", "The domain takes no mail"),
+    "2.1": (450, "Boîte aux lettres momentanément indisponible", "Mailbox unavailable"),
+    "2.2": (552, "Espace de stockage dépassé", "Storage exceeded"),
+    "3.4": (523, "Message trop gros pour le serveur du destinataire", "Message too large for the server"),
+    "4.1": (101, "Connexion impossible", "Cannot connect"),
+    "4.2": (442, "Connexion interrompue", "Connection dropped"),
+    "4.3": (512, "Le DNS ne répond pas", "The name service does not answer"),
+    "4.4": (512, "Serveur du destinataire introuvable dans le DNS", "Host of the recipient not found in DNS"),
+    "4.7": (441, "Le serveur du destinataire ne répond pas", "The recipient's server does not answer"),
+    "5.0": (500, "Réponse incomprise", "Reply not understood"),
+    "7.1": (541, "Rejeté par la politique du destinataire", "Rejected by policy of the recipient"),
+    "7.4": (111, "Connexion chiffrée impossible", "Cannot open an encrypted stream"),
+    "7.5": (111, "Connexion chiffrée impossible", "Cannot open an encrypted stream"),
+    "3.1": (452, "Ressources insuffisantes", "Insufficient resources"),
+}
 
 # What a bare reply code says where no more exact status came with it: RFC 5321 4.2.3, as statuses of RFC 3463.
 _BARE = {450: "2.1", 452: "3.1", 550: "1.1", 551: "1.6", 552: "2.2", 553: "1.3"}
@@ -147,9 +146,9 @@ def field_error(status: str, language: Language, reply: str = "") -> tuple[int, 
     subject = status[2:]
     if subject == "0.0" and reply[:1] == status[:1] and reply[:3].isascii() and reply[:3].isdigit():
         subject = _BARE.get(int(reply[:3]), subject)
-    for prefix, code, fr, en in _FIELD:
-        if subject == prefix or (prefix.endswith(".") and subject.startswith(prefix)):
-            return code, fr if language == "fr" else en
+    if subject in _FIELD:
+        code, fr, en = _FIELD[subject]
+        return code, fr if language == "fr" else en
     if status[:1] == "4":
         return 451, "Erreur momentanée" if language == "fr" else "Processing error"
     return 554, "Échec définitif" if language == "fr" else "Permanent failure"

@@ -136,6 +136,7 @@ def test_a_status_agrees_with_its_code(code: int, stated: str, status: str) -> N
         ("5.7.1", 541),
         ("4.7.5", 111),
         ("5.6.3", 554),
+        ("4.6.5", 451),
         ("4.3.1", 452),
         ("4.3.0", 451),  # no word of resources: a store that is busy, an operator who removed a message
         ("5.3.0", 554),
@@ -151,8 +152,23 @@ def test_failures_have_the_code_and_label_of_the_field(status: str, code: int) -
 
 
 @pytest.mark.parametrize(
+    ("status", "french", "english"),
+    [
+        ("5.2.2", "Espace de stockage dépassé", "Storage exceeded"),
+        ("4.6.5", "Erreur momentanée", "Processing error"),
+        ("5.6.3", "Échec définitif", "Permanent failure"),
+    ],
+)
+def test_each_language_has_its_label(status: str, french: str, english: str) -> None:
+    assert (field_error(status, "fr")[1], field_error(status, "en")[1]) == (french, english)
+
+
+@pytest.mark.parametrize(
     ("status", "reply", "code"),
     [
+        ("5.0.0", "550-no such user", 550),
+        ("5.0.0", "55x", 554),
+        ("5.0.0", "55\u0660", 554),
         ("5.0.0", "550 no such user", 550),
         ("5.0.0", "552 over quota", 552),
         ("4.0.0", "452 too many", 452),
@@ -208,6 +224,8 @@ def test_proofs_are_never_taken_back(news: list[State]) -> None:
 
 
 def test_late_gives_way_to_any_proof_and_only_to_proof() -> None:
+    assert advance(State.QUEUED, State.DELAYED) is State.DELAYED
+    assert advance(State.DELAYED, State.HANDED_OVER) is State.HANDED_OVER
     assert advance(State.HANDED_OVER, State.LATE) is State.LATE
     assert advance(State.DELIVERED, State.LATE) is State.DELIVERED
     assert advance(State.LATE, State.HANDED_OVER) is State.LATE
@@ -224,4 +242,5 @@ def test_what_was_asked_for_decides_what_answers() -> None:
 def test_integration_codes_are_open_ended() -> None:
     assert set(range(900, 907)) <= set(INTEGRATION)
     assert integration_label(902, "fr") == "Identifiant de patient inconnu"
+    assert integration_label(902, "en") == "Unknown patient identifier"
     assert integration_label(950, "en") == integration_label(906, "en")
