@@ -102,6 +102,13 @@ def test_the_order_inside_one_component_does_not_count() -> None:
         "CN=" + "a" * 3000,
         ",".join(["CN=a"] * 40),
         "+".join(["CN=a\\,"] * 12),
+        "O=a+CN=",
+        "O=a+CN=  ",
+        'CN="a"xO=b',
+        "CN=#0c0161xO=b",
+        "5=a",
+        "2.5.4x=a",
+        "2.5.\u0664=a",
     ],
 )
 def test_what_is_no_name_is_refused_and_equals_nothing(text: str) -> None:
@@ -121,7 +128,31 @@ def test_quotes_escapes_and_blanks_mix() -> None:
 
 def test_unknown_string_types_keep_their_octets() -> None:
     assert dn.parse("2.5.4.45=#03020080") == ((("2.5.4.45", "#03020080"),),)
+    assert dn.parse("2.5.4.45=#0500") == ((("2.5.4.45", "#0500"),),)
     assert dn.key("CN=#0c8103616263") == dn.key("CN=abc")
+    assert dn.key("CN=#0c0161") == dn.key("CN=a")
+
+
+def test_an_attribute_type_may_be_any_oid() -> None:
+    assert dn.parse("0.9.2342.19200300.100.1.25=x,2.5=y") == (
+        (("0.9.2342.19200300.100.1.25", "x"),),
+        (("2.5", "y"),),
+    )
+
+
+@pytest.mark.parametrize("value", ["a", "a\\,"], ids=["plain", "escaped"])
+def test_a_name_may_be_as_large_as_the_limits(value: str) -> None:
+    one = f"CN={value}"
+    assert len(dn.parse(",".join([one] * dn.MAXIMUM_RDNS))) == dn.MAXIMUM_RDNS
+    assert len(dn.parse("+".join([one] * dn.MAXIMUM_ATTRIBUTES))[0]) == dn.MAXIMUM_ATTRIBUTES
+    longest = one + "x" * (dn.MAXIMUM_LENGTH - len(one))
+    assert dn.same(longest, longest)
+    for larger in (
+        ",".join([one] * (dn.MAXIMUM_RDNS + 1)),
+        "+".join([one] * (dn.MAXIMUM_ATTRIBUTES + 1)),
+        longest + "x",
+    ):
+        assert not dn.same(larger, larger)
 
 
 def test_the_first_value_of_a_kind() -> None:

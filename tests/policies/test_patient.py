@@ -136,6 +136,8 @@ def test_apicrypt_recipients_need_a_header() -> None:
     assert decision.rule.name == "patient.header_required"
     assert "nom, prénom et date de naissance" in decision.sentence("fr")
     assert names(judge(facts(found("HID-001", "R")))) == ["patient.refused"]
+    assert names(judge(facts(found("HID-002", "R"), header_asked=True))) == ["patient.refused"]
+    assert patient.header_required([Address("zoe", "apicrypt.org")], "")
 
 
 def test_an_identity_that_is_not_qualified_goes_to_professionals_while_the_derogation_lasts() -> None:
@@ -143,6 +145,7 @@ def test_an_identity_that_is_not_qualified_goes_to_professionals_while_the_derog
     unqualified = found("HID-087", "W")
     assert names(judge(facts(unqualified))) == ["patient.warned"]
     assert names(judge(facts(unqualified), PatientSettings(derogation=False))) == ["patient.refused"]
+    assert names(judge(facts(found("HID-041", "W")), PatientSettings(derogation=False))) == ["patient.warned"]
     assert names(judge(facts(unqualified, recipients=(PAUL, PATIENT)))) == ["patient.refused"]
     ended = PatientSettings(derogation=False, partners={"op-c.test": {"HID-087": "warn"}})
     assert names(judge(facts(unqualified, sender_domain="op-c.test"), ended)) == ["patient.warned"]

@@ -73,10 +73,12 @@ def test_patients_have_their_own_size_limit() -> None:
     decision = recipient.judge(Door.SUBMISSION, patient, None, 25 * MIB + 1, SPACE, NOW, SETTINGS)
     says(decision, "recipient.too_big_for_patients", "MSS-045")
     assert "25 Mio" in decision.sentence("fr")
+    assert recipient.judge_size(address("x@op-b.mssante.test"), 25 * MIB + 1).accepted
 
 
 def test_a_domain_may_have_a_size_limit() -> None:
     small = RecipientSettings(domain_sizes={"op-b.mssante.test": 10 * MIB})
     decision = recipient.judge_size(address("x@op-b.mssante.test"), 11 * MIB, small)
     assert says(decision, "recipient.too_big_for_domain", "MSS-044").code == 552
+    assert recipient.judge_size(address("x@op-b.mssante.test"), 10 * MIB, small).accepted
     assert recipient.judge_size(address("x@op-c.mssante.test"), 11 * MIB, small).accepted
