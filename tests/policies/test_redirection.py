@@ -162,6 +162,8 @@ def test_an_absence_has_an_end_within_a_year(starts: float, ends: float) -> None
 
 
 def test_an_absence_has_a_text() -> None:
-    assert redirection.judge_absence(0, 10, 6, "De retour lundi.").accepted
+    for text in ("De retour lundi.", "x", "x" * redirection.LONGEST_TEXT):
+        assert redirection.judge_absence(0, 10, 6, text).accepted
+    assert redirection.judge_absence(0, 6 + redirection.LONGEST_ABSENCE, 6, "x").accepted
     for text in ("", "x" * (redirection.LONGEST_TEXT + 1)):
         says(redirection.judge_absence(0, 10, 6, text), "redirection.absence_text", "MSS-060")

@@ -90,6 +90,15 @@ def test_a_schedule_that_makes_no_sense_is_refused(values: dict[str, float]) -> 
         Schedule(**values)
 
 
+def test_a_schedule_may_be_as_plain_as_can_be() -> None:
+    """The same wait each time, no chance in it or as much as there is, a warning at once or just before the end."""
+    flat = Schedule(first=0.5, cap=0.5, jitter=0, warn=0, life=1)
+    assert [flat.wait(attempts, 0.9) for attempts in (1, 100)] == [0.5, 0.5]
+    assert Schedule(jitter=1).wait(1, 0.5) == 450
+    with pytest.raises(ValueError, match="delay warning"):
+        Schedule(warn=1, life=1)
+
+
 def test_a_lane_narrows_at_once_and_widens_step_by_step() -> None:
     lane = Lane()
     assert lane.after_failure(20) == 5
@@ -108,8 +117,19 @@ def test_every_code_has_a_class(code: int) -> None:
 
 
 @pytest.mark.parametrize(
+    ("code", "kind"), [(199, 4), (200, 2), (299, 2), (400, 4), (500, 5), (599, 5), (600, 4), (50, 4)]
+)
+def test_the_class_of_a_code_is_its_first_digit(code: int, kind: int) -> None:
+    assert reply_class(code) == kind
+
+
+@pytest.mark.parametrize(
     ("code", "stated", "status"),
     [
+        (199, "2.0.0", "4.5.0"),
+        (200, "2.1.5", "2.1.5"),
+        (599, "5.7.1", "5.7.1"),
+        (600, "5.7.1", "4.5.0"),
         (550, "5.1.1", "5.1.1"),
         (550, "4.1.1", "5.0.0"),
         (250, "", "2.0.0"),

@@ -76,6 +76,7 @@ def test_every_author_field_is_the_logins(who: Originators, rule: str) -> None:
         (written(fields=0), "sender.from_missing", "RFC 5322 3.6"),
         (written(fields=1), "sender.from_missing", "RFC 5322 3.6"),
         (written(MARIE, MARIE, fields=2), "sender.from_several", "RFC 5322 3.6"),
+        (written(MARIE, fields=2), "sender.from_several", "RFC 5322 3.6"),  # one of them an empty group
         (written(MARIE, TEAM), "sender.from_several", "MSS-074"),
         (written(MARIE, unreadable=("sender",)), "sender.header_unreadable", "MSS-074"),
     ],
@@ -102,6 +103,7 @@ def test_the_null_sender_is_for_notices_to_one_recipient() -> None:
         ((), (MARIE, OTHER), True),
         ((OTHER,), (MARIE, OTHER), False),
         ((OTHER,), (MARIE,), False),
+        ((OTHER,), (OTHER,), True),
         ((OTHER, MARIE), (OTHER,), True),  # the copy of those named, sent apart
         (None, (MARIE,), False),
     ],

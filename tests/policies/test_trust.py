@@ -81,7 +81,10 @@ def test_the_null_sender_needs_a_listed_certificate_only() -> None:
 def test_a_bad_certificate_wins_over_everything() -> None:
     revoked = certificate(revocation=Revocation.REVOKED)
     for domain in (None, "op-b.mssante.test", "evil.test"):
-        says(trust.judge_inbound(revoked, domain, spaces(), NOW, SETTINGS), "trust.certificate_revoked", "MSS-018")
+        for space in (spaces(), spaces(fetched=NOW - timedelta(days=30)), None):
+            says(trust.judge_inbound(revoked, domain, space, NOW, SETTINGS), "trust.certificate_revoked", "MSS-018")
+    of_nobody = certificate(revocation=Revocation.REVOKED, subject="CN=autre")
+    says(trust.judge_peer(of_nobody, spaces(), NOW, SETTINGS), "trust.certificate_revoked", "MSS-018")
     says(
         trust.judge_inbound(None, "op-b.mssante.test", spaces(), NOW, SETTINGS),
         "session.client_certificate_missing",
@@ -125,6 +128,7 @@ def test_without_a_list_partners_wait() -> None:
     [
         (timedelta(hours=24), Freshness.FRESH),
         (timedelta(hours=24, seconds=1), Freshness.WARN),
+        (timedelta(hours=72), Freshness.WARN),
         (timedelta(hours=72, seconds=1), Freshness.ALARM),
         (timedelta(days=7), Freshness.ALARM),
         (timedelta(days=7, seconds=1), Freshness.STALE),
@@ -154,6 +158,7 @@ def test_limits_that_are_none_never_stop_anything() -> None:
     assert trust.freshness(ancient, NOW, for_ever) is Freshness.ALARM
     replayed = TrustSettings(generated_within=timedelta(hours=12))
     assert trust.freshness(spaces(), NOW, replayed) is Freshness.STALE
+    assert trust.freshness(spaces(), NOW, TrustSettings(generated_within=timedelta(days=1))) is Freshness.FRESH
 
 
 def test_a_list_is_a_value() -> None:
@@ -161,6 +166,9 @@ def test_a_list_is_a_value() -> None:
     one, same = (trust.trust_list(order, NOW, NOW) for order in (rows, rows[::-1]))
     assert one == same
     assert hash(one) == hash(same)
+    assert len(one.sha256) == 64
+    assert trust.trust_list(rows[:1], NOW, NOW).sha256 != one.sha256
+    assert trust.trust_list(rows, NOW, NOW, "of the file").sha256 == "of the file"
     assert one.version == "20260302T080000Z"
     assert one.lists("OP-A.mssante.test")
     assert not one.binds("op-a.mssante.test", dn.key(B_SUBJECT))
