@@ -148,7 +148,8 @@ class ContentReader:
         # The lent CRLF makes an empty header block visible too; the seam may hold half of the separator.
         start = max(0, len(self._opening) - added - 3)
         found = self._opening.find(b"\r\n\r\n", start)
-        if found > self._header or (found < 0 and len(self._opening) > self._header):
+        # Its end may stand at the last CRLF seen: what is refused does not hang on where the packets were cut.
+        if found > self._header or (found < 0 and len(self._opening) - 2 > self._header):
             self._fail(Fault.HEADER)
         elif found >= 0:
             self._close_opening()

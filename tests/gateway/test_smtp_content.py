@@ -156,9 +156,16 @@ def test_any_content_in_any_packets_reads_as_the_plain_rule_says(pieces: list[by
         assert found.rest == rest
 
 
+AROUND = st.integers(-2, 2)
+"""What stands at a limit, or one or two beside it."""
+
+
 @settings(max_examples=200)
-@given(st.lists(st.integers(0, 120), max_size=12), st.integers(5, 60), st.data())
-def test_the_line_limit_is_exact_in_any_packets(lengths: list[int], limit: int, data: st.DataObject) -> None:
+@given(st.lists(st.integers(0, 120), max_size=12), st.lists(AROUND, max_size=4), st.integers(5, 60), st.data())
+def test_the_line_limit_is_exact_in_any_packets(
+    lengths: list[int], around: list[int], limit: int, data: st.DataObject
+) -> None:
+    lengths = data.draw(st.permutations([*lengths, *(limit + each for each in around)]))
     octets = b"".join(b"x" * length + b"\r\n" for length in lengths) + b".\r\n"
     cuts = data.draw(st.lists(st.integers(0, len(octets)), max_size=12))
     found = fed(octets, cuts, line=limit)
@@ -166,13 +173,28 @@ def test_the_line_limit_is_exact_in_any_packets(lengths: list[int], limit: int, 
 
 
 @settings(max_examples=200)
-@given(st.integers(0, 300), st.integers(1, 200), st.data())
+@given(st.integers(0, 300) | AROUND.map(lambda each: 95 + each), st.integers(1, 200) | st.just(100), st.data())
 def test_the_size_limit_is_exact_and_the_end_is_still_found(length: int, size: int, data: st.DataObject) -> None:
     octets = b"..\r\n" + b"x" * length + b"\r\n.\r\nNOOP\r\n"
     cuts = data.draw(st.lists(st.integers(0, len(octets)), max_size=12))
     found = fed(octets, cuts, size=size)
     assert (found.fault is Fault.SIZE) is (length + 5 > size)  # the doubled dot does not count (RFC 1870 6.3)
     assert found.rest == b"NOOP\r\n"
+
+
+@settings(max_examples=200)
+@given(st.lists(st.integers(0, 20), max_size=5), AROUND, st.booleans(), st.integers(0, 200), st.data())
+def test_the_header_limit_is_exact_in_any_packets(
+    lengths: list[int], beside: int, ended: bool, body: int, data: st.DataObject
+) -> None:
+    """An empty header block too, and one that only the end of the message ends."""
+    header = b"".join(b"x" * (length + 1) + b"\r\n" for length in lengths)
+    octets = header + b"\r\n" * ended + b"x" * (body * ended) + b"\r\n" * ended + b".\r\n"
+    cuts = data.draw(st.lists(st.integers(0, len(octets)), max_size=12))
+    limit = max(len(header) + beside, 0)
+    found = fed(octets, cuts, header=limit)
+    assert (found.fault is Fault.HEADER) is (len(header) > limit)
+    assert found.over
 
 
 def test_a_message_without_end_is_dropped_then_cut() -> None:
