@@ -101,6 +101,31 @@ def test_identities_that_cannot_be_used(changes: dict[str, object]) -> None:
     assert refused.value.words.fr
 
 
+@pytest.mark.parametrize(
+    ("changes", "french"),
+    [
+        ({"birth_date": "14 février"}, "date de naissance illisible"),
+        ({"birth_date": "14.02.1961"}, "date de naissance illisible"),
+        ({"birth_date": "14/02/19611"}, "date de naissance illisible"),
+        ({"birth_date": ""}, "obligatoires"),
+        ({"first_name": "x" * 201}, "first_name"),
+        ({"ids": [{"root": "1.2", "extension": "x"}] * 21}, "ids"),
+        ({"ids": "1.2"}, "ids"),
+    ],
+)
+def test_a_refused_identity_says_why(changes: dict[str, object], french: str) -> None:
+    with pytest.raises(IdentityError) as refused:
+        patient(**changes)
+    assert french in refused.value.words.fr
+
+
+def test_an_identity_may_be_as_long_as_the_limits() -> None:
+    known = [{"root": f"1.2.{number}", "extension": "x"} for number in range(20)]
+    made = patient(first_name="x" * 200, ids=known, birth_place="", used_surname=None)
+    assert (made.traits.first_name, made.traits.used_surname) == ("x" * 200, "")
+    assert patient(ids=known[0]).ids[-1].root == "1.2.0"
+
+
 @pytest.mark.parametrize("changes", [{"ins": [], "ids": []}, {"ins": [], "ids": [{"root": "", "extension": "42"}]}])
 def test_a_cda_needs_an_identifier(changes: dict[str, object]) -> None:
     with pytest.raises(ComposeError):

@@ -16,9 +16,9 @@ from hypothesis import strategies as st
 from mailboxes import seal
 from mailboxes.blobs import FileBlobs, MemoryBlobs, OpenBlob
 from mailboxes.body_readers import FramedBody, InlineBody
-from mailboxes.keys import Keyring, LocalMasterKey
+from mailboxes.keys import Keyring, LocalMasterKey, wrap_key
 from mailboxes.seal import FRAME, TAG, BodyIds, Sealer, frame_count, frame_span, open_frames, open_small, open_summary
-from mailboxes.store import Corrupted, MailboxGone, MissingBody, StoreFull
+from mailboxes.store import Corrupted, Entry, MailboxGone, MissingBody, StoreFull
 from tests.stores import open_files
 
 LARGE = os.urandom(3 * FRAME + 1000)
@@ -182,8 +182,8 @@ def test_the_span_of_a_range_holds_it(size: int, offset: int, length: int) -> No
     size = max(size, 1)
     offset %= size
     first, last, start, extent = frame_span(size, offset, length)
-    assert first * FRAME <= offset
-    assert min(offset + length, size) <= (last + 1) * FRAME
+    assert first * FRAME <= offset < (first + 1) * FRAME
+    assert last * FRAME < min(offset + length, size) <= (last + 1) * FRAME
     assert start == 1 + first * (FRAME + TAG)
     assert start + extent <= 1 + size + frame_count(size) * TAG
 
@@ -195,6 +195,27 @@ def test_no_bytes_open_as_a_message(junk: bytes) -> None:
             opener(b"k" * 32, 5, junk)
         with pytest.raises(Corrupted):
             opener(b"k" * 32, 5, seal.FORMAT + junk)
+
+
+@pytest.mark.parametrize("opener", ["open_smalls", "open_summaries"])
+def test_many_messages_are_opened_the_quick_way(opener: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The slow way opens the same, so that nothing else would show when the quick one no longer fits what is written."""
+    mailbox = AESGCM(b"m" * 32)
+    entries, found = [], {}
+    for body_id in (5, 6):
+        sealed = seal.seal_small(body_id, b"content %d" % body_id, b"summary %d" % body_id)
+        assert sealed.inline is not None
+        entries.append(Entry(1, 1, "", 9, 0, 0, body_id, wrap_key(mailbox, sealed.data_key, 7, body_id), 1))
+        found[body_id] = sealed.inline if opener == "open_smalls" else sealed.summary
+    word = b"content" if opener == "open_smalls" else b"summary"
+    with monkeypatch.context() as quick:
+        quick.delattr(seal, "_one_by_one")
+        assert getattr(seal, opener)(mailbox, 7, entries, found) == [word + b" 5", word + b" 6"]
+    for spoiled in (b"", b"\x02" + found[6][1:], found[5], found[6][:9]):
+        with pytest.raises(Corrupted, match="6"):
+            getattr(seal, opener)(mailbox, 7, entries, {**found, 6: spoiled})
+    with pytest.raises(MissingBody, match="6"):
+        getattr(seal, opener)(mailbox, 7, entries, {5: found[5]})
 
 
 def test_an_empty_message_has_one_frame() -> None:
