@@ -105,7 +105,7 @@ def _classify(thirteen: str) -> NumberClass:
     if first in "34":
         return NumberClass.WAITING
     if first in "78":
-        return NumberClass.PROVISIONAL if second in "012" and len(thirteen) == 13 else NumberClass.WAITING
+        return NumberClass.PROVISIONAL if second in "012" else NumberClass.WAITING
     return NumberClass.UNKNOWN
 
 

@@ -57,7 +57,10 @@ def test_published_examples_with_wrong_keys(number: str) -> None:
         ("781102A12500908", NumberClass.WAITING, "M"),
         ("7110123456789", NumberClass.PROVISIONAL, "M"),
         ("5110123456789", NumberClass.MIGRANT, "M"),
+        ("8210123456789", NumberClass.PROVISIONAL, "F"),
+        ("8310123456789", NumberClass.WAITING, "F"),
         ("5555551234567", NumberClass.FARMING, "M"),
+        ("5910123456789", NumberClass.UNKNOWN, "M"),
     ],
 )
 def test_classes(number: str, kind: NumberClass, sex: str) -> None:
@@ -83,6 +86,22 @@ def test_classes(number: str, kind: NumberClass, sex: str) -> None:
 )
 def test_faults(number: str, fault: Fault) -> None:
     assert fault in read_number(number).faults
+
+
+def test_a_first_figure_of_nothing_tells_no_class() -> None:
+    assert {read_number(f"{first}790351215189").kind for first in "09"} == {NumberClass.UNKNOWN}
+
+
+def test_each_month_of_a_number() -> None:
+    """Twelve months, those of unknown births, those that are rare, and what is none."""
+    usual = {*range(1, 13), 20, *range(30, 43), *range(50, 100)}
+    rare = {*range(21, 30), *range(43, 50)}
+    for month in range(100):
+        number = read_number(f"279{month:02d}51215189")
+        expected = set() if month in usual else {Fault.RARE_MONTH} if month in rare else {Fault.MONTH}
+        assert number.faults == expected, month
+        for born in range(1, 13):
+            assert fits_birth(number, PartialDate(1979, born, 2)) is (month == born or not 1 <= month <= 12), month
 
 
 @given(st.from_regex(r"[12][0-9]{2}(0[1-9]|1[0-2])([0-9]{2}|2[AB])[0-9]{6}", fullmatch=True))
