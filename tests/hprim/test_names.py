@@ -57,6 +57,20 @@ def test_normal_forms(written: str, shown: str, glued: str) -> None:
         ("PETIT", "PETITE", Level.NEAR),
         ("MARTIN", "DURAND", Level.DISAGREE),
         ("MARTIN", "", Level.SILENT),
+        ("", "", Level.SILENT),
+        # one slip from five letters on, two from nine on, counted on the shorter
+        ("PETI", "PETIT", Level.DISAGREE),
+        ("PETIT", "PETUT", Level.NEAR),
+        ("PETIT", "PATUT", Level.DISAGREE),
+        ("LEFEBVRE", "LAFEBVRA", Level.DISAGREE),
+        ("BERTHELO", "BERTHELOTS", Level.DISAGREE),
+        ("BERTHELOT", "BARTHALOT", Level.NEAR),
+        ("BERTHELOT", "BERTHELOTTE", Level.NEAR),
+        ("BERTHELOT", "BARTHALAT", Level.DISAGREE),
+        # a word in common is not enough: one must be a part of the other
+        ("DUPONT MARTIN", "DUPONT DURAND", Level.DISAGREE),
+        ("DUPONT MARTIN", "DUPONT LEROY BESSON", Level.DISAGREE),
+        ("DE LA", "DE LA TOUR", Level.DISAGREE),
     ],
 )
 def test_surnames(a: str, b: str, level: Level) -> None:
@@ -72,6 +86,9 @@ def test_surnames(a: str, b: str, level: Level) -> None:
         ("JEAN PIERRE", "JEAN", Level.NOTE),
         ("MAX-PATRICK", "MAX PATRICK LUC", Level.NOTE),
         ("MARIE", "DOMINIQUE MARIE-LOUISE", Level.NOTE),
+        ("MARIE LOUISE", "DOMINIQUE MARIE-LOUISE JEANNE", Level.NOTE),
+        ("LOUISE JEANNE", "DOMINIQUE MARIE-LOUISE", Level.DISAGREE),
+        ("ANNE", "", Level.SILENT),
         ("LOUIS", "LOUISE", Level.NEAR),
         ("MICHEL", "MICHELE", Level.NEAR),
         ("JEAN", "JEANNE", Level.DISAGREE),
@@ -129,5 +146,7 @@ def test_first_name_opens_the_list() -> None:
 def test_names_found_in_free_text_are_whole_words() -> None:
     assert found_in("PAT-TROIS", "XDM/1.0/DDM+CR PAT-TROIS Dominique 28/03/1979")
     assert found_in("LE GOFF", "Résultats de M. LEGOFF")
+    assert found_in("DURAND", "CRDURANDMARIE")
+    assert not found_in("PETIT", "CRPETITMARIE")
     assert not found_in("ROY", "Mme ROYER")
     assert not found_in("", "rien")
