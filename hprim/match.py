@@ -133,19 +133,32 @@ def _first(a: Prepared, b: Prepared, *, sexes_differ: bool) -> Level:
 
 
 def _best_first(a: Prepared, b: Prepared) -> Level:
-    best = SILENT
-    for i, x in enumerate(a.firsts):
-        if x is None:
-            continue
-        for j, y in enumerate(b.firsts):
-            if y is None:
-                continue
-            level = first_level(x, y)
-            if level is AGREE and i != j and a.firsts[0] and b.firsts[0]:
-                level = NOTE
-            if best is SILENT or level < best:
-                best = level
-    return best
+    return best_first(a.firsts, b.firsts, first_level)
+
+
+Firsts = tuple[N | None, N | None, N | None]
+"""The first name at birth, the one in use, and the list."""
+
+
+def best_first(xs: Firsts[N], ys: Firsts[N], compared: Callable[[N, N], Level]) -> Level:
+    """How the first names of two people agree at best. Two stated first birth names that differ must each be found among the other's
+    names, as far as he tells more than one: that the rest of two lists or a name in use is shared makes brothers and sisters."""
+
+    def level(i: int, j: int) -> Level:
+        x, y = xs[i], ys[j]
+        found = compared(x, y) if x and y else SILENT
+        return NOTE if found is AGREE and i != j and xs[0] and ys[0] else found
+
+    if level(0, 0) is not DISAGREE:
+        return _best(level(i, j) for i in range(3) for j in range(3))
+    one, other = _best(level(0, j) for j in range(3)), _best(level(i, 0) for i in range(3))
+    if DISAGREE in (one, other) and one is not other and any(xs[1:]) and any(ys[1:]):
+        return NEAR
+    return min(one, other)
+
+
+def _best(levels: Iterable[Level]) -> Level:
+    return min((one for one in levels if one is not SILENT), default=SILENT)
 
 
 _DATES = (AGREE, NOTE, NEAR, DISAGREE)

@@ -21,7 +21,7 @@ from itertools import combinations
 from typing import Any
 
 from hprim.dates import PartialDate
-from hprim.match import Comparison, best_surname, number_level
+from hprim.match import Comparison, best_first, best_surname, number_level
 from hprim.model import InsId, Patient
 from hprim.names import PARTICLES, Level, Name, normal
 
@@ -214,17 +214,7 @@ def _near(x: NameTrace, y: NameTrace) -> Level:
 
 
 def _first(a: Trace, b: Trace) -> Level:
-    best = Level.SILENT
-    for i, x in enumerate(a.firsts):
-        for j, y in enumerate(b.firsts):
-            if x is None or y is None:
-                continue
-            level = first_trace_level(x, y)
-            if level is Level.AGREE and i != j and a.firsts[0] and b.firsts[0]:
-                level = Level.NOTE
-            if best is Level.SILENT or level < best:
-                best = level
-    return best
+    return best_first(a.firsts, b.firsts, first_trace_level)
 
 
 def _date_level(a: DateTrace, b: DateTrace) -> Level:

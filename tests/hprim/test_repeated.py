@@ -130,3 +130,28 @@ def test_every_person_and_date_of_an_hprim_xml_patient_counts() -> None:
     assert not beside("m.xml", hxml(whole.replace(date, date + date))).refused
     two = whole.replace(date, date + date.replace("1961-02-14", "1982-07-15"))
     assert "HID-021" in {p.rule for p in beside("m.xml", hxml(two)).refused}
+
+
+@pytest.mark.parametrize(
+    ("first", "listed", "rule"),
+    [
+        ("LIA", "LIA MARIE LOUISE", "HID-071"),
+        ("LIA", "LEA MARIE LOUISE", "HID-081"),
+        ("LIA", "LIA LEA LOUISE", "HID-081"),
+        ("LOUISE", "LEA MARIE LOUISE", "HID-083"),
+    ],
+)
+def test_twins_who_share_the_rest_of_their_names_are_two_people(first: str, listed: str, rule: str) -> None:
+    """HID-071: first birth names that differ, in a document and in the metadata or the HL7 message made for the other one."""
+    archive = xdm(cda(first="LEA", listed="LEA MARIE LOUISE"))
+    said = f"PID-5|LEFEVRE^{first}^{listed}^^^^L".encode()
+    own = b"PID-5|LEFEVRE^LEA^LEA MARIE LOUISE^^^^L"
+    assert own in member(archive, META)
+    told = rezip(archive, {META: member(archive, META).replace(own, said)})
+    for report in (
+        xdm_mail(told),
+        xdm_mail(archive, attached("m.hl7", pid(name=f"LEFEVRE^{first}^{listed}^^^^L"))),
+        xdm_mail(archive, attached("b.xml", cda(first=first, listed=listed, oid="1.2.3.99.2"))),
+    ):
+        assert rule in report.rules
+        assert bool(report.refused) is (rule == "HID-071")
