@@ -86,9 +86,16 @@ def display(text: str) -> str:
 _LETTERS = re.compile(r"[^\W\d_]+")
 
 
+_SHORTENED = {"ST": "SAINT", "STE": "SAINTE"}
+
+
 def _words_of(text: str) -> list[str]:
-    """N2: the words. Letters of another script are kept: a name that cannot be read as French is still a name."""
-    return _LETTERS.findall(_folded(text))
+    """N2: the words, ``ST MARTIN`` being ``SAINT MARTIN``. Letters of another script are kept: a name that cannot be read as French is
+    still a name."""
+    found: list[str] = _LETTERS.findall(_folded(text))
+    if "ST" in found or "STE" in found:
+        found[:-1] = [_SHORTENED.get(word, word) for word in found[:-1]]
+    return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,6 +162,8 @@ def surname_level(x: Name, y: Name) -> Level:
         return AGREE
     if not x.words.isdisjoint(y.words) and _part_of(x, y):
         return NOTE
+    if (len(x.tokens) > 1 or len(y.tokens) > 1) and (_glued_part_of(x, y) or _glued_part_of(y, x)):
+        return NOTE
     return NEAR if _near(x.glued, y.glued) else DISAGREE
 
 
@@ -184,6 +193,7 @@ PARTICLES = frozenset(
         "DA",
         "DOS",
         "SAINT",
+        "SAINTE",
         "STE",
         "ST",
     ]
@@ -195,6 +205,11 @@ def _part_of(x: Name, y: Name) -> bool:
     smaller = x.words if len(x.words) <= len(y.words) else y.words
     larger = y.words if smaller is x.words else x.words
     return smaller <= larger and bool(smaller - PARTICLES)
+
+
+def _glued_part_of(one: Name, double: Name) -> bool:
+    """One of two names, its words written apart there and in one here: ``LEGOFF`` of ``LE GOFF-MARTIN``."""
+    return one.glued in double.glued and not one.words <= PARTICLES and _in_list(one, double)
 
 
 def first_level(x: Name, y: Name) -> Level:

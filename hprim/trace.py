@@ -197,6 +197,8 @@ def surname_trace_level(x: NameTrace, y: NameTrace) -> Level:
     smaller, larger = (x, ys) if len(xs) <= len(ys) else (y, xs)
     if smaller.solid and smaller.solid <= larger and smaller.particles <= larger:
         return Level.NOTE
+    if (x.solid and x.whole in y.runs) or (y.solid and y.whole in x.runs):
+        return Level.NOTE
     return _near(x, y)
 
 

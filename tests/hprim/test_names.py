@@ -50,6 +50,13 @@ def test_normal_forms(written: str, shown: str, glued: str) -> None:
         ("GARCIA LOPEZ", "LOPEZ GARCIA", Level.NOTE),
         ("DE LA TOUR", "LA TOUR", Level.NOTE),
         ("DE", "DE LA TOUR", Level.DISAGREE),
+        ("ST MARTIN", "Saint-Martin", Level.AGREE),
+        ("STE-BEUVE", "SAINTE BEUVE", Level.AGREE),
+        ("ST", "SAINT", Level.DISAGREE),
+        ("DHERICOURT", "D'HÉRICOURT-LŒUILLET", Level.NOTE),
+        ("LEGOFF MARTIN", "LE GOFF", Level.NOTE),
+        ("LE", "LE GOFF", Level.DISAGREE),
+        ("GOFFMAR", "LE GOFF MARTIN", Level.DISAGREE),
         ("LEFEBVRE", "LEFEVRE", Level.NEAR),
         ("DUPOND", "DUPONT", Level.NEAR),
         ("BERNARD", "BERNARDI", Level.NEAR),
@@ -148,5 +155,7 @@ def test_names_found_in_free_text_are_whole_words() -> None:
     assert found_in("LE GOFF", "Résultats de M. LEGOFF")
     assert found_in("DURAND", "CRDURANDMARIE")
     assert not found_in("PETIT", "CRPETITMARIE")
+    assert found_in("ST MARTIN", "CR SAINT-MARTIN Paul")
+    assert found_in("SAINT-MARTIN", "CR St Martin Paul")
     assert not found_in("ROY", "Mme ROYER")
     assert not found_in("", "rien")

@@ -155,3 +155,14 @@ def test_twins_who_share_the_rest_of_their_names_are_two_people(first: str, list
     ):
         assert rule in report.rules
         assert bool(report.refused) is (rule == "HID-071")
+
+
+def test_honest_spellings_of_one_surname_are_one_person() -> None:
+    """A false refusal is as bad: saint in full or shortened, a particle written apart or not beside a second surname."""
+    for own, written in (
+        ("SAINT MARTIN", "ST-MARTIN"),
+        ("STE BEUVE", "SAINTE-BEUVE"),
+        ("D'HERICOURT-LE GOFF", "DHERICOURT"),
+    ):
+        report = xdm_mail(xdm(cda(surname=own)), attached("a.hpr", v1({2: written})), subject="Avis")
+        assert not report.refused
