@@ -213,12 +213,13 @@ def _glued_part_of(one: Name, double: Name) -> bool:
 
 
 def first_level(x: Name, y: Name) -> Level:
-    """AGREE: same letters. NOTE: one opens the other's list, or is one of it. NEAR: a slip (the sexes may make it another person)."""
+    """AGREE: same letters. NOTE: one opens the other's list, is one of it, or has its words in another order. NEAR: a slip (the sexes
+    may make it another person)."""
     if not x.glued or not y.glued:
         return SILENT
     if x.glued == y.glued:
         return AGREE
-    if (len(x.tokens) > 1 or len(y.tokens) > 1) and (_in_list(x, y) or _in_list(y, x)):
+    if (len(x.tokens) > 1 or len(y.tokens) > 1) and (x.words == y.words or _in_list(x, y) or _in_list(y, x)):
         return NOTE
     return NEAR if _near(x.glued, y.glued) else DISAGREE
 

@@ -206,7 +206,7 @@ def first_trace_level(x: NameTrace, y: NameTrace) -> Level:
     """:func:`hprim.names.first_level` of two traces."""
     if x.whole == y.whole:
         return Level.AGREE
-    if x.whole in y.runs or y.whole in x.runs:
+    if x.whole in y.runs or y.whole in x.runs or x.solid | x.particles == y.solid | y.particles:
         return Level.NOTE
     return _near(x, y)
 

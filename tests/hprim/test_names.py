@@ -96,6 +96,7 @@ def test_surnames(a: str, b: str, level: Level) -> None:
         ("MARIE LOUISE", "DOMINIQUE MARIE-LOUISE JEANNE", Level.NOTE),
         ("LOUISE JEANNE", "DOMINIQUE MARIE-LOUISE", Level.DISAGREE),
         ("ANNE", "", Level.SILENT),
+        ("MARIE ANGE", "ANGE-MARIE", Level.NOTE),
         ("LOUIS", "LOUISE", Level.NEAR),
         ("MICHEL", "MICHELE", Level.NEAR),
         ("JEAN", "JEANNE", Level.DISAGREE),
