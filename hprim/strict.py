@@ -4,8 +4,10 @@ A text is surname, first name, birth date and sex, the names in the normal form 
 hyphens, apostrophes and blanks make no difference). :func:`recorded` gives the few texts that are kept of a known identity,
 :func:`sought` those under which a document may name him: each surname and each first name it tells, alone or as a run of words of a
 longer one, with the sex it tells or with each when it tells none.
-Promise: pure; at most :data:`MOST` texts. A slip of spelling, an incomplete date, or a birth name of which the document tells a part
-only, is not found: texts are equal or they are not. Failure: ``ValueError`` from :func:`recorded` when a trait is missing.
+:func:`likely` gives the texts of which two people who look alike share one, whose traces are then compared (:mod:`hprim.trace`).
+Promise: pure; at most :data:`MOST` texts of each kind. A slip of spelling, an incomplete date, or a birth name of which the document
+tells a part only, is not found by the first: texts are equal or they are not. Failure: ``ValueError`` from :func:`recorded` when a trait
+is missing.
 Source: RNIV strict traits, TOU-A10, TOU-F08.
 """
 
@@ -42,6 +44,28 @@ def sought(traits: Traits) -> tuple[str, ...]:
     born = traits.birth_date.iso()
     found = (_text(surname, first, born, sex) for surname, first, sex in product(surnames, firsts, sexes))
     return tuple(text for text, _ in zip(found, range(MOST), strict=False))
+
+
+def likely(traits: Traits) -> frozenset[str]:
+    """Texts to find those who may be nearly the same: the day of birth with two letters of any name, both names without the day, the
+    year with two letters of both. One slip, in either name or in the date, leaves one of them whole."""
+    if traits.birth_date is None:
+        return frozenset()
+    born = traits.birth_date
+    surnames = _words((traits.birth_surname, traits.surname, traits.used_surname))
+    firsts = _words((traits.first_name, traits.used_first_name, traits.first_names))
+    pairs = [*product(surnames, firsts)]
+    found = [f"day|{born.iso()}|{word[:2]}" for word in (*surnames, *firsts) if born.whole]
+    found += [f"year|{born.year}|{surname[:2]}|{first[:2]}" for surname, first in pairs]
+    found += [f"names|{surname}|{first}" for surname, first in pairs]
+    return frozenset(found[:MOST])
+
+
+def _words(names: Iterable[str]) -> list[str]:
+    """Each name as one word, and its words that are more than particles."""
+    given = [normal(name) for name in names]
+    words = [name.glued for name in given] + [word for name in given for word in name.tokens[:_WORDS]]
+    return [word for word in dict.fromkeys(words) if word and word not in PARTICLES]
 
 
 def _text(surname: str, first: str, born: str, sex: str) -> str:

@@ -84,7 +84,8 @@ DEFAULT = PatientSettings()
 @dataclass(frozen=True, slots=True)
 class PatientFacts:
     """What is known of one message. ``sender_type`` is empty for partners; ``opposed`` says that the register holds the
-    patient for this kind of exchange, ``forbidden`` which mailboxes of the exchange he forbade by name; ``body_length`` counts the
+    patient for this kind of exchange, ``forbidden`` which mailboxes of the exchange he forbade by name, ``alike`` that it holds somebody
+    who is nearly the same; ``body_length`` counts the
     characters of the text a reader sees; ``sealed`` says that something is encrypted end to end, so that nobody knows where the
     information is; ``header_asked`` that :func:`header_required` asked for a header."""
 
@@ -101,6 +102,7 @@ class PatientFacts:
     qualified: bool = False
     opposed: bool = False
     forbidden: tuple[str, ...] = ()
+    alike: bool = False
     closing: str = ""
     header_asked: bool = False
 
@@ -116,6 +118,8 @@ def judge(facts: PatientFacts, settings: PatientSettings = DEFAULT) -> tuple[Dec
     )
     refused = [found for one, found in levels if one == "refuse"]
     decisions = [*_by_itself(facts, settings), *_refusals(refused, facts)]
+    if facts.alike:
+        decisions.append(decide(rule("patient.maybe_opposed")))
     decisions += [_told("patient.warned", found) for one, found in levels if one == "warn"]
     decisions += _remarks(facts, settings)
     decisions += [_told("patient.noted", found) for one, found in levels if one == "note"]

@@ -218,7 +218,7 @@ def _person(ctx: typer.Context, number: str | None, patient: Path | None, traits
     except ValueError:
         reason = tr("un nom n’a pas de lettre", "a name has no letter")
         raise Said("opposition.bad_identity", USAGE, reason=reason) from None
-    return Person(_number(number) if number else identity.ins, kept)
+    return Person(_number(number) if number else identity.ins, kept, known)
 
 
 def _professionals(desk: Desk, given: list[str] | None) -> tuple[str, ...]:

@@ -29,7 +29,7 @@ from gateway.medical.met import Met
 from gateway.medical.parts import archived_names, leaves, worth_reading
 from gateway.medical.pool import Reader, ReaderDied
 from gateway.medical.question import PartBytes, Question, ReaderOptions, Reading
-from gateway.medical.registers import ANYBODY, NO_REGISTERS, Exchange, Registers
+from gateway.medical.registers import ANYBODY, NO_REGISTERS, Exchange, Objected, Registers
 from gateway.relay import receipts
 from gateway.relay.notices import House
 from gateway.smtp.transaction import Transaction
@@ -199,8 +199,10 @@ class DocumentReader:
         concerned, issuer = await self._concerned(transaction, reading), _issuer(transaction)
         own = concerned[:1] if transaction.peer.door is Door.SUBMISSION else concerned
         reading = _remembered(reading, await self._memory.consult(own, reading.met, issuer))
-        objected = await self._objected(transaction, reading, to_patients)
-        named = objected - {ANYBODY}
+        objected, alike = await self._objected(transaction, reading, to_patients)
+        named, between = objected - {ANYBODY}, frozenset[str]()
+        if named or alike - {ANYBODY}:
+            between = await self._between(transaction, anatomy)
         facts = replace(
             self._facts(transaction, recipients, kind, self._findings(reading, transaction)),
             has_header=reading.has_header,
@@ -210,7 +212,8 @@ class DocumentReader:
             sealed=reading.sealed,
             qualified=reading.qualified,
             opposed=ANYBODY in objected,
-            forbidden=tuple(sorted(named & await self._between(transaction, anatomy))) if named else (),
+            forbidden=tuple(sorted(named & between)),
+            alike=ANYBODY in alike or not alike.isdisjoint(between),
             closing=anatomy.mss.get("MES", ""),
             header_asked=asked,
         )
@@ -278,18 +281,17 @@ class DocumentReader:
         log.error("medical_reader_died", cause=why, times=count, outcome=decision.rule.name)
         return decision
 
-    async def _objected(
-        self, transaction: Transaction, reading: Reading, to_patients: tuple[Address, ...]
-    ) -> frozenset[str]:
+    async def _objected(self, transaction: Transaction, reading: Reading, to_patients: tuple[Address, ...]) -> Objected:
         """TOU-A10, TOU-F08: the mailboxes that a patient of the message, or one written to, objected to."""
         numbers = {number for _, number in reading.ins} or set(reading.numbers)
         scopes = {"patient"} if to_patients else set()
         if len(transaction.recipients) > len(to_patients):
             scopes.add("professionals")
         numbers |= {address.local for address in to_patients}
-        if not numbers and not reading.traits:
-            return frozenset()
-        asked = Exchange(frozenset(numbers), frozenset(reading.traits), frozenset(scopes))
+        people = tuple(person.patient for person in reading.met.people)
+        if not numbers and not reading.traits and not people:
+            return Objected()
+        asked = Exchange(frozenset(numbers), frozenset(reading.traits), frozenset(scopes), people)
         return await self.registers.opposed(asked)
 
     async def _between(self, transaction: Transaction, anatomy: Anatomy) -> frozenset[str]:

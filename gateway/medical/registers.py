@@ -1,9 +1,10 @@
 """What is remembered about patients: oppositions (TOU-A10, TOU-F08) and the conversations they may answer in (MSS-101 to MSS-103).
 
 A patient objects under his number, under his strict traits (:mod:`hprim.strict`) or under both, to everybody or to mailboxes he
-names. His number, his traits and his address are only kept as keyed digests, and an exchange no longer than it may be answered in
-(``hprim.conversation_keep``). Promise: an entry is in force for the next message of
-every process; no number and no trait is ever written or logged. Failure: :class:`mailboxes.store.StoreError` when the database does
+names. His number, his traits and his address are only kept as keyed digests, and so is what his traits are compared by
+(:mod:`hprim.trace`): a patient who only looks like him is told apart from one who is he. An exchange is kept no longer than it may be
+answered in (``hprim.conversation_keep``). Promise: an entry is in force for the next message of every process; no number and no trait is
+ever written or logged. Failure: :class:`mailboxes.store.StoreError` when the database does
 not answer; ``ValueError`` for a number that is no matricule, and for a person without any.
 """
 
@@ -14,10 +15,16 @@ import hmac
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple, Protocol
 
-from sqlalchemy import Connection, delete, insert, select, update
+from sqlalchemy import Column, Connection, delete, insert, select, update
 
 from gateway.medical.register_key import RegisterKey
-from gateway.medical.tables import answer, conversation, opposition
+from gateway.medical.tables import answer, conversation, opposition, opposition_key, opposition_trace
+from hprim.ins import NIR_OID, key_of
+from hprim.match import Comparison, Verdict
+from hprim.model import InsId, Patient, Place, Source, Traits
+from hprim.names import Level
+from hprim.strict import likely
+from hprim.trace import MARK, compare_traces, digester, mark, pack, trace, unpack
 from mailboxes.commit import Reading, Unit
 from policies.events import Event, Kind
 
@@ -27,23 +34,34 @@ ANYBODY = ""
 CHUNK = 500
 _AT_ONCE = 500
 _MOST = 50
+_MOST_ALIKE = 200
 _MOST_ANSWERS = 10
 _ALLOWED = frozenset("0123456789AB")
 
 
 class Exchange(NamedTuple):
-    """What is asked of the register: under what the patients of a message may be known, and of which kinds the exchange is."""
+    """What is asked of the register: under what the patients of a message may be known, and of which kinds the exchange is; who they
+    are, for those who look like one who objected."""
 
     numbers: frozenset[str]
     traits: frozenset[str]
     scopes: frozenset[str]
+    people: tuple[Patient, ...] = ()
+
+
+class Objected(NamedTuple):
+    """The mailboxes that a patient of the message objected to, and those that somebody nearly like one did; :data:`ANYBODY` among
+    them when he objected to all."""
+
+    sure: frozenset[str] = frozenset()
+    near: frozenset[str] = frozenset()
 
 
 class Registers(Protocol):
     """What the reader of documents asks."""
 
-    async def opposed(self, exchange: Exchange) -> frozenset[str]:
-        """The mailboxes that one of these patients objected to; :data:`ANYBODY` among them when he objected to all."""
+    async def opposed(self, exchange: Exchange) -> Objected:
+        """What one of these patients objected to, and what one who looks like him did."""
         ...
 
     async def conversation(self, patient: str, about: Sequence[str]) -> tuple[bool, bool]:
@@ -71,8 +89,8 @@ class Registers(Protocol):
 class NoRegisters:
     """Remembers nothing: nobody objects, and patients may write. For services without patients, and for tests."""
 
-    async def opposed(self, exchange: Exchange) -> frozenset[str]:
-        return frozenset()
+    async def opposed(self, exchange: Exchange) -> Objected:
+        return Objected()
 
     async def conversation(self, patient: str, about: Sequence[str]) -> tuple[bool, bool]:
         return True, False
@@ -124,10 +142,12 @@ class Objection(NamedTuple):
 
 
 class Person(NamedTuple):
-    """Who objects: his number, the texts of his strict traits (:func:`hprim.strict.recorded`), or both."""
+    """Who objects: his number, the texts of his strict traits (:func:`hprim.strict.recorded`), or both. ``known``: the traits
+    themselves, from which is made what those who look like him are compared by."""
 
     number: str = ""
     traits: tuple[str, ...] = ()
+    known: Traits | None = None
 
 
 class Wish(NamedTuple):
@@ -146,24 +166,24 @@ class PatientRegisters:
 
     # asked by the reader
 
-    async def opposed(self, exchange: Exchange) -> frozenset[str]:
-        if not any(map(_normal_or_none, exchange.numbers)) and not exchange.traits:
-            return frozenset()
+    async def opposed(self, exchange: Exchange) -> Objected:
+        if not any(map(_normal_or_none, exchange.numbers)) and not exchange.traits and not exchange.people:
+            return Objected()
         return await self._reading.run(lambda connection: self._opposed(connection, exchange))
 
-    def _opposed(self, connection: Connection, exchange: Exchange) -> frozenset[str]:
+    def _opposed(self, connection: Connection, exchange: Exchange) -> Objected:
         key = self._key.known(connection)
         if key is None:
-            return frozenset()
+            return Objected()
         bare = filter(None, map(_normal_or_none, exchange.numbers))
         digests = [*(_number_digest(key, one) for one in bare), *(_traits_digest(key, one) for one in exchange.traits)]
-        found: set[str] = set()
-        for start in range(0, len(digests), _AT_ONCE):
-            query = select(opposition.c.address).where(
-                opposition.c.digest.in_(digests[start : start + _AT_ONCE]), opposition.c.scope.in_(exchange.scopes)
-            )
-            found.update(connection.execute(query).scalars())
-        return frozenset(found)
+        sure = _addresses(connection, opposition.c.digest, digests, exchange.scopes)
+        if ANYBODY in sure:
+            return Objected(sure)
+        return Objected(
+            sure,
+            _addresses(connection, opposition.c.subject, _alike(connection, key, exchange.people), exchange.scopes),
+        )
 
     async def conversation(self, patient: str, about: Sequence[str]) -> tuple[bool, bool]:
         return await self._reading.run(lambda connection: self._conversation(connection, patient, about[:_MOST]))
@@ -243,6 +263,7 @@ class PatientRegisters:
         ]
         if rows:
             unit.connection.execute(insert(opposition), rows)
+        _keep_trace(unit, self._key.for_writing(unit), person, subject)
         new = [scope for scope in wish.scopes if any(row["scope"] == scope for row in rows)]
         _record(unit, "opposition recorded", subject, Wish(new, wish.addresses), actor)
         return bool(rows)
@@ -255,6 +276,7 @@ class PatientRegisters:
         held = set(unit.connection.execute(select(c.scope).where(*meant)).scalars())
         if held:
             unit.connection.execute(delete(opposition).where(*meant))
+            _drop_traces(unit, subjects)
             gone = wish._replace(scopes=[scope for scope in wish.scopes if scope in held])
             _record(unit, "opposition withdrawn", subjects[0], gone, actor)
         return bool(held)
@@ -292,6 +314,68 @@ def forget_conversations(unit: Unit, digests: Sequence[bytes]) -> None:
     """Nobody may answer in these exchanges any more, and nothing of them is kept."""
     for table in (answer, conversation):
         unit.connection.execute(delete(table).where(table.c.digest.in_(digests)))
+
+
+def _addresses(
+    connection: Connection, column: Column[bytes], digests: Sequence[bytes], scopes: frozenset[str]
+) -> frozenset[str]:
+    """What the entries with one of these ``digests`` object to."""
+    found: set[str] = set()
+    for start in range(0, len(digests), _AT_ONCE):
+        query = select(opposition.c.address).where(
+            column.in_(digests[start : start + _AT_ONCE]), opposition.c.scope.in_(scopes)
+        )
+        found.update(connection.execute(query).scalars())
+    return frozenset(found)
+
+
+# those who look alike
+
+
+def _keys(key: bytes, traits: Traits) -> list[bytes]:
+    digest = digester(key, MARK)
+    return sorted(digest("alike", text) for text in likely(traits))
+
+
+def _alike(connection: Connection, key: bytes, people: Sequence[Patient]) -> list[bytes]:
+    """The subjects that one of ``people`` is, as far as can be told, or nearly is: one trait spelt otherwise or told in part."""
+    found: set[bytes] = set()
+    t = opposition_trace.c
+    for person in people[:_MOST]:
+        held = select(opposition_key.c.mark).where(opposition_key.c.key.in_(_keys(key, person.traits)))
+        rows = connection.execute(select(t.subject, t.trace).where(t.mark.in_(held)).limit(_MOST_ALIKE)).all()
+        if rows:
+            own = trace(person, key)
+            found |= {bytes(row.subject) for row in rows if _nearly(compare_traces(own, unpack(bytes(row.trace))))}
+    return sorted(found)
+
+
+def _nearly(c: Comparison) -> bool:
+    return c.verdict is not Verdict.DIFFERENT and Level.SILENT not in (c.surname, c.first, c.date)
+
+
+def _keep_trace(unit: Unit, key: bytes, person: Person, subject: bytes) -> None:
+    if person.known is None:
+        return
+    number = normal_number(person.number) if person.number else ""
+    numbers = (InsId(NIR_OID, number + key_of(number)),) if number else ()
+    packed = pack(trace(Patient(Source.CDA, Place(), person.known, numbers), key))
+    row = {"mark": mark(packed, key), "subject": subject, "trace": packed}
+    t = opposition_trace.c
+    if unit.connection.execute(select(t.mark).where(t.mark == row["mark"])).first() is None:
+        unit.connection.execute(insert(opposition_trace), row)
+        keys = [{"key": one, "mark": row["mark"]} for one in _keys(key, person.known)]
+        unit.connection.execute(insert(opposition_key), keys)
+
+
+def _drop_traces(unit: Unit, subjects: Sequence[bytes]) -> None:
+    """Of those who object to nothing any more."""
+    query = select(opposition.c.subject).where(opposition.c.subject.in_(subjects)).distinct()
+    left = set(map(bytes, unit.connection.execute(query).scalars()))
+    gone = [one for one in subjects if one not in left]
+    marks = select(opposition_trace.c.mark).where(opposition_trace.c.subject.in_(gone))
+    unit.connection.execute(delete(opposition_key).where(opposition_key.c.mark.in_(marks)))
+    unit.connection.execute(delete(opposition_trace).where(opposition_trace.c.subject.in_(gone)))
 
 
 def _answers(unit: Unit, digest: bytes, author: str, wanted: Sequence[str]) -> None:

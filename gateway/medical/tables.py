@@ -30,6 +30,25 @@ opposition = Table(
     Column("since", BigInteger, nullable=False, comment="seconds since the epoch"),
 )
 
+Index("ix_patient_opposition_subject", opposition.c.subject)
+
+opposition_trace = Table(
+    "patient_opposition_trace",
+    metadata,
+    Column("mark", LargeBinary(16), primary_key=True, comment="digest of the trace"),
+    Column("subject", LargeBinary(32), nullable=False, comment="the first digest of the person"),
+    Column("trace", LargeBinary, nullable=False, comment="digests of names, dates and numbers, to compare by"),
+)
+Index("ix_patient_opposition_trace_subject", opposition_trace.c.subject)
+
+opposition_key = Table(
+    "patient_opposition_key",
+    metadata,
+    Column("key", LargeBinary(16), primary_key=True, comment="of what people who look alike share"),
+    Column("mark", LargeBinary(16), primary_key=True),
+)
+Index("ix_patient_opposition_key_mark", opposition_key.c.mark)
+
 conversation = Table(
     "patient_conversation",
     metadata,

@@ -86,6 +86,17 @@ RULES: tuple[Rule, ...] = (
         "Hand the document to the patient or send it by post.",
     ),
     Rule(
+        "patient.maybe_opposed",
+        Verdict.NOTE,
+        250,
+        "2.6.0",
+        "Un patient presque identique (orthographe voisine, date incomplète ou nom partiel) s’est opposé à l’échange de ses données.",
+        "A patient who is nearly the same (a close spelling, an incomplete date or a part of the name) objected to the exchange of his data.",
+        ("TOU-A10", "TOU-F08"),
+        "Vérifiez l’identité auprès du patient ; si c’est lui, n’utilisez plus cette messagerie pour lui.",
+        "Check the identity with the patient; if it is him, do not use this messaging for him any more.",
+    ),
+    Rule(
         "patient.forbidden",
         Verdict.REFUSE,
         550,

@@ -9,13 +9,18 @@ import pytest
 
 from gateway.medical.register_key import RegisterKey
 from gateway.medical.registers import ANYBODY, SCOPES, Exchange, PatientRegisters, Person, Wish
+from gateway.medical.tables import opposition_key, opposition_trace
+from hprim.dates import PartialDate
+from hprim.model import InsId, Patient, Place, Source, Traits
+from hprim.strict import recorded
 from mailboxes.commit import Committer, Reading
 from mailboxes.engine import open_database
 from mailboxes.keys import LocalMasterKey
 from mailboxes.unit import NoJournal
-from tests.hprim.builders import NUMBER, OTHER_NUMBER
+from tests.hprim.builders import ARC, NUMBER, OTHER_NUMBER
 
 ANGE, ANGE_IN_USE, LUC = "MARTIN|ANGE|1961-02-14|F", "PETIT|ANGE|1961-02-14|F", "MARTIN|LUC|1961-02-14|M"
+BORN = PartialDate(1961, 2, 14)
 PAUL = "paul@op-b.mssante.test"
 EVERYTHING = Wish()
 ALL, NONE = frozenset({ANYBODY}), frozenset()
@@ -35,7 +40,7 @@ class Bench:
 
     async def ask(self, *traits: str, numbers: tuple[str, ...] = (), scope: str = "professionals") -> frozenset[str]:
         asked = Exchange(frozenset(numbers), frozenset(traits), frozenset({scope}))
-        return await self.registers.opposed(asked)
+        return (await self.registers.opposed(asked)).sure
 
 
 @pytest.fixture
@@ -96,3 +101,52 @@ async def test_a_batch_of_many_patients_is_looked_up_whole(bench: Bench) -> None
 async def test_nobody_cannot_object(bench: Bench) -> None:
     with pytest.raises(ValueError, match="nobody"):
         await bench.add(Person())
+
+
+KNOWN = Traits("GARCIA LOPEZ", "", "MARTIN", "Marie-Ange", birth_date=PartialDate(1961, 2, 14), sex="F")
+OBJECTOR = Person(NUMBER, recorded(KNOWN), KNOWN)
+
+
+ALIKE: list[tuple[dict[str, object], bool]] = [
+    ({"surname": "MARTINE"}, True),
+    ({"surname": "GARCIA"}, True),
+    ({"surname": "LOPEZ GARCIA"}, True),
+    ({"first_name": "MARIE ANJE"}, True),
+    ({"first_name": "ANGE MARIE"}, True),
+    ({"birth_date": PartialDate(1961)}, True),
+    ({"birth_date": PartialDate(1961, 12, 31)}, True),
+    ({"birth_date": PartialDate(1961, 2, 15)}, True),
+    ({"surname": "MARIE ANGE", "first_name": "GARCIA LOPEZ"}, True),
+    ({"surname": "MARTINE", "birth_date": PartialDate(1961, 2, 15)}, False),
+    ({"surname": "DURAND"}, False),
+    ({"first_name": "LUCE"}, False),
+    ({"birth_date": PartialDate(1988, 9, 1)}, False),
+    ({"surname": "MARTINE", "sex": "M"}, False),
+    ({"birth_date": None}, False),
+]
+
+
+async def test_who_looks_like_one_who_objected_is_told_apart(bench: Bench) -> None:
+    """TOU-A10: an exact opposition refuses, a near one is a question; another number is another person."""
+    await bench.add(OBJECTOR, Wish(addresses=(PAUL,)))
+
+    async def ask(changes: dict[str, object], *ins: InsId) -> frozenset[str]:
+        told = {"surname": "MARTIN", "first_name": "MARIE-ANGE", "birth_date": BORN, "sex": "F", **changes}
+        people = (Patient(Source.CDA, Place(), Traits(**told), ins),)  # type: ignore[arg-type]
+        return (await bench.registers.opposed(Exchange(NONE, NONE, frozenset({"professionals"}), people))).near
+
+    for changes, near in ALIKE:
+        assert await ask(changes) == ({PAUL} if near else NONE), changes
+        assert await ask(changes, InsId(ARC + "8", OTHER_NUMBER)) == NONE
+    assert await bench.remove(OBJECTOR, Wish(addresses=(PAUL,)))
+    assert await ask(ALIKE[0][0]) == NONE
+
+
+async def test_what_people_are_compared_by_goes_with_the_last_opposition(bench: Bench) -> None:
+    await bench.add(OBJECTOR)
+    await bench.add(OBJECTOR, Wish(addresses=(PAUL,)))
+    for wish, left in ((EVERYTHING, 1), (Wish(addresses=(PAUL,)), 0)):
+        await bench.remove(OBJECTOR, wish)
+        rows = await bench.reading.run(lambda connection: connection.execute(opposition_trace.select()).all())
+        keys = await bench.reading.run(lambda connection: connection.execute(opposition_key.select()).all())
+        assert (len(rows), bool(keys)) == (left, bool(left))

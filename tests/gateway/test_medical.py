@@ -649,7 +649,7 @@ async def oppose(bench: Bench, number: str, *scopes: str) -> None:
 async def oppose_by_traits(bench: Bench, *addresses: str, **traits: str) -> None:
     born = PartialDate(1961, 2, 14)
     given = Traits(**{"birth_surname": "Lefèvre", "first_name": "Andrée", "sex": "F", **traits}, birth_date=born)
-    person, wish = Person(traits=recorded(given)), Wish(addresses=addresses or (ANYBODY,))
+    person, wish = Person(traits=recorded(given), known=given), Wish(addresses=addresses or (ANYBODY,))
     await bench.rig.committer.run(
         lambda unit: bench.registers.object_to(unit, person, wish, "L-2026-2", "operator:essai")
     )
@@ -700,6 +700,28 @@ async def test_a_patient_without_a_number_objects_by_his_traits(bench: Bench) ->
     ]
     for content in other:
         assert name(await bench.send(content)) == "session.message_accepted"
+
+
+async def test_a_patient_nearly_like_one_who_objected_is_a_question_to_the_sender(bench: Bench) -> None:
+    """TOU-A10: neither refused nor passed without a word; where he forbids one professional, only what is for that one."""
+    await oppose_by_traits(bench)
+    await oppose_by_traits(bench, PEER, first_name="Noémie")
+    for number, (line, written, to, asked) in enumerate(
+        [
+            (2, "LEFEBVRE", PAUL, True),
+            (7, "00/02/1961", PAUL, True),
+            (3, "ANDREA", PAUL, True),
+            (3, "PAULETTE", PAUL, False),
+            (3, "NOEMI", PAUL, False),
+            (3, "NOEMI", PEER, True),
+        ]
+    ):
+        text = hprim_text({line: written, 9: f"50{number}"})
+        answer = await bench.send(mail(ALICE, [to], text=text, number=number), to)
+        assert name(answer) == "session.message_accepted"
+        assert ("patient.maybe_opposed" in await bench.rules(answer)) is asked
+    told = [text_of(one) for one in await bench.rig.inbox(1)]
+    assert sum("s’est opposé" in one for one in told) == 4
 
 
 async def test_a_patient_forbids_named_professionals(bench: Bench) -> None:
@@ -771,12 +793,18 @@ async def test_no_number_is_written_in_the_database(tmp_path: Path) -> None:
     tables = await bench.rig.reading.run(
         lambda connection: [
             str(list(connection.exec_driver_sql(f"SELECT * FROM {table}")))
-            for table in ("patient_opposition", "patient_conversation", "patient_register_key", "journal")
+            for table in (
+                "patient_opposition",
+                "patient_opposition_trace",
+                "patient_conversation",
+                "patient_register_key",
+                "journal",
+            )
         ]
     )
     journals = [text for text in tables if "operator:essai" in text]
     assert journals
-    assert all(word not in text.upper() for text in tables[:3] for word in (NUMBER[:13], "LEFEVRE", "1961"))
+    assert all(word not in text.upper() for text in tables[:4] for word in (NUMBER[:13], "LEFEVRE", "1961"))
     events = await bench.rig.reading.run(
         lambda connection: [
             str(row) for row in connection.exec_driver_sql("SELECT detail FROM journal WHERE kind = 'account.rule'")

@@ -6,7 +6,7 @@ import pytest
 
 from hprim.dates import PartialDate
 from hprim.model import Traits
-from hprim.strict import MOST, recorded, sought
+from hprim.strict import MOST, likely, recorded, sought
 
 BORN = PartialDate(1961, 2, 14)
 MARIE = Traits(birth_surname="D'HÉRICOURT", first_name="Marie-Ange", birth_date=BORN, sex="F")
@@ -85,3 +85,23 @@ def test_an_identity_that_lacks_a_trait_cannot_be_kept(traits: Traits) -> None:
 def test_many_names_give_few_texts() -> None:
     long = " ".join(chr(65 + i) * 5 for i in range(26))
     assert len(sought(Traits(long, long[3:], long[6:], long, long, long, BORN))) == MOST
+
+
+@pytest.mark.parametrize(
+    ("document", "alike"),
+    [
+        (Traits(surname="DHERICOUR", first_name="MARIE ANGE", birth_date=BORN), True),
+        (Traits(surname="BERICOURT", first_name="MARIE ANGE", birth_date=BORN), True),
+        (Traits(surname="DHERICOURT", first_name="MARI ANGE", birth_date=BORN), True),
+        (Traits(surname="DHERICOURT", first_name="MARIE", birth_date=PartialDate(1961, 2, 15)), True),
+        (Traits(surname="HERICOURT", first_name="ANGE", birth_date=PartialDate(1961)), True),
+        (Traits(surname="MARIE ANGE", first_name="D'HERICOURT", birth_date=BORN), True),
+        (Traits(surname="PETIT", first_name="LUC", birth_date=BORN), False),
+        (Traits(surname="DHERICOURT", first_name="LUC", birth_date=PartialDate(1971, 2, 14)), False),
+        (Traits(surname="DHERICOURT", first_name="MARIE ANGE"), False),
+    ],
+)
+def test_one_slip_leaves_a_text_in_common(document: Traits, alike: bool) -> None:
+    assert (not likely(MARIE).isdisjoint(likely(document))) is alike
+    long = " ".join(chr(65 + i) * 5 for i in range(26))
+    assert len(likely(Traits(long, long[3:], long[6:], long, long, long, BORN))) <= MOST

@@ -193,6 +193,14 @@ def test_a_professional_forbidden_by_name_is_told_as_such() -> None:
     assert decision.rule.name == "patient.opposed"
 
 
+def test_somebody_nearly_like_one_who_objected_is_a_question() -> None:
+    """TOU-A10: the message passes and its sender is told, unless something refuses it."""
+    decisions = judge(facts(alike=True))
+    assert [one.rule.name for one in patient.warnings(decisions)] == ["patient.maybe_opposed"]
+    assert all(one.accepted for one in decisions)
+    assert names(judge(facts(found(), alike=True, opposed=True))) == ["patient.opposed"]
+
+
 @pytest.mark.parametrize(
     ("known", "closed", "rule"),
     [
