@@ -173,6 +173,19 @@ def find_dates(text: str, today: date, limit: int = 20) -> list[PartialDate]:
     return found
 
 
+_MONTHS = ("janv", "f[ée]v", "mars", "avr", "mai", "juin", "juil", "ao[ûu]", "sept", "oct", "nov", "d[ée]c")
+_SPELLED = re.compile(
+    rf"(?<![0-9])([0-9]{{1,2}})(?:er)?\s{{1,3}}(?:{'|'.join(f'({month})' for month in _MONTHS)})"
+    r"[^\W\d_]{0,6}\.?\s{1,3}([0-9]{4})(?![0-9])",
+    re.IGNORECASE,
+)
+
+
+def in_figures(text: str) -> str:
+    """``text`` with each ``30 septembre 1975`` as ``30/9/1975``."""
+    return _SPELLED.sub(lambda m: f"{m[1]}/{next(i for i in range(1, 13) if m[i + 1])}/{m[14]}", text)
+
+
 class DateLevel(IntEnum):
     """How two dates compare, from best to worst."""
 

@@ -13,7 +13,7 @@ from datetime import date
 
 from hprim import ins, subject
 from hprim.consistency import restriction_fault
-from hprim.dates import find_dates
+from hprim.dates import find_dates, in_figures
 from hprim.model import Document, Format, Patient, Place, Severity, Words
 from hprim.names import Level, compare_first, compare_surname, display, found_in, normal
 from hprim.rules import Findings
@@ -60,6 +60,30 @@ def check_subject(envelope: Envelope, head: Patient | None, findings: Findings, 
     elif seen.surname and not read.xdm:
         findings.add("MSS-110", SUBJECT)
     _subject_patient(read, seen, findings)
+    if not read.xdm and not seen.surname and not seen.first and _introduces_another(read.text[:300], head, today):
+        findings.add("HID-077", SUBJECT)
+
+
+def _introduces_another(text: str, head: Patient, today: date) -> bool:
+    """A subject in free words that names another patient: as a body would, by a civility, or beside an old date, as a birth date is.
+    A doctor's name, or that of a patient told nowhere else, is none."""
+    if _other_name(text, head) or _other_birth(text, head, today, opening=True):
+        return True
+    dated = subject.mention(text, head.traits, today)
+    old = any((today - born.first_day()).days > _RECENT for born in find_dates(text, today))
+    for found in _NAMED.finditer(text):
+        before = text[: found.start()].rstrip()
+        if _DOCTOR.search(before) or {display(found[1]), display(found[2])} & DOCUMENT_WORDS:
+            continue
+        if _CIVIL.search(before) or (old and not dated.same_date):
+            return bool(head.traits.any_surname())
+    return False
+
+
+_RECENT = 730
+"""Days within which a date in a subject is that of an act rather than of a birth."""
+_DOCTOR = re.compile(r"(?:\bdrs?|\bpr|docteur|professeur)\.?$", re.IGNORECASE)
+_CIVIL = re.compile(r"(?:\bm|\bmr|\bmme|\bmlle|monsieur|madame|enfant|patiente?)\.?$", re.IGNORECASE)
 
 
 def _subject_patient(read: subject.Subject, seen: subject.Mention, findings: Findings) -> None:
@@ -188,8 +212,8 @@ _PATIENT_LINE = re.compile(
     r"(M\.|Mr|Mme|Mlle|Monsieur|Madame|Enfant)?\s{0,3}([^\n]{3,80})",
     re.IGNORECASE,
 )
-_BORN_LINE = re.compile(r"\bdate de naissance\s{0,3}:?\s{0,3}([0-9][0-9/.\- ]{5,10})", re.IGNORECASE)
-_BORN_ON = re.compile(r"\bn[ée]{1,2}\(?e?\)?\s{1,3}le\s{1,3}([0-9][0-9/.\-]{5,10})", re.IGNORECASE)
+_BORN_LINE = re.compile(r"\b(?:date de naissance|ddn)\s{0,3}:?\s{0,3}([0-9][0-9/.\- ]{5,10})", re.IGNORECASE)
+_BORN_ON = re.compile(r"\bn[ée]{1,2}\(?e?\)?\s{1,3}le\s{0,3}:?\s{0,3}([0-9][0-9/.\-]{5,10})", re.IGNORECASE)
 _OPENING = 20
 """Only the first lines of a body introduce the patient; further on, "né le" may be about a child or a parent."""
 
@@ -201,7 +225,7 @@ def check_body(
     said = 0
     for index in range(start, min(len(lines), start + 5_000)):
         line = lines[index]
-        if ":" not in line and "le " not in line:
+        if not any(mark in line for mark in (":", "le ", "DDN", "aissance")):
             continue
         opening = index - start < _OPENING
         if _other_name(line[:300], head) or _other_birth(line[:300], head, today, opening=opening):
@@ -224,6 +248,7 @@ def _other_name(line: str, head: Patient) -> bool:
 
 
 def _other_birth(line: str, head: Patient, today: date, *, opening: bool) -> bool:
+    line = in_figures(line)
     found = _BORN_LINE.search(line) or (_BORN_ON.search(line) if opening else None)
     if not found or not head.traits.birth_date or not find_dates(found[1], today):
         return False

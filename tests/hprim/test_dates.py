@@ -14,6 +14,7 @@ from hprim.dates import (
     PartialDate,
     compare_dates,
     find_dates,
+    in_figures,
     read_compact,
     read_french,
     read_iso,
@@ -160,3 +161,24 @@ def test_age() -> None:
     assert day("24/11/1906").age(TODAY) == 119
     assert day("23/11/1906").age(TODAY) == 120
     assert day(f"{(TODAY + timedelta(days=1)):%d/%m/%Y}").age(TODAY) == -1
+
+
+def test_dates_in_words_are_read_in_figures() -> None:
+    months = [
+        "janvier",
+        "février",
+        "mars",
+        "avril",
+        "mai",
+        "juin",
+        "juillet",
+        "août",
+        "septembre",
+        "octobre",
+        "novembre",
+        "décembre",
+    ]
+    for number, month in enumerate(months, 1):
+        for written in (month, month.upper(), month.replace("é", "e").replace("û", "u"), f"{month[:4]}."):
+            assert in_figures(f"née le 1er {written} 1975, à Lyon") == f"née le 1/{number}/1975, à Lyon"
+    assert in_figures("le 3 petits 1975, mai 1975, 31 mai") == "le 3 petits 1975, mai 1975, 31 mai"

@@ -219,6 +219,30 @@ def test_subjects_of_somebody_else(subject: str, severity: Severity) -> None:
     assert [p.severity for p in xdm_mail(subject=subject).problems if p.rule == "HID-077"] == [severity]
 
 
+@pytest.mark.parametrize(
+    ("subject", "another"),
+    [
+        ("CR de Mme DURAND Paule", True),
+        ("Résultats DURAND Paule 30/09/1975", True),
+        ("Re: Patient : DURAND Paule", True),
+        ("Bilan, née le 30 septembre 1975", True),
+        ("Bilan DDN 30/09/1975", True),
+        ("Mme LEFEVRE Andrée, née le 14 février 1961", False),
+        ("CR de Mme GIRARD Andrée", False),
+        ("Consultation Dr DURAND Paul du 30/09/2019", False),
+        ("RDV du 12/10/2026 DURAND Paul", False),
+        ("Résultats du 30/09/2019", False),
+        ("IRM Cérébrale 30/09/2019", False),
+        ("Avis", False),
+    ],
+)
+def test_subjects_in_free_words_that_name_somebody_else(subject: str, another: bool) -> None:
+    """HID-077: most letters have no XDM archive, and their subject is what the recipient files by."""
+    report = mail(body(v1(), "cp1252"), subject=subject, headers={"X-MSS-NIL": "x"})
+    assert ("HID-077" in report.rules) is another
+    assert not report.refused
+
+
 def test_subject_in_clear() -> None:
     def rules(**options: object) -> set[str]:
         parts = [body(v1(), "cp1252")]
@@ -307,6 +331,12 @@ def test_file_names(name: str, flagged: bool) -> None:
         ("Date de Naissance : 15-07-1982", True),
         ("née le 14/02/1961", False),
         ("né le 15/07/1982", True),
+        ("Née le : 15/07/1982", True),
+        ("née le 15 juillet 1982", True),
+        ("DDN 15/07/1982", True),
+        ("Date de naissance 15/07/1982", True),
+        ("Née le 14 février 1961", False),
+        ("DDN : 14/02/1961", False),
     ],
 )
 def test_body_mentions(line: str, flagged: bool) -> None:
