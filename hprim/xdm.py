@@ -267,12 +267,14 @@ def slots(node: Node) -> dict[str, list[str]]:
     return found
 
 
-def _external(node: Node, scheme: str, name: str) -> str:
+def _externals(node: Node, scheme: str, name: str) -> list[str]:
+    """The identifiers of one kind, at least an empty one: another program may read the last where we read the first."""
+    found = []
     for one in node.all("ExternalIdentifier")[:50]:
         said = one.one("Name", "LocalizedString")
         if one.get("identificationScheme").lower() == scheme or (said and said.get("value") == name):
-            return one.get("value")
-    return ""
+            found.append(one.get("value"))
+    return found or [""]
 
 
 def _codes(node: Node, scheme: str) -> tuple[str, ...]:
@@ -292,16 +294,16 @@ def _uri(values: Iterable[str]) -> str:
 def entry_of(node: Node) -> DocumentEntry:
     """The document entry that an ``ExtrinsicObject`` holds."""
     found = slots(node)
-    patient = _external(node, ENTRY_PATIENT, "XDSDocumentEntry.patientId")
+    patient, *further = _externals(node, ENTRY_PATIENT, "XDSDocumentEntry.patientId")
     return DocumentEntry(
         uri=_uri(found.get("uri", [])),
         hash=next(iter(found.get("hash", [])), "").lower(),
         size=next(iter(found.get("size", [])), ""),
-        unique_id=_external(node, ENTRY_UNIQUE, "XDSDocumentEntry.uniqueId"),
+        unique_id=_externals(node, ENTRY_UNIQUE, "XDSDocumentEntry.uniqueId")[0],
         type_code=next(iter(_codes(node, TYPE_CODE)), ""),
         mime=node.get("mimeType"),
         patient_id=hl7.cx(patient) if patient else None,
-        source_ids=tuple(hl7.cx(one) for one in found.get("sourcepatientid", [])[:20] if one),
+        source_ids=tuple(hl7.cx(one) for one in [*found.get("sourcepatientid", [])[:20], *further] if one),
         info=tuple(found.get("sourcepatientinfo", [])),
         confidentiality=_codes(node, CONFIDENTIALITY),
         raw_hash=next(iter(found.get("hash", [])), "")[:200],
@@ -311,9 +313,9 @@ def entry_of(node: Node) -> DocumentEntry:
 def _submission_set(root: Node, entries: list[DocumentEntry], place: Place, findings: Findings) -> None:
     """The submission set is about the same patient as its entries."""
     for package in (n for n in root.walk() if n.name == "RegistryPackage"):
-        raw = _external(package, SET_PATIENT, "XDSSubmissionSet.patientId")
+        given = {hl7.cx(raw) for raw in _externals(package, SET_PATIENT, "XDSSubmissionSet.patientId") if raw}
         known = {e.patient_id for e in entries if e.patient_id}
-        if raw and known and hl7.cx(raw) not in known:
+        if known and not given <= known:
             findings.add("HID-075", place)
 
 

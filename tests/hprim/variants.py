@@ -549,6 +549,12 @@ def in_the_metadata() -> Iterator[tuple[str, Report, str]]:
     ):
         before, after = (f'{scheme}" value="{one}' for one in (NUMBER, OTHER_NUMBER))
         yield f"{name}-patient", xdm_mail(told(lambda t, b=before, a=after: t.replace(b, a))), "HID-075"
+    for name, scheme in (("entry", "58a6f841"), ("set", "6b5aea1a")):
+        one = _found(
+            f'<ExternalIdentifier [^>]*{scheme}[^>]*value="{NUMBER}.*?</ExternalIdentifier>', WHOLE[META].decode()
+        )
+        two = one + one.replace(NUMBER, OTHER_NUMBER)
+        yield f"{name}-second-patient", xdm_mail(told(lambda t, b=one, a=two: t.replace(b, a))), "HID-075"
     yield "source-patient", xdm_mail(told(lambda t: t.replace("<Value>IPP42^", "<Value>IPP43^"))), "HID-075"
     yield "authority", xdm_mail(told(lambda t: t.replace(f"{ARC}8", f"{ARC}9"))), "HID-075"
 
