@@ -374,12 +374,14 @@ def _with(before: str, text: str) -> str:
 
 def _givens(name: Node, place: Place, findings: Findings, year: str) -> dict[str, str]:
     found = {"BR": "", "CL": "", "": ""}
+    births: list[str] = []
     apart = year < "2023"
     for node in name.all("given")[:40]:
         text = " ".join(node.text.split())
         for qualifier in _qualifiers(node):
             if qualifier in ("BR", "CL"):
                 found[qualifier] = found[qualifier] or text
+                births += [text] * (qualifier == "BR")
                 apart = apart and not (qualifier == "BR" and found[""])
             elif qualifier == "":
                 found[""] = f"{found['']} {text}".strip()
@@ -387,6 +389,9 @@ def _givens(name: Node, place: Place, findings: Findings, year: str) -> dict[str
                 findings.add("HID-064", place)
     if apart and found["BR"] and found[""]:
         found[""] = _whole_list(found["BR"], found[""])
+    found[""] = found[""] or " ".join(births if len(births) > 1 else ())
+    if any(not names.normal(one).words <= names.normal(found[""]).words for one in births[1:]):
+        findings.add("HID-068", place)  # another program may read the last where we read the first
     return found
 
 

@@ -166,3 +166,23 @@ def test_honest_spellings_of_one_surname_are_one_person() -> None:
     ):
         report = xdm_mail(xdm(cda(surname=own)), attached("a.hpr", v1({2: written})), subject="Avis")
         assert not report.refused
+
+
+@pytest.mark.parametrize(
+    ("givens", "listed", "asked"),
+    [
+        (("ANDREE", "PAULE"), "ANDREE MARIE", True),
+        (("ANDREE", "MARIE"), "ANDREE MARIE", False),
+        (("ANDREE", "MARIE"), "", False),
+        (("ANDREE", "Andrée"), "ANDREE MARIE", False),
+    ],
+)
+def test_every_birth_first_name_of_a_document_is_one_of_the_list(
+    givens: tuple[str, ...], listed: str, asked: bool
+) -> None:
+    births = "".join(f'<given qualifier="BR">{one}</given>' for one in givens)
+    whole = f"<given>{listed}</given>" if listed else ""
+    report = file(cda(names=f'<name><family qualifier="BR">LEFEVRE</family>{whole}{births}</name>'), "cr.xml")
+    assert ("HID-068" in report.rules) is asked
+    assert report.patients[0].traits.first_names == "ANDREE MARIE"
+    assert not report.refused
