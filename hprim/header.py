@@ -269,7 +269,7 @@ def _hidden_headers(lines: Sequence[str], start: int, end: int, today: date) -> 
         if 8 <= len(line) <= 10 and at - 6 >= start and _named(lines, at) and dates.read_french(line, today):
             numbers = range(at - 5, at + 7)
             header = _take(lines[at - 6 : at + 6], numbers, today, (0, 0, 0, 0))
-            if header and header.score >= 14:
+            if header and (header.score >= 14 or (header.score == 13 and _number_score(header.values[7]) == 3)):
                 found.append(header)
                 at += 6
         at += 1

@@ -599,6 +599,24 @@ def beside_the_document() -> Iterator[tuple[str, Report, str]]:
         mail(attached("a.hpr", v1()), attached("b.hpr", v1({7: "14/02/1991"})), subject="x"),
         "HID-011",
     )
+    forgotten = [
+        *V1[:15],
+        "77",
+        "DURAND",
+        "PAULE",
+        "",
+        "",
+        "",
+        "14/02/1961",
+        "261023899900289",
+        "77",
+        "",
+        ".",
+        ".",
+        "",
+        *V1[15:],
+    ]
+    yield "header-behind-a-forgotten-tag", mail(body(text(forgotten)), subject="x"), "HID-011"
     for name, changes in (
         ("name", {"name": "DURAND^PAULE^PAULE^^^^L"}),
         ("birth-date", {"born": "19710214"}),
