@@ -248,13 +248,16 @@ def _read_hl7(part: Part, place: Place, g: _Gathered) -> Document:
 
 def _read_embedded(data: bytes, part: Part, place: Place, g: _Gathered) -> None:
     inside = hl7.embedded(data)
-    if inside.unread:
+    archives = [one for one in inside.documents if one.startswith(b"PK\x03\x04")]
+    if inside.unread or len(archives) > 1:  # one archive costs what a message may
         fr, en = "un document contenu dans un segment OBX", "a document inside an OBX segment"
         g.findings.too_many(place, f"{fr} n'a pas pu être lu", f"{en} could not be read")
     for inner in inside.documents:
-        if cda.is_cda(inner):
-            here = Place(place.part, member="OBX")
-            g.documents.append(cda.read(inner, here, g.findings, g.today, name=part.name, announced=g.announced))
+        here = Place(place.part, member="OBX")
+        if not inner.startswith(b"PK\x03\x04"):
+            _read_told(Part(part.name, "", "", inner, is_body=False), here, g, _INSIDE)
+        elif inner is archives[0]:
+            g.documents.extend(_read_archive(inner, "", here, g, expected=False))
 
 
 def _read_zip(part: Part, place: Place, g: _Gathered) -> None:
@@ -262,36 +265,54 @@ def _read_zip(part: Part, place: Place, g: _Gathered) -> None:
         g.documents.append(Document(Format.OTHER, place, name=part.name, size=len(part.data)))
         return
     expected = xdm.is_named_xdm(part.name) or (g.subject_xdm and not g.archive_named) or not g.mail
-    found = xdm.read(
-        part.data,
+    g.documents.extend(_read_archive(part.data, part.name, place, g, expected=expected))
+
+
+def _read_archive(data: bytes, name: str, place: Place, g: _Gathered, *, expected: bool) -> tuple[Document, ...]:
+    return xdm.read(
+        data,
         place,
         g.findings,
         g.today,
-        name=part.name,
+        name=name,
         expected=expected,
         announced=g.announced,
         other=lambda data, inside: _read_member(data, inside, g),
     )
-    g.documents.extend(found)
 
 
-_TOLD = frozenset({Format.HPRIM_SANTE, Format.HPRIM_XML, Format.HL7})
+_MEMBER = frozenset({Format.HPRIM_SANTE, Format.HPRIM_XML, Format.HL7})
+"""What an archive may hold beside its CDA documents, which are read with the archive."""
+_SAVED = _MEMBER | {Format.CDA}
+_INSIDE = _SAVED - {Format.HL7}
+"""In an HL7 message, where another one is read without what it holds in its turn."""
 
 
 def _read_member(data: bytes, place: Place, g: _Gathered) -> None:
-    """A text inside an archive: only what says who it is about matters."""
+    """A text inside an archive: only what says who it is about matters. A saved message is read part by part."""
     name = place.member.rpartition("/")[2]
-    kind, part = detect(data, name), Part(name, "", "", data, is_body=False)
+    for part in islice(opened([Part(name, "", "", data, is_body=False)]), MAX_PARTS):
+        _read_told(part, place, g, _MEMBER if part.data is data else _SAVED)
+
+
+def _read_told(part: Part, place: Place, g: _Gathered, kinds: frozenset[Format]) -> None:
+    """What is inside something else: a text, or one of ``kinds``."""
+    kind = detect(part.data, part.name)
     try:
-        if kind in _TOLD:
+        if kind in kinds:
             g.documents.append(_read_document(kind, part, place, g))
+        elif kind is Format.HL7:
+            g.findings.spend_lines(part.data)
+            g.documents.append(hl7.read(part.data, place, g.findings, g.today, name=part.name))
         elif kind is Format.TEXT:
-            g.findings.spend_lines(data)
-            text = header.split(data[:MAX_TEXT])
-            found = header.read(text, place, g.findings, g.today, sure=is_hprim_name(name), size=len(data))
+            g.findings.spend_lines(part.data)
+            text, named = header.split(part.data[:MAX_TEXT]), is_hprim_name(part.name)
+            found = header.read(text, place, g.findings, g.today, sure=named, size=len(part.data))
             g.documents.extend(found.documents if found else ())
+        elif kind is Format.ZIP and not xdm.is_office(part.name):
+            xdm.tell_unopened(place, g.findings, place.part)
     except Unreadable as error:
-        refuse_unreadable(error, name, place, g.findings)
+        refuse_unreadable(error, part.name, place, g.findings)
 
 
 def _read_text(part: Part, place: Place, g: _Gathered) -> None:

@@ -206,14 +206,14 @@ _HEADS = ("MSH", "FHS", "BHS")
 
 @dataclass(frozen=True, slots=True)
 class Embedded:
-    """The XML found inside a message. ``unread``: reading stopped at one more (too many, or called XML and no base64)."""
+    """What may tell of a patient inside a message. ``unread``: reading stopped at one more (too many, or called XML and no base64)."""
 
     documents: list[bytes]
     unread: bool
 
 
 def embedded(data: bytes, limit: int = MAX_EMBEDDED) -> Embedded:
-    """The XML that OBX segments carry (MDM and ORU of the French profile): base64 in type ED, or a CDA in plain text.
+    """What OBX segments carry (MDM and ORU of the French profile): XML, a text or an archive in base64 in type ED, or a CDA in plain text.
 
     Found in the bytes, since such a document is most of the message: nothing is decoded or cut but the document itself.
     """
@@ -227,11 +227,18 @@ def embedded(data: bytes, limit: int = MAX_EMBEDDED) -> Embedded:
         kind, value = _nth(data, start, end, field, 2), _nth(data, start, end, field, 5)
         for piece in _repeated(data, *value, repetition):
             found, lost = _carried(data, data[slice(*kind)], piece, component, s)
-            if found is not None and looks_xml(found[:1_024]):
+            if found is not None and _tells(found[:1_024]):
                 documents.append(found)
             if lost or len(documents) > limit:
                 return Embedded(documents[:limit], unread=True)
     return Embedded(documents, unread=False)
+
+
+def _tells(head: bytes) -> bool:
+    """XML, an archive or a text; not a PDF, a picture or a word processor's."""
+    if looks_xml(head) or head.startswith(b"PK\x03\x04"):
+        return not head[30:].startswith((b"[Content_Types]", b"mimetype"))
+    return bool(head) and b"\x00" not in head and not head.startswith((b"%PDF-", b"{\\rtf"))
 
 
 def _segment_end(data: bytes, start: int, opening: re.Pattern[bytes], lines: int) -> tuple[int, int]:

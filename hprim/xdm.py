@@ -153,12 +153,17 @@ def _tell_unopened(archive: Archive, place: Place, findings: Findings, name: str
     """An archive inside is carried and not looked into: another patient's results would go unseen."""
     heads = ((entry, archive.peek(entry, 512)) for entry in archive.entries if not entry.encrypted)
     if any(sealed(head) or _is_zip(entry, head) for entry, head in heads):
-        fr, en = (
-            "il contient une archive que la passerelle n'ouvre pas",
-            "it holds an archive that the gateway does not open",
-        )
-        why = Words(f"{fr}, dont le contenu n'a pas été contrôlé", f"{en}, whose content was not checked")
-        findings.add("MSS-114", place, Severity.WARN, name=shown(name) or Words("joint", "attached"), detail=why)
+        tell_unopened(place, findings, name)
+
+
+def tell_unopened(place: Place, findings: Findings, name: str) -> None:
+    """Nobody looked into an archive inside another (MSS-114)."""
+    fr, en = (
+        "il contient une archive que la passerelle n'ouvre pas",
+        "it holds an archive that the gateway does not open",
+    )
+    why = Words(f"{fr}, dont le contenu n'a pas été contrôlé", f"{en}, whose content was not checked")
+    findings.add("MSS-114", place, Severity.WARN, name=shown(name) or Words("joint", "attached"), detail=why)
 
 
 def _refuse_hidden(archive: Archive) -> None:

@@ -459,6 +459,12 @@ def other_formats() -> Named:
     yield "xml-old", without_namespace(hxml())
     yield "hl7-name-in-use", pid(name="LEFEVRE^ANDREE^ANDREE MARIE^^^^L~MARTIN^ANDREE^^^^^D")
     yield "hl7-time", pid(born="19610214000000")
+    for name, data in (
+        ("letter", v1()),
+        ("note", b"Rien de notable."),
+        ("docx", zipped({"[Content_Types].xml": b"<x/>"})),
+    ):
+        yield f"hl7-with-{name}", pid(obx=[f"OBX|1|ED|x||^A^B^Base64^{base64.b64encode(data).decode()}"])
 
 
 # somebody else
@@ -633,6 +639,23 @@ def beside_the_document() -> Iterator[tuple[str, Report, str]]:
     )
     inside = f"OBX|1|ED|x||^TEXT^XML^Base64^{base64.b64encode(OTHER).decode()}"
     yield "hl7-document-inside", xdm_mail(None, attached("a.hl7", pid(obx=[inside]))), "HID-080"
+    for name, data, rule in (
+        ("letter", v1(STRANGER), "HID-070"),
+        ("archive", xdm(OTHER), "HID-080"),
+        ("sante", sante("P|0001|1||1|DURAND~PAULE||19610214|F|"), "HID-088"),
+        ("xml", hxml(hxml_patient(surname="DURAND")), "HID-088"),
+        ("hl7", pid(name="DURAND^PAULE^PAULE^^^^L"), "HID-070"),
+    ):
+        held = f"OBX|1|ED|x||^APPLICATION^X^Base64^{base64.b64encode(data).decode()}"
+        yield f"hl7-{name}-inside", xdm_mail(None, attached("a.hl7", pid(obx=[held]))), rule
+    saved = b"From: a@b.test\r\nSubject: x\r\nContent-Type: text/plain; charset=cp1252\r\n\r\n" + v1(STRANGER)
+    yield "message-in-an-archive", xdm_mail(None, attached("mails.zip", zipped({"a.eml": saved}))), "HID-070"
+    packed = eml_of(OTHER)
+    yield (
+        "document-of-a-message-in-an-archive",
+        xdm_mail(None, attached("mails.zip", zipped({"a.eml": packed}))),
+        "HID-080",
+    )
     for name, row in (
         ("name", "DURAND~PAULE||19610214|F"),
         ("birth-date", "LEFEVRE~ANDREE||19710214|F"),
@@ -649,6 +672,12 @@ def beside_the_document() -> Iterator[tuple[str, Report, str]]:
             ("old-", without_namespace(hxml(hxml_patient(**change)))),
         ):
             yield f"xml-{spelling}{name}", xdm_mail(None, attached("a.xml", xml)), "HID-088"
+
+
+def eml_of(document: bytes) -> bytes:
+    """A message saved with its attached document."""
+    head = b"From: a@b.test\r\nSubject: x\r\nContent-Type: text/xml; name=cr.xml\r\nContent-Transfer-Encoding: base64\r\n\r\n"
+    return head + base64.encodebytes(document)
 
 
 def in_the_archive() -> Iterator[tuple[str, Report, str]]:
