@@ -1,5 +1,7 @@
-"""Who a document is about, as practice software tells it: the JSON object of ``caducee send --patient``.
+"""Who a document is about, as practice software tells it: the JSON object of ``caducee send --patient``, or beside a dropped file.
 
+What no PDF tells and a CDA must say stands there too: the authority of the INS, the type of the document, its author; and where a
+folder has no other way of being told, to whom the document goes and what it is called.
 Promise: pure; a field that is unknown is refused, because a misspelt trait must not vanish. Failure: :class:`BadIdentity`, whose
 text names the field, in both languages, and no value.
 """
@@ -7,13 +9,15 @@ text names the field, in both languages, and no value.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
 from hprim import ins
+from policies.address import AddressError, parse
 from policies.decision import Language
+from policies.values import Address
 
 _ISO = re.compile(r"([0-9]{4})-?([0-9]{2})-?([0-9]{2})")
 _FRENCH = re.compile(r"([0-9]{2})/([0-9]{2})/([0-9]{4})")
@@ -21,8 +25,14 @@ _LONGEST_FIELD = 200
 _SEXES = {"": "", "m": "M", "h": "M", "f": "F", "male": "M", "female": "F", "homme": "M", "femme": "F"}
 _FIELDS = {
     "surname", "birth_surname", "used_surname", "first_name", "first_names", "birth_date", "sex", "birth_place",
-    "patient_code", "nir", "ins", "address", "postcode", "city", "file_number", "file_date",
+    "patient_code", "patient_code_oid", "nir", "ins", "ins_oid", "address", "postcode", "city", "file_number", "file_date",
+    "author", "document_code", "label", "to",
 }  # fmt: skip
+_AUTHOR = ("surname", "first_name", "identifier", "profession", "organization", "organization_id")
+_OID = re.compile(r"[0-2](?:\.(?:0|[1-9][0-9]{0,38})){2,30}")
+_LOINC = re.compile(r"[0-9]{1,7}-[0-9]")
+_RPPS = re.compile(r"[0-9]{11}")
+_MOST_RECIPIENTS = 100
 
 
 class Unsendable(ValueError):
@@ -42,8 +52,21 @@ class BadIdentity(Unsendable):
 
 
 @dataclass(frozen=True, slots=True)
+class Author:
+    """Who answers for the document. ``identifier`` is national (``8`` + RPPS), ``organization_id`` too (``1`` + FINESS, ``3`` + SIRET)."""
+
+    surname: str
+    identifier: str
+    first_name: str = ""
+    profession: str = ""
+    organization: str = ""
+    organization_id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Identity:
-    """Who the document is about. ``surname`` is the one in use, ``birth_surname`` that of birth when known."""
+    """Who the document is about. ``surname`` is the one in use, ``birth_surname`` that of birth when known. ``author`` and
+    ``document_code`` (LOINC) are the document's, ``label`` and ``to`` the sending's."""
 
     surname: str
     first_name: str
@@ -59,6 +82,13 @@ class Identity:
     city: str = ""
     file_number: str = ""
     file_date: date | None = None
+    birth_place: str = ""
+    ins_oid: str = ""
+    patient_code_oid: str = ""
+    author: Author | None = None
+    document_code: str = ""
+    label: str = ""
+    to: tuple[Address, ...] = ()
 
 
 def identity_from(given: Any) -> Identity:
@@ -68,13 +98,7 @@ def identity_from(given: Any) -> Identity:
             "ce fichier n’est pas un objet JSON ({…} avec des noms et des valeurs)",
             "this file is not a JSON object ({…} with names and values)",
         )
-    unknown = sorted(set(given) - _FIELDS)
-    if unknown:
-        names, first = ", ".join(sorted(_FIELDS)), "".join(c for c in unknown[0][:40] if c.isprintable())
-        raise BadIdentity(
-            f"champ inconnu « {first} » ; champs possibles : {names}",
-            f"unknown field “{first}”; possible fields: {names}",
-        )
+    _known(given, _FIELDS)
     surname = _text(given, "surname") or _text(given, "used_surname") or _text(given, "birth_surname")
     first = _text(given, "first_name") or _text(given, "first_names").partition(" ")[0]
     born = _date(given, "birth_date")
@@ -98,6 +122,67 @@ def identity_from(given: Any) -> Identity:
         city=_text(given, "city"),
         file_number=_text(given, "file_number"),
         file_date=_date(given, "file_date"),
+        birth_place=_text(given, "birth_place"),
+        ins_oid=_ins_oid(given),
+        patient_code_oid=_formed(given, "patient_code_oid", _OID, "un OID", "an OID"),
+        author=_author(given.get("author")),
+        document_code=_formed(given, "document_code", _LOINC, "un code LOINC (11488-4…)", "a LOINC code (11488-4…)"),
+        label=_text(given, "label"),
+        to=_recipients(given.get("to", [])),
+    )
+
+
+def _known(given: Mapping[str, Any], fields: Collection[str], within: str = "") -> None:
+    unknown = sorted(set(given) - set(fields))
+    if unknown:
+        names, first = ", ".join(sorted(fields)), "".join(c for c in unknown[0][:40] if c.isprintable())
+        raise BadIdentity(
+            f"champ inconnu « {within}{first} » ; champs possibles : {names}",
+            f"unknown field “{within}{first}”; possible fields: {names}",
+        )
+
+
+def _formed(given: Mapping[str, Any], name: str, form: re.Pattern[str], french: str, english: str) -> str:
+    written = _text(given, name)
+    if written and not form.fullmatch(written):
+        raise BadIdentity(f"{name} : {french} est attendu", f"{name}: {english} is expected")
+    return written
+
+
+def _ins_oid(given: Mapping[str, Any]) -> str:
+    written = _text(given, "ins_oid")
+    if written and written not in ins.INS_OIDS:
+        raise BadIdentity(
+            f"ins_oid : {ins.NIR_OID} (NIR) ou {ins.NIA_OID} (NIA) est attendu",
+            f"ins_oid: {ins.NIR_OID} (NIR) or {ins.NIA_OID} (NIA) is expected",
+        )
+    return written
+
+
+def _author(given: Any) -> Author | None:
+    if given is None:
+        return None
+    if not isinstance(given, dict):
+        raise BadIdentity("author : un objet JSON ({…}) est attendu", "author: a JSON object ({…}) is expected")
+    _known(given, _AUTHOR, "author.")
+    told = {name: _text(given, name) for name in _AUTHOR}
+    missing = ", ".join(f"author.{name}" for name in ("surname", "identifier") if not told[name])
+    if missing:
+        raise BadIdentity(f"il manque {missing}", f"missing: {missing}")
+    if _RPPS.fullmatch(told["identifier"]):
+        told["identifier"] = f"8{told['identifier']}"
+    return Author(**told)
+
+
+def _recipients(given: Any) -> tuple[Address, ...]:
+    listed = [given] if isinstance(given, str) else given
+    try:
+        if isinstance(listed, list) and len(listed) <= _MOST_RECIPIENTS:
+            return tuple(dict.fromkeys(parse(str(one)) for one in listed))
+    except AddressError:
+        pass
+    raise BadIdentity(
+        "to : une adresse, ou une liste d’adresses, est attendue", "to: an address, or a list of addresses, is expected"
     )
 
 

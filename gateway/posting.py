@@ -18,7 +18,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from gateway.identity import Identity
+from gateway.identity import BadIdentity, Identity
 from gateway.medical.question import ReaderOptions
 from gateway.medical.wiring import medical_settings
 from gateway.relay import tracking
@@ -32,8 +32,9 @@ from policies.values import Address
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One sending. Without ``identity`` the document says who it is about; without ``recipients`` line 12 of its header does.
-    ``copy`` puts a PDF beside a CDA; ``reply_to`` is the mailbox that answers go to (MSS-103)."""
+    """One sending. Without ``identity`` the document says who it is about; without ``recipients`` the identity says who gets it, or
+    line 12 of its header. ``copy`` puts a PDF beside a CDA, ``as_cda`` a PDF or a text inside one; ``reply_to`` is the mailbox that
+    answers go to (MSS-103)."""
 
     recipients: tuple[Address, ...]
     identity: Identity | None
@@ -46,6 +47,7 @@ class Request:
     closing: bool = False
     copy: bool = True
     reply_to: Address | None = None
+    as_cda: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +71,7 @@ class Post:
 
     async def send(self, request: Request, token: str = "") -> Sent:
         """Build, check, submit. The Message-ID is made of ``token``, random when empty."""
-        recipients = request.recipients or recipients_of(receivers_of(request.document, request.name))
+        recipients = request.recipients or _named(request)
         outgoing = await self._outgoing(request, recipients)
         builder = build if request.identity is not None else build_dropped
         built = builder(outgoing, self.circumstances(token or secrets.token_hex(16)))
@@ -84,13 +86,14 @@ class Post:
             document=request.document,
             document_name=request.name,
             sender_name=await self._shown(),
-            label=request.label,
+            label=request.label or (request.identity.label if request.identity else ""),
             text=request.text,
             nil=request.nil or self.nil,
             receipt=request.receipt,
             closing=request.closing,
             copy=request.copy,
             reply_to=request.reply_to,
+            as_cda=request.as_cda,
             sender_type=(await self.way.mailbox(self.sender)).type.value if self.way is not None else "",
         )
 
@@ -136,9 +139,25 @@ async def posting(
             sender,
             way,
             None,
-            lambda token: Circumstances(_now(), token, hostname, policy=medical.policy, options=medical.options),
+            lambda token: Circumstances(
+                _now(),
+                token,
+                hostname,
+                policy=medical.policy,
+                options=medical.options,
+                cda_domains=config.hprim.cda_domains,
+            ),
             config.hprim.nil,
         )
+
+
+def _named(request: Request) -> tuple[Address, ...]:
+    """Who gets the document, as the identity or line 12 of its header says. :class:`BadIdentity` when an identity leaves it open."""
+    one = request.identity
+    found = (one.to if one else ()) or recipients_of(receivers_of(request.document, request.name))
+    if one is not None and not found:
+        raise BadIdentity("il manque « to », ou --to : à qui envoyer ?", "“to”, or --to, is missing: to whom?")
+    return found
 
 
 def _now() -> datetime:

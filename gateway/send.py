@@ -1,7 +1,7 @@
 """From a patient and a document to a whole conformant message: what practice software needs to know of mail, which is nothing.
 
 A CDA becomes ``IHE_XDM.zip`` with its metadata, the subject of ECO.2.1.3 and a PDF copy beside it (ECO.2.1.5); a PDF is
-attached under the name of ECO.2.1.6; a text is the body. The twelve HPRIM lines open the body unless the document says who
+attached under the name of ECO.2.1.6; a text is the body; for a patient, or whoever asks for a CDA, both go inside one. The twelve HPRIM lines open the body unless the document says who
 the patient is by itself and no recipient asks for them; Apicrypt users also get them as a ``.hpr`` file. X-MSS fields and the
 request for a reading receipt are written.
 Promise: what is built has passed :func:`hprim.check.check_message` with the header in it, so an identity that disagrees with
@@ -19,6 +19,7 @@ from email.headerregistry import Address as MailAddress
 from email.message import EmailMessage
 from email.policy import SMTP
 
+from gateway.enclosing import enclosed
 from gateway.identity import BadIdentity, Identity, Unsendable
 from gateway.medical.question import PartBytes, Question, ReaderOptions, Reading
 from gateway.medical.worker import read
@@ -36,6 +37,7 @@ from policies.patient import PatientFacts, PatientSettings
 from policies.values import Address, Door
 
 LARGEST_TEXT = 1 << 20
+_BEFORE_PDF = b"\xef\xbb\xbf \t\r\n"
 
 
 class BadDocument(Unsendable):
@@ -54,8 +56,8 @@ class WouldBeRefused(ValueError):
 class Outgoing:
     """One sending. ``identity`` is None when the document itself says who it is about. ``sender_name`` and
     ``recipient_names`` are display names; ``label`` what the document is, for subject and file names; ``nil`` the product
-    number of X-MSS-NIL; ``copy`` puts a PDF beside a CDA; ``sender_type`` is the type of the sending mailbox, by which the
-    configuration may judge."""
+    number of X-MSS-NIL; ``copy`` puts a PDF beside a CDA; ``as_cda`` puts a PDF or a text inside one whoever it is for;
+    ``sender_type`` is the type of the sending mailbox, by which the configuration may judge."""
 
     sender: Address
     recipients: tuple[Address, ...]
@@ -72,11 +74,13 @@ class Outgoing:
     copy: bool = True
     reply_to: Address | None = None
     sender_type: str = ""
+    as_cda: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Circumstances:
-    """What is not in the document: when, unique words, our host, the root of our OIDs, and how patients are judged."""
+    """What is not in the document: when, unique words, our host, the root of our OIDs, how patients are judged, and the recipient
+    domains, with all below them, that get a CDA."""
 
     now: datetime
     token: str
@@ -84,6 +88,7 @@ class Circumstances:
     oid: str = "1.2.250.1.999"
     policy: PatientSettings = patient.DEFAULT
     options: ReaderOptions = field(default_factory=ReaderOptions)
+    cda_domains: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,7 +158,25 @@ def _copy(outgoing: Outgoing, around: Circumstances, document: Document, label: 
     return compose.pdf_name(day, label, document.patients[0].traits, number), content
 
 
+def _cda_asked(outgoing: Outgoing, around: Circumstances) -> bool:
+    if outgoing.as_cda or patient.to_patients(outgoing.recipients, around.policy):
+        return True
+    return any(patient.under(one.domain, around.cda_domains) for one in outgoing.recipients)
+
+
+def _enclosed_message(outgoing: Outgoing, around: Circumstances, content: bytes, media_type: str) -> Built:
+    label = outgoing.label or "Document"
+    to_patient = bool(patient.to_patients(outgoing.recipients, around.policy))
+    try:
+        document = enclosed(content, media_type, known(outgoing), label, around.now, to_patient=to_patient)
+    except ComposeError as problem:
+        raise _of_compose(BadIdentity, problem) from None
+    return _cda_message(replace(outgoing, document=document, label=label), around)
+
+
 def _pdf_message(outgoing: Outgoing, around: Circumstances) -> Built:
+    if _cda_asked(outgoing, around):
+        return _enclosed_message(outgoing, around, outgoing.document.lstrip(_BEFORE_PDF), "application/pdf")
     label = outgoing.label or "Document"
     letter = _Letter(outgoing, around, label, label)
     # Under the name of the header: another would look like a stranger's.
@@ -178,10 +201,12 @@ def _text_message(outgoing: Outgoing, around: Circumstances) -> Built:
         )
     label = outgoing.label or "Document"
     own = _own_header(outgoing, around)
-    if own is None:
-        return _Letter(outgoing, around, label, label).finish(text, with_header=True)
-    letter = _Letter(_as_called(outgoing, own), around, label, label)
-    return letter.finish_own(text.replace("\r\n", "\n").replace("\r", "\n"))
+    letter = _Letter(_as_called(outgoing, own) if own else outgoing, around, label, label)
+    lines = text.replace("\r\n", "\n").replace("\r", "\n")
+    if _cda_asked(outgoing, around):
+        letter.agrees(lines)
+        return _enclosed_message(outgoing, around, lines.encode("utf-8"), "text/plain")
+    return letter.finish(text, with_header=True) if own is None else letter.finish_own(lines)
 
 
 def _own_header(outgoing: Outgoing, around: Circumstances) -> Traits | None:
@@ -377,6 +402,11 @@ class _Letter:
         """A text with a header of its own goes as it is, once that header agrees with the identity given."""
         self._checked(self._question(self._headed(text)))
         return self.finish_as(text, text)
+
+    def agrees(self, text: str) -> None:
+        """Judge a text beside the identity given as if it went to ourselves: inside a CDA nobody reads it."""
+        alone = replace(self, outgoing=replace(self.outgoing, recipients=(self.outgoing.sender,)))
+        alone._checked(alone._question(alone._headed(text)))
 
     def _headed(self, text: str) -> str:
         try:

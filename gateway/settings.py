@@ -603,6 +603,12 @@ class Hprim:
         "Recipient domains, with all below them, whose mail needs an HPRIM header (TOU-B01).",
         ("apicrypt.org",),
     )
+    cda_domains: tuple[str, ...] = setting(
+        "domains",
+        "Recipient domains, with all below them, to which `caducee send` puts a PDF or a text inside a CDA document, as it\n"
+        "does for patients.",
+        (),
+    )
     header_types: tuple[str, ...] = setting(
         "names", "Types of sending mailboxes (PER, ORG, APP, CAB) whose mail always needs one.", ()
     )

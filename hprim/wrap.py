@@ -8,6 +8,7 @@ Source: ANS "Structuration minimale des documents de santé", IHE XDS-SD; level 
 from __future__ import annotations
 
 import base64
+import re
 from dataclasses import dataclass
 from datetime import datetime
 from html import escape
@@ -17,18 +18,22 @@ from hprim.model import Patient
 
 PERSONS = "1.2.250.1.71.4.2.1"
 STRUCTURES = "1.2.250.1.71.4.2.2"
+PROFESSIONS = "1.2.250.1.213.1.1.4.5"
 LOINC = "2.16.840.1.113883.6.1"
+_PROFESSION = re.compile(r"G15_[0-9]{1,3}(?:/[A-Z]{2,4}[0-9]{1,3})?")
 
 
 @dataclass(frozen=True, slots=True)
 class Writer:
-    """Who signs: national identifier (``8`` + RPPS), names, and the structure (``1`` + FINESS, ``3`` + SIRET...)."""
+    """Who signs: national identifier (``8`` + RPPS), names, and the structure (``1`` + FINESS, ``3`` + SIRET...). ``profession`` is a
+    code (``G15_10/SM03``) or, where the software has none, words."""
 
     identifier: str
     surname: str
     first_name: str = ""
     organization: str = ""
     organization_id: str = ""
+    profession: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,11 +103,18 @@ def _person(writer: Writer) -> str:
     return f"<assignedPerson><name>{name}</name></assignedPerson>"
 
 
+def _profession(writer: Writer) -> str:
+    if _PROFESSION.fullmatch(writer.profession):
+        return f'<code code="{writer.profession}" codeSystem="{PROFESSIONS}"/>'
+    words = _named("originalText", writer.profession)
+    return f'<code nullFlavor="OTH">{words}</code>' if words else ""
+
+
 def _people(writer: Writer, moment: str) -> str:
     number = f'<id root="{PERSONS}" extension="{escape(writer.identifier)}"/>'
     structure = _organization(writer)
     return (
-        f'<author><time value="{moment}"/><assignedAuthor>{number}{_person(writer)}'
+        f'<author><time value="{moment}"/><assignedAuthor>{number}{_profession(writer)}{_person(writer)}'
         f"<representedOrganization>{structure}</representedOrganization></assignedAuthor></author>"
         "<custodian><assignedCustodian><representedCustodianOrganization>"
         f"{structure}</representedCustodianOrganization></assignedCustodian></custodian>"

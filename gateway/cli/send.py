@@ -43,8 +43,8 @@ Patient = Annotated[
     typer.Option(
         "--patient",
         help=tr(
-            "JSON : surname, first_name, birth_date (AAAA-MM-JJ), et au besoin birth_surname, sex, ins, nir, address, city...",
-            "JSON: surname, first_name, birth_date (YYYY-MM-DD), and if need be birth_surname, sex, ins, nir, address, city...",
+            "JSON : surname, first_name, birth_date (AAAA-MM-JJ), et au besoin birth_surname, sex, ins, author, to, address...",
+            "JSON: surname, first_name, birth_date (YYYY-MM-DD), and if need be birth_surname, sex, ins, author, to, address...",
         ),
     ),
 ]
@@ -64,6 +64,16 @@ Closing = Annotated[
 Copy = Annotated[
     bool,
     typer.Option("--pdf/--no-pdf", help=tr("Joindre une copie PDF à un CDA.", "Put a PDF copy beside a CDA.")),
+]
+AsCda = Annotated[
+    bool,
+    typer.Option(
+        "--cda",
+        help=tr(
+            "Mettre un PDF ou un texte dans un CDA, comme pour un patient.",
+            "Put a PDF or a text inside a CDA, as for a patient.",
+        ),
+    ),
 ]
 ReplyTo = Annotated[
     str,
@@ -147,6 +157,7 @@ def send(
     receipt: Receipt = True,
     close: Closing = False,
     pdf: Copy = True,
+    cda: AsCda = False,
     reply_to: ReplyTo = "",
     server: ServerOption = "",
     login: Login = "",
@@ -168,7 +179,7 @@ def send(
         raise Said("send.one_document", USAGE)
     there = _server(server, login or from_, password_file, cert, key, ca, tls) if server else None
     answers = _addresses([reply_to])[0] if reply_to else None
-    request = Request(_addresses(to or []), None, b"", "", label, text, nil, receipt, close, pdf, answers)
+    request = Request(_addresses(to or []), None, b"", "", label, text, nil, receipt, close, pdf, answers, cda)
     sender = _addresses([from_])[0]
     if watch is not None:
         with _alone(watch):
@@ -176,9 +187,9 @@ def send(
         return
     if not documents:
         raise Said("send.what", USAGE)
-    if patient is not None and not request.recipients:
-        raise Said("send.no_recipient", USAGE)
     identity = _identity(patient, console.language) if patient is not None else None
+    if identity is not None and not (request.recipients or identity.to):
+        raise Said("send.no_recipient", USAGE)
     request = replace(request, identity=identity, document=bytes_of(documents[0]), name=documents[0].name)
     sent = asyncio.run(_one(console, sender, there, request))
     if as_json:

@@ -197,8 +197,8 @@ TEXTS: Mapping[str, tuple[str, str, str, str]] = {
         "Run one command for each document; --patient only goes with --document.",
     ),
     "send.no_recipient": (
-        "Aucun destinataire : donnez --to, ou l’adresse en ligne 12 de l’en-tête HPRIM.",
-        "No recipient: give --to, or the address in line 12 of the HPRIM header.",
+        "Aucun destinataire : donnez --to, « to » dans le fichier de --patient, ou l’adresse en ligne 12 de l’en-tête HPRIM.",
+        "No recipient: give --to, “to” in the file of --patient, or the address in line 12 of the HPRIM header.",
         "",
         "",
     ),

@@ -25,6 +25,7 @@ from gateway.send import (
     receivers_of,
     recipients_of,
 )
+from hprim.cda import enclosed
 from hprim.check import check_file
 from hprim.model import Severity
 from policies.address import AddressError
@@ -158,9 +159,84 @@ def test_patients_get_documents_with_their_own_number() -> None:
     message = parsed(build(outgoing(cda(), PATIENT, closing=True), around()))
     assert message["X-MSS-MES"] == "FIN"
     with pytest.raises(WouldBeRefused):
-        build(outgoing(b"%PDF-1.4", PATIENT), around())
-    with pytest.raises(WouldBeRefused):
         build(outgoing(cda(), Address(OTHER_NUMBER, "patient.mssante.fr")), around())
+
+
+WHOLE = {
+    "birth_surname": "LEFEVRE",
+    "surname": "MARTIN",
+    "first_name": "ANDREE",
+    "first_names": "ANDREE MARIE",
+    "birth_date": "1961-02-14",
+    "birth_place": "38999",
+    "sex": "F",
+    "ins": NUMBER,
+    "ins_oid": "1.2.250.1.213.1.4.8",
+    "document_code": "11488-4",
+    "author": {"surname": "TEST", "first_name": "Zoé", "identifier": "10002422979", "profession": "G15_10/SM03"},
+}
+"""What a CDA must say and no PDF tells."""
+
+
+@pytest.mark.parametrize(
+    ("document", "held"),
+    [
+        (b"\xef\xbb\xbf%PDF-1.4 essai", ("application/pdf", b"%PDF-1.4 essai")),
+        ("Tout va bien.\r\n".encode("cp1252"), ("text/plain", b"Tout va bien.\n")),
+    ],
+)
+def test_a_pdf_or_a_text_goes_to_a_patient_inside_a_cda(document: bytes, held: tuple[str, bytes]) -> None:
+    """ECO.2.2.6, MSS-099: it passes the rules of any other document for a patient."""
+    asked = outgoing(document, PATIENT, identity=identity_from(WHOLE), label="CR de consultation", nil="D1")
+    built = build(asked, around())
+    files, report = files_of(parsed(built)), check_file(built.content, "m.eml", today=NOW.date())
+    assert list(files) == ["IHE_XDM.zip", "20261123_CR de consultation_LEFEVRE_ANDREE.pdf"]
+    inside = enclosed(member(files["IHE_XDM.zip"], "IHE_XDM/SUBSET01/DOC0001.XML"))
+    assert inside is not None
+    assert (inside.media_type, inside.content) == held
+    assert not report.problems
+    assert report.qualified_ins
+    assert (report.cda_codes, report.patients[0].traits.used_surname) == (("11488-4",), "MARTIN")
+    assert {one.author for one in report.documents if one.author} == {"Zoé TEST"}
+    assert files_of(parsed(build(asked, around()))) == files
+
+
+@pytest.mark.parametrize("lacking", ["ins", "ins_oid", "birth_surname", "sex", "author", "document_code"])
+def test_what_a_patient_s_document_lacks_is_named(lacking: str) -> None:
+    told = {name: value for name, value in WHOLE.items() if name != lacking}
+    with pytest.raises(BadIdentity, match=f"missing: {lacking}"):
+        build(outgoing(b"%PDF-1.4", PATIENT, identity=identity_from(told)), around())
+
+
+def test_nothing_inside_a_cda_is_about_somebody_else() -> None:
+    """The rules do not read a text inside a CDA: a header of its own is compared before it goes in."""
+    other, own = Address(OTHER_NUMBER, "patient.mssante.fr"), "\r\n".join(V1).encode()
+    for document, whom, changes in [
+        (b"%PDF-1.4", other, {}),
+        (own, PATIENT, {"birth_surname": "DURAND", "surname": "DURAND"}),
+        (own, PATIENT, {"birth_date": "1971-02-14"}),
+    ]:
+        with pytest.raises(WouldBeRefused):
+            build(outgoing(document, whom, identity=identity_from({**WHOLE, **changes})), around())
+    assert build(outgoing(own, PATIENT, identity=identity_from(WHOLE)), around())
+
+
+def test_professionals_get_a_cda_where_they_ask_for_one() -> None:
+    """Without an INS too, under the number of the sender's own record."""
+    local = {"patient_code": "IPP42", "patient_code_oid": "1.2.3.4", "ins": "", "birth_place": "LYON"}
+    one = identity_from({**WHOLE, **local})
+    with pytest.raises(BadIdentity, match="birth"):
+        build(outgoing(b"%PDF-1.4", identity=one, as_cda=True), around())
+    one = replace(one, birth_place="")
+    for asked, settings in [
+        (outgoing(b"%PDF-1.4", identity=one, as_cda=True), {}),
+        (outgoing(b"%PDF-1.4", identity=one), {"cda_domains": ("mssante.test",)}),
+    ]:
+        message = parsed(build(asked, around(**settings)))
+        assert (message["X-MSS-INS"], "IHE_XDM.zip" in files_of(message)) == ("N", True)
+    assert "IHE_XDM.zip" not in files_of(parsed(build(outgoing(b"%PDF-1.4", identity=one), around())))
+    with pytest.raises(BadIdentity, match="missing: patient_code_oid"):
+        build(outgoing(b"%PDF-1.4", identity=replace(one, patient_code_oid=""), as_cda=True), around())
 
 
 def test_test_identities_follow_the_mode() -> None:
@@ -264,6 +340,14 @@ def test_an_identity_is_read_with_either_kind_of_date() -> None:
         ({**GIVEN, "ins": "123"}, "ins"),
         ({**GIVEN, "ins": NUMBER[:13] + "00"}, "ins"),
         ({**GIVEN, "ins": NUMBER + "1"}, "ins"),
+        ({**GIVEN, "ins_oid": "1.2.250.1.213.1.4.13"}, "ins_oid"),
+        ({**GIVEN, "patient_code_oid": "IPP"}, "patient_code_oid"),
+        ({**GIVEN, "document_code": "CR"}, "document_code"),
+        ({**GIVEN, "author": "Dr TEST"}, "author"),
+        ({**GIVEN, "author": {"surname": "TEST"}}, "author.identifier"),
+        ({**GIVEN, "author": {"nom": "TEST"}}, "author.nom"),
+        ({**GIVEN, "to": ["a@b.fr", "hier"]}, "to"),
+        ({**GIVEN, "to": 3}, "to"),
         ([], "object"),
     ],
 )
@@ -282,7 +366,10 @@ _JSON = st.recursive(
 )
 
 
-@given(_JSON, st.dictionaries(st.sampled_from(["surname", "first_name", "birth_date", "ins", "address"]), _JSON))
+@given(
+    _JSON,
+    st.dictionaries(st.sampled_from(["surname", "first_name", "birth_date", "ins", "address", "author", "to"]), _JSON),
+)
 def test_any_json_is_an_identity_or_says_why_not(whole: Any, fields: dict[str, Any]) -> None:
     for one in (whole, {**GIVEN, **fields}):
         try:

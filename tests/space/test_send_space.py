@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 import threading
 import time
+from datetime import UTC, datetime
 from email import message_from_bytes
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.hprim.builders import OTHER_NUMBER, cda
+from hprim.check import check_file
+from tests.hprim.builders import NUMBER, OTHER_NUMBER, cda
 from tests.hprim.examples import V1, text, v1
 from tests.space.running import PATIENCE, ROOT, Space
 
@@ -88,6 +91,37 @@ def test_a_document_is_sent_and_followed(space: Space, given: dict[str, str], do
     assert arrived["Disposition-Notification-To"] == space.box(space.a)["address"]
     assert (arrived["X-MSS-INS"] == "O") is (document == "document.xml")
     assert "MARTIN" in arrived["From"]
+
+
+PATIENT = {
+    **ANDREE,
+    "birth_surname": "LEFEVRE",
+    "first_names": "ANDREE MARIE",
+    "birth_place": "38999",
+    "sex": "F",
+    "ins": NUMBER,
+    "ins_oid": "1.2.250.1.213.1.4.8",
+    "document_code": "11488-4",
+    "author": {"surname": "MARTIN", "first_name": "Alice", "identifier": "10002422979"},
+}
+
+
+def test_a_pdf_reaches_a_patient_inside_a_cda(space: Space, given: dict[str, str], tmp_path: Path) -> None:
+    """ECO.2.2.6, MSS-099. The patients of this space have their mailboxes at operator B."""
+    box, number = space.box(space.b, index=1), f"{NUMBER}@{space.b['domain']}"
+    space.caducee(space.b, "mailbox", "alias", "add", box["address"], number)
+    settings = Path(space.a["config"]).read_text("utf-8")
+    here = Path(space.a["config"]).with_name("patients.toml")
+    here.write_text(re.sub("(?m)^# (patient_domains = ).*", rf'\1["{space.b["domain"]}"]', settings), "utf-8")
+    whole = tmp_path / "whole.json"
+    whole.write_text(json.dumps({**PATIENT, "to": number}))
+    words = ("send", "--from", space.box(space.a)["address"], "--document", given["cr.pdf"], "--json")
+    sent = space.caducee({**space.a, "config": str(here)}, *words, "--patient", str(whole))
+    answer = json.loads(sent.stdout)
+    raw = wait_for_message(space, space.b, box, "Message-ID", answer["message_id"])
+    report = check_file(raw, "m.eml", today=datetime.now(UTC).date())
+    assert (report.refused, report.qualified_ins, report.cda_codes) == ((), True, ("11488-4",))
+    assert message_from_bytes(raw)["X-MSS-INS"] == "O"
 
 
 def test_a_wrong_patient_stays_at_home(space: Space, given: dict[str, str]) -> None:
