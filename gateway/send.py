@@ -273,8 +273,8 @@ def build_dropped(outgoing: Outgoing, around: Circumstances) -> Built:
         raise _unexpected()
     if kind is Format.PDF:
         raise BadDocument(
-            "seuls un texte HPRIM entier et un CDA disent eux-mêmes de qui ils parlent ; envoyez-le avec --patient",
-            "only a whole HPRIM text and a CDA tell by themselves whom they are about; send it with --patient",
+            "un PDF ne dit pas de qui il parle : donnez --patient ou, dans un dossier, un fichier du même nom en .json",
+            "a PDF does not tell whom it is about: give --patient or, in a folder, a file of the same name in .json",
         )
     if len(outgoing.document) > LARGEST_TEXT:
         raise BadDocument("un texte d’au plus 1 Mio est attendu", "a text of at most 1 MiB is expected")

@@ -5,6 +5,9 @@ once it is old: nobody would be told otherwise that this result never left. It m
 ``sending/``, from there to ``done/`` or ``refused/``; what a crash leaves in ``sending/`` is taken up again at the next look, and
 so is what could not be sent for now. A file is known by the digest of its octets, kept in ``done/.sent``: the same octets leave
 this folder once, and the Message-ID made from the digest, the sender and the recipients is the same at each attempt.
+``cr.json`` (or ``cr.pdf.json``) beside ``cr.pdf`` tells whom it is about. It goes ahead of its document into ``sending/`` and
+follows it out, as ``cr.pdf.json``, and counts in the digest: a leaflet may leave for two patients. A PDF waits for it; what comes
+alone is refused once it is old.
 Promise: at every moment each file is in exactly one place, whole, and one file never stops the others. Failure: a folder that is
 missing, full or cannot be written raises ``OSError``, before anything leaves.
 """
@@ -24,13 +27,23 @@ from pathlib import Path
 from typing import Protocol
 
 LARGEST = 64 * 1024 * 1024
-_EMPTY_FOR = 300.0
+_PATIENCE = 300.0
 _LONGEST_NAME = 220
 _ROOM = 16 * 1024
 _PLACES = ("sending", "done", "refused")
 _EMPTY = (
     "[HID-003] le fichier est vide : produisez-le de nouveau depuis le logiciel",
     "[HID-003] the file is empty: produce it again from your software",
+)
+_TOLD = ".json"
+_LARGEST_TOLD = 1 << 20
+_UNTOLD = (
+    "attend le fichier .json du même nom, qui dit de qui il parle",
+    "waits for the .json file of the same name, which tells whom it is about",
+)
+_ALONE = (
+    "aucun document du même nom n’est venu : déposez les deux, celui-ci d’abord",
+    "no document of the same name came: drop both, this one first",
 )
 _TEMPORARY = (".tmp", ".part", ".partial", ".filepart", ".crdownload", "~")
 
@@ -54,9 +67,10 @@ class NotNow(Exception):
 
 
 class Send(Protocol):
-    """Sends one file. ``digest`` is that of its octets, in hexadecimal; the same file always has the same."""
+    """Sends one file. ``digest`` is that of its octets, in hexadecimal; the same file always has the same. ``told`` is what stands
+    beside it about its patient."""
 
-    def __call__(self, data: bytes, name: str, digest: str) -> str:
+    def __call__(self, data: bytes, name: str, digest: str, told: bytes | None = None) -> str:
         """The identifier under which it left. Raises :class:`Refused` or :class:`NotNow`."""
         ...
 
@@ -109,33 +123,66 @@ class Folder:
 
     def look(self) -> list[Outcome]:
         """Take what is ready, and what was left over; one pass."""
-        for name in self._ready():
-            self._take(name)
-        return [self._one(path) for path in sorted((self.path / "sending").iterdir()) if path.is_file()]
+        self._bring_together()
+        ready = self._ready()
+        here = {name.lower(): name for name in self._seen}
+        alone = [outcome for name in ready if (outcome := self._pass(name, ready, here)) is not None]
+        sending = sorted((self.path / "sending").iterdir())
+        return [*alone, *(self._one(path) for path in sending if path.is_file() and not _tells(path.name))]
 
     # taking
 
-    def _ready(self) -> list[str]:
-        now, seen, ready = self.clock(), {}, []
+    def _ready(self) -> dict[str, bool]:
+        """The files that are whole, and whether each is old."""
+        now, seen, ready = self.clock(), {}, {}
         for entry in sorted(os.scandir(self.path), key=lambda one: one.name):
             found = _candidate(entry)
             if found is None:
                 continue
-            size, changed = found
+            size, changed = found.st_size, found.st_mtime_ns
             before = self._seen.get(entry.name)
             since = before[2] if before is not None and before[:2] == (size, changed) else now
             seen[entry.name] = (size, changed, since)
-            if now - since >= self.settle and (size or time.time() - changed / 1e9 >= _EMPTY_FOR):
-                ready.append(entry.name)
+            if now - since >= self.settle and (size or time.time() - changed / 1e9 >= _PATIENCE):
+                ready[entry.name] = (
+                    time.time() - found.st_ctime_ns / 1e9 >= _PATIENCE
+                )  # since it came, whatever its date
         self._seen = seen
         return ready
 
-    def _take(self, name: str) -> None:
-        target = _free(self.path / "sending" / _short(name))
+    def _pass(self, name: str, ready: dict[str, bool], here: dict[str, str]) -> Outcome | None:
+        """Take a document with what tells of it, if that is whole too; what is alone waits, or is refused."""
+        if _tells(name):
+            awaited = any(name.lower() in _tellers(one) for one in here if not _tells(one))
+            return None if awaited or not ready[name] else self._refuse(self.path / name, Refused(*_ALONE))
+        teller = next((here[one] for one in _tellers(name.lower()) if one in here), "")
+        if not teller and name.lower().endswith(".pdf") and not ready[name]:
+            return Outcome(name, "later", *_UNTOLD)
+        if not teller or teller in ready:
+            self._take(name, teller)
+            here.pop(teller.lower(), None)
+        return None
+
+    def _take(self, name: str, teller: str) -> None:
+        away = [self.path / place for place in _PLACES] if teller else []  # it ends under this name
+        target = _free(self.path / "sending" / _short(name), *away)
         with suppress(FileNotFoundError):  # taken back by whoever dropped it
+            if teller:
+                (self.path / teller).rename(_beside(target))
+                _sync(self.path, target.parent)
             (self.path / name).rename(target)
             _sync(self.path, target.parent)
         self._seen.pop(name, None)
+
+    def _bring_together(self) -> None:
+        """What a crash parted: the file that tells of a document goes where that one is, or back into the folder."""
+        for path in sorted((self.path / "sending").iterdir()):
+            document = path.name[: -len(_TOLD)]
+            if not _tells(path.name) or (path.parent / document).exists():
+                continue
+            gone = next((place for place in ("done", "refused") if (self.path / place / document).exists()), "")
+            path.rename(_free(self.path / gone / path.name))
+            _sync(path.parent, self.path / gone)
 
     # sending
 
@@ -143,21 +190,21 @@ class Folder:
         try:
             if path.stat().st_size > LARGEST:
                 return self._refuse(path, Refused(f"plus de {LARGEST >> 20} Mio", f"more than {LARGEST >> 20} MiB"))
-            data = path.read_bytes()
+            data, told = path.read_bytes(), _told(path)
             if not data:
                 return self._refuse(path, Refused(*_EMPTY))
         except (PermissionError, FileNotFoundError):  # one file must not stop the folder
             return Outcome(
                 path.name, "later", "lecture refusée : droits du fichier", "not readable: rights of the file"
             )
-        digest = hashlib.sha256(data).hexdigest()
+        digest = hashlib.sha256(data + b"\0" + told if told is not None else data).hexdigest()
         before = self.known(digest)
         if before:
             return self._done(path, before, "again")
         room = self.path / "done" / ".room"
         room.write_bytes(bytes(_ROOM))  # for the note that it left: on a full disk it would leave at each attempt
         try:
-            identifier = self.send(data, path.name, digest)
+            identifier = self.send(data, path.name, digest, told)
         except Refused as refusal:
             return self._refuse(path, refusal)
         except NotNow as reason:
@@ -170,15 +217,13 @@ class Folder:
     def _done(self, path: Path, identifier: str, what: str) -> Outcome:
         target = _free(self.path / "done" / _short(path.name))
         _write(target.with_name(f"{target.name}.sent.txt"), f"{identifier}\n")
-        path.rename(target)
-        _sync(path.parent, target.parent)
+        _move(path, target)
         return Outcome(path.name, what, identifier, identifier)
 
     def _refuse(self, path: Path, refusal: Refused) -> Outcome:
         target = _free(self.path / "refused" / _short(path.name))
         _write(target.with_name(f"{target.name}.reason.txt"), f"{refusal.french}\n\n{refusal.english}\n")
-        path.rename(target)
-        _sync(path.parent, target.parent)
+        _move(path, target)
         return Outcome(path.name, "refused", refusal.french, refusal.english)
 
     # what left already
@@ -207,15 +252,46 @@ class Folder:
             os.fsync(file.fileno())
 
 
-def _candidate(entry: os.DirEntry[str]) -> tuple[int, int] | None:
-    """Size and date of a file that may be taken: regular, not hidden, not still being written by its name."""
+def _candidate(entry: os.DirEntry[str]) -> os.stat_result | None:
+    """A file that may be taken: regular, not hidden, not still being written by its name."""
     if entry.name.startswith(".") or entry.name.lower().endswith(_TEMPORARY):
         return None
     try:
         found = entry.stat(follow_symlinks=False)
     except FileNotFoundError:
         return None
-    return (found.st_size, found.st_mtime_ns) if stat.S_ISREG(found.st_mode) else None
+    return found if stat.S_ISREG(found.st_mode) else None
+
+
+def _tells(name: str) -> bool:
+    """Whether a file of this name tells of another."""
+    return name.lower().endswith(_TOLD)
+
+
+def _tellers(name: str) -> tuple[str, str]:
+    """The names under which a file may tell of the document of this name."""
+    return name + _TOLD, Path(name).stem + _TOLD
+
+
+def _beside(path: Path) -> Path:
+    return path.with_name(path.name + _TOLD)
+
+
+def _told(path: Path) -> bytes | None:
+    """What stands beside the document, if anything does."""
+    try:
+        with _beside(path).open("rb") as file:
+            return file.read(_LARGEST_TOLD)
+    except FileNotFoundError:
+        return None
+
+
+def _move(path: Path, target: Path) -> None:
+    """The document, then what tells of it."""
+    path.rename(target)
+    with suppress(FileNotFoundError):
+        _beside(path).rename(_beside(target))
+    _sync(path.parent, target.parent)
 
 
 def _short(name: str) -> str:
@@ -226,10 +302,12 @@ def _short(name: str) -> str:
     return (octets[: _LONGEST_NAME - len(suffix)] + suffix).decode("utf-8", "ignore")
 
 
-def _free(path: Path) -> Path:
-    """``path``, or the same with a number when a file of that name is there already."""
+def _free(path: Path, *away: Path) -> Path:
+    """``path``, or the same with a number when a file of that name, or one that tells of it, is there already, or in ``away``."""
     number, tried = 1, path
-    while tried.exists():
+    while any(
+        one.exists() for folder in (path.parent, *away) for one in (folder / tried.name, _beside(folder / tried.name))
+    ):
         number += 1
         tried = path.with_name(f"{path.stem}-{number}{path.suffix}")
     return tried

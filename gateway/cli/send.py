@@ -126,8 +126,8 @@ Watch = Annotated[
     typer.Option(
         "--watch",
         help=tr(
-            "Envoyer ce qui est déposé dans ce dossier (HPRIM ou CDA).",
-            "Send what is dropped in this folder (HPRIM or CDA).",
+            "Envoyer ce qui est déposé dans ce dossier (HPRIM, CDA, ou document avec son identité en .json).",
+            "Send what is dropped in this folder (HPRIM, CDA, or a document with its identity in .json).",
         ),
     ),
 ]
@@ -264,8 +264,8 @@ async def _watching(
     loop = asyncio.get_running_loop()
     async with posting(sender, config=None if server else console.config(), server=server) as post:
 
-        def one(data: bytes, name: str, digest: str) -> str:
-            given = replace(request, document=data, name=name)
+        def one(data: bytes, name: str, digest: str, told: bytes | None = None) -> str:
+            given = replace(request, document=data, name=name, identity=_beside(told))
             return asyncio.run_coroutine_threadsafe(_dropped(post, given, digest), loop).result()
 
         await _open(console, post)
@@ -335,6 +335,17 @@ async def _look(console: Console, folder: Folder, before: Mapping[str, Outcome],
         output.line(f"{console.say(f'send.{outcome.what}_word')}  {outcome.name}  {detail}")
         sys.stdout.flush()
     return outcomes
+
+
+def _beside(told: bytes | None) -> Identity | None:
+    """Whom the file beside a dropped one names. Raises :class:`gateway.watch.Refused`."""
+    from gateway.identity import BadIdentity, identity_from
+    from gateway.watch import Refused
+
+    try:
+        return None if told is None else identity_from(json_of(told))
+    except BadIdentity as problem:
+        raise Refused(problem.french, problem.english) from None
 
 
 def _token(sender: Address, recipients: tuple[Address, ...], digest: str) -> str:

@@ -41,14 +41,16 @@ class Post:
 
     def __init__(self) -> None:
         self.sent: list[tuple[str, bytes, str]] = []
+        self.told: list[bytes | None] = []
         self.down = False
 
-    def __call__(self, data: bytes, name: str, digest: str) -> str:
+    def __call__(self, data: bytes, name: str, digest: str, told: bytes | None = None) -> str:
         if self.down:
             raise NotNow("le serveur ne répond pas", "the server is away")
         if b"NON" in data:
             raise Refused("ligne 7 : date illisible", "line 7: unreadable date")
         self.sent.append((name, data, digest))
+        self.told.append(told)
         return f"ID{len(self.sent)}"
 
 
@@ -161,6 +163,60 @@ def test_what_cannot_leave_now_waits(folder: Folder) -> None:
     assert pass_time(folder) == ["sent"]
 
 
+# a document, and the file that tells whom it is about
+
+
+def drop(folder: Folder, **files: bytes) -> None:
+    for name, data in files.items():
+        (folder.path / name.replace("_", ".")).write_bytes(data)
+
+
+@pytest.mark.parametrize("teller", ["cr_json", "cr_pdf_json", "CR_JSON"])
+@pytest.mark.parametrize(("data", "place"), [(b"OUI", "done"), (b"NON", "refused")])
+def test_what_tells_of_a_document_goes_with_it(folder: Folder, teller: str, data: bytes, place: str) -> None:
+    drop(folder, cr_pdf=data, **{teller: b"{}"})
+    assert pass_time(folder) == ["sent" if place == "done" else "refused"]
+    assert (names(folder), names(folder, "sending")) == ([], [])
+    kept = {name: (folder.path / place / name).read_bytes() for name in names(folder, place) if "txt" not in name}
+    assert (kept["cr.pdf"], kept["cr.pdf.json"]) == (data, b"{}")
+    assert post_of(folder).told == ([b"{}"] if place == "done" else [])
+
+
+def test_one_leaflet_leaves_for_two_patients_each_once(folder: Folder) -> None:
+    for told, became in [(b"{1}", "sent"), (b"{2}", "sent"), (b"{1}", "again")]:
+        drop(folder, cr_pdf=b"OUI", cr_json=told)
+        assert pass_time(folder) == [became]
+    assert post_of(folder).told == [b"{1}", b"{2}"]
+    kept = names(folder, "done")
+    assert [(folder.path / "done" / f"cr{n}.pdf.json").read_bytes() for n in ("", "-2", "-3")] == [
+        b"{1}",
+        b"{2}",
+        b"{1}",
+    ]
+    assert len(kept) == 10  # with a note of each, and the ledger
+
+
+def test_a_pdf_waits_for_what_tells_of_it(folder: Folder) -> None:
+    drop(folder, cr_pdf=b"OUI")
+    assert pass_time(folder) == ["later"]
+    drop(folder, cr_json=b"{")
+    assert pass_time(folder, 1.0) == []
+    drop(folder, cr_json=b"{}")
+    assert pass_time(folder, 1.0) == []
+    assert pass_time(folder) == ["sent"]
+
+
+def test_what_stays_alone_is_given_up(folder: Folder, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The PDF is for the sender to judge, which refuses it with its own advice."""
+    drop(folder, cr_pdf=b"OUI", autre_json=b"{}")
+    assert pass_time(folder) == ["later"]
+    now = time.time()
+    monkeypatch.setattr(time, "time", lambda: now + 400)
+    assert sorted(pass_time(folder)) == ["refused", "sent"]
+    assert "aucun document du même nom" in (folder.path / "refused" / "autre.json.reason.txt").read_text("utf-8")
+    assert post_of(folder).told == [None]
+
+
 @pytest.mark.parametrize("data", [b"OUI", b"NON"])
 def test_a_name_as_long_as_they_may_be_stops_nothing(folder: Folder, data: bytes) -> None:
     for _ in range(2):
@@ -198,16 +254,18 @@ class Crash(BaseException):
     """The machine stops."""
 
 
-@settings(max_examples=40)
-@given(step=st.integers(0, 12), refused=st.booleans())
+@settings(max_examples=60)
+@given(step=st.integers(0, 18), refused=st.booleans(), paired=st.booleans())
 def test_nothing_is_lost_nor_sent_under_another_name_at_any_crash(
-    tmp_path_factory: pytest.TempPathFactory, step: int, refused: bool
+    tmp_path_factory: pytest.TempPathFactory, step: int, refused: bool, paired: bool
 ) -> None:
     """Stop before any of the steps that touch the disk or the post; then start again as a new process would."""
     path = tmp_path_factory.mktemp("watch")
     data = b"NON" if refused else b"OUI"
     (path / "a.hpr").parent.mkdir(exist_ok=True)
     (path / "a.hpr").write_bytes(data)
+    if paired:
+        (path / "a.json").write_bytes(b"{}")
     post, left = Post(), [step]
 
     def count(*_: object) -> None:
@@ -215,9 +273,9 @@ def test_nothing_is_lost_nor_sent_under_another_name_at_any_crash(
         if left[0] < 0:
             raise Crash
 
-    def sending(octets: bytes, name: str, digest: str) -> str:
+    def sending(octets: bytes, name: str, digest: str, told: bytes | None = None) -> str:
         count()
-        identifier = post(octets, name, digest)
+        identifier = post(octets, name, digest, told)
         count()
         return identifier
 
@@ -238,6 +296,11 @@ def test_nothing_is_lost_nor_sent_under_another_name_at_any_crash(
     again.look()
     places = [place for place in ("", "sending", "done", "refused") for name in names(again, place) if name == "a.hpr"]
     assert places == ["refused" if refused else "done"]
+    tellers = [
+        (place, name) for place in ("", "sending", "done", "refused") for name in names(again, place) if "json" in name
+    ]
+    assert tellers == ([(places[0], "a.hpr.json")] if paired else [])
+    assert set(post.told) <= {b"{}" if paired else None}
     assert len({digest for _, _, digest in post.sent}) == (0 if refused else 1)
     assert len(post.sent) <= 2  # a crash between the server's word and ours: same Message-ID, made of the digest
 
