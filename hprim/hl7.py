@@ -142,6 +142,17 @@ def birth_date(text: str) -> dates.PartialDate | None:
     return found
 
 
+def sexes(field: str, s: Signs) -> list[str]:
+    """PID-8, which some senders repeat as they do PID-5: each sex it tells, once."""
+    told = (part(one, 0, s.component).upper() for one in field.split(s.repetition, 10)[:10])
+    return [sex for sex in dict.fromkeys(told) if sex in ("M", "F")]
+
+
+def further_sexes(field: str, s: Signs, traits: Traits) -> list[Traits]:
+    """The same patient under each further sex: that they disagree is for whoever compares."""
+    return [replace(traits, sex=sex) for sex in sexes(field, s)[1:]]
+
+
 def _birth_place(field: str, s: Signs) -> str:
     """PID-11.9 of the repetition of type BDL: a COG code."""
     for repetition in field.split(s.repetition, 20)[:20]:
@@ -152,7 +163,6 @@ def _birth_place(field: str, s: Signs) -> str:
 
 def _traits(pid: Sequence[str], s: Signs) -> Traits:
     birth, used, first, used_first, listed = names(_at(pid, 5), s)
-    sex = part(_at(pid, 8), 0, s.component).upper()
     return Traits(
         birth_surname=birth,
         used_surname=used,
@@ -160,7 +170,7 @@ def _traits(pid: Sequence[str], s: Signs) -> Traits:
         used_first_name=used_first,
         first_names=listed,
         birth_date=birth_date(part(_at(pid, 7), 0, s.component)),
-        sex=sex if sex in ("M", "F") else "",
+        sex=next(iter(sexes(_at(pid, 8), s)), ""),
         birth_place=_birth_place(_at(pid, 11), s),
     )
 
@@ -353,9 +363,10 @@ def _nth(data: bytes, start: int, end: int, sign: bytes, index: int) -> tuple[in
 
 
 def _patients(pid: Sequence[str], s: Signs, place: Place, findings: Findings, today: date) -> list[Patient]:
-    """The patient of a PID, and whoever else its names name."""
+    """The patient of a PID, and whoever else its names or sexes tell of."""
     patient = _patient(pid, s, place, findings, today)
-    return [patient, *(replace(patient, traits=traits) for traits in others(_at(pid, 5), s, patient.traits))]
+    further = [*others(_at(pid, 5), s, patient.traits), *further_sexes(_at(pid, 8), s, patient.traits)]
+    return [patient, *(replace(patient, traits=traits) for traits in further)]
 
 
 def _patient(pid: Sequence[str], s: Signs, place: Place, findings: Findings, today: date) -> Patient:

@@ -352,7 +352,9 @@ def _read_entry(
     file = _find(archive, metadata, entry.uri) if entry.uri else None
     member = file.name if file else metadata.name
     reading = _reading(entry, Place(place.part, member=member), findings, today)
-    further = hl7.others(_said(entry.info).get("5", ""), hl7.Signs(), reading.traits)
+    said, signs = _said(entry.info), hl7.Signs()
+    further = hl7.others(said.get("5", ""), signs, reading.traits)
+    further += hl7.further_sexes(said.get("8", ""), signs, reading.traits)
     contents.readings += [reading, *(replace(reading, traits=traits) for traits in further)]
     if file is None:
         fr, en = f"le document {shown(entry.uri)} est absent", f"document {shown(entry.uri)} is missing"
@@ -470,7 +472,7 @@ def _reading(entry: DocumentEntry, place: Place, findings: Findings, today: date
     """The identity that the metadata give, as one more source."""
     said = _said(entry.info)
     birth, used, first, used_first, listed = hl7.names(said.get("5", ""), hl7.Signs())
-    sex, raw = said.get("8", "").upper(), said.get("7", "")
+    raw = said.get("7", "")
     born = hl7.birth_date(raw) or dates.read_french(raw, today)
     if raw and born is None:
         findings.add("HID-021", place, Severity.WARN, value=mask(raw, 30), form=fields.COMPACT)
@@ -481,7 +483,7 @@ def _reading(entry: DocumentEntry, place: Place, findings: Findings, today: date
         used_first_name=used_first,
         first_names=listed,
         birth_date=born,
-        sex=sex if sex in ("M", "F") else "",
+        sex=next(iter(hl7.sexes(said.get("8", ""), hl7.Signs())), ""),
     )
     further = [hl7.cx(one) for one in said.get("3", "").split("~")[:20]]
     ids = tuple(dict.fromkeys(i for i in (*entry.source_ids, entry.patient_id, *further) if i and i.extension))

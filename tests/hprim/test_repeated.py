@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from hprim.model import Report, Severity
+from hprim.model import Report, Severity, Source
 from hprim.rules import Profile
 from tests.hprim.builders import (
     META,
@@ -61,6 +61,20 @@ def test_every_name_of_a_pid_counts_once(names: str, another: bool) -> None:
     report = xdm_mail(rezip(archive, {META: said}), HEADER)
     assert ("HID-080" in {p.rule for p in report.refused}) is another
     assert another or not report.refused
+
+
+@pytest.mark.parametrize(("sexes", "another"), [("F~F", False), ("f^x~F", False), ("~F", False), ("F~M", True)])
+def test_a_sex_told_twice_is_told(sexes: str, another: bool) -> None:
+    """HID-053, HID-073: in a PID, and in the metadata of an archive, which hold the same field. It read as none."""
+    report = file(pid(sex=sexes), "m.hl7")
+    assert report.readings[0].traits.sex == "F"
+    assert ("HID-073" in {p.rule for p in report.refused}) is another
+    assert "HID-053" not in report.rules
+    archive = xdm()
+    said = member(archive, META).replace(b"PID-8|F", b"PID-8|" + sexes.encode())
+    report = xdm_mail(rezip(archive, {META: said}))
+    assert [p.traits.sex for p in report.readings if p.source is Source.XDM] == ["F", "M"][: 1 + another]
+    assert ("HID-073" in {p.rule for p in report.refused}) is another
 
 
 def test_the_name_at_birth_is_the_birth_name() -> None:
