@@ -60,7 +60,8 @@ class _Gathered:
 def check_file(data: bytes, name: str = "", *, profile: Profile = DEFAULT, today: date) -> Report:
     """Check one file: HPRIM text, HPRIM Santé, HPRIM XML, CDA, HL7 v2, ``IHE_XDM.zip`` or a whole mail.
 
-    ``name`` helps to say where a problem is and to know an empty ``.hpr``; it never decides a format alone.
+    ``name`` helps to say where a problem is and to know an empty ``.hpr``; it never decides a format alone. Of a mailbox file the
+    first message is checked: :func:`hprim.detect.messages_in` cuts it, since each is about a patient of its own.
     """
     if detect(data, name, mail=True) is Format.MAIL:
         return _check_mail(split_mail(data[mail_start(data) :]), profile, today)

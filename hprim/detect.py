@@ -7,6 +7,8 @@ Promise: cheap (the first 64 KiB, and what stands before the first element of XM
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
+from itertools import islice
 
 from hprim import cda, sante
 from hprim.model import Format
@@ -17,6 +19,9 @@ _SEEN = 65_536
 _HL7 = re.compile(rb"(?:MSH|FHS|BHS)[^A-Za-z0-9\s]")
 _MAIL_LINE = re.compile(rb"[!-9;-~]{1,70}:")
 _BEFORE_MAIL = re.compile(rb"\A(?:\xef\xbb\xbf)?(?:[ \t]*\r?\n)*(?:>?From [^\r\n]*\r?\n)?")
+_FROM = re.compile(rb"From [^\r\n]{1,400}\r?\n")
+_NEXT = re.compile(rb"\n\r?\n(?=From [^\r\n]{1,400}\r?\n[!-9;-~]{1,70}:)")
+_HEADER = 2_048
 _MAIL_NAMES = re.compile(
     rb"(?:^|\n)(?:from|to|subject|date|message-id|mime-version|received|return-path|content-type):", re.IGNORECASE
 )
@@ -43,6 +48,18 @@ def mail_start(data: bytes) -> int:
     """Where a message saved to a file begins: behind a byte order mark, empty lines and the ``From `` line of a mailbox file."""
     found = _BEFORE_MAIL.match(data[:_SEEN])
     return found.end() if found else 0
+
+
+def messages_in(data: bytes, most: int = 1_000_000) -> Iterator[bytes]:
+    """The messages of a mailbox file, one after the other; ``data`` itself when it is none. A line of a letter that begins with
+    ``From `` parts nothing unless a header follows it; beyond ``most`` such lines the rest is one."""
+    start = 0
+    if _FROM.match(data[:_SEEN].lstrip(b"\xef\xbb\xbf \t\r\n")):
+        for found in islice(_NEXT.finditer(data), most):
+            if opens_mail(data[found.end() : found.end() + _HEADER]):
+                yield data[start : found.start()]
+                start = found.end()
+    yield data[start:]
 
 
 def detect(data: bytes, name: str = "", media_type: str = "", *, mail: bool = False) -> Format:

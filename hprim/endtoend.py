@@ -17,7 +17,7 @@ from dataclasses import replace
 from itertools import islice
 from typing import NamedTuple
 
-from hprim.detect import mail_start, opens_mail
+from hprim.detect import mail_start, messages_in, opens_mail
 from hprim.mime import split_mail
 from hprim.model import Part, Words
 
@@ -25,6 +25,7 @@ DEPTH = 3
 MAX_PARTS = 500
 """Parts of a message that are read; one more comes out where there are too many, so that whoever counts sees it."""
 _MAX_CHUNKS = 100_000
+_MOST_MESSAGES = 1_000
 _SIGNED = bytes.fromhex("2a864886f70d010702")
 _ENCRYPTED = Words(
     "chiffré de bout en bout, son contenu n'a pas été contrôlé", "encrypted end to end, its content was not checked"
@@ -87,10 +88,14 @@ def _armoured(data: bytes) -> bool:
     return at >= 0
 
 
-def _attached(part: Part) -> Iterable[Part]:
-    """The leaves of a message in a file, none of which is the text of our own message. One that cannot be cut whole stays a file."""
-    mail = split_mail(part.data[mail_start(part.data) :])
-    return [part] if mail.cut else [replace(one, name=one.name or part.name, is_body=False) for one in mail.parts]
+def _attached(part: Part) -> Iterator[Part]:
+    """The leaves of each message in a file, none of which is the text of our own message. One that cannot be cut stays a file."""
+    for message in messages_in(part.data, _MOST_MESSAGES):
+        mail = split_mail(message[mail_start(message) :])
+        if mail.cut or not mail.parts:
+            yield replace(part, data=message)
+        else:
+            yield from (replace(one, name=one.name or part.name, is_body=False) for one in mail.parts)
 
 
 def _is_mail(data: bytes) -> bool:

@@ -950,8 +950,8 @@ RULES: tuple[Rule, ...] = (
         "Le document {name} est illisible : {detail}.",
         "Document {name} cannot be read: {detail}.",
         "MSS-091",
-        "Produisez de nouveau le document depuis le logiciel, sans chiffrement ni mot de passe s'il peut s'en passer.",
-        "Produce the document again from your software, without encryption or password where it can do without.",
+        "S'il est endommagé, produisez-le de nouveau depuis le logiciel. S'il est chiffré ou protégé, envoyez-le en clair si possible : la messagerie le protège.",
+        "If it is damaged, produce it again from your software. If it is encrypted or locked, send it in clear where you can: the mail service protects it.",
     ),
 )
 

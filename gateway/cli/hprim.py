@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from datetime import UTC, datetime
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -61,6 +62,7 @@ def check(
     as_json: Json = False,
 ) -> None:
     from hprim.check import check_file
+    from hprim.detect import messages_in
     from hprim.rules import Profile
 
     console = here(ctx)
@@ -72,7 +74,10 @@ def check(
         except OSError as problem:
             found.append((str(path), why(problem, console.language)))
             continue
-        found.append((str(path), check_file(data, path.name, profile=profile, today=_today())))
+        messages = list(messages_in(data))
+        for number, message in enumerate(messages, 1):
+            name = f"{path} [{number}]" if len(messages) > 1 else str(path)
+            found.append((name, check_file(message, path.name, profile=profile, today=_today())))
     if as_json:
         output.as_json(_json(found))
     else:
@@ -100,7 +105,7 @@ def show(
 
 def views(data: bytes, name: str, language: Language) -> list[View]:
     """Every document of a file as a readable view; none when nothing can be shown."""
-    from hprim.detect import detect, mail_start
+    from hprim.detect import detect, mail_start, messages_in
     from hprim.mime import split_mail
     from hprim.model import Format
     from hprim.render import cda_view, hprim_view, sante_view
@@ -118,7 +123,8 @@ def views(data: bytes, name: str, language: Language) -> list[View]:
     except Unreadable:
         return []
     if kind is Format.MAIL:
-        parts = split_mail(data[mail_start(data) :]).parts[:_DOCUMENTS]
+        mails = (split_mail(message[mail_start(message) :]) for message in messages_in(data))
+        parts = islice((part for mail in mails for part in mail.parts), _DOCUMENTS)
         return [view for part in parts for view in views(part.data, part.name, language)]
     if kind is Format.HPRIM_SANTE:
         return [sante_view(data, _today(), language=language)]

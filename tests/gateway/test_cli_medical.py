@@ -65,6 +65,17 @@ def test_the_exit_code_is_the_answer(files: dict[str, str], name: str, code: int
     assert run("hprim", "check", files[name]).exit_code == code
 
 
+def test_each_message_of_a_mailbox_file_has_its_answer(tmp_path: Path) -> None:
+    """Only the first was looked at."""
+    head = b"From a@x.test Mon Nov  3 10:15:00 2025\nFrom: a@x.test\nSubject: Avis\nDate: Mon, 3 Nov 2025 10:15:00 +0100\n\n"
+    path = tmp_path / "boite.mbox"
+    path.write_bytes(head + v1().replace(b"\r\n", b"\n") + b"\n" + head + v1({7: "31 fevrier"}).replace(b"\r\n", b"\n"))
+    result = run("hprim", "check", "--json", str(path))
+    told = json.loads(result.stdout)
+    assert [(entry["file"], entry["exit"]) for entry in told["files"]] == [(f"{path} [1]", 0), (f"{path} [2]", 1)]
+    assert run("hprim", "show", str(path)).stdout.count("LEFEVRE") == 2
+
+
 def test_the_worst_file_gives_the_code_and_each_has_its_own(files: dict[str, str]) -> None:
     result = run("hprim", "check", "--json", files["good.hpr"], files["bad.hpr"], files["good.zip"])
     assert result.exit_code == 1

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from time import process_time
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from hprim.detect import messages_in
 from hprim.endtoend import DEPTH, opened, unreadable
 from hprim.model import Part
 from tests.hprim.builders import attached, body, file, mail, xdm
@@ -146,6 +149,28 @@ def test_a_message_in_a_file_is_read(name: str, media: str) -> None:
         assert not any(one.is_body for one in opened([part]))
     endless = attached("avis.eml", MESSAGE + b"--b\r\n\r\nx\r\n" * 600)
     assert list(opened([endless])) == [endless]
+
+
+def test_each_message_of_a_mailbox_file_is_read() -> None:
+    """HID-070: what followed the first was the end of its last part, which nobody looked into."""
+    leaf = b"--b\r\nContent-Type: x/y; name=l.hpr\r\n\r\n"
+    line = b"From a@x.test Mon Nov  3 10:15:00 2025\r\n"
+    for changes, other in (({}, False), ({2: "DURAND"}, True)):
+        letters = [line + MESSAGE + leaf + v1(one) + b"\r\n--b--\r\n" for one in ({}, changes)]
+        part = attached("avis.mbox", b"\r\n".join(letters))
+        report = mail(part, attached("IHE_XDM.zip", xdm(), "application/zip"))
+        assert ("HID-070" in {p.rule for p in report.refused}) is other
+        assert [one.name for one in opened([part])] == ["l.hpr"] * 2
+    said = b"Bonjour,\n\nFrom now on we write: this.\n\nFrom Paris: nothing\n"
+    assert list(messages_in(line + MESSAGE + said)) == [line + MESSAGE + said]
+    assert list(messages_in(said)) == [said]
+
+
+def test_a_file_of_lines_that_part_nothing_costs_little() -> None:
+    data = b"From a\n" + MESSAGE + b"\n\nFrom a\nA:" * 200_000
+    started = process_time()
+    assert len(list(opened([attached("a.mbox", data)]))) == 1
+    assert process_time() - started < 1.0
 
 
 def test_too_many_parts_behind_one_file_are_said() -> None:
