@@ -12,10 +12,10 @@ from dataclasses import dataclass, field, replace
 from datetime import date
 from itertools import islice
 
-from hprim import cda, consistency, header, history, hl7, html, hxml, mailrules, sante, xdm
+from hprim import cda, consistency, fhir, header, history, hl7, html, hxml, mailrules, sante, xdm
 from hprim.cda import refuse_unreadable
 from hprim.charset import decode, known
-from hprim.detect import HPRIM_NAMES, detect, is_hprim_name, mail_start, sealed
+from hprim.detect import HPRIM_NAMES, detect, is_hprim_name, is_office, mail_start, sealed, unread
 from hprim.endtoend import MAX_PARTS, opened, unreadable
 from hprim.history import History
 from hprim.insrules import is_qualified
@@ -58,7 +58,7 @@ class _Gathered:
 
 
 def check_file(data: bytes, name: str = "", *, profile: Profile = DEFAULT, today: date) -> Report:
-    """Check one file: HPRIM text, HPRIM Santé, HPRIM XML, CDA, HL7 v2, ``IHE_XDM.zip`` or a whole mail.
+    """Check one file: HPRIM text, HPRIM Santé, HPRIM XML, CDA, HL7 v2, FHIR, ``IHE_XDM.zip`` or a whole mail.
 
     ``name`` helps to say where a problem is and to know an empty ``.hpr``; it never decides a format alone. Of a mailbox file the
     first message is checked: :func:`hprim.detect.messages_in` cuts it, since each is about a patient of its own.
@@ -156,6 +156,9 @@ def _read_part(part: Part, g: _Gathered) -> None:
     if unseen is not None:
         name = shown(part.name) or Words("joint", "attached")
         g.findings.add("MSS-114", place, Severity.WARN, name=name, detail=unseen)
+    letter = unread(part.data, part.name)
+    if letter is not None:
+        g.findings.add("HID-100", place, name=shown(part.name) or Words("joint", "attached"), kind=letter)
     if sealed(part.data):
         name = shown(part.name) or Words("joint", "attached")
         fr, en = (
@@ -167,7 +170,7 @@ def _read_part(part: Part, g: _Gathered) -> None:
     try:
         _dispatch(kind, part, place, g)
     except Unreadable as error:
-        stranger = g.mail and kind is Format.XML and not part.name.lower().endswith(_DOCUMENTS)
+        stranger = g.mail and kind in (Format.XML, Format.FHIR) and not part.name.lower().endswith(_DOCUMENTS)
         refuse_unreadable(error, part.name, place, g.findings, Severity.WARN if stranger else None)
         g.documents.append(Document(kind, place, name=part.name, size=len(part.data)))
 
@@ -206,6 +209,8 @@ def _read_document(kind: Format, part: Part, place: Place, g: _Gathered) -> Docu
         g.findings.spend_lines(part.data)
         _too_long(part, MAX_SANTE, place, g)
         return sante.read(part.data[:MAX_SANTE], place, g.findings, g.today, name=part.name, declared=part.charset)
+    if kind is Format.FHIR:
+        return fhir.read(part.data, place, g.findings, g.today, name=part.name)
     if kind is Format.HL7:
         return _read_hl7(part, place, g)
     if kind is Format.XML:
@@ -262,7 +267,7 @@ def _read_embedded(data: bytes, part: Part, place: Place, g: _Gathered) -> None:
 
 
 def _read_zip(part: Part, place: Place, g: _Gathered) -> None:
-    if xdm.is_office(part.name):
+    if is_office(part.name):
         g.documents.append(Document(Format.OTHER, place, name=part.name, size=len(part.data)))
         return
     expected = xdm.is_named_xdm(part.name) or (g.subject_xdm and not g.archive_named) or not g.mail
@@ -282,7 +287,7 @@ def _read_archive(data: bytes, name: str, place: Place, g: _Gathered, *, expecte
     )
 
 
-_MEMBER = frozenset({Format.HPRIM_SANTE, Format.HPRIM_XML, Format.HL7})
+_MEMBER = frozenset({Format.HPRIM_SANTE, Format.HPRIM_XML, Format.HL7, Format.FHIR})
 """What an archive may hold beside its CDA documents, which are read with the archive."""
 _SAVED = _MEMBER | {Format.CDA}
 _INSIDE = _SAVED - {Format.HL7}

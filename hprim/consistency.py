@@ -1,6 +1,6 @@
 """One message, one patient: every identity of a message against the most authoritative one.
 
-Promise: the order of authority is CDA, HL7 PID, XDM metadata, HPRIM XML, HPRIM Santé, HPRIM header, then subject, recipients,
+Promise: the order of authority is CDA, HL7 PID, XDM metadata, FHIR, HPRIM XML, HPRIM Santé, HPRIM header, then subject, recipients,
 file names and body. Each disagreement is a rule with the two places; a near match is "check", never "same". Several patients are
 refused unless the deployment takes laboratory batches and each message of the file is whole.
 Failure: none. Source: HID-011, HID-030, HID-070 to HID-089; sections 5.9, 5.10 and 6.3 of the rules.
@@ -23,6 +23,7 @@ _CALLED = {
     Source.CDA: Words("le document CDA", "the CDA document"),
     Source.PID: Words("le message HL7", "the HL7 message"),
     Source.XDM: Words("les métadonnées XDM", "the XDM metadata"),
+    Source.FHIR: Words("la ressource FHIR", "the FHIR resource"),
     Source.HPRIM_XML: Words("le fichier HPRIM XML", "the HPRIM XML file"),
     Source.HPRIM_SANTE: Words("le fichier HPRIM Santé", "the HPRIM Santé file"),
     Source.HPRIM: Words("l'en-tête HPRIM", "the HPRIM header"),

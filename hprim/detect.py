@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from itertools import islice
 
 from hprim import cda, sante
-from hprim.model import Format
+from hprim.model import Format, Words
 from hprim.xmlsafe import looks_xml, root_of, trimmed
 
 HPRIM_NAMES = (".hpr", ".hprim", ".hpm", ".hpm1", ".hpm2", ".hpm3")
@@ -42,6 +42,33 @@ _SEALED = (
 def sealed(data: bytes) -> bool:
     """Whether this is an archive of a kind that is carried but not looked into."""
     return data.startswith(_SEALED) or data[257:262] == b"ustar"
+
+
+_OFFICE_NAMES = (".docx", ".xlsx", ".pptx", ".odt", ".ods", ".odp")
+_OFFICE = Words("bureautique", "office file")
+UNREAD_FHIR = Words("ressource FHIR", "FHIR resource")
+_UNREAD = {
+    b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1": Words("bureautique ou Outlook", "office file or Outlook"),  # .doc, .xls, .msg
+    b"{\\rtf": Words("texte RTF", "RTF text"),
+}
+
+
+def is_office(name: str) -> bool:
+    """An office document, which is a ZIP archive too."""
+    return name.lower().endswith(_OFFICE_NAMES)
+
+
+def unread(data: bytes, name: str) -> Words | None:
+    """What this is, when it is of a kind that people write letters in and that no reader here opens."""
+    if data.startswith(b"PK\x03\x04"):
+        inside = b"[Content_Types].xml" in data[-_SEEN:] or data[30:80].startswith(b"mimetypeapplication/vnd.oasis")
+        return _OFFICE if inside or is_office(name) else None
+    return next((kind for opening, kind in _UNREAD.items() if data.startswith(opening)), None)
+
+
+def is_fhir_xml(root: tuple[str, str]) -> bool:
+    """Whether this first element is a FHIR resource."""
+    return root[0] == "http://hl7.org/fhir"
 
 
 def mail_start(data: bytes) -> int:
@@ -88,6 +115,8 @@ def _markup(data: bytes, head: bytes, media_type: str) -> Format | None:
         return Format.HTML
     if root is None:
         return Format.XML if start.startswith((b"<?xml", b"<!doctype")) or b"\x00" in start[:4] else None
+    if is_fhir_xml(root):
+        return Format.FHIR
     return Format.HPRIM_XML if cda.is_hprim_xml(root) else Format.XML
 
 
@@ -95,6 +124,8 @@ def _text(head: bytes, name: str, media_type: str, *, mail: bool) -> Format:
     bare = head.lstrip(b"\xef\xbb\xbf \t\r\n\x0b")
     if _HL7.match(bare):
         return Format.HL7
+    if bare.startswith(b"{") and b'"resourceType"' in head:
+        return Format.FHIR
     if any(_is_sante(line) for line in _first_lines(bare)):
         return Format.HPRIM_SANTE
     if mail and opens_mail(head):

@@ -827,6 +827,14 @@ RULES: tuple[Rule, ...] = (
         "Produisez de nouveau le document : une nouvelle version porte un nouvel identifiant et un numéro plus grand.",
         "Produce the document again: a new version has a new identifier and a higher number.",
     ),
+    # a part of a kind in which people write letters, and which no reader opens
+    _r(
+        "HID-100",
+        N,
+        "Le document {name} n'a pas été lu ({kind}) : le patient dont il parle n'est pas contrôlé.",
+        "Document {name} was not read ({kind}): whom it is about is not checked.",
+        "D",
+    ),
     # an archive or XML that cannot be read safely
     _r(
         "MSS-091",

@@ -14,11 +14,12 @@ import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from datetime import date
+from itertools import islice
 from urllib.parse import unquote
 
 from hprim import cda, dates, fields, hl7, insrules
 from hprim.cda import refuse_unreadable
-from hprim.detect import sealed
+from hprim.detect import is_fhir_xml, is_office, sealed, unread
 from hprim.ins import SOCIAL_SECURITY
 from hprim.model import Document, Format, Identifier, Patient, Place, Severity, Source, Traits, Words, mask
 from hprim.rules import Findings
@@ -132,7 +133,8 @@ def detect_text(head: bytes) -> bool:
     """Whether a file may be HPRIM, HPRIM XML or HL7: text, or XML that is no CDA."""
     if looks_xml(head):
         root = root_of(head)
-        return b"hprim" in head.lower().replace(b"\x00", b"") or (root is not None and cda.is_hprim_xml(root))
+        known = root is not None and (cda.is_hprim_xml(root) or is_fhir_xml(root))
+        return known or b"hprim" in head.lower().replace(b"\x00", b"")
     return bool(head) and not head.startswith((b"%PDF-", b"PK\x03\x04")) and head[:64].count(0) <= len(head[:64]) // 2
 
 
@@ -151,7 +153,11 @@ def _other_archive(archive: Archive, place: Place, findings: Findings, name: str
 
 def _tell_unopened(archive: Archive, place: Place, findings: Findings, name: str) -> None:
     """An archive inside is carried and not looked into: another patient's results would go unseen."""
-    heads = ((entry, archive.peek(entry, 512)) for entry in archive.entries if not entry.encrypted)
+    heads = [(entry, archive.peek(entry, 512)) for entry in archive.entries if not entry.encrypted]
+    letters = ((entry, kind) for entry, head in heads if (kind := unread(head, entry.name)) is not None)
+    for entry, kind in islice(letters, 1):
+        given = shown(entry.name) or Words("joint", "attached")
+        findings.add("HID-100", Place(place.part, member=entry.name), name=given, kind=kind)
     if any(sealed(head) or _is_zip(entry, head) for entry, head in heads):
         tell_unopened(place, findings, name)
 
@@ -176,11 +182,6 @@ def _refuse_hidden(archive: Archive) -> None:
 
 def _is_zip(entry: Entry, head: bytes) -> bool:
     return head.startswith(b"PK\x03\x04") and not is_office(entry.name)
-
-
-def is_office(name: str) -> bool:
-    """An office document, which is a ZIP archive too."""
-    return name.lower().endswith((".docx", ".xlsx", ".pptx", ".odt", ".ods", ".odp"))
 
 
 def _looks_xml(archive: Archive, entry: Entry) -> bool:

@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterable, Iterator
 
 from gateway.medical.question import PartBytes
-from hprim.xdm import is_office
+from hprim.detect import is_office
 from hprim.zipsafe import names_in
 from mailboxes.anatomy import Anatomy
 from mailboxes.headers import file_names

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from hprim import cda, charset, header, hl7, html, hxml, mime, render, sante, subject, xdm, xmlsafe, zipsafe
+from hprim import cda, charset, fhir, header, hl7, html, hxml, mime, render, sante, subject, xdm, xmlsafe, zipsafe
 from hprim.check import check_file, check_message
 from hprim.model import Part, Place, Report
 from hprim.rules import DEFAULT, TEST_SPACE, Findings
@@ -36,6 +36,8 @@ SEEDS = {
     "sante": builders.sante(),
     "hxml": builders.hxml(),
     "hl7": builders.pid(),
+    "fhir": builders.fhir(),
+    "fhir-xml": builders.fhir_xml(),
     "cda": builders.cda(),
     "level1": NON_XML,
     "xdm": builders.xdm(),
@@ -137,6 +139,7 @@ READERS: dict[str, tuple[str, Callable[[bytes], object]]] = {
     "sante": ("sante", lambda d: sante.read(d, Place(), Findings(DEFAULT), TODAY)),
     "hxml": ("hxml", lambda d: hxml.read(d, Place(), Findings(DEFAULT), TODAY)),
     "hl7": ("hl7", lambda d: hl7.read(d, Place(), Findings(DEFAULT), TODAY)),
+    "fhir": ("fhir", lambda d: fhir.read(d, Place(), Findings(DEFAULT), TODAY)),
     "cda": ("cda", lambda d: cda.read(d, Place(), Findings(DEFAULT), TODAY)),
     "xdm": ("xdm", lambda d: xdm.read(d, Place(), Findings(DEFAULT), TODAY)),
     "zip": ("xdm", lambda d: [a.digest(e) for a in [zipsafe.open_archive(d)] for e in a.entries]),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import json
 import zipfile
 from collections.abc import Mapping, Sequence
 from datetime import date, datetime
@@ -170,6 +171,31 @@ def pid(
     fields = ["PID", "", "", ids, "", name, "", born, sex, "", "", birth_place, *[""] * 20, status]
     lines = ["MSH|^~\\&|SRC|ES|DST|MSS|20251103||MDM^T02|1|P|2.6", "|".join(fields), *obx]
     return "\r".join(lines).encode()
+
+
+LISTED = "https://hl7.fr/ig/fhir/core/StructureDefinition/fr-core-patient-birth-list-given-name"
+
+
+def fhir(*, surname: str = "LEFEVRE", used: str = "MARTIN", born: str = "1961-02-14", number: str = NUMBER) -> bytes:
+    """A FHIR bundle with one patient, as French guides have him."""
+    listed = [{"url": LISTED, "valueString": "ANDREE MARIE"}]
+    names = [{"use": "official", "family": surname, "given": ["ANDREE"], "extension": listed}]
+    names += [{"use": "usual", "family": used, "given": ["ANDREE"]}]
+    ids = [{"system": f"urn:oid:{ARC}8", "value": number}, {"system": "https://cabinet.test/ipp", "value": "42"}]
+    person = {"resourceType": "Patient", "identifier": ids, "name": names, "birthDate": born, "gender": "female"}
+    doctor = {"resourceType": "Practitioner", "name": [{"family": "ESSAI", "given": ["PAUL"]}]}
+    entries = [{"resource": doctor}, {"resource": person}]
+    return json.dumps({"resourceType": "Bundle", "type": "document", "entry": entries}).encode()
+
+
+def fhir_xml(surname: str = "LEFEVRE") -> bytes:
+    """The same patient alone, in XML."""
+    return (
+        f'<Patient xmlns="http://hl7.org/fhir"><identifier><system value="urn:oid:{ARC}8"/><value value="{NUMBER}"/></identifier>'
+        f'<name><extension url="{LISTED}"><valueString value="ANDREE MARIE"/></extension><use value="official"/>'
+        f'<family value="{surname}"/><given value="ANDREE"/></name><name><use value="usual"/><family value="MARTIN"/>'
+        '<given value="ANDREE"/></name><gender value="female"/><birthDate value="1961-02-14"/></Patient>'
+    ).encode()
 
 
 def sante(

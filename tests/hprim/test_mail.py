@@ -488,7 +488,28 @@ def test_an_archive_inside_an_archive_is_told(pack: Callable[[bytes], bytes]) ->
 
 def test_a_word_processors_file_inside_an_archive_is_no_archive() -> None:
     letter = zipped({"lettre.docx": zipped({"word/document.xml": b"<w/>"})})
-    assert "MSS-114" not in xdm_mail(None, attached("lettre.zip", letter)).rules
+    report = xdm_mail(None, attached("lettre.zip", letter))
+    assert "MSS-114" not in report.rules
+    assert [p.place.member for p in report.problems if p.rule == "HID-100"] == ["lettre.docx"]
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("lettre.docx", zipped({"word/document.xml": b"<w/>"})),
+        ("ATT00001", zipped({"word/document.xml": b"<w/>", "[Content_Types].xml": b"<t/>"})),
+        ("lettre", zipped({"mimetype": b"application/vnd.oasis.opendocument.text"}, zipfile.ZIP_STORED)),
+        ("lettre.rtf", b"{\\rtf1 Bonjour}"),
+        ("lettre.doc", b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + bytes(600)),
+    ],
+)
+def test_a_letter_that_nobody_reads_is_said(name: str, content: bytes) -> None:
+    """HID-100: carried, noted, never refused by default."""
+    report = mail(body("Bonjour"), attached(name, content), subject="Avis", headers={})
+    assert [(p.severity, p.place.part) for p in report.problems if p.rule == "HID-100"] == [(Severity.NOTE, name)]
+    assert not report.refused
+    plain = mail(body("Bonjour"), attached("photos.zip", zipped({"a.jpg": b"x"})), subject="Avis", headers={})
+    assert "HID-100" not in plain.rules
 
 
 @pytest.mark.parametrize(

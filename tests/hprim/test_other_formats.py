@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import base64
+import json
 import re
+from time import process_time
 
 import pytest
 from hypothesis import given
@@ -16,8 +18,24 @@ from hprim.model import Format, Identifier, Place, Severity
 from hprim.rules import DEFAULT, Findings, Profile
 from hprim.xmlsafe import parse, root_of
 from tests.hprim import builders
-from tests.hprim.builders import ARC, META, NUMBER, attached, cda, file, hxml, hxml_patient, member, pid, xdm_mail
+from tests.hprim.builders import (
+    ARC,
+    META,
+    NUMBER,
+    OTHER_NUMBER,
+    attached,
+    body,
+    cda,
+    file,
+    hxml,
+    hxml_patient,
+    mail,
+    member,
+    pid,
+    xdm_mail,
+)
 from tests.hprim.examples import TODAY, v1
+from tests.hprim.test_hostile import zipped
 
 P = "P|0001|506232||2511030001|LEFEVRE~ANDREE||19610214|F|"
 
@@ -38,6 +56,9 @@ P = "P|0001|506232||2511030001|LEFEVRE~ANDREE||19610214|F|"
         (hxml(), "", "", Format.HPRIM_XML),
         (b"MSH|^~\\&|", "", "", Format.HL7),
         (b"\x0bMSH|^~\\&|", "", "", Format.HL7),
+        (b'{"resourceType": "Bundle"}', "a.txt", "", Format.FHIR),
+        (b'<Bundle xmlns="http://hl7.org/fhir"/>', "", "", Format.FHIR),
+        (b'{"a": 1}', "", "", Format.TEXT),
         (builders.sante(), "", "", Format.HPRIM_SANTE),
         (b"H|\\^&~|x||||||||||", "", "", Format.HPRIM_SANTE),
         (b"Hello|~^\\&|", "", "", Format.TEXT),
@@ -371,3 +392,73 @@ SHEET = b'<x:stylesheet xmlns:x="http://www.w3.org/1999/XSL/Transform">'
 )
 def test_a_style_sheet_holds_a_document_or_only_speaks_of_one(content: bytes, expected: bool) -> None:
     assert cda_reader.is_cda(SHEET + content) is expected
+
+
+@pytest.mark.parametrize("data", [builders.fhir(), builders.fhir_xml()], ids=["json", "xml"])
+def test_the_patient_of_a_fhir_resource_is_read(data: bytes) -> None:
+    report = file(data, "bundle")
+    (patient,) = report.readings
+    t = patient.traits
+    assert (t.birth_surname, t.used_surname, t.first_name, t.first_names) == (
+        "LEFEVRE",
+        "MARTIN",
+        "ANDREE",
+        "ANDREE MARIE",
+    )
+    assert (t.birth_date.iso() if t.birth_date else "", t.sex) == ("1961-02-14", "F")
+    assert [(one.oid, one.matricule) for one in patient.ins] == [(ARC + "8", NUMBER)]
+    assert report.rules == {"HID-017"}
+    assert not report.refused
+
+
+@pytest.mark.parametrize(
+    ("data", "rule"),
+    [
+        (builders.fhir(surname="DURAND", used="PETIT"), "HID-070"),
+        (builders.fhir_xml("DURAND"), "HID-070"),
+        (builders.fhir(born="1971-02-14"), "HID-072"),
+        (builders.fhir(number=OTHER_NUMBER), "HID-074"),
+    ],
+)
+def test_another_patient_in_a_fhir_resource_is_seen(data: bytes, rule: str) -> None:
+    """HID-070 to HID-074: beside an archive, and inside a plain one."""
+    for part in (attached("b.json", data), attached("b.zip", zipped({"b.json": data}))):
+        assert rule in xdm_mail(None, part).rules
+        assert not xdm_mail(None, attached("b.json", builders.fhir())).refused
+
+
+_DEEP = b'{"resourceType": "Bundle", "entry": ' + b"[" * 100_000
+
+
+@pytest.mark.parametrize(
+    "data", [_DEEP, b'{"resourceType": "Bundle", "a": [' + b"[]," * 1_300_000, b'{"resourceType": 1' + b"0" * (5 << 20)]
+)
+def test_a_fhir_resource_beyond_measure_is_carried_and_said(data: bytes) -> None:
+    """HID-100."""
+    started = process_time()
+    report = mail(body("x"), attached("b.json", data), subject="x", headers={})
+    assert process_time() - started < 1.0
+    assert [p.severity for p in report.problems if p.rule == "HID-100"] == [Severity.NOTE]
+    assert not report.refused
+
+
+_JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.sampled_from(["Patient", "official", "x^y|z\r", "urn:oid:1.2.3"]),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(
+            st.sampled_from(
+                ["resourceType", "name", "given", "family", "use", "identifier", "system", "value", "extension"]
+            ),
+            inner,
+            max_size=5,
+        )
+    ),
+    max_leaves=12,
+)
+
+
+@given(_JSON)
+def test_any_fhir_is_read_or_carried(inner: object) -> None:
+    told = {"resourceType": "Patient", "name": inner, "identifier": inner, "birthDate": inner, "contained": inner}
+    assert file(json.dumps(told).encode(), "a.json").documents

@@ -458,6 +458,7 @@ MSS_CASES = [
         lambda: xdm_mail(None, attached("a.hl7", pid(obx=OBX))),
         lambda: xdm_mail(None, attached("a.hl7", pid(obx=OBX[1:]))),
     ),
+    Case("HID-100", N, lambda: file(b"{\\rtf1 x}", "lettre.rtf"), lambda: file(v1(), "lettre.hpr")),
     Case("MSS-114", R, lambda: file(cda()[:-30], "DOC.XML"), lambda: cda_file()),
 ]
 
