@@ -42,7 +42,7 @@ def _complete(one: Identity, *, to_patient: bool) -> Author:
     missing = ", ".join(sorted(name for name, value in needed.items() if not value))
     if missing or one.author is None:
         raise BadIdentity(
-            f"il manque {missing} : pour un patient, ou qui demande un CDA, un PDF ou un texte part dans un document CDA",
+            f"il manque {missing} : pour un patient, ou pour qui demande un CDA, un PDF ou un texte part dans un document CDA",
             f"missing: {missing}: to a patient, or whoever asks for a CDA, a PDF or a text goes inside a CDA document",
         )
     return one.author

@@ -22,11 +22,12 @@ from gateway.identity import BadIdentity, Identity
 from gateway.medical.question import ReaderOptions
 from gateway.medical.wiring import medical_settings
 from gateway.relay import tracking
-from gateway.send import Built, Circumstances, Outgoing, build, build_dropped, receivers_of, recipients_of
+from gateway.send import BadDocument, Built, Circumstances, Outgoing, build, build_dropped, receivers_of, recipients_of
 from gateway.sender_name import display_name
 from gateway.settings import Config
 from gateway.submission_here import WayIn, way_in
 from gateway.submission_there import Server, submit
+from policies.address import AddressError
 from policies.values import Address
 
 
@@ -152,9 +153,16 @@ async def posting(
 
 
 def _named(request: Request) -> tuple[Address, ...]:
-    """Who gets the document, as the identity or line 12 of its header says. :class:`BadIdentity` when an identity leaves it open."""
+    """Who gets the document, as the identity or line 12 of its header says. :class:`gateway.identity.Unsendable` when an identity
+    leaves it open, or line 12 is no address."""
     one = request.identity
-    found = (one.to if one else ()) or recipients_of(receivers_of(request.document, request.name))
+    try:
+        found = (one.to if one else ()) or recipients_of(receivers_of(request.document, request.name))
+    except AddressError as problem:
+        raise BadDocument(
+            f"la ligne 12 de l’en-tête ne donne pas une adresse de messagerie ({problem.word})",
+            f"line 12 of the header does not give a mail address ({problem.word})",
+        ) from None
     if one is not None and not found:
         raise BadIdentity("il manque « to », ou --to : à qui envoyer ?", "“to”, or --to, is missing: to whom?")
     return found

@@ -361,17 +361,11 @@ async def _dropped(post: Post, request: Request, digest: str) -> str:
     from gateway.submission_there import ServerRefused
     from gateway.watch import NotNow, Refused
     from mailboxes.store import StoreError
-    from policies.address import AddressError
 
     try:
         return (await post.send(request, _token(post.sender, request.recipients, digest))).message
     except Unsendable as problem:
         raise Refused(problem.french, problem.english) from None
-    except AddressError as problem:
-        raise Refused(
-            f"la ligne 12 de l’en-tête ne donne pas une adresse de messagerie ({problem.word})",
-            f"line 12 of the header does not give a mail address ({problem.word})",
-        ) from None
     except ServerRefused as problem:
         if problem.final and not problem.ours:
             raise Refused(problem.reason, problem.reason) from None

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from gateway.identity import BadIdentity, Identity, identity_from
 from gateway.medical.question import ReaderOptions
+from gateway.posting import Request, posting
 from gateway.send import (
     BadDocument,
     Built,
@@ -25,6 +26,7 @@ from gateway.send import (
     receivers_of,
     recipients_of,
 )
+from gateway.submission_there import Server
 from hprim.cda import enclosed
 from hprim.check import check_file
 from hprim.model import Severity
@@ -424,6 +426,15 @@ def test_line_twelve_may_hold_the_address() -> None:
     assert receivers_of(b"%PDF-") == ()
     with pytest.raises(BadDocument):
         build_dropped(Outgoing(SENDER, (), None, v1()), around())
+
+
+async def test_a_line_twelve_that_is_no_address_is_said() -> None:
+    """It ended in a traceback."""
+    async with posting(SENDER, server=Server("127.0.0.1", 9)) as post:
+        with pytest.raises(BadDocument, match="line 12"):
+            await post.send(Request((), None, v1({12: "DRTEST     paul@@essai"})))
+        with pytest.raises(BadIdentity, match="to whom"):
+            await post.send(Request((), ANDREE, b"%PDF-1.4"))
 
 
 def test_addresses_are_strict() -> None:
