@@ -315,7 +315,7 @@ def _read_told(part: Part, place: Place, g: _Gathered, kinds: frozenset[Format])
             text, named = header.split(part.data[:MAX_TEXT]), is_hprim_name(part.name)
             found = header.read(text, place, g.findings, g.today, sure=named, size=len(part.data))
             g.documents.extend(found.documents if found else ())
-        elif kind is Format.ZIP and not xdm.is_office(part.name):
+        elif kind is Format.ZIP and not is_office(part.name):
             xdm.tell_unopened(place, g.findings, place.part)
     except Unreadable as error:
         refuse_unreadable(error, part.name, place, g.findings)
