@@ -258,8 +258,9 @@ def _counted(cursor: Any, row: FolderRow, chosen: _Sample | None = None) -> tupl
         messages += len(entries)
         unseen += entry_rows.unseen(entries)
         octets += sum(entry.size for entry in entries)
-        for entry in entries if chosen is not None else ():
-            chosen.offer((row.mailbox_id, row.id, entry))
+        if chosen is not None:
+            for entry in entries:
+                chosen.offer((row.mailbox_id, row.id, entry))
     return max(row.uidnext, last + 1), max(row.modseq, highest), messages, unseen, octets
 
 
