@@ -43,6 +43,11 @@ class FolderRow(NamedTuple):
     unseen: int
     bytes: int
 
+    @property
+    def reference(self) -> str:
+        """As :attr:`mailboxes.store.Folder.reference`."""
+        return INBOX if self.id == INBOX_ID else self.object_id
+
     def folder(self, *, subscribed: bool) -> Folder:
         return Folder(
             id=self.id,

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Executor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from sqlalchemy import Connection
@@ -105,9 +105,9 @@ class SqlStore(Holding, Retrieving):
         self, mailbox_id: int, name: str, special_use: str = "", trace: Sequence[Event] = ()
     ) -> Folder:
         def work(unit: Unit) -> Folder:
-            unit.emit(*trace)
             unit.touched(mailbox_id, 0)
             row = folder_rows.create(unit.cursor, mailbox_id, name, special_use, unit.now)
+            unit.emit(*_located(trace, row))
             return _with_subscription(unit.cursor, row)
 
         return await self.committer.run(work)
@@ -249,10 +249,10 @@ class SqlStore(Holding, Retrieving):
 
     def _append_one(self, unit: Unit, item: _Append) -> Added:
         cursor, mailbox_id = unit.cursor, item.mailbox_id
-        unit.emit(*item.trace)
         cipher = self.keyring.key(unit.connection, mailbox_id)
         placing.demand_room(cursor, mailbox_id, sum(one.sealed.size for one in item.deliveries))
         folder, source = _locked(cursor, item)
+        unit.emit(*(_located(item.trace, folder) if isinstance(item.folder, str) else item.trace))
         body_rows.put_bodies(cursor, [one.sealed for one in item.deliveries], [1] * len(item.deliveries))
         messages = [placing.new_entry(one, cipher, int(unit.now)) for one in item.deliveries]
         folder, uids = entry_rows.add(cursor, folder, messages)
@@ -399,6 +399,11 @@ def _locked(cursor: Any, item: _Append) -> tuple[FolderRow, FolderRow | None]:
     folders = folder_rows.lock_all(cursor, item.mailbox_id, wanted)
     source = folders[item.replaced[0]] if item.replaced is not None else None
     return folders[item.folder], source if len(folders) > 1 else None
+
+
+def _located(trace: Sequence[Event], folder: FolderRow) -> list[Event]:
+    """The events of what knew its folder by name only, with the reference the journal has instead."""
+    return [replace(event, detail={**event.detail, "folder": folder.reference}) for event in trace]
 
 
 def _appended(entry: Entry) -> Appended:

@@ -107,6 +107,11 @@ class Folder:
     unseen: int = 0
     bytes: int = 0
 
+    @property
+    def reference(self) -> str:
+        """What the journal calls it: it holds no name (MSS-146), and physicians name folders after patients."""
+        return self.name if self.name == "INBOX" else self.object_id
+
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
@@ -238,7 +243,10 @@ class MailStore(Protocol):
     async def folder(self, mailbox_id: int, name: str) -> Folder: ...
     async def create_folder(
         self, mailbox_id: int, name: str, special_use: str = "", trace: Sequence[Event] = ()
-    ) -> Folder: ...
+    ) -> Folder:
+        """The events of ``trace`` are completed with the reference of the new folder."""
+        ...
+
     async def delete_folder(self, mailbox_id: int, folder_id: int, trace: Sequence[Event] = ()) -> None: ...
     async def rename_folder(self, mailbox_id: int, folder_id: int, name: str, trace: Sequence[Event] = ()) -> None:
         """Rename, inferiors included (RFC 9051 6.3.6); renaming INBOX moves its messages to a new folder."""
@@ -274,7 +282,7 @@ class MailStore(Protocol):
     async def append_to(
         self, mailbox_id: int, name: str, messages: Sequence[NewMessage], trace: Sequence[Event] = ()
     ) -> Added:
-        """The same for the folder of that name, which is looked for in the same transaction."""
+        """The same for the folder of that name, looked for in the same transaction; its reference completes ``trace``."""
         ...
 
     async def store_flags(

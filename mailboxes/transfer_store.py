@@ -47,7 +47,7 @@ class StoreOrigin:
         return found
 
     def _trace(self, folder: Folder, count: int) -> None:
-        detail = {"command": "EXPORT", "folder": folder.name, "count": count}
+        detail = {"command": "EXPORT", "folder": folder.reference, "count": count}
         event = Event(Kind.READ, actor=self._actor, mailbox=self._mailbox, detail=detail)
         self._run(self._store.record((event,)))
 
@@ -119,7 +119,7 @@ class StoreTarget:
 
     async def _append(self, messages: Sequence[NewMessage]) -> None:
         assert self._folder is not None
-        detail = {"command": "IMPORT", "folder": self._folder.name, "count": len(messages)}
+        detail = {"command": "IMPORT", "folder": self._folder.reference, "count": len(messages)}
         event = Event(Kind.CHANGED, actor=self._actor, mailbox=self._mailbox, detail=detail)
         try:
             await self._store.append(self._mailbox, self._folder.id, messages, (event,))

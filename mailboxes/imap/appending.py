@@ -38,7 +38,7 @@ async def _append(session: Session, asked: v.Command) -> None:
     if not _brief(args.messages):
         await destination(session, args.mailbox)  # before anything is done for a message that has nowhere to go
     messages = [await _made(session, message) for message in args.messages]
-    trace = session.trace(Kind.CHANGED, "APPEND", name, [], len(messages))
+    trace = session.trace(Kind.CHANGED, "APPEND", "", [], len(messages))
     try:
         added = await session.service.store.append_to(session.mailbox_id, name, messages, trace)
     except NoSuchFolder:
@@ -235,7 +235,7 @@ async def _replace(session: Session, asked: v.Command, by_uid: bool) -> None:
     uid = _replaced(session, args.number, by_uid)
     target: Folder = await destination(session, args.mailbox)
     message = await _made(session, args.message)
-    trace = session.trace(Kind.CHANGED, asked.name, selected.folder.name, [uid])
+    trace = session.trace(Kind.CHANGED, asked.name, selected.folder.reference, [uid])
     uidvalidity, appended = await session.service.store.replace(
         session.mailbox_id, selected.folder.id, uid, target.id, message, trace
     )

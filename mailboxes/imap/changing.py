@@ -87,7 +87,7 @@ async def _store(session: Session, asked: v.Command, by_uid: bool) -> None:
     modified: list[int] = []
     missing = False
     for some in portions(uids):
-        trace = session.trace(Kind.CHANGED, asked.name, selected.folder.name, some)
+        trace = session.trace(Kind.CHANGED, asked.name, selected.folder.reference, some)
         stored = await session.service.store.store_flags(session.mailbox_id, selected.folder.id, some, change, trace)
         await _take_in(selected, stored)
         erased = _on_erased(selected, some, stored, change)
@@ -221,7 +221,7 @@ async def _copy(session: Session, asked: v.Command, by_uid: bool) -> None:
     if not uids:
         session.done(asked, "Nothing to copy", expunge=by_uid)
         return
-    trace = session.trace(Kind.CHANGED, asked.name, selected.folder.name, uids)
+    trace = session.trace(Kind.CHANGED, asked.name, selected.folder.reference, uids)
     store, kept = session.service.store, _settable(session) if _kept(session) else None
     copied = await store.copy(session.mailbox_id, selected.folder.id, uids, target.id, trace, kept)
     await session.service.indexes.committed(session.mailbox_id, target.id)
@@ -262,7 +262,7 @@ async def _move(session: Session, asked: v.Command, by_uid: bool) -> None:
     moved: list[Copied] = []
     try:
         for some in portions(uids):
-            trace = session.trace(Kind.CHANGED, asked.name, selected.folder.name, some)
+            trace = session.trace(Kind.CHANGED, asked.name, selected.folder.reference, some)
             store = session.service.store
             moved.append(await store.move(session.mailbox_id, selected.folder.id, some, target.id, trace))
     finally:
@@ -315,7 +315,7 @@ async def erase(session: Session, selected: Selected, name: str, doomed: list[in
     """Erase those of the messages that are still flagged ``\\Deleted``; in how many transactions."""
     parts = list(portions(doomed))
     for some in parts:
-        trace = session.trace(Kind.ERASED, name, selected.folder.name, some)
+        trace = session.trace(Kind.ERASED, name, selected.folder.reference, some)
         await session.service.store.expunge(session.mailbox_id, selected.folder.id, some, trace)
     return len(parts)
 

@@ -155,7 +155,7 @@ async def _later(session: Session, asked: v.Command, renderer: Renderer, chosen:
     if args.vanished:
         await _vanished_earlier(session, selected, args)
     if renderer.need == BODY and chosen.entries:
-        read = session.trace(Kind.READ, asked.name, selected.folder.name, [entry[0] for entry in chosen.entries])
+        read = session.trace(Kind.READ, asked.name, selected.folder.reference, [entry[0] for entry in chosen.entries])
         if read:  # durable before the first byte leaves (MSS-062)
             await session.service.store.record(read)
     complete = await renderer.send(chosen)

@@ -31,13 +31,13 @@ LISTED_HERE = 1000  # names times patterns matched on the event loop; more in a 
 __all__ = ["SPECIAL_USES", "special_use", "status_line"]
 
 
-def _journal(session: Session, name: str, folder: str) -> tuple[Event, ...]:
-    """Folders made or erased in a shared mailbox leave a trace (MSS-062)."""
+def _journal(session: Session, name: str, folder: Folder | None = None) -> tuple[Event, ...]:
+    """Folders made or erased in a shared mailbox leave a trace (MSS-062); the store tells which one it made."""
     assert session.login is not None
     if session.standing is None or not session.standing.journalled:
         return ()
     kind = Kind.ERASED if name == "DELETE" else Kind.CHANGED
-    detail = {"command": name, "folder": folder, "count": 0, "ip": session.ip}
+    detail = {"command": name, "folder": folder.reference if folder else "", "count": 0, "ip": session.ip}
     return (Event(kind, actor=session.login.account, mailbox=session.login.mailbox_id, detail=detail),)
 
 
@@ -61,7 +61,7 @@ async def _create(session: Session, asked: v.Command) -> None:
         raise Refused("The mailbox has too many folders", b"LIMIT")
     use = special_use(args.special_use, folders.values())
     await _superiors(session, name, set(folders))
-    made = await store.create_folder(mailbox_id, name, use, _journal(session, "CREATE", name))
+    made = await store.create_folder(mailbox_id, name, use, _journal(session, "CREATE"))
     called = args.mailbox.removesuffix(SEPARATOR.encode())
     if session.rev2 and called != name.encode("utf-8"):
         session.named(name, called, use)
@@ -106,7 +106,7 @@ async def _delete(session: Session, asked: v.Command) -> None:
     if session.selected is not None and session.selected.folder.id == folder.id:
         session.unselect()
         session.put(b"* OK [CLOSED] The folder is being deleted\r\n")
-    await store.delete_folder(mailbox_id, folder.id, _journal(session, "DELETE", name))
+    await store.delete_folder(mailbox_id, folder.id, _journal(session, "DELETE", folder))
     session.service.indexes.erased(mailbox_id, folder.id)
     session.done(asked, "Deleted")
 
@@ -130,7 +130,7 @@ async def _rename(session: Session, asked: v.Command) -> None:
     if new.startswith(old + SEPARATOR) and old != "INBOX":
         raise Refused("A folder cannot become its own inferior", b"CANNOT")
     await _superiors(session, new, set(folders))
-    await store.rename_folder(mailbox_id, folders[old].id, new, _journal(session, "RENAME", old))
+    await store.rename_folder(mailbox_id, folders[old].id, new, _journal(session, "RENAME", folders[old]))
     if old == "INBOX":
         await session.service.indexes.committed(mailbox_id, folders[old].id)
     elif session.rev2:

@@ -196,7 +196,7 @@ class Subscription:
         try:
             if renderer.need == BODY:
                 uids = [entry[0] for entry in chosen.entries]
-                read = session.trace(Kind.READ, "NOTIFY", selected.folder.name, uids)
+                read = session.trace(Kind.READ, "NOTIFY", selected.folder.reference, uids)
                 if read:  # durable before the first byte leaves (MSS-062)
                     await session.service.store.record(read)
             await renderer.send(chosen)

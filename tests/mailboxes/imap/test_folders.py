@@ -452,3 +452,22 @@ async def test_reading_and_erasing_in_a_shared_mailbox_is_journalled(running: Ru
     assert {event.actor for event in running.journal.events} == {"u2@op-a.mssante.test"}
     assert {event.mailbox for event in running.journal.events} == {2}
     await client.close()
+
+
+async def test_the_journal_calls_a_folder_by_its_number_not_its_name(running: Running) -> None:
+    """MSS-146: physicians name folders after patients; whoever reads the journal may not read their mail."""
+    running.people.types[2] = BalType.CAB
+    client = await running.login("u2@op-a.mssante.test")
+    made = await client.command("CREATE Dupont")
+    number = made.split(b"MAILBOXID (")[1].split(b")")[0].decode()
+    await client.append(message("n"), folder="Dupont")
+    await client.ok("SELECT Dupont")
+    await client.ok("FETCH 1 BODY.PEEK[]")
+    await client.ok("STORE 1 +FLAGS (\\Deleted)")
+    await client.ok("EXPUNGE")
+    await client.ok("RENAME Dupont Durand")
+    await client.ok("DELETE Durand")
+    said = [(event.detail["command"], event.detail["folder"]) for event in running.journal.events]
+    commands = ["CREATE", "APPEND", "FETCH", "STORE", "EXPUNGE", "RENAME", "DELETE"]
+    assert said == [(command, number) for command in commands]
+    await client.close()
