@@ -14,6 +14,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -26,6 +27,7 @@ import mailboxes.tables  # noqa: F401
 from gateway import migrations
 from gateway.record.journal import Journal
 from gateway.settings import Config
+from mailboxes import upkeep
 from mailboxes.blobs import Blobs, FileBlobs, S3Blobs
 from mailboxes.commit import Committer, Reading
 from mailboxes.engine import Database, open_database
@@ -113,14 +115,16 @@ def _database(config: Config) -> Database:
 
 
 def storage(config: Config, *, clock: Callable[[], float] = time.time) -> Storage:
-    """Open the operator's store; creates or upgrades its tables first."""
+    """Open the operator's store; creates or upgrades its tables first, and seals what an older release left in clear."""
     database = _database(config)
     journal = Journal()
     committer = Committer(database, journal=journal, clock=clock)
     master = master_key(config)
     keyring = Keyring(master, time.monotonic)
     try:
-        instance = committer.run_sync(lambda unit: _begin(unit, keyring))
+        instance, sealed = committer.run_sync(lambda unit: _begin(unit, keyring))
+        while sealed is not None:
+            sealed = committer.run_sync(partial(upkeep.seal_names, keyring=keyring, after=sealed))
     except BaseException:
         committer.close_sync()
         database.dispose()
@@ -151,9 +155,9 @@ def storage(config: Config, *, clock: Callable[[], float] = time.time) -> Storag
     )
 
 
-def _begin(unit: Any, keyring: Keyring) -> int:
+def _begin(unit: Unit, keyring: Keyring) -> tuple[int, int | None]:
     keyring.open(unit.connection, unit.now)
-    return next_instance(unit.cursor)
+    return next_instance(unit.cursor), upkeep.seal_names(unit, keyring)
 
 
 def database_url(config: Config) -> str:

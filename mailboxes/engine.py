@@ -275,6 +275,19 @@ def _require(connection: sqlite3.Connection, pragma: str, value: str, expected: 
         raise StoreUnavailable(f"SQLite refuses {pragma} = {value}")
 
 
+@contextmanager
+def overwriting(cursor: Any) -> Iterator[None]:
+    """What SQLite frees meanwhile is zeroed: for the little that was no ciphertext. PostgreSQL leaves it to VACUUM."""
+    if not isinstance(cursor, sqlite3.Cursor):
+        yield
+        return
+    cursor.execute("PRAGMA secure_delete = ON")
+    try:
+        yield
+    finally:
+        cursor.execute("PRAGMA secure_delete = OFF")
+
+
 def free_pages(cursor: Any) -> int:
     """Bytes of SQLite's file that hold nothing and will be used before the file grows."""
     count, size = (cursor.execute(f"PRAGMA {word}").fetchone()[0] for word in ("freelist_count", "page_size"))

@@ -11,10 +11,10 @@ import secrets
 from collections.abc import Iterable
 from typing import Any, NamedTuple
 
+from mailboxes.folder_names import INBOX, FolderNames
 from mailboxes.sql import Sql
 from mailboxes.store import Folder, FolderExists, MailboxGone, NoSuchFolder
 
-INBOX = "INBOX"
 INBOX_ID = 1
 SEPARATOR = "/"
 DEFAULTS = (
@@ -28,7 +28,7 @@ DEFAULTS = (
 
 
 class FolderRow(NamedTuple):
-    """A folder as stored."""
+    """A folder as stored: its name is sealed."""
 
     mailbox_id: int
     id: int
@@ -48,10 +48,10 @@ class FolderRow(NamedTuple):
         """As :attr:`mailboxes.store.Folder.reference`."""
         return INBOX if self.id == INBOX_ID else self.object_id
 
-    def folder(self, *, subscribed: bool) -> Folder:
+    def folder(self, names: FolderNames, *, subscribed: bool) -> Folder:
         return Folder(
             id=self.id,
-            name=self.name,
+            name=names.opened(self.name),
             uidvalidity=self.uidvalidity,
             uidnext=self.uidnext,
             highestmodseq=self.modseq,
@@ -65,7 +65,7 @@ class FolderRow(NamedTuple):
 
 
 COLUMNS = ", ".join(FolderRow._fields)
-_ALL = Sql(f"SELECT {COLUMNS} FROM folder WHERE mailbox_id = ? ORDER BY name")  # noqa: S608
+_ALL = Sql(f"SELECT {COLUMNS} FROM folder WHERE mailbox_id = ?")  # noqa: S608
 _BY_NAME = Sql(f"SELECT {COLUMNS} FROM folder WHERE mailbox_id = ? AND name = ?")  # noqa: S608
 _BY_ID = Sql(f"SELECT {COLUMNS} FROM folder WHERE mailbox_id = ? AND id = ?")  # noqa: S608
 _LOCK = Sql(f"SELECT {COLUMNS} FROM folder WHERE mailbox_id = ? AND id = ?", lock=True)  # noqa: S608
@@ -77,7 +77,7 @@ _RENAME = Sql("UPDATE folder SET name = ? WHERE mailbox_id = ? AND id = ?")
 _USE = Sql("UPDATE folder SET special_use = ? WHERE mailbox_id = ? AND id = ?")
 _DELETE = Sql("DELETE FROM folder WHERE mailbox_id = ? AND id = ?")
 _DELETE_METADATA = Sql("DELETE FROM folder_metadata WHERE mailbox_id = ? AND folder_id = ?")
-_SUBSCRIPTIONS = Sql("SELECT name FROM subscription WHERE mailbox_id = ? ORDER BY name")
+_SUBSCRIPTIONS = Sql("SELECT name FROM subscription WHERE mailbox_id = ?")
 _SUBSCRIBE = Sql("INSERT INTO subscription (mailbox_id, name) VALUES (?, ?) ON CONFLICT DO NOTHING")
 _UNSUBSCRIBE = Sql("DELETE FROM subscription WHERE mailbox_id = ? AND name = ?")
 
@@ -92,8 +92,8 @@ def all_folders(cursor: Any, mailbox_id: int) -> list[FolderRow]:
     return [FolderRow._make(row) for row in _ALL(cursor, mailbox_id).fetchall()]
 
 
-def by_name(cursor: Any, mailbox_id: int, name: str) -> FolderRow:
-    return _found(_BY_NAME(cursor, mailbox_id, canonical_name(name)).fetchone())
+def by_name(cursor: Any, mailbox_id: int, name: str, names: FolderNames) -> FolderRow:
+    return _found(_BY_NAME(cursor, mailbox_id, names.sealed(canonical_name(name))).fetchone())
 
 
 def by_id(cursor: Any, mailbox_id: int, folder_id: int) -> FolderRow:
@@ -105,9 +105,9 @@ def lock(cursor: Any, mailbox_id: int, folder_id: int) -> FolderRow:
     return _found(_LOCK(cursor, mailbox_id, folder_id).fetchone())
 
 
-def lock_name(cursor: Any, mailbox_id: int, name: str) -> FolderRow:
+def lock_name(cursor: Any, mailbox_id: int, name: str, names: FolderNames) -> FolderRow:
     """The same by name."""
-    return _found(_LOCK_NAME(cursor, mailbox_id, canonical_name(name)).fetchone())
+    return _found(_LOCK_NAME(cursor, mailbox_id, names.sealed(canonical_name(name))).fetchone())
 
 
 def lock_all(cursor: Any, mailbox_id: int, folder_ids: Iterable[int]) -> dict[int, FolderRow]:
@@ -121,34 +121,46 @@ def _found(row: Any) -> FolderRow:
     return FolderRow._make(row)
 
 
-def create(cursor: Any, mailbox_id: int, name: str, special_use: str, now: float) -> FolderRow:
+def create(cursor: Any, mailbox_id: int, name: str, special_use: str, now: float, names: FolderNames) -> FolderRow:
     """A new empty folder, with a UIDVALIDITY greater than any before in this mailbox."""
     state = _STATE(cursor, mailbox_id).fetchone()
     if state is None:
         raise MailboxGone(f"mailbox {mailbox_id} is not here")
-    name = canonical_name(name)
-    if _BY_NAME(cursor, mailbox_id, name).fetchone() is not None:
-        raise FolderExists(name)
+    sealed = names.sealed(canonical_name(name))
+    if _BY_NAME(cursor, mailbox_id, sealed).fetchone() is not None:
+        raise FolderExists("a folder of that name exists")
     folder_id, uidvalidity = state[0], max(int(now), state[1] + 1)
     object_id = "F" + secrets.token_hex(8)
-    _INSERT(cursor, mailbox_id, folder_id, name, special_use, object_id, uidvalidity)
+    _INSERT(cursor, mailbox_id, folder_id, sealed, special_use, object_id, uidvalidity)
     _STATE_SET(cursor, folder_id + 1, uidvalidity, mailbox_id)
     return by_id(cursor, mailbox_id, folder_id)
 
 
-def rename(cursor: Any, mailbox_id: int, row: FolderRow, name: str) -> list[FolderRow]:
-    """Give the folder and its inferiors a new name; returns the rows renamed, as they were."""
-    name = canonical_name(name)
-    inside = row.name + SEPARATOR
-    folders = all_folders(cursor, mailbox_id)
-    moved = [one for one in folders if one.id == row.id or one.name.startswith(inside)]
-    new_names = {one.id: name + one.name[len(row.name) :] for one in moved}
-    taken = {one.name for one in folders if one.id not in new_names}
-    if name.startswith(inside) or not taken.isdisjoint(new_names.values()):
-        raise FolderExists(name)
-    for one in moved:
-        _RENAME(cursor, new_names[one.id], mailbox_id, one.id)
-    return moved
+def rename(cursor: Any, mailbox_id: int, row: FolderRow, name: str, names: FolderNames) -> None:
+    """Give the folder and its inferiors a new name."""
+    name, old = canonical_name(name), names.opened(row.name)
+    inside = old + SEPARATOR
+    called = {one.id: names.opened(one.name) for one in all_folders(cursor, mailbox_id)}
+    moved = {
+        folder_id: name + one[len(old) :]
+        for folder_id, one in called.items()
+        if folder_id == row.id or one.startswith(inside)
+    }
+    taken = {one for folder_id, one in called.items() if folder_id not in moved}
+    if name.startswith(inside) or not taken.isdisjoint(moved.values()):
+        raise FolderExists("a folder of that name exists")
+    for folder_id, one in moved.items():
+        _RENAME(cursor, names.sealed(one), mailbox_id, folder_id)
+
+
+def seal_names(cursor: Any, mailbox_id: int, names: FolderNames) -> None:
+    """Seal the names and subscriptions that an older release left in clear; once, for they would be sealed again."""
+    for row in all_folders(cursor, mailbox_id):
+        if row.id != INBOX_ID:
+            _RENAME(cursor, names.sealed(row.name), mailbox_id, row.id)
+    for name in subscriptions(cursor, mailbox_id):
+        _UNSUBSCRIBE(cursor, mailbox_id, name)
+        _SUBSCRIBE(cursor, mailbox_id, names.sealed(name))
 
 
 def use(cursor: Any, mailbox_id: int, folder_id: int, special_use: str) -> None:
@@ -161,10 +173,11 @@ def delete(cursor: Any, mailbox_id: int, folder_id: int) -> None:
     _DELETE_METADATA(cursor, mailbox_id, folder_id)
 
 
-def subscriptions(cursor: Any, mailbox_id: int) -> list[str]:
-    return [row[0] for row in _SUBSCRIPTIONS(cursor, mailbox_id).fetchall()]
+def subscriptions(cursor: Any, mailbox_id: int) -> set[str]:
+    """The names subscribed to, sealed."""
+    return {row[0] for row in _SUBSCRIPTIONS(cursor, mailbox_id).fetchall()}
 
 
-def subscribe(cursor: Any, mailbox_id: int, name: str, *, subscribed: bool) -> None:
+def subscribe(cursor: Any, mailbox_id: int, name: str, names: FolderNames, *, subscribed: bool) -> None:
     statement = _SUBSCRIBE if subscribed else _UNSUBSCRIBE
-    statement(cursor, mailbox_id, canonical_name(name))
+    statement(cursor, mailbox_id, names.sealed(canonical_name(name)))

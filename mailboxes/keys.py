@@ -28,6 +28,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from sqlalchemy import Connection, delete, insert, select, update
 
 from mailboxes.engine import cursor_of
+from mailboxes.folder_names import FolderNames
 from mailboxes.given import group_bits, sync_folder
 from mailboxes.sql import Sql
 from mailboxes.store import Corrupted, MailboxGone
@@ -164,7 +165,7 @@ class Keyring:
         self._master = master
         self._clock = clock
         self._limit = limit
-        self._kept: dict[int, tuple[float, AESGCM]] = {}
+        self._kept: dict[int, tuple[float, AESGCM, FolderNames]] = {}
         self._changing = threading.Lock()
 
     def open(self, connection: Connection, now: float) -> None:
@@ -191,12 +192,16 @@ class Keyring:
         self.create(connection, QUEUE, now)
         self.key(connection, QUEUE)
 
-    def create(self, connection: Connection, mailbox_id: int, now: float) -> None:
-        """A new key for a mailbox that has none (the primary key refuses a second one)."""
+    def create(self, connection: Connection, mailbox_id: int, now: float) -> FolderNames:
+        """A new key for a mailbox that has none (the primary key refuses a second one), for the names of its folders.
+
+        It is not kept in memory: the transaction may fail, and the number be given to another mailbox.
+        """
         key = secrets.token_bytes(KEY_BYTES)
         wrapped = self._master.wrap(key, _context(mailbox_id))
         row = {"mailbox_id": mailbox_id, "wrapped": wrapped, "created_at": int(now)}
         connection.execute(insert(mailbox_key), row)
+        return FolderNames(key)
 
     def destroy(self, connection: Connection, mailbox_id: int) -> bool:
         """Erase the key: every message only this mailbox holds becomes noise. Whether there was one.
@@ -216,26 +221,34 @@ class Keyring:
 
     def key(self, connection: Connection, mailbox_id: int) -> AESGCM:
         """The cipher of a mailbox. Raises :class:`MailboxGone` when it has no key."""
-        return self.cached(mailbox_id) or self._fetch(cursor_of(connection), mailbox_id)
+        return self.cached(mailbox_id) or self._fetch(cursor_of(connection), mailbox_id)[1]
+
+    def names(self, cursor: Any, mailbox_id: int) -> FolderNames:
+        """What seals and opens the names of a mailbox's folders. Raises :class:`MailboxGone` when it has no key."""
+        return (self._current(mailbox_id) or self._fetch(cursor, mailbox_id))[2]
 
     def cached(self, mailbox_id: int) -> AESGCM | None:
         """The cipher, when it is at hand without asking the database."""
-        kept = self._kept.get(mailbox_id)
-        return kept[1] if kept is not None and kept[0] > self._clock() else None
+        kept = self._current(mailbox_id)
+        return kept[1] if kept is not None else None
 
-    def _fetch(self, cursor: Any, mailbox_id: int) -> AESGCM:
+    def _current(self, mailbox_id: int) -> tuple[float, AESGCM, FolderNames] | None:
+        kept = self._kept.get(mailbox_id)
+        return kept if kept is not None and kept[0] > self._clock() else None
+
+    def _fetch(self, cursor: Any, mailbox_id: int) -> tuple[float, AESGCM, FolderNames]:
         row = _READ_KEY(cursor, mailbox_id).fetchone()
         if row is None:
             self.forget(mailbox_id)
             raise MailboxGone(f"mailbox {mailbox_id} has no key")
-        cipher = AESGCM(self._master.unwrap(bytes(row[0]), _context(mailbox_id)))
+        key = self._master.unwrap(bytes(row[0]), _context(mailbox_id))
         with self._changing:
             if len(self._kept) >= self._limit:
                 queue = self._kept.get(QUEUE)
                 self._kept = {QUEUE: queue} if queue else {}  # bounded; one unwrap each brings back those in use
             until = math.inf if mailbox_id == QUEUE else self._clock() + FORGET_SECONDS
-            self._kept[mailbox_id] = (until, cipher)
-        return cipher
+            kept = self._kept[mailbox_id] = (until, AESGCM(key), FolderNames(key))
+        return kept
 
     def rewrap(self, connection: Connection, master: MasterKey) -> int:
         """Wrap every mailbox key with another master key, in the caller's transaction. Returns how many.

@@ -48,7 +48,7 @@ def deliver(
     outcomes: list[Placed | StoreError | None] = [None] * len(deliveries)
     mailboxes = sorted({delivery.mailbox_id for delivery in deliveries})
     ciphers = _ciphers(unit, keyring, mailboxes)
-    folders, limits = _folders(unit.cursor, mailboxes, deliveries)
+    folders, limits = _folders(unit.cursor, keyring, mailboxes, deliveries)
     room = _room(unit.cursor, limits)
     chosen: dict[Place, list[int]] = defaultdict(list)
     for index, delivery in enumerate(deliveries):
@@ -91,7 +91,7 @@ def _room(cursor: Any, limits: dict[int, int]) -> dict[int, int]:
 
 
 def _folders(
-    cursor: Any, mailboxes: Sequence[int], deliveries: Sequence[Delivery]
+    cursor: Any, keyring: Keyring, mailboxes: Sequence[int], deliveries: Sequence[Delivery]
 ) -> tuple[dict[tuple[int, str], FolderRow], dict[int, int]]:
     """The folders deliveries name, by mailbox and name, locked; and the limits of the mailboxes that have one."""
     found = {}
@@ -104,10 +104,10 @@ def _folders(
     named = {(delivery.mailbox_id, delivery.folder) for delivery in deliveries if delivery.folder != "INBOX"}
     for mailbox_id, name in sorted(named):
         try:
-            seen = folder_rows.by_name(cursor, mailbox_id, name)
+            seen = folder_rows.by_name(cursor, mailbox_id, name, keyring.names(cursor, mailbox_id))
             found[(mailbox_id, name)] = folder_rows.lock(cursor, mailbox_id, seen.id)
-        except NoSuchFolder:
-            continue  # it goes to INBOX
+        except (NoSuchFolder, MailboxGone):
+            continue  # it goes to INBOX, or is refused
     return found, limits
 
 

@@ -19,7 +19,7 @@ _STATE = Sql("INSERT INTO mailbox_state (mailbox_id, bytes_limit, next_folder, l
 _LIMIT = Sql("UPDATE mailbox_state SET bytes_limit = ? WHERE mailbox_id = ?")
 _FORGET = tuple(
     Sql(f"DELETE FROM {table} WHERE mailbox_id = ?")  # noqa: S608
-    for table in ("expunged", "folder", "subscription", "folder_metadata", "mailbox_state")
+    for table in ("expunged", "folder", "subscription", "folder_metadata", "names_in_clear", "mailbox_state")
 )
 _NEXT_INSTANCE = Sql("UPDATE instance SET last = last + 1 WHERE id = 1 RETURNING last")
 _FIRST_INSTANCE = Sql("INSERT INTO instance (id, last) VALUES (1, 0) ON CONFLICT DO NOTHING")
@@ -27,11 +27,11 @@ _FIRST_INSTANCE = Sql("INSERT INTO instance (id, last) VALUES (1, 0) ON CONFLICT
 
 def provision(unit: Unit, keyring: Keyring, mailbox_id: int, quota: int) -> None:
     """Key, folders and limit (bytes, 0 = none) of a new mailbox."""
-    keyring.create(unit.connection, mailbox_id, unit.now)
+    names = keyring.create(unit.connection, mailbox_id, unit.now)
     _STATE(unit.cursor, mailbox_id, quota)
     for name, special_use in folder_rows.DEFAULTS:
-        folder_rows.create(unit.cursor, mailbox_id, name, special_use, unit.now)
-        folder_rows.subscribe(unit.cursor, mailbox_id, name, subscribed=True)
+        folder_rows.create(unit.cursor, mailbox_id, name, special_use, unit.now, names)
+        folder_rows.subscribe(unit.cursor, mailbox_id, name, names, subscribed=True)
 
 
 def set_quota(unit: Unit, mailbox_id: int, quota: int) -> None:

@@ -12,6 +12,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, replace
+from operator import attrgetter
 from typing import Any
 
 from sqlalchemy import Connection
@@ -21,6 +22,7 @@ from mailboxes import flags as flagging
 from mailboxes.blobs import Blobs
 from mailboxes.commit import Committer, Reading, Unit
 from mailboxes.engine import cursor_of
+from mailboxes.folder_names import FolderNames
 from mailboxes.folder_rows import FolderRow
 from mailboxes.holding import Holding
 from mailboxes.keys import Keyring, open_value, seal_value
@@ -89,15 +91,18 @@ class SqlStore(Holding, Retrieving):
 
     async def folders(self, mailbox_id: int) -> list[Folder]:
         def read(cursor: Any) -> list[Folder]:
-            subscribed = set(folder_rows.subscriptions(cursor, mailbox_id))
+            names = self.keyring.names(cursor, mailbox_id)
+            subscribed = folder_rows.subscriptions(cursor, mailbox_id)
             rows = folder_rows.all_folders(cursor, mailbox_id)
-            return [row.folder(subscribed=row.name in subscribed) for row in rows]
+            found = [row.folder(names, subscribed=row.name in subscribed) for row in rows]
+            return sorted(found, key=attrgetter("name"))
 
         return await self._read(read)
 
     async def folder(self, mailbox_id: int, name: str) -> Folder:
         def read(cursor: Any) -> Folder:
-            return _with_subscription(cursor, folder_rows.by_name(cursor, mailbox_id, name))
+            names = self.keyring.names(cursor, mailbox_id)
+            return _with_subscription(cursor, folder_rows.by_name(cursor, mailbox_id, name, names), names)
 
         return await self._read(read)
 
@@ -106,9 +111,10 @@ class SqlStore(Holding, Retrieving):
     ) -> Folder:
         def work(unit: Unit) -> Folder:
             unit.touched(mailbox_id, 0)
-            row = folder_rows.create(unit.cursor, mailbox_id, name, special_use, unit.now)
+            names = self.keyring.names(unit.cursor, mailbox_id)
+            row = folder_rows.create(unit.cursor, mailbox_id, name, special_use, unit.now, names)
             unit.emit(*_located(trace, row))
-            return _with_subscription(unit.cursor, row)
+            return _with_subscription(unit.cursor, row, names)
 
         return await self.committer.run(work)
 
@@ -141,10 +147,11 @@ class SqlStore(Holding, Retrieving):
             unit.emit(*trace)
             unit.touched(mailbox_id, 0)
             folder = folder_rows.lock(unit.cursor, mailbox_id, folder_id)
+            names = self.keyring.names(unit.cursor, mailbox_id)
             if folder_id != folder_rows.INBOX_ID:
-                folder_rows.rename(unit.cursor, mailbox_id, folder, name)
+                folder_rows.rename(unit.cursor, mailbox_id, folder, name, names)
                 return 0, 0
-            return folder_rows.create(unit.cursor, mailbox_id, name, "", unit.now).id, folder.uidnext
+            return folder_rows.create(unit.cursor, mailbox_id, name, "", unit.now, names).id, folder.uidnext
 
         def transfer(unit: Unit) -> bool:
             folders = folder_rows.lock_all(unit.cursor, mailbox_id, {folder_id, created})
@@ -158,19 +165,25 @@ class SqlStore(Holding, Retrieving):
 
     async def subscribe(self, mailbox_id: int, name: str, subscribed: bool) -> None:
         def work(unit: Unit) -> None:
-            folder_rows.subscribe(unit.cursor, mailbox_id, name, subscribed=subscribed)
+            names = self.keyring.names(unit.cursor, mailbox_id)
+            folder_rows.subscribe(unit.cursor, mailbox_id, name, names, subscribed=subscribed)
             unit.touched(mailbox_id, 0)
 
         await self.committer.run(work)
 
     async def subscriptions(self, mailbox_id: int) -> list[str]:
-        return await self._read(lambda cursor: folder_rows.subscriptions(cursor, mailbox_id))
+        def read(cursor: Any) -> list[str]:
+            names = self.keyring.names(cursor, mailbox_id)
+            return sorted(map(names.opened, folder_rows.subscriptions(cursor, mailbox_id)))
+
+        return await self._read(read)
 
     # reading
 
     async def snapshot(self, mailbox_id: int, folder_id: int) -> Snapshot:
         def read(cursor: Any) -> Snapshot:
-            folder = _with_subscription(cursor, folder_rows.by_id(cursor, mailbox_id, folder_id))
+            row, names = folder_rows.by_id(cursor, mailbox_id, folder_id), self.keyring.names(cursor, mailbox_id)
+            folder = _with_subscription(cursor, row, names)
             return Snapshot(folder, entry_rows.read_all(cursor, mailbox_id, folder_id))
 
         return await self.reading.run(lambda connection: read(cursor_of(connection)))
@@ -251,7 +264,7 @@ class SqlStore(Holding, Retrieving):
         cursor, mailbox_id = unit.cursor, item.mailbox_id
         cipher = self.keyring.key(unit.connection, mailbox_id)
         placing.demand_room(cursor, mailbox_id, sum(one.sealed.size for one in item.deliveries))
-        folder, source = _locked(cursor, item)
+        folder, source = _locked(cursor, item, self.keyring.names(cursor, mailbox_id))
         unit.emit(*(_located(item.trace, folder) if isinstance(item.folder, str) else item.trace))
         body_rows.put_bodies(cursor, [one.sealed for one in item.deliveries], [1] * len(item.deliveries))
         messages = [placing.new_entry(one, cipher, int(unit.now)) for one in item.deliveries]
@@ -391,10 +404,10 @@ class SqlStore(Holding, Retrieving):
         return await self.committer.run(work)
 
 
-def _locked(cursor: Any, item: _Append) -> tuple[FolderRow, FolderRow | None]:
+def _locked(cursor: Any, item: _Append, names: FolderNames) -> tuple[FolderRow, FolderRow | None]:
     """The destination of an APPEND, and the folder REPLACE erases from when it is another one."""
     if isinstance(item.folder, str):
-        return folder_rows.lock_name(cursor, item.mailbox_id, item.folder), None
+        return folder_rows.lock_name(cursor, item.mailbox_id, item.folder, names), None
     wanted = {item.folder} if item.replaced is None else {item.folder, item.replaced[0]}
     folders = folder_rows.lock_all(cursor, item.mailbox_id, wanted)
     source = folders[item.replaced[0]] if item.replaced is not None else None
@@ -410,8 +423,8 @@ def _appended(entry: Entry) -> Appended:
     return Appended(entry.uid, entry.modseq, entry.body_id)
 
 
-def _with_subscription(cursor: Any, row: FolderRow) -> Folder:
-    return row.folder(subscribed=row.name in folder_rows.subscriptions(cursor, row.mailbox_id))
+def _with_subscription(cursor: Any, row: FolderRow, names: FolderNames) -> Folder:
+    return row.folder(names, subscribed=row.name in folder_rows.subscriptions(cursor, row.mailbox_id))
 
 
 def _copy(unit: Unit, destination: FolderRow, entries: Sequence[Entry], now: int) -> tuple[Copied, FolderRow]:

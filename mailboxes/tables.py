@@ -4,7 +4,7 @@ What one mailbox owns starts with ``mailbox_id`` in its primary key, so that a d
 SQLite keeps a folder's entries side by side on disk (WITHOUT ROWID). What several mailboxes may share (a message body)
 is keyed by ``body_id`` alone, which grows with time. Rows that are updated (``body.refs``) are kept apart from the bytes
 that never change (``content``, ``summary``).
-Promise: no column holds a plaintext of a message; flags, sizes, dates and folder names are the only clear values.
+Promise: no column holds a plaintext of a message or the name of a folder; flags, sizes and dates are the only clear values.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ folder = Table(
     metadata,
     Column("mailbox_id", BigInteger, primary_key=True, autoincrement=False),
     Column("id", BigInteger, primary_key=True, autoincrement=False, comment="1 is INBOX"),
-    Column("name", Text, nullable=False),
+    Column("name", Text, nullable=False, comment="sealed, see mailboxes.folder_names"),
     Column("special_use", String(32), nullable=False),
     Column("object_id", String(32), nullable=False, comment="RFC 8474 MAILBOXID"),
     Column("uidvalidity", BigInteger, nullable=False),
@@ -62,8 +62,14 @@ subscription = Table(
     "subscription",
     metadata,
     Column("mailbox_id", BigInteger, primary_key=True, autoincrement=False),
-    Column("name", Text, primary_key=True),
+    Column("name", Text, primary_key=True, comment="sealed as that of the folder"),
     sqlite_with_rowid=False,
+)
+
+names_in_clear = Table(
+    "names_in_clear",
+    metadata,
+    Column("mailbox_id", Identifier, primary_key=True, autoincrement=False, comment="still to be sealed at a start"),
 )
 
 folder_metadata = Table(

@@ -1,4 +1,4 @@
-"""Rare work on folders: after a backup was put back, and when the history of erasures grows too long.
+"""Rare work on folders: after a backup was put back, after an upgrade, and when the history of erasures grows too long.
 
 Promise: after :func:`after_restore` no UID given since the backup is ever given again, and UIDVALIDITY stays, so mail
 programs keep their copies and learn by the ordinary means (QRESYNC or a comparison) what the restored state is (F36).
@@ -10,7 +10,10 @@ from typing import Any
 
 from mailboxes import folder_rows
 from mailboxes.commit import Unit
+from mailboxes.engine import overwriting
+from mailboxes.keys import Keyring
 from mailboxes.sql import Sql
+from mailboxes.store import Corrupted, MailboxGone
 
 UID_GAP = 100_000
 """More messages than any folder receives between two backups."""
@@ -18,6 +21,8 @@ MODSEQ_GAP = 1 << 32
 """More changes than any folder sees between two backups; MODSEQ has 63 bits."""
 HISTORY = 10_000
 """Erasures a folder remembers, for mail programs that were away."""
+NAMES_TOGETHER = 50
+"""Mailboxes whose names are sealed in one transaction."""
 
 _MAILBOXES = Sql("SELECT mailbox_id FROM mailbox_state ORDER BY mailbox_id")
 _DELETED = Sql(
@@ -39,6 +44,12 @@ _NEWEST = Sql(
 _FORGET = Sql("DELETE FROM expunged WHERE mailbox_id = ? AND folder_id = ? AND modseq <= ?")
 _FROM = Sql("UPDATE folder SET history_from = ? WHERE mailbox_id = ? AND id = ? AND history_from < ?")
 
+_IN_CLEAR = Sql(
+    f"SELECT mailbox_id FROM names_in_clear WHERE mailbox_id > ? ORDER BY mailbox_id LIMIT {NAMES_TOGETHER}",  # noqa: S608
+    lock=True,  # whoever starts at the same moment must not seal them again
+)
+_SEALED = Sql("DELETE FROM names_in_clear WHERE mailbox_id = ?")
+
 
 def mailboxes(cursor: Any) -> list[int]:
     """Every mailbox of the store."""
@@ -46,7 +57,7 @@ def mailboxes(cursor: Any) -> list[int]:
 
 
 def deleted(cursor: Any) -> list[int]:
-    """Mailboxes deleted for good of which rows are left: names of folders and flags among them, which are in clear.
+    """Mailboxes deleted for good of which rows are left: flags among them, which are in clear.
 
     Without a key alone is not enough: keys may come back with their export, and messages would not.
     """
@@ -75,3 +86,22 @@ def forget_history(unit: Unit, mailbox_id: int, keep: int | None = None) -> None
         if row is not None:
             _FORGET(unit.cursor, mailbox_id, folder.id, row[0])
             _FROM(unit.cursor, row[0], mailbox_id, folder.id, row[0])
+
+
+def seal_names(unit: Unit, keyring: Keyring, after: int = 0) -> int | None:
+    """Seal the names of folders that a release before revision 0007 left in clear, of some mailboxes numbered above ``after``.
+
+    Returns up to which, None when none is left. A mailbox without a key keeps its names until housekeeping removes it, or
+    until its key is back at another start.
+    """
+    rows = _IN_CLEAR(unit.cursor, after).fetchall()
+    if not rows:
+        return None
+    with overwriting(unit.cursor):
+        for (mailbox_id,) in rows:
+            try:
+                folder_rows.seal_names(unit.cursor, mailbox_id, keyring.names(unit.cursor, mailbox_id))
+            except (MailboxGone, Corrupted):
+                continue
+            _SEALED(unit.cursor, mailbox_id)
+    return int(rows[-1][0])

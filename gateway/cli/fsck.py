@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
     from gateway.compose import Storage
     from mailboxes.fsck import Repaired, Report
+    from mailboxes.keys import Keyring
 
 SHOWN = 5  # findings of each kind, and holders of each body, that are named
 
@@ -65,7 +67,11 @@ def fsck(
 
             housekeeping.after_restore(storage, actor())
         report, repaired = asyncio.run(_examine(storage, None if everything else sample, repair))
-        known = _Known() if report.healthy else storage.reading.run_sync(partial(_known, report=report))
+        known = (
+            _Known()
+            if report.healthy
+            else storage.reading.run_sync(partial(_known, keyring=storage.keyring, report=report))
+        )
     if as_json:
         done = None if repaired is None else asdict(repaired)
         output.as_json({**asdict(report), "healthy": report.healthy, "lost": report.lost, "repaired": done})
@@ -118,19 +124,20 @@ class _Known:
         return f"{tr('corps', 'body')} {body} ({', '.join(held[:SHOWN])}{', …' if len(held) > SHOWN else ''})"
 
 
-def _known(connection: Connection, report: Report) -> _Known:
+def _known(connection: Connection, keyring: Keyring, report: Report) -> _Known:
     from sqlalchemy import select
 
     from gateway.relay.tables import queue
     from mailboxes.account_tables import mailbox
+    from mailboxes.engine import cursor_of
+    from mailboxes.store import Corrupted, MailboxGone
     from mailboxes.tables import entry, folder
 
     named = connection.execute(select(mailbox.c.id, mailbox.c.local, mailbox.c.domain))
     known = _Known({row.id: f"{row.local}@{row.domain}" for row in named})
-    known.folders = {
-        (row.mailbox_id, row.id): row.name
-        for row in connection.execute(select(folder.c.mailbox_id, folder.c.id, folder.c.name))
-    }
+    for mailbox_id, folder_id, name in connection.execute(select(folder.c.mailbox_id, folder.c.id, folder.c.name)):
+        with suppress(Corrupted, MailboxGone):
+            known.folders[(mailbox_id, folder_id)] = keyring.names(cursor_of(connection), mailbox_id).opened(name)
     bodies = [*report.missing_blobs[:SHOWN], *report.missing_rows[:SHOWN]]
     place = select(entry.c.body_id, entry.c.mailbox_id, entry.c.folder_id, entry.c.uid)
     for body_id, *where in connection.execute(place.where(entry.c.body_id.in_(bodies))):

@@ -173,10 +173,10 @@ def list_(session: Session, asked: v.Command) -> Awaitable[None] | None:
     return _list(session, asked)
 
 
-async def _tree(session: Session) -> tuple[Tree, dict[str, Folder]]:
+async def _tree(session: Session, *, subscribed: bool) -> tuple[Tree, dict[str, Folder]]:
     store = session.service.store
     folders = {folder.name: folder for folder in await store.folders(session.mailbox_id)}
-    names = frozenset(await store.subscriptions(session.mailbox_id))
+    names = frozenset(await store.subscriptions(session.mailbox_id) if subscribed else ())
     return Tree({name: folder.special_use for name, folder in folders.items()}, names), folders
 
 
@@ -196,7 +196,7 @@ def _patterns(session: Session, args: v.List) -> list[Pattern]:
 async def _list(session: Session, asked: v.Command) -> None:
     session.need("l")
     args: v.List = asked.args
-    tree, folders = await _tree(session)
+    tree, folders = await _tree(session, subscribed="SUBSCRIBED" in args.select | args.returns)
     if "REMOTE" in args.select and not tree.folders:
         session.done(asked, "Listed")
         return
@@ -232,7 +232,7 @@ def lsub(session: Session, asked: v.Command) -> Awaitable[None]:
 
 async def _lsub(session: Session, asked: v.Command) -> None:
     session.need("l")
-    tree, _ = await _tree(session)
+    tree, _ = await _tree(session, subscribed=True)
     for pattern in _patterns(session, asked.args):
         for line in subscriptions_listed(tree, pattern):
             session.put(_list_line(session, b"LSUB", line, plain=True))

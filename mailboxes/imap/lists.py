@@ -26,6 +26,8 @@ class Pattern:
         self.text = _WILDCARDS.sub(lambda run: "*" if "*" in run[0] else "%", text)
 
     def matches(self, name: str) -> bool:
+        if self.text == "*":  # what mail programs ask for
+            return True
         if name[:5] == "INBOX" and _step(self.text.upper(), name):
             return True
         return _step(self.text, name)

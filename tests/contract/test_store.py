@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import os
+from functools import partial
+from typing import Any
 
 import pytest
 
-from mailboxes import provision
+from mailboxes import provision, upkeep
 from mailboxes.seal import FRAME
+from mailboxes.sql import Sql
 from mailboxes.sqlstore import SqlStore
 from mailboxes.store import (
+    Corrupted,
     Delivery,
     FlagChange,
     FolderExists,
@@ -21,6 +25,7 @@ from mailboxes.store import (
     Placed,
     StoreError,
 )
+from mailboxes.unit import Unit
 from policies.events import Event, Kind
 from tests import stores
 
@@ -148,6 +153,86 @@ async def test_subscriptions_do_not_need_a_folder(store: SqlStore) -> None:
     await store.subscribe(1, "Sent", False)
     assert "Not there" in await store.subscriptions(1)
     assert not (await store.folder(1, "Sent")).subscribed
+
+
+async def texts(store: SqlStore, *columns: str) -> list[Any]:
+    """What the database holds, as whoever copied it would read it."""
+
+    def read(connection):
+        return [text for one in columns for text in connection.exec_driver_sql(one).scalars()]
+
+    return await store.reading.run(read)
+
+
+NAMES = ("SELECT name FROM folder ORDER BY mailbox_id, id", "SELECT name FROM subscription ORDER BY mailbox_id")
+
+
+async def test_names_of_folders_are_sealed(store: SqlStore) -> None:
+    """Physicians name folders after patients. The same name is another text in another mailbox, and tells no length."""
+    for mailbox in (1, 2):
+        await store.create_folder(mailbox, "Dupont")
+        await store.create_folder(mailbox, "Dupont/Jean")
+        await store.subscribe(mailbox, "Dupont", True)
+    held = await texts(store, *NAMES)
+    assert [name for name in held if "Dupont" in name or "Sent" in name] == []
+    assert held.count("INBOX") == 4
+    assert {len(name) for name in held if name != "INBOX"} == {len(held[1])}
+    assert len(set(held)) == 1 + 2 * (5 + 2)  # folders, of which some are subscribed to
+    assert (await store.folder(1, "Dupont")).subscribed
+
+
+async def test_a_name_sealed_for_another_mailbox_or_altered_is_none(store: SqlStore) -> None:
+    made = await store.create_folder(2, "Dupont")
+    (foreign,) = await texts(store, f"SELECT name FROM folder WHERE mailbox_id = 2 AND id = {made.id}")
+    for wrong in (foreign, "Dupont", "é", ""):
+        move = f"UPDATE folder SET name = '{wrong}' WHERE mailbox_id = 1 AND id = 3"
+        await store.committer.run(lambda unit, move=move: unit.connection.exec_driver_sql(move))
+        with pytest.raises(Corrupted):
+            await store.folders(1)
+
+
+async def test_a_mailbox_that_was_never_made_lends_its_key_to_nobody(store: SqlStore) -> None:
+    """Its transaction failed: the next one of its number has another key, and its names must open under that."""
+
+    def fail(unit: Unit) -> None:
+        store.provision(unit, 3, 0)
+        raise LookupError
+
+    with pytest.raises(LookupError):
+        await store.committer.run(fail)
+    await store.committer.run(lambda unit: store.provision(unit, 3, 0))
+    store.keyring.forget(3)
+    assert len(await store.folders(3)) == 6
+
+
+async def test_names_that_an_older_release_left_in_clear_are_sealed_once(
+    store: SqlStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(upkeep, "_IN_CLEAR", Sql(upkeep._IN_CLEAR._sqlite.replace("LIMIT 50", "LIMIT 1"), lock=True))
+    lab = await store.create_folder(1, "Dupont")
+
+    def older(unit: Unit) -> None:
+        for statement in (
+            f"UPDATE folder SET name = 'Dupont é' WHERE mailbox_id = 1 AND id = {lab.id}",
+            "DELETE FROM folder WHERE id NOT IN (1, 7)",
+            "DELETE FROM subscription",
+            "INSERT INTO subscription VALUES (1, 'INBOX'), (1, 'Dupont é'), (2, 'Durand')",
+            "INSERT INTO folder SELECT 2, 7, 'Durand', '', 'F2', 2, 1, 1, 0, 0, 0, 0",
+            "INSERT INTO names_in_clear VALUES (1), (2), (9)",  # the last one's key is destroyed
+        ):
+            unit.connection.exec_driver_sql(statement)
+
+    await store.committer.run(older)
+    for _ in range(2):
+        after: int | None = 0
+        while after is not None:
+            after = await store.committer.run(partial(upkeep.seal_names, keyring=store.keyring, after=after))
+        assert [folder.name for folder in await store.folders(1)] == ["Dupont é", "INBOX"]
+        assert await store.subscriptions(1) == ["Dupont é", "INBOX"]
+        assert [folder.name for folder in await store.folders(2)] == ["Durand", "INBOX"]
+        assert await store.subscriptions(2) == ["Durand"]
+    assert [name for name in await texts(store, *NAMES) if name.startswith("Du")] == []
+    assert await texts(store, "SELECT mailbox_id FROM names_in_clear") == [9]
 
 
 # messages
@@ -353,6 +438,8 @@ async def test_metadata_is_kept_per_folder_and_removed_by_none(store: SqlStore) 
     await store.set_metadata(1, INBOX, {"/private/comment": b"changed", "/shared/x": None})
     assert await store.metadata(1, INBOX) == {"/private/comment": b"changed"}
     assert await store.metadata(1, 0) == {"/private/vendor": b"\0\xff"}
+    held = await texts(store, "SELECT value FROM folder_metadata")
+    assert [value for value in map(bytes, held) if b"changed" in value] == []
     assert await store.metadata(2, INBOX) == {}
     with pytest.raises(NoSuchFolder):
         await store.set_metadata(1, 99, {"/private/comment": b""})
@@ -459,7 +546,8 @@ async def test_what_a_mailbox_holds_becomes_unreadable_with_its_key(store: SqlSt
         await store.append(1, INBOX, [message()])
     assert await store.committer.run(lambda unit: store.erase(unit, 1)) == len(snapshot.entries)
     assert await refs(store) == {}
-    assert await store.folders(1) == []
+    with pytest.raises(MailboxGone):
+        await store.folders(1)
 
 
 async def test_what_is_left_of_a_mailbox_goes_in_portions(store: SqlStore, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -102,6 +102,22 @@ def test_a_lost_message_is_told_not_invented(config: Path) -> None:
         assert said in shown.stdout.splitlines()
 
 
+def test_a_start_seals_the_names_an_older_release_left_in_clear(config: Path) -> None:
+    """Nothing of them stays in the file, and `fsck` still names the folder."""
+    storage = compose.storage(load(config))
+    made = asyncio.run(storage.store.create_folder(1, "Vide"))
+    storage.close_sync()
+    change(config, text(f"UPDATE folder SET name = 'Dupont Jean', messages = 7 WHERE id = {made.id}"))
+    change(config, text("INSERT INTO subscription VALUES (1, 'Dupont Marie')"))
+    change(config, text("INSERT INTO names_in_clear VALUES (1)"))
+    files = [config.parent / "data" / name for name in ("caducee.db", "caducee.db-wal")]
+    assert b"Dupont" in b"".join(path.read_bytes() for path in files if path.exists())
+    change(config, insert(mailboxes), BOX)
+    shown = CliRunner().invoke(application, ["--config", str(config), "fsck"])
+    assert "  Labo@op.mssante.test Dupont Jean" in shown.stdout.splitlines()
+    assert b"Dupont" not in b"".join(path.read_bytes() for path in files if path.exists())
+
+
 def test_what_the_queue_needs_is_no_orphan(config: Path) -> None:
     storage = compose.storage(load(config))
     body = storage.reading.run_sync(lambda connection: connection.execute(text("SELECT body_id FROM body")).scalar())
@@ -180,7 +196,7 @@ def test_the_daily_round_forgets_exchanges_too_old_to_be_answered_in(
 
 
 def test_the_daily_round_removes_what_is_left_of_a_deleted_mailbox(config: Path) -> None:
-    """Its messages are noise, but its folders' names and its flags are in clear, and all of it is room on the disk."""
+    """Its messages and its folders' names are noise, but its flags are in clear, and all of it is room on the disk."""
     change(config, text("INSERT INTO sqlite_sequence VALUES ('mailbox', 9)"))  # number 1 is in no register here
     storage = compose.storage(load(config))
     register = people(storage).register
