@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import sys
 from collections.abc import Iterable, Sequence
 from datetime import datetime
@@ -25,13 +26,22 @@ Yes = Annotated[bool, typer.Option("--yes", "-y", help=tr("Ne pas demander confi
 
 def as_json(data: Any) -> None:
     """One JSON document on standard output."""
-    sys.stdout.write(json.dumps(data, ensure_ascii=False, indent=2, default=str) + "\n")
+    sys.stdout.write(_json(data, indent=2) + "\n")
 
 
 def as_json_line(data: Any) -> None:
     """One JSON document on a line of its own, at once: whoever reads a command that goes on would wait for a full buffer."""
-    sys.stdout.write(json.dumps(data, ensure_ascii=False, default=str) + "\n")
+    sys.stdout.write(_json(data) + "\n")
     sys.stdout.flush()
+
+
+_UNSHOWN = re.compile("[\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+
+
+def _json(data: Any, indent: int | None = None) -> str:
+    """JSON that any terminal shows and any UTF-8 output takes: a file of before UTF-8 has octets in its name that it does not."""
+    said = json.dumps(data, ensure_ascii=False, indent=indent, default=str)
+    return _UNSHOWN.sub(lambda found: f"\\u{ord(found[0]):04x}", said)
 
 
 def line(text: str) -> None:

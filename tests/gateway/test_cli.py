@@ -853,6 +853,16 @@ def test_a_mailbox_nearly_full_says_so(used: int, quota: int, shown: str) -> Non
     assert _used(facts, 0.8).replace("bientôt pleine", "nearly full") == shown
 
 
+def test_json_is_written_whatever_a_name_holds(capsys: pytest.CaptureFixture[str]) -> None:
+    """A result dropped under a Latin-1 name stopped the watched folder for good; C1 and bidi signs drive a terminal."""
+    name = os.fsdecode(b"r\xe9sultat \xc2\x9b31m \xe2\x80\xaefdp.hpr \xc3\xa9")
+    for told in (output.as_json, output.as_json_line):
+        told({"file": name})
+        said = capsys.readouterr().out.encode("utf-8")  # as strictly as a terminal of fr_FR.UTF-8 does
+        assert json.loads(said) == {"file": name}
+        assert b"\\udce9sultat \\u009b31m \\u202efdp.hpr \xc3\xa9" in said
+
+
 def test_a_long_table_is_not_fitted_to_the_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
     """A list of twenty thousand mailboxes kept the processor busy for twenty seconds."""
 
