@@ -3,7 +3,7 @@
 Mechanisms: PLAIN, LOGIN, OAUTHBEARER and XOAUTH2 when somebody issues tokens, EXTERNAL when the client showed a certificate
 (MSS-071..076).
 Promise: no login without TLS; a failed one costs time (``login_failure_delay``, doubled each time), counts against its
-address, and says the same words whatever was wrong. Secrets are kept in no attribute and never logged.
+address, and says the same words whatever was wrong with a password, a token or a certificate. Secrets are kept in no attribute and never logged.
 Failure: as :mod:`gateway.smtp.dialogue`; when the authenticator raises, 454 4.7.0 (``session.auth_unavailable``).
 """
 
@@ -28,6 +28,12 @@ from policies.values import Login
 _WELCOME = replies.plain(235, "2.7.0 Ok")
 _MAX_DELAY = 30.0
 _GREETING = (b"EHLO ", b"HELO ")
+_WRONG = {
+    ("OAUTHBEARER", "session.auth_failed"): "session.auth_token_refused",
+    ("XOAUTH2", "session.auth_failed"): "session.auth_token_refused",
+    ("EXTERNAL", "session.auth_failed"): "session.auth_certificate_refused",
+}
+"""Who logs in without a password is not sent to look for a wrong one."""
 _UNFIT = re.compile(rb"[ \x80-\xff]+")
 
 
@@ -149,7 +155,7 @@ class Submission(Dialogue):
         except sasl.Unreadable:
             await self.refuse("session.auth_malformed")
         except LoginRefused as refusal:
-            await self._failed(decide(rule(refusal.rule)))
+            await self._failed(decide(rule(_WRONG.get((mechanism, refusal.rule), refusal.rule))))
         except Exception as fault:  # noqa: BLE001 - the port broke: 454, nobody is let in
             self._broken(fault)
             await self.refuse("session.auth_unavailable")

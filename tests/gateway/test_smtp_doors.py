@@ -382,7 +382,18 @@ async def test_a_refused_token_is_explained_before_it_is_refused(opened: Open, p
         challenge = await client.say(f"AUTH {mechanism} {_b64(message)}")
         assert challenge.startswith("334 ")
         assert b'"status"' in base64.b64decode(challenge[4:])
-        assert "[session.auth_failed]" in await client.say("AQ==")
+        answer = await client.say("AQ==")
+        assert "session.auth_token_refused" in answer
+        assert "Pro Sante Connect" in answer  # nobody is sent to look for a password he does not have
+        assert "appareil" not in answer
+
+
+async def test_a_certificate_that_opens_nothing_is_not_called_a_wrong_password(opened: Open, pki: Pki) -> None:
+    server = await opened(submission=True, authenticator=MemoryAuthenticator(rule_name="session.auth_failed"))
+    client = await Client.secured(server.port, pki.client_context())
+    answer = await client.say(f"AUTH EXTERNAL {_b64('nobody@op-a.mssante.test')}")
+    assert answer.startswith("535")
+    assert "session.auth_certificate_refused" in answer
 
 
 async def test_a_token_nobody_can_judge_is_not_called_invalid(opened: Open, pki: Pki) -> None:

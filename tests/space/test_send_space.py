@@ -190,8 +190,8 @@ def test_an_application_mailbox_sends_with_its_certificate(space: Space, given: 
 def test_a_certificate_that_does_not_serve_is_said(space: Space, given: dict[str, str], tmp_path: Path) -> None:
     revoked = space.facts["pki"]["revoked"]
     for words, code, said in [
-        (("--cert", revoked["client_cert"], "--key", revoked["client_key"]), 1, "session.auth_failed"),
-        (("--from", space.box(space.a)["address"]), 1, "session.auth_failed"),  # another's mailbox
+        (("--cert", revoked["client_cert"], "--key", revoked["client_key"]), 1, "session.auth_certificate_refused"),
+        (("--from", space.box(space.a)["address"]), 1, "session.auth_certificate_refused"),  # another's mailbox
         (("--key", revoked["client_key"]), 2, "--cert"),  # a key of another certificate
         (("--cert", str(tmp_path / "absent.pem")), 2, "--cert"),
         (("--ca", given["cr.pdf"]), 2, "--ca"),
