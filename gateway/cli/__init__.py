@@ -76,6 +76,12 @@ class Root(TyperGroup):
         named["standalone_mode"] = False
         try:
             ended = super().main(*args, **named)
+        except typer.Abort:
+            if not standalone_mode:
+                raise
+            from gateway.cli.errors import Said, told
+
+            ended = told(Said("cli.given_up"), chosen())  # a question that got no answer
         except Exception as problem:
             if not standalone_mode or not hasattr(problem, "format_message"):
                 raise
@@ -190,7 +196,10 @@ def start(
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """The entry point; ends the process with an exit code."""
+    from gateway.cli.output import speak_plainly
+
     given = list(sys.argv[1:] if arguments is None else arguments)
+    speak_plainly()
     try:
         application(given, prog_name="caducee")
     except BrokenPipeError:

@@ -209,8 +209,7 @@ def _show(passphrase: str) -> None:
 def _secret(stdin: bool) -> str:
     if stdin:
         return sys.stdin.readline().rstrip("\r\n")
-    answer: str = typer.prompt(tr("Mot de passe", "Password"), hide_input=True)
-    return answer
+    return output.secret(tr("Mot de passe", "Password"))
 
 
 def _context(ca: Path | None) -> ssl.SSLContext:

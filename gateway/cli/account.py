@@ -215,7 +215,7 @@ def session(
 def _answers(stdin: bool, questions: tuple[str, ...], *, confirm: bool = False) -> list[str]:
     """What the person types, never shown; from standard input, one line each."""
     if not stdin:
-        return [str(typer.prompt(text, hide_input=True, confirmation_prompt=confirm)) for text in questions]
+        return [output.secret(text, again=confirm) for text in questions]
     lines = [sys.stdin.readline(2000).rstrip("\r\n") for _ in questions]
     if not all(lines):
         raise errors.Said("cli.answer_missing", errors.USAGE)

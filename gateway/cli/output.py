@@ -7,10 +7,13 @@ without control characters.
 
 from __future__ import annotations
 
+import codecs
+import io
 import json
 import os
 import re
 import sys
+import unicodedata
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Annotated, Any, TextIO
@@ -22,6 +25,33 @@ from gateway.cli.language import tr
 Json = Annotated[bool, typer.Option("--json", help=tr("Réponse en JSON.", "Answer in JSON."))]
 Reason = Annotated[str, typer.Option("--reason", help=tr("Raison, gardée comme preuve.", "Reason, kept as evidence."))]
 Yes = Annotated[bool, typer.Option("--yes", "-y", help=tr("Ne pas demander confirmation.", "Do not ask to confirm."))]
+
+
+def _narrow() -> bool:
+    """Whether this standard output cannot write every character: JSON has its own way to spell them."""
+    return "utf" not in (sys.stdout.encoding or "utf-8").lower()
+
+
+def plainer(problem: UnicodeError) -> tuple[str, int]:
+    """What a terminal without our signs shows instead: letters without accents, straight quotes, else a question mark."""
+    assert isinstance(problem, UnicodeEncodeError)
+    text = problem.object[problem.start : problem.end].translate(_PLAIN)
+    kept = "".join(sign for sign in unicodedata.normalize("NFKD", text) if not unicodedata.combining(sign))
+    return kept.encode("ascii", "replace").decode("ascii"), problem.end
+
+
+_PLAIN = str.maketrans(
+    {"’": "'", "‘": "'", "“": '"', "”": '"', "«": '"', "»": '"', "…": "...", "–": "-", "—": "-", "→": "->"}
+    | {"œ": "oe", "Œ": "OE", "✓": "+", "✗": "x", "·": "-"}
+)
+
+
+def speak_plainly() -> None:
+    """Let a terminal that is not UTF-8 show what it can, instead of ending the command."""
+    codecs.register_error("caducee", plainer)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="caducee")
 
 
 def as_json(data: Any) -> None:
@@ -40,7 +70,7 @@ _UNSHOWN = re.compile("[\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 
 def _json(data: Any, indent: int | None = None) -> str:
     """JSON that any terminal shows and any UTF-8 output takes: a file of before UTF-8 has octets in its name that it does not."""
-    said = json.dumps(data, ensure_ascii=False, indent=indent, default=str)
+    said = json.dumps(data, ensure_ascii=_narrow(), indent=indent, default=str)
     return _UNSHOWN.sub(lambda found: f"\\u{ord(found[0]):04x}", said)
 
 
@@ -92,6 +122,17 @@ def confirm(question: str) -> None:
     sys.stderr.flush()
     if sys.stdin.readline().strip().lower() not in ("o", "oui", "y", "yes"):
         raise Said("cli.given_up")
+
+
+def secret(question: str, *, again: bool = False) -> str:
+    """What a person types, never shown. It is asked on standard error: standard output may be one JSON document."""
+    from gateway.cli.errors import USAGE, Said
+
+    questions = (question, tr("Encore une fois", "Once more"))[: 2 if again else 1]
+    typed = [str(typer.prompt(each, hide_input=True, prompt_suffix=tr(" : ", ": "), err=True)) for each in questions]
+    if len(set(typed)) > 1:
+        raise Said("cli.answers_differ", USAGE)
+    return typed[0]
 
 
 def when(seconds: float) -> str:

@@ -140,6 +140,12 @@ CLI: Mapping[str, Sentence] = {
     ),
     "cli.usage_hint": _s("caducee: « {command} -h » montre l’usage.", "caducee: “{command} -h” shows the usage."),
     "cli.given_up": _s("abandonné : rien n’a été fait", "given up: nothing was done"),
+    "cli.answers_differ": _s(
+        "les deux réponses ne sont pas les mêmes : rien n’a été fait",
+        "the two answers are not the same: nothing was done",
+        "Relancez la commande.",
+        "Run the command again.",
+    ),
     "cli.bad_address": _s("adresse illisible : {address} ({problem})", "unreadable address: {address} ({problem})"),
     "cli.list_refused": _s(
         "cette liste blanche est refusée : {reason} ({detail})",

@@ -260,6 +260,41 @@ def test_what_is_not_confirmed_is_not_done(terminal: Terminal) -> None:
     assert "nothing like that" in terminal.refused("queue", "drop", "--all", given="oui\n")
 
 
+@pytest.mark.parametrize(
+    ("given", "code", "said"),
+    [
+        ("", 1, "given up: nothing was done"),
+        (f"{PASSWORD}\n", 1, "given up: nothing was done"),
+        (f"{PASSWORD}\nautre\n", 2, "the two answers are not the same"),
+    ],
+)
+def test_a_question_without_an_answer_ends_in_a_sentence(marie: Terminal, given: str, code: int, said: str) -> None:
+    """It ended in a traceback; the framework asks for the second answer in English whatever the language."""
+    asked = marie("account", "password", "marie.martin", given=given)
+    assert asked.exit_code == code
+    assert said in asked.stderr
+    assert "Repeat" not in asked.output
+
+
+def test_what_is_asked_is_no_part_of_the_answer(marie: Terminal) -> None:
+    asked = marie("account", "session", "marie.martin", "--json", given=f"{PASSWORD}\n000000\n")
+    assert (asked.exit_code, asked.stdout.strip()) == (1, "")  # the runner writes what getpass shows on the terminal
+    assert "Password" in asked.stderr
+
+
+def test_a_terminal_without_our_signs_shows_what_it_can(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The typographic apostrophe is not in Latin-9: each French sentence ended in a traceback there."""
+    written = io.BytesIO()
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(written, "iso-8859-15", write_through=True))
+    monkeypatch.setattr(sys, "stderr", io.StringIO())
+    output.speak_plainly()
+    output.line("l’état « prêt »… ✓ 中")
+    output.as_json({"nom": "l’été"})
+    shown = written.getvalue().decode("iso-8859-15")
+    assert shown.startswith("l'état « prêt »... + ?\n")
+    assert json.loads(shown.split("\n", 1)[1]) == {"nom": "l’été"}
+
+
 def test_every_reason_a_list_is_refused_for_has_words() -> None:
     """The words the rooms use, found in their source, all have a sentence."""
     used = {f"list.{word}" for word in _words("directory/*.py", r'(?:Refused|Unreachable)\("([a-z_0-9]+)"')}
