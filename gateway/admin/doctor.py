@@ -22,7 +22,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.serialization import Encoding
 from sqlalchemy import select
 
-from gateway.admin.examination import Finding, State, found
+from gateway.admin.examination import Finding, Octets, State, found
 from gateway.expiry_watch import own_certificates
 from gateway.migrations import NewerDatabase
 from gateway.scan import Clamd, ScanUnavailable
@@ -77,14 +77,10 @@ def disk(config: Config) -> list[Finding]:
         free = shutil.disk_usage(path if path.exists() else path.parent).free
     except OSError as problem:
         return [found(State.AWAY, "store.away", reason=problem.strerror)]
-    facts = {"free": _size(free), "limit": _size(limit), "path": path}
+    facts = {"free": Octets(free), "limit": Octets(limit), "path": path}
     if free < limit:
         return [found(State.BAD, "disk.full", **facts)]
     return [found(State.WARN, "disk.low", **facts) if free < 4 * limit else found(State.GOOD, "disk.good", **facts)]
-
-
-def _size(octets: int) -> str:
-    return f"{octets / (1 << 30):.1f} GiB"
 
 
 def journal_head(storage: Storage) -> list[Finding]:
@@ -258,12 +254,13 @@ async def names(config: Config) -> list[Finding]:
     """MX of our domains, and the SRV records mail programs look for (RFC 6186, RFC 8314), where the DNS answers."""
     resolver = _resolver(config)
     host = config.operator.hostname
-    questions = [(domain, "MX", host) for domain in config.operator.domains]
+    questions = [(domain, "MX", "10") for domain in config.operator.domains]
     for service, listens in (("_submissions._tcp", config.submissions.listen), ("_imaps._tcp", config.imaps.listen)):
-        questions += [(f"{service}.{domain}", "SRV", host) for domain in config.operator.domains if listens]
+        for each in listens[:1]:
+            questions += [(f"{service}.{domain}", "SRV", f"0 1 {each.port}") for domain in config.operator.domains]
     findings: list[Finding] = []
-    for name, kind, wanted in questions:
-        one = await _record(resolver, name, kind, wanted)
+    for name, kind, before in questions:
+        one = await _record(resolver, name, kind, host, f"{name}. IN {kind} {before} {host}.")
         if one.state is State.SKIPPED:
             return [*findings, one]
         findings.append(one)
@@ -279,8 +276,8 @@ def _resolver(config: Config) -> dns.asyncresolver.Resolver:
     return resolver
 
 
-async def _record(resolver: dns.asyncresolver.Resolver, name: str, kind: str, wanted: str) -> Finding:
-    facts = {"name": name, "kind": kind, "wanted": wanted}
+async def _record(resolver: dns.asyncresolver.Resolver, name: str, kind: str, wanted: str, record: str) -> Finding:
+    facts = {"name": name, "kind": kind, "wanted": wanted, "record": record}
     try:
         answer = await resolver.resolve(name, kind)
     except (dns.resolver.NXDOMAIN, dns.resolver.NoAnswer):

@@ -11,7 +11,8 @@ from enum import IntEnum
 from typing import Any
 
 from gateway.config import Fault
-from policies.catalogue.sentences_doctor import told
+from policies.catalogue.sentence import octets
+from policies.catalogue.sentences_doctor import DOCTOR, told
 from policies.catalogue.trust import certificate_flaw
 from policies.decision import Decision, Language
 
@@ -24,6 +25,10 @@ class State(IntEnum):
     WARN = 2
     BAD = 3
     AWAY = 4  # did not answer
+
+
+class Octets(int):
+    """A size, said as each language writes it."""
 
 
 CODES = {State.BAD: 1, State.AWAY: 3}
@@ -47,6 +52,10 @@ class Finding:
         decision = parameters.pop("decision", None)
         if isinstance(decision, Decision):
             parameters |= {"sentence": decision.sentence(language), "remedy": decision.remedy(language)}
+        parameters |= {key: octets(value, language) for key, value in parameters.items() if isinstance(value, Octets)}
+        reason = f"why.{parameters.get('reason')}"
+        if reason in DOCTOR:
+            parameters["reason"] = told(reason, language, {})[0]
         if "flaw" in parameters:
             parameters["reason"] = certificate_flaw(str(parameters.pop("flaw")), language)
         return told(self.name, language, parameters)

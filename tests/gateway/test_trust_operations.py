@@ -10,7 +10,10 @@ from collections.abc import AsyncIterator, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from string import Formatter
+from types import SimpleNamespace
+from typing import Any
 
+import dns.resolver
 import pytest
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, load_pem_private_key
 from cryptography.x509 import ObjectIdentifier, load_pem_x509_certificate, load_pem_x509_certificates
@@ -21,7 +24,7 @@ from directory import trustlist
 from gateway import intake, volumes
 from gateway.admin import authority, doctor
 from gateway.admin.derive import derive
-from gateway.admin.examination import State, exit_code, found
+from gateway.admin.examination import Octets, State, exit_code, found
 from gateway.admin.pki import CLIENT, OPERATORS, SERVER, Authority, Pki, build, operator_subject, rsa_key, server_names
 from gateway.certificate_logins import CertificateLogins
 from gateway.config import Config, load
@@ -344,6 +347,31 @@ def test_both_languages_say_the_same_facts() -> None:
     assert json.dumps(found(State.BAD, "disk.full", free="1", limit="2", path="/p").to_json("fr"))
     with pytest.raises(CatalogueError):
         told("disk.full", "fr", {})
+
+
+def test_a_finding_is_told_in_the_words_of_its_reader() -> None:
+    """Sizes, reasons and missing records: each stood there as programs write it."""
+    assert found(State.GOOD, "disk.good", free=Octets(3 << 29)).said("fr")[0] == "place libre : 1,5 Gio"
+    away = found(State.AWAY, "door.away", door="imaps", host="::1", port=993, reason="ConnectionRefusedError")
+    assert away.said("fr")[0].endswith("rien n’écoute à cette adresse")
+    unknown = found(State.AWAY, "door.away", door="imaps", host="::1", port=993, reason="OddError")
+    assert unknown.said("fr")[0].endswith("OddError")
+
+
+async def test_a_missing_record_is_given_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever keeps the zone has it to paste; it was the bare name of the host."""
+
+    class Resolver:
+        async def resolve(self, name: str, kind: str) -> None:
+            raise dns.resolver.NXDOMAIN
+
+    monkeypatch.setattr(doctor, "_resolver", lambda config: Resolver())
+    door = SimpleNamespace(listen=[SimpleNamespace(port=993)])
+    operator = SimpleNamespace(domains=["op.test"], hostname="mail.op.test")
+    config: Any = SimpleNamespace(operator=operator, submissions=SimpleNamespace(listen=[]), imaps=door)
+    advice = [each.said("fr")[1] for each in await doctor.names(config)]
+    assert advice[0].endswith(": op.test. IN MX 10 mail.op.test.")
+    assert advice[1].endswith(": _imaps._tcp.op.test. IN SRV 0 1 993 mail.op.test.")
 
 
 def test_the_gravest_state_is_the_exit_code() -> None:
