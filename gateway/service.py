@@ -418,7 +418,11 @@ class Service:
         bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         if self.shared_ports:
             bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
-        bound.bind((listen.host, listen.port))
+        try:
+            bound.bind((listen.host, listen.port))
+        except OSError as problem:  # the system does not say which of five doors it speaks of
+            bound.close()
+            raise OSError(problem.errno, f"{listen.host}:{listen.port}: {problem.strerror}") from None
         return Entrance(bound, crowded)
 
     def _opened(self, name: str, host: str, port: int) -> None:
