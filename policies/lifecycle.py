@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from policies.catalogue import rule
+from policies.catalogue.sentences_trust import TRUST
 from policies.decision import Decision, decide
 from policies.values import BalState
 
@@ -76,18 +77,21 @@ class Move:
 
 def move_account(state: AccountState, step: Step, reason: str) -> Move:
     """May an account in ``state`` take ``step``?"""
-    return _move(state, step, reason, ACCOUNT_STEPS[state])
+    return _move("account", state, step, reason, ACCOUNT_STEPS[state])
 
 
 def move_mailbox(state: BalState, step: Step, reason: str) -> Move:
     """May a mailbox in ``state`` take ``step``?"""
-    return _move(state, step, reason, MAILBOX_STEPS[state])
+    return _move("mailbox", state, step, reason, MAILBOX_STEPS[state])
 
 
-def _move(state: StrEnum, step: Step, reason: str, possible: Mapping[Step, StrEnum]) -> Move:
+def _move(whose: str, state: StrEnum, step: Step, reason: str, possible: Mapping[Step, StrEnum]) -> Move:
+    fr, en = TRUST[f"{whose}.{state}"]
     if step not in possible:
-        names = ", ".join(possible) or "-"
-        return Move(decide(rule("lifecycle.impossible"), state=state, step=step, possible=names), state)
+        names = ", ".join(possible)
+        facts = {"possible_fr": names or "aucune", "possible_en": names or "none"}
+        return Move(decide(rule("lifecycle.impossible"), state_fr=fr, state_en=en, step=step, **facts), state)
     if step is not Step.ACTIVATE and not reason.strip():
         return Move(decide(rule("lifecycle.reason_missing")), state)
-    return Move(decide(rule("lifecycle.accepted"), state=possible[step]), possible[step])
+    fr, en = TRUST[f"{whose}.{possible[step]}"]
+    return Move(decide(rule("lifecycle.accepted"), state_fr=fr, state_en=en), possible[step])

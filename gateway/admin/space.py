@@ -36,6 +36,7 @@ from gateway.config_document import render
 from gateway.supervisor import ourselves, write_atomically
 from gateway.watch import Taken, alone
 from mailboxes.keys import create_master_key_file
+from policies.catalogue.sentences_console import say
 
 DOORS = ("inbound", "submission", "submissions", "imap", "imaps")
 READY_NAMES = {"inbound": "smtp"}
@@ -47,7 +48,12 @@ Say = Callable[[str], None]
 
 
 class SpaceFailed(Exception):
-    """The space could not be built or started; the text says at which step and why."""
+    """The space could not be built or started: a sentence of the console's catalogue says at which step and why."""
+
+    def __init__(self, sentence: str, /, **parameters: object) -> None:
+        super().__init__(say(sentence, "en", **parameters))
+        self.sentence = sentence
+        self.parameters = parameters
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +70,7 @@ def partner(text: str) -> Partner:
     domain, _, where = text.partition("=")
     host, _, port = where.rpartition(":")
     if not domain or not host or not port.isascii() or not port.isdigit():
-        raise SpaceFailed(f"a partner is DOMAIN=HOST:PORT, not {text!r}")
+        raise SpaceFailed("space.partner", text=text)
     known = {operator.domain: operator for operator in OPERATORS}
     operator = known.get(domain, OperatorName(domain.partition(".")[0], domain, "99900000000091"))
     return Partner(operator, host, int(port))
@@ -166,11 +172,11 @@ class Space:
         try:
             self._held.enter_context(alone(self.directory))
         except Taken:
-            raise SpaceFailed(f"a space runs in {self.directory}: stop it, or choose another --dir") from None
+            raise SpaceFailed("space.running", directory=self.directory) from None
 
     def _clear(self) -> None:
         if any(self.directory.iterdir()) and not (self.directory / MARK).exists():
-            raise SpaceFailed(f"{self.directory} is not empty and is not a trust space: choose another --dir")
+            raise SpaceFailed("space.not_empty", directory=self.directory)
         for item in self.directory.iterdir():
             shutil.rmtree(item) if item.is_dir() else item.unlink()
 
@@ -279,7 +285,7 @@ class Space:
             if site.process.poll() is not None or time.monotonic() > deadline:
                 tail = site.log.read_text("utf-8", "replace")[-2000:]
                 self.stop()
-                raise SpaceFailed(f"{site.operator.domain} did not start:\n{tail}")
+                raise SpaceFailed("space.not_started", domain=site.operator.domain, log=site.log, tail=tail)
             time.sleep(0.05)
         self.say(f"{site.operator.domain}: en service / serving")
 

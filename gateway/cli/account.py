@@ -82,7 +82,13 @@ def list_(ctx: typer.Context, as_json: Json = False) -> None:
     output.table(
         columns,
         [
-            (item.login, f"{item.given_name} {item.family_name}", item.identity, item.state, when(item.last_login_at))
+            (
+                item.login,
+                f"{item.given_name} {item.family_name}",
+                item.identity,
+                errors.word("account", item.state, here(ctx).language),
+                when(item.last_login_at),
+            )
             for item in found
         ],
     )
@@ -109,7 +115,7 @@ def _show(desk: Desk, login: str, as_json: bool) -> None:
         f"{found.title} {found.given_name} {found.family_name}".strip(),
         found.identity,
         found.contact,
-        found.state,
+        errors.word("account", found.state, desk.console.language),
         when(found.state_at),
         found.state_by,
         found.state_reason,

@@ -52,13 +52,14 @@ def create(
 @app.command("list", help=tr("Lister les appareils.", "List the devices."))
 def list_(
     ctx: typer.Context,
-    mailbox: Annotated[str, typer.Option("--mailbox", help=tr("D’une boîte.", "Of one mailbox."))] = "",
+    address: Annotated[str, typer.Argument(metavar="[ADDRESS]", help=tr("D’une boîte.", "Of one mailbox."))] = "",
+    mailbox: Annotated[str, typer.Option("--mailbox", hidden=True)] = "",
     login: Annotated[str, typer.Option("--login", help=tr("D’une personne.", "Of one person."))] = "",
     as_json: Json = False,
 ) -> None:
     with opened(ctx) as desk:
         found: list[devices.Device] = desk.ask(
-            lambda connection: devices.listed(connection, written=mailbox, login=login)
+            lambda connection: devices.listed(connection, written=address or mailbox, login=login)
         )
     if as_json:
         output.as_json([asdict(item) for item in found])

@@ -10,8 +10,8 @@ import typer
 
 from gateway.cli import output
 from gateway.cli.context import Desk, opened
-from gateway.cli.errors import REFUSED, USAGE, Said
-from gateway.cli.language import tr
+from gateway.cli.errors import REFUSED, USAGE, Said, word
+from gateway.cli.language import chosen, tr
 from gateway.cli.output import Json
 
 if TYPE_CHECKING:
@@ -112,7 +112,7 @@ def _plain(key: str, value: object) -> str:
 
 def _show(reason: Reason) -> None:
     who = f"{reason.recipient}: " if reason.recipient else ""
-    output.line(f"  [{reason.verdict or '?'}] {reason.rule}  ({', '.join(reason.sources)})")
+    output.line(f"  [{word('verdict', reason.verdict or '?', chosen())}] {reason.rule}  ({', '.join(reason.sources)})")
     output.line(f"      {who}{reason.sentence} {reason.remedy}".rstrip())
     if reason.detail:
         output.line(f"      {reason.detail}")

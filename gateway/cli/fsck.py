@@ -179,15 +179,17 @@ def _tell(report: Report, repaired: Repaired | None, known: _Known) -> None:
     ]
     for name, found, said in findings:
         if found:
-            output.line(f"{name}: {len(found)}")
+            output.line(f"{name}{tr(' :', ':')} {len(found)}")
             for item in found[:SHOWN]:
                 output.line(f"  {said(item)}")
             if len(found) > SHOWN:
                 output.line("  …")
     verdict = tr("sain", "healthy") if report.healthy else tr("à examiner", "to be examined")
-    output.line(f"{verdict} ({tr('messages déchiffrés', 'messages decrypted')}: {report.read})")
+    output.line(f"{verdict} ({tr('messages déchiffrés :', 'messages decrypted:')} {report.read})")
     if repaired is not None:
         output.line(
-            tr("réparé", "repaired")
-            + f": {repaired.folders} {tr('dossiers', 'folders')}, {repaired.bodies} + {repaired.blobs} {tr('corps', 'bodies')}"
+            tr(
+                f"réparés : dossiers {repaired.folders}, corps {repaired.bodies} + {repaired.blobs}",
+                f"repaired: folders {repaired.folders}, bodies {repaired.bodies} + {repaired.blobs}",
+            )
         )

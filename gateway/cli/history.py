@@ -43,7 +43,7 @@ def show(ctx: typer.Context, as_json: Json = False) -> None:
     if as_json:
         output.as_json({"patients": people, "documents": documents, "oldest": oldest})
         return
-    since = when(oldest) if oldest else "-"
+    since = when(oldest) if oldest else tr("aucun", "none")
     output.line(here(ctx).say("history.counted", patients=people, documents=documents, since=since))
 
 

@@ -39,8 +39,8 @@ def verify(ctx: typer.Context, as_json: Json = False) -> None:
     elif found is None:
         output.line(
             tr(
-                f"Chaîne intacte : {newest[0]} enregistrements, {len(anchors)} ancres.",
-                f"Chain intact: {newest[0]} records, {len(anchors)} anchors.",
+                f"Chaîne intacte. Enregistrements : {newest[0]} ; ancres : {len(anchors)}.",
+                f"Chain intact. Records: {newest[0]}; anchors: {len(anchors)}.",
             )
         )
     else:
@@ -117,6 +117,6 @@ def prune(
     if as_json:
         output.as_json({"records": count, "removed": not dry_run})
     elif dry_run:
-        output.line(tr(f"{count} enregistrements à retirer.", f"{count} records to remove."))
+        output.line(tr(f"Enregistrements à retirer : {count}.", f"Records to remove: {count}."))
     else:
-        output.line(tr(f"{count} enregistrements retirés.", f"{count} records removed."))
+        output.line(tr(f"Enregistrements retirés : {count}.", f"Records removed: {count}."))

@@ -11,10 +11,10 @@ from typing import Annotated, Any
 import typer
 
 from gateway.cli import _transfer, errors, output
-from gateway.cli.context import Desk, actor, opened
+from gateway.cli.context import Desk, actor, here, opened
 from gateway.cli.language import tr
 from gateway.cli.output import Json, Reason, Yes, when
-from gateway.config_units import Unreadable, read_size, write_size
+from gateway.config_units import Unreadable, read_size
 from mailboxes import lookup, register
 from mailboxes.register import Mailbox, NewMailbox
 from policies.lifecycle import Activity, Step, activity
@@ -142,7 +142,7 @@ def list_(
         typer.Option(
             "--idle",
             help=tr(
-                "Seulement celles dont personne ne se sert : prévenir (warn) ou fermer (close).",
+                "Seulement celles dont personne ne se sert : titulaire à prévenir, ou boîte à fermer.",
                 "Only those nobody uses: to warn about, or to close.",
             ),
         ),
@@ -166,19 +166,22 @@ def list_(
             (
                 item.address,
                 item.type,
-                item.state,
+                errors.word("mailbox", item.state, here(ctx).language),
                 tr("oui", "yes") if item.red_list else "",
                 when(item.last_login_at),
-                use,
+                "" if item.state in _PAST else errors.word("use", use, here(ctx).language),
             )
             for item, use in judged
         ],
     )
 
 
+_PAST = (BalState.CLOSED, BalState.DELETED)
+
+
 def _activity(desk: Desk, found: Mailbox) -> Activity:
     """Closed mailboxes are past that question."""
-    if found.state in (BalState.CLOSED, BalState.DELETED):
+    if found.state in _PAST:
         return Activity.USED
     own = desk.storage.config.accounts
     now = desk.storage.clock()
@@ -218,7 +221,7 @@ def _show(desk: Desk, address: str, as_json: bool) -> None:
         found.address,
         ", ".join(key for key, other in addresses if other),
         found.type,
-        found.state,
+        errors.word("mailbox", found.state, desk.console.language),
         when(found.state_at),
         found.state_by,
         found.state_reason,
@@ -228,7 +231,7 @@ def _show(desk: Desk, address: str, as_json: bool) -> None:
         found.responsible,
         found.phone,
         tr("oui", "yes") if found.red_list else "",
-        write_size(facts.quota) if facts.quota else "",
+        output.size(facts.quota) if facts.quota else "",
         _used(facts, desk.storage.config.accounts.quota_warning),
         when(found.last_login_at),
         ", ".join(f"{item.login} ({' '.join(item.rights)})" for item in members if not item.until),
@@ -240,7 +243,7 @@ def _show(desk: Desk, address: str, as_json: bool) -> None:
 def _used(facts: Any, warning: float) -> str:
     """How much is used, and whether that is worth a warning (MSS-065)."""
     share = facts.used / facts.quota if facts.quota else 0.0
-    text = f"{facts.used / 1024:.0f} KiB" + (f" ({share:.0%})" if facts.quota else "")
+    text = output.size(facts.used) + (f" ({share:.0%})".replace("%", tr(" %", "%")) if facts.quota else "")
     return f"{text} {tr('bientôt pleine', 'nearly full')}" if share >= warning and facts.quota else text
 
 

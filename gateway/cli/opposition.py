@@ -15,8 +15,8 @@ import typer
 
 from gateway.cli import output
 from gateway.cli.context import Desk, actor, here, opened
-from gateway.cli.errors import USAGE, Said
-from gateway.cli.language import tr
+from gateway.cli.errors import USAGE, Said, word
+from gateway.cli.language import chosen, tr
 from gateway.cli.output import Json, when
 from gateway.cli.send import bytes_of, json_of
 from gateway.identity import BadIdentity, identity_from
@@ -121,7 +121,14 @@ def add(
         except ValueError:
             raise Said("opposition.bad_number", USAGE) from None
     said = "opposition.recorded" if new else "opposition.known"
-    output.line(here(ctx).say(said, scopes=", ".join((*_scopes(scope), *filter(None, wish.addresses)))))
+    output.line(
+        here(ctx).say(
+            said,
+            scopes=", ".join(
+                (*(word("scope", each, chosen()) for each in _scopes(scope)), *filter(None, wish.addresses))
+            ),
+        )
+    )
 
 
 @app.command(help=tr("Retirer une opposition.", "Take an opposition back."))
@@ -169,7 +176,7 @@ def list_(ctx: typer.Context, as_json: Json = False) -> None:
         (
             one.mark,
             " + ".join(named[kind] for kind in one.known_by),
-            one.scope,
+            word("scope", one.scope, chosen()),
             one.professional or tr("tous", "all"),
             one.reference,
             one.actor,

@@ -20,7 +20,8 @@ from typing import Annotated, Any, TextIO
 
 import typer
 
-from gateway.cli.language import tr
+from gateway.cli.language import chosen, tr
+from policies.catalogue.sentence import octets as written
 
 Json = Annotated[bool, typer.Option("--json", help=tr("Réponse en JSON.", "Answer in JSON."))]
 Reason = Annotated[str, typer.Option("--reason", help=tr("Raison, gardée comme preuve.", "Reason, kept as evidence."))]
@@ -138,6 +139,11 @@ def secret(question: str, *, again: bool = False) -> str:
 def when(seconds: float) -> str:
     """A date in local time; empty for never."""
     return datetime.fromtimestamp(seconds).astimezone().strftime("%Y-%m-%d %H:%M") if seconds else ""
+
+
+def size(octets: int) -> str:
+    """Octets as a reader of this language writes them."""
+    return written(octets, chosen())
 
 
 def visible(text: str) -> str:

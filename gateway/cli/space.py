@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from gateway.cli import output
-from gateway.cli.errors import UNAVAILABLE
+from gateway.cli.errors import UNAVAILABLE, USAGE, Said
 from gateway.cli.language import tr
 
 if TYPE_CHECKING:
@@ -80,13 +79,16 @@ def space(
             load_mailboxes=load_mailboxes,
             say=lambda text: _step("·", text),
         )
-        built.hold()
+        try:
+            built.hold()
+        except OSError as problem:
+            raise Said("cli.cannot_write", UNAVAILABLE, path=directory, reason=problem) from None
         fresh(ready_file)
         built.build()
         built.start()
     except SpaceFailed as problem:
-        output.line(f"caducee: {problem}")
-        raise typer.Exit(UNAVAILABLE) from None
+        code = USAGE if problem.sentence in ("space.partner", "space.setting") else UNAVAILABLE
+        raise Said(problem.sentence, code, **problem.parameters) from None
     raise typer.Exit(_keep(built, ready_file, demo, leash))
 
 
@@ -95,7 +97,6 @@ def _keep(built: Space, ready_file: Path | None, demo: bool, leash: int) -> int:
     stopping = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stopping.set())
-    code = 0
     try:
         if ready_file is not None:
             built.write_ready(ready_file)
@@ -105,12 +106,10 @@ def _keep(built: Space, ready_file: Path | None, demo: bool, leash: int) -> int:
         while not stopping.wait(0.5) and not _let_go(leash):
             dead = built.dead()
             if dead is not None:
-                output.line(f"caducee: {dead.operator.domain}: {tr('arrêté', 'ended')}, {dead.log}")
-                code = UNAVAILABLE
-                break
+                raise Said("space.ended", UNAVAILABLE, domain=dead.operator.domain, log=dead.log)
     finally:
         built.stop()
-    return code
+    return 0
 
 
 def _let_go(leash: int) -> bool:
@@ -130,7 +129,7 @@ def _setting(text: str) -> tuple[tuple[str, str], Any]:
     name, equals, value = text.partition("=")
     section, dot, key = name.partition(".")
     if not equals or not dot:
-        raise SpaceFailed(f"a setting is section.key=value, not {text!r}")
+        raise SpaceFailed("space.setting", text=text)
     try:
         return (section, key), tomllib.loads(f"v = {value}")["v"]
     except tomllib.TOMLDecodeError:

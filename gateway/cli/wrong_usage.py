@@ -76,6 +76,10 @@ def tell(problem: Any) -> int:
     said = french(text) if chosen() == "fr" else english(text)
     if text.startswith("No such command") and "Did you mean" not in text and context is not None:
         said = f"{said.rstrip('.')}. {say('cli.commands', chosen(), names=', '.join(context.command.list_commands(context)))}"
+    early = re.match(r"No such option: (--lang|--config|-c|--version)\b", text)
+    if early is not None:
+        said = f"{said.rstrip('.')} : " if chosen() == "fr" else f"{said.rstrip('.')}: "
+        said += say("cli.goes_before", chosen(), option=early[1])
     sys.stderr.write(f"{mark(sys.stderr, 'caducee:', '1;31')} {said}\n")
     if context is not None:
         sys.stderr.write(say("cli.usage_hint", chosen(), command=context.command_path) + "\n")

@@ -298,8 +298,8 @@ RULES: tuple[Rule, ...] = (
     ),
     _no(
         "device.too_many",
-        "{count} appareils sont déjà enregistrés pour cette boîte.",
-        "{count} devices are registered for this mailbox already.",
+        "Appareils déjà enregistrés pour cette boîte : {count}, le plus qu’on puisse avoir.",
+        "Devices registered for this mailbox already: {count}, the most one may have.",
         "Retirez ceux qui ne servent plus : caducee device revoke.",
         "Withdraw those no longer used: caducee device revoke.",
         "TOU-D08",

@@ -296,8 +296,8 @@ CONFIG: Mapping[str, Sentence] = {
         "Set operator.test_mode = true, or your real domain.",
     ),
     "config.keys_do_not_pair": _s(
-        "{certificates} certificats pour {keys} clés",
-        "{certificates} certificates for {keys} keys",
+        "certificats : {certificates}, clés : {keys}",
+        "certificates: {certificates}, keys: {keys}",
         "Une clé par certificat, dans le même ordre.",
         "One key per certificate, in the same order.",
     ),

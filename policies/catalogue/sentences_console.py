@@ -94,6 +94,40 @@ CLI: Mapping[str, Sentence] = {
         "Donnez l’autorité qui l’a délivré avec --ca, et le nom du serveur tel qu’il est écrit dans son certificat.",
         "Give the authority that issued it with --ca, and the server’s name as its certificate has it.",
     ),
+    "space.running": _s(
+        "un espace d’essai tourne dans {directory}",
+        "a space runs in {directory}",
+        "Arrêtez-le, ou choisissez un autre dossier avec --dir.",
+        "Stop it, or choose another folder with --dir.",
+    ),
+    "space.not_empty": _s(
+        "{directory} n’est pas vide et n’est pas un espace d’essai",
+        "{directory} is not empty and is not a trust space",
+        "Choisissez un autre dossier avec --dir.",
+        "Choose another folder with --dir.",
+    ),
+    "space.not_started": _s(
+        "{domain} n’a pas démarré ; son journal, {log}, finit ainsi :\n{tail}",
+        "{domain} did not start; its log, {log}, ends so:\n{tail}",
+    ),
+    "space.ended": _s(
+        "{domain} s’est arrêté de lui-même",
+        "{domain} ended by itself",
+        "Son journal dit pourquoi : {log}.",
+        "Its log says why: {log}.",
+    ),
+    "space.partner": _s(
+        "« {text} » n’est pas un opérateur tiers",
+        "“{text}” is not a third operator",
+        "Écrivez-le DOMAINE=HÔTE:PORT.",
+        "Write it DOMAIN=HOST:PORT.",
+    ),
+    "space.setting": _s(
+        "« {text} » n’est pas un réglage",
+        "“{text}” is not a setting",
+        "Écrivez-le section.clé=valeur.",
+        "Write it section.key=value.",
+    ),
     "cli.explain_what": _s(
         "donnez un identifiant de message, ou une question (--from, --to, --cert)",
         "give a message identifier, or a question (--from, --to, --cert)",
@@ -137,6 +171,9 @@ CLI: Mapping[str, Sentence] = {
         "the configuration has no section “{section}”.",
         "Sections : {names}.",
         "Sections: {names}.",
+    ),
+    "cli.goes_before": _s(
+        "elle se met avant la commande (caducee {option} …)", "it stands before the command (caducee {option} ...)"
     ),
     "cli.usage_hint": _s("caducee: « {command} -h » montre l’usage.", "caducee: “{command} -h” shows the usage."),
     "cli.given_up": _s("abandonné : rien n’a été fait", "given up: nothing was done"),
@@ -237,9 +274,9 @@ CLI: Mapping[str, Sentence] = {
         "Le service est-il arrêté, et une sauvegarde faite ?", "Is the service stopped, and a backup made?"
     ),
     "cli.rotated": _s(
-        '{count} clés rescellées. Mettez store.master_key = "file:{path}" avant de redémarrer, gardez une copie de la '
+        'Clés rescellées : {count}. Mettez store.master_key = "file:{path}" avant de redémarrer, gardez une copie de la '
         "nouvelle clé ailleurs, et l’ancienne aussi longtemps que vivent d’anciennes sauvegardes sans `caducee config export-keys`.",
-        '{count} keys wrapped anew. Set store.master_key = "file:{path}" before starting again, keep a copy of the new '
+        'Keys wrapped anew: {count}. Set store.master_key = "file:{path}" before starting again, keep a copy of the new '
         "key elsewhere, and the old one as long as old backups without `caducee config export-keys` live.",
     ),
     "cli.keys_exported": _s(
@@ -247,8 +284,8 @@ CLI: Mapping[str, Sentence] = {
         "Wrapped keys written to {path}. Keep this one file, the newest, beside the backups.",
     ),
     "cli.keys_imported": _s(
-        "{count} clés remises. Les boîtes fermées depuis la sauvegarde n’en ont plus. Continuez par `caducee fsck --restored`.",
-        "{count} keys put in place. Mailboxes closed since the backup have none any more. Go on with `caducee fsck --restored`.",
+        "Clés remises : {count}. Les boîtes fermées depuis la sauvegarde n’en ont plus. Continuez par `caducee fsck --restored`.",
+        "Keys put in place: {count}. Mailboxes closed since the backup have none any more. Go on with `caducee fsck --restored`.",
     ),
     "cli.keys_outdated": _s(
         "{path} est plus ancien que la base : des clés créées depuis seraient perdues. Rien n’a été changé.",

@@ -1,8 +1,10 @@
-"""Why a white list is not taken, what became of one, and what is wrong with an address: the words of other modules in words.
+"""Why a white list is not taken, what became of one, what is wrong with an address, how a mailbox stands: words of other
+modules in words of people.
 
 Keys are ``list.<word>`` for :class:`directory.trustlist.Refused` and :class:`directory.trustlist_fetch.Unreachable`,
 ``outcome.<word>`` for :class:`directory.trustlist_history.Outcome`, ``address.<word>`` for
-:class:`policies.address.AddressError`. Values are French and English.
+:class:`policies.address.AddressError`, ``account.<state>``, ``mailbox.<state>``, ``use.<word>`` for :mod:`policies.lifecycle`,
+``scope.<word>`` for :mod:`gateway.medical.registers`, ``verdict.<word>`` for :class:`policies.decision.Verdict`. Values are French and English.
 """
 
 from __future__ import annotations
@@ -44,6 +46,26 @@ TRUST: Mapping[str, tuple[str, str]] = {
     "outcome.refused": ("refusée", "refused"),
     "outcome.good": ("serait acceptée", "would be accepted"),
     "outcome.replay": ("serait refusée : plus ancienne", "would be refused: older"),
+    # how accounts and mailboxes stand
+    "account.pending": ("en attente de vérification", "waiting to be checked"),
+    "account.active": ("actif", "active"),
+    "account.suspended": ("suspendu", "suspended"),
+    "account.closed": ("fermé", "closed"),
+    "mailbox.active": ("active", "active"),
+    "mailbox.suspended": ("suspendue", "suspended"),
+    "mailbox.closed": ("fermée", "closed"),
+    "mailbox.deleted": ("détruite", "deleted"),
+    "use.used": ("utilisée", "used"),
+    "use.warn": ("titulaire à prévenir", "owner to be warned"),
+    "use.close": ("à fermer", "to be closed"),
+    # whom an opposition concerns
+    "scope.patient": ("messages au patient", "messages to the patient"),
+    "scope.professionals": ("messages entre professionnels", "messages between professionals"),
+    # what a decision does
+    "verdict.accept": ("accepté", "accept"),
+    "verdict.note": ("remarque", "note"),
+    "verdict.defer": ("différé", "defer"),
+    "verdict.refuse": ("refusé", "refuse"),
     # an address that cannot be read
     "address.no_at": ("il y manque un @", "it lacks an @"),
     "address.two_at": ("elle a deux @", "it has two @"),

@@ -9,6 +9,7 @@ import os
 import re
 import resource
 import shutil
+import socket
 import sqlite3
 import subprocess
 import sys
@@ -33,8 +34,10 @@ from gateway.cli.context import Console
 from gateway.cli.language import choose
 from gateway.cli.output import visible
 from gateway.config import load
+from gateway.config_units import Listen
 from gateway.supervisor import Supervisor, ourselves, write_atomically
 from mailboxes.store import BlobsUnavailable, StoreUnavailable
+from policies.catalogue.sentence import octets
 from policies.catalogue.sentences_console import SENTENCES, remedy, say
 from policies.decision import CatalogueError
 from policies.events import Event
@@ -172,6 +175,23 @@ def test_a_ready_file_that_cannot_be_is_said_before_anything_starts(terminal: Te
     assert not list((tmp_path / "s").iterdir())
 
 
+@pytest.mark.parametrize(
+    ("words", "code", "said"),
+    [
+        (["--partner", "op-c.test"], 2, "« op-c.test » n’est pas un opérateur tiers. Écrivez-le DOMAINE=HÔTE:PORT."),
+        (["--set", "limits"], 2, "« limits » n’est pas un réglage. Écrivez-le section.clé=valeur."),
+        (["--dir", "."], 3, "n’est pas vide et n’est pas un espace d’essai. Choisissez un autre dossier"),
+        (["--dir", "config.toml"], 3, "config.toml ne peut pas être écrit"),
+    ],
+)
+def test_a_space_that_cannot_be_says_why_in_french(
+    terminal: Terminal, monkeypatch: pytest.MonkeyPatch, words: list[str], code: int, said: str
+) -> None:
+    """On standard error: it was said in English, and on standard output."""
+    monkeypatch.chdir(terminal.folder)
+    assert said in terminal.refused("space", *words, code=code, lang="fr")
+
+
 def test_the_version_is_told(terminal: Terminal) -> None:
     assert re.fullmatch(r"caducee \d+\.\d+\.\d+\n", terminal.ok("--version"))
 
@@ -186,7 +206,7 @@ def test_the_ready_file_of_an_earlier_run_is_no_answer(
 
     def fails(space: Space) -> None:
         assert not old.exists()
-        raise SpaceFailed("no room")
+        raise SpaceFailed("space.not_empty", directory=tmp_path)
 
     async def served(*given: object) -> int:
         assert not old.exists()
@@ -210,6 +230,7 @@ def test_wrong_usage_is_two(terminal: Terminal) -> None:
     assert "Value error" not in terminal.refused("mailbox", "create", MARIE, "--type", "X", code=2)
     assert "no section “nothing”" in terminal.refused("config", "show", "nothing", code=2)
     assert "not a size" in terminal.refused("mailbox", "quota", MARIE, "1 lot", code=2)
+    assert "caducee --lang ..." in terminal.refused("config", "check", "--lang", "fr", code=2)
 
 
 @pytest.mark.parametrize(
@@ -537,6 +558,14 @@ def test_workers_run_our_modules_whoever_may_write_where_they_are_started(tmp_pa
     assert (ran.returncode, ran.stdout[:8]) == (0, "caducee ")
 
 
+def test_a_door_that_cannot_be_opened_is_named() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        own: Any = SimpleNamespace(shared_ports=False)
+        with pytest.raises(OSError, match=rf"127\.0\.0\.1:{port}: Address already in use"):
+            service.Service._bind(own, Listen("127.0.0.1", port), b"")
+
+
 def test_workers_speak_the_language_of_their_service(monkeypatch: pytest.MonkeyPatch) -> None:
     commands: list[list[str]] = []
 
@@ -580,7 +609,7 @@ def test_serve_refuses_to_start_without_what_it_needs_and_says_what_to_give(term
 
 def test_journal_prune_keeps_what_is_young(terminal: Terminal) -> None:
     assert terminal.json("journal", "prune") == {"records": 0, "removed": True}
-    assert "0 records to remove" in terminal.ok("journal", "prune", "--dry-run")
+    assert "Records to remove: 0" in terminal.ok("journal", "prune", "--dry-run")
 
 
 def test_config_show_masks(terminal: Terminal) -> None:
@@ -606,7 +635,7 @@ def test_a_master_key_is_replaced_and_everything_stays_readable(marie: Terminal)
     new = marie.folder / "new.key"
     assert marie("config", "rotate-key", str(new), given="n\n").exit_code == 1
     assert not new.exists()
-    assert "2 keys" in marie.ok("config", "rotate-key", str(new), "--yes")
+    assert "anew: 2" in marie.ok("config", "rotate-key", str(new), "--yes")
     assert "master key" in marie.refused("account", "list", code=3)
     path = marie.folder / "config.toml"
     path.write_text(CONFIG.replace("master.key", "new.key"))
@@ -638,7 +667,7 @@ def test_a_mailbox_closed_for_good_is_closed_in_a_backup_that_comes_back(marie: 
     assert "master key" in marie.refused("account", "list", code=3)
     assert "not an export" in marie.refused("config", "import-keys", str(folder / "new.key"), "--yes", code=2)
     assert marie("config", "import-keys", str(exported), given="n\n").exit_code == 1
-    assert "2 keys" in marie.ok("config", "import-keys", str(exported), "--yes")
+    assert "in place: 2" in marie.ok("config", "import-keys", str(exported), "--yes")
     assert marie.json("mailbox", "show", gone)["state"] == "deleted"  # else every message to it is put off for days
     assert marie.json("mailbox", "show", MARIE)["state"] == "active"
     marie.ok("opposition", "remove", PATIENT)
@@ -679,6 +708,7 @@ def test_from_a_person_to_a_device(marie: Terminal) -> None:
     assert len(made["password"].replace("-", "")) == 26
     listed = marie.json("device", "list", "--mailbox", MARIE)
     assert [(item["number"], item["name"], item["login"]) for item in listed] == [(1, "Thunderbird", "marie.martin")]
+    assert marie.json("device", "list", MARIE) == listed
     assert made["password"] not in marie.ok("device", "list")
     marie.ok("device", "revoke", MARIE, "1")
     (revoked,) = [line for line in marie.ok("journal", "list").splitlines() if "what=revoked" in line]
@@ -794,6 +824,18 @@ def test_a_question_is_judged_by_the_configuration_in_force(marie: Terminal, rep
     assert json.loads(asked.stdout)["decisions"][1]["rule"] == rule
 
 
+def test_a_table_speaks_the_language_asked_for(marie: Terminal) -> None:
+    """States stood there as programs know them, whatever the language; ``--json`` keeps those."""
+    assert "\tactif\t" in marie("account", "list", lang="fr").stdout
+    assert "\tactive\t" in marie("mailbox", "list", lang="fr").stdout
+    marie.ok("mailbox", "close", MARIE, "--reason", "test")
+    row = marie("mailbox", "list", lang="fr").stdout.splitlines()[1].split("\t")
+    assert (row[2], row[5]) == ("fermée", "")
+    assert marie.json("mailbox", "list")[0]["state"] == "closed"
+    impossible = marie.refused("mailbox", "suspend", MARIE, "--reason", "x", lang="fr")
+    assert "l’état « fermée »" in impossible
+
+
 def test_mailboxes_nobody_uses_are_listed(marie: Terminal) -> None:
     assert marie.json("mailbox", "list", "--idle") == []
     path = marie.folder / "config.toml"
@@ -802,7 +844,7 @@ def test_mailboxes_nobody_uses_are_listed(marie: Terminal) -> None:
     path.write_text(CONFIG + 'inactivity = "1s"\ninactivity_notice = "0"\n')
     time.sleep(1.1)
     assert [item["activity"] for item in marie.json("mailbox", "list", "--idle")] == ["close"]
-    assert "close" in marie.ok("mailbox", "list")
+    assert "to be closed" in marie.ok("mailbox", "list")
 
 
 def test_members_aliases_and_certificates(marie: Terminal, tmp_path: Path) -> None:
@@ -896,6 +938,20 @@ def test_json_is_written_whatever_a_name_holds(capsys: pytest.CaptureFixture[str
         said = capsys.readouterr().out.encode("utf-8")  # as strictly as a terminal of fr_FR.UTF-8 does
         assert json.loads(said) == {"file": name}
         assert b"\\udce9sultat \\u009b31m \\u202efdp.hpr \xc3\xa9" in said
+
+
+@pytest.mark.parametrize(
+    ("size", "fr", "en"),
+    [
+        (0, "0 Kio", "0 KiB"),
+        (1536, "1,5 Kio", "1.5 KiB"),
+        (25 << 20, "25 Mio", "25 MiB"),
+        (5 << 30, "5 Gio", "5 GiB"),
+        (int(35.3 * (1 << 30)), "35,3 Gio", "35.3 GiB"),
+    ],
+)
+def test_a_size_is_written_as_its_reader_writes_it(size: int, fr: str, en: str) -> None:
+    assert (octets(size, "fr"), octets(size, "en")) == (fr, en)
 
 
 def test_a_long_table_is_not_fitted_to_the_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
