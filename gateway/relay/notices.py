@@ -11,6 +11,7 @@ from __future__ import annotations
 import base64
 import binascii
 from dataclasses import dataclass
+from datetime import datetime
 
 from gateway.received import date
 from gateway.relay.outbox import Entry, Owed
@@ -158,11 +159,15 @@ def _text_part(notice: Owed, now: float) -> bytes:
 def _human(notice: Owed, language: Language, now: float) -> str:
     hours = max(1, int((now - notice.accepted_at) // 3600))
     opening = decide(rule(ACTIONS[notice.action][1]), hours=hours)
-    lines = [opening.sentence(language), opening.remedy(language), ""]
+    lines = [*filter(None, (opening.sentence(language), opening.remedy(language))), ""]
     for entry in notice.entries:
         lines += _human_entry(entry, language, opened=entry.rule == opening.rule.name)
-    reference = "Référence" if language == "fr" else "Reference"
-    return "\n".join([*lines, f"{reference} : {notice.message}", ""])
+    sent = datetime.fromtimestamp(notice.accepted_at).astimezone()
+    if language == "fr":
+        lines.append(f"Message envoyé le {sent:%d/%m/%Y} à {sent:%H:%M}. Référence : {notice.message}")
+    else:
+        lines.append(f"Message sent on {sent:%Y-%m-%d} at {sent:%H:%M}. Reference: {notice.message}")
+    return "\n".join([*lines, ""])
 
 
 def _human_entry(entry: Entry, language: Language, *, opened: bool) -> list[str]:
@@ -175,10 +180,10 @@ def _human_entry(entry: Entry, language: Language, *, opened: bool) -> list[str]
     # The notice of a silence tells of no error: its status is not the server's.
     code, label = (0, "") if opened else field_error(entry.status, language, entry.reply)
     if code:
-        lines.append(f"    Code {code} : {label}")
+        lines.append(f"    Code {code} : {label}" if language == "fr" else f"    Code {code}: {label}")
     if entry.reply:
-        said = "Réponse du serveur" if language == "fr" else "Answer of the server"
-        lines.append(f"    {said} : {_plain(entry.reply)[:300]}")
+        said = "Réponse du serveur :" if language == "fr" else "Answer of the server:"
+        lines.append(f"    {said} {_plain(entry.reply)[:300]}")
     return [*lines, ""]
 
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from email import message_from_bytes
+from email.policy import default
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -190,6 +193,12 @@ def test_our_own_dsn_is_read_back() -> None:
     assert "n=E2=80=99a pas =C3=A9t=C3=A9" in text  # French
     assert "was not delivered" in text  # English
     assert "Code 550" in text
+    body = message_from_bytes(content, policy=default).get_body(("plain",))
+    assert body is not None
+    french, english = body.get_content().split("Your message")
+    assert "Code 550 : " in french
+    assert "Message envoyé le " in french  # of thirty sent this morning, which one?
+    assert " :" not in english
 
 
 @pytest.mark.parametrize(
