@@ -19,6 +19,7 @@ from mailboxes.commit import Unit
 from mailboxes.passwords import Passwords, new_totp_secret, personal, strength
 from policies.address import AddressError, parse
 from policies.catalogue import rule
+from policies.catalogue.sentences_trust import TRUST
 from policies.decision import Decision, decide
 from policies.events import Event, Kind
 from policies.lifecycle import AccountState, Step, move_account
@@ -219,7 +220,8 @@ class Accounts:
             rules = self.rules
             problem = naming.person_problem(identity, test=rules.test_mode, check=rules.check_identifiers)
             if problem:
-                raise refuse("account.identity_malformed", identity=identity[:80], problem=problem)
+                fr, en = TRUST[f"identity.{problem}"]
+                raise refuse("account.identity_malformed", identity=identity[:80], problem_fr=fr, problem_en=en)
         if new.contact:
             self._judge_contact(new.contact)
         if find(connection, new.login) is not None:

@@ -2,7 +2,8 @@
 
 Promise: the checks are those of the registers (mssante.md 3.2): RPPS with its Luhn digit, ADELI, FINESS, SIREN, SIRET.
 Test identities are not numeric and are exempt only where the caller says so.
-Failure: a check answers a short problem in neutral words, empty when the identifier is in order; nothing is raised.
+Failure: a check answers a stable word, which :data:`policies.catalogue.sentences_trust.TRUST` says as ``identity.<word>``, empty
+when the identifier is in order; nothing is raised.
 """
 
 from __future__ import annotations
@@ -45,40 +46,40 @@ def person(identity: str) -> str:
 def person_problem(identity: str, *, test: bool, check: bool) -> str:
     """What is wrong with an IdNat_PS: ``8`` + RPPS, or ``0`` + ADELI."""
     if _FREE.fullmatch(identity) is None:
-        return "[A-Za-z0-9./_-]{1,64}"
+        return "characters"
     if test or not check:
         return ""
     prefix, number = identity[0], identity[1:]
     if prefix == "8":
-        return _digits("RPPS", number, _RPPS, 11)
+        return _digits("rpps", number, _RPPS)
     if prefix == "0":
-        return "" if _ADELI.fullmatch(number) else "ADELI, 9"
-    return f"{prefix}… ∉ {{8, 0}}"
+        return "" if _ADELI.fullmatch(number) else "adeli_form"
+    return "person_prefix"
 
 
 def structure_problem(identity: str, *, test: bool, check: bool) -> str:
     """What is wrong with an IdNat_Struct: ``1`` + FINESS, ``2`` + SIREN, ``3`` + SIRET, ``4`` + RPPS and rank."""
     if _FREE.fullmatch(identity) is None:
-        return "[A-Za-z0-9./_-]{1,64}"
+        return "characters"
     if test or not check:
         return ""
     prefix, number = identity[0], identity[1:]
     if prefix == "1":
-        return "" if _FINESS.fullmatch(number) else "FINESS, 9"
+        return "" if _FINESS.fullmatch(number) else "finess_form"
     if prefix == "2":
-        return _digits("SIREN", number, _SIREN, 9)
+        return _digits("siren", number, _SIREN)
     if prefix == "3":
         exempt = number.startswith(LA_POSTE) and _SIRET.fullmatch(number) is not None
-        return "" if exempt else _digits("SIRET", number, _SIRET, 14)
+        return "" if exempt else _digits("siret", number, _SIRET)
     if prefix == "4":
-        return "" if _PRACTICE.fullmatch(number) else "RPPS-rang"
-    return f"{prefix}… ∉ {{1, 2, 3, 4}}"
+        return "" if _PRACTICE.fullmatch(number) else "practice_form"
+    return "structure_prefix"
 
 
-def _digits(name: str, number: str, form: re.Pattern[str], length: int) -> str:
+def _digits(name: str, number: str, form: re.Pattern[str]) -> str:
     if form.fullmatch(number) is None:
-        return f"{name}, {length} [0-9]"
-    return "" if luhn(number) else f"{name}, Luhn"
+        return f"{name}_form"
+    return "" if luhn(number) else f"{name}_key"
 
 
 def display_name(*, title: str = "", given: str = "", family: str = "", entity: str = "") -> str:

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from policies.catalogue import rule
+from policies.catalogue.sentences_trust import TRUST
 from policies.decision import Decision, decide
 from policies.lifecycle import AccountState
 from policies.values import BalState, BalType
@@ -106,7 +107,8 @@ def judge_opening(opening: Opening, domains: Iterable[str]) -> Decision:
     if opening.type in STRUCTURAL and not opening.structure:
         return decide(rule("mailbox.structure_missing"), type=opening.type)
     if opening.structure and opening.structure_problem:
-        named = {"identity": opening.structure, "problem": opening.structure_problem}
+        fr, en = TRUST[f"identity.{opening.structure_problem}"]
+        named = {"identity": opening.structure, "problem_fr": fr, "problem_en": en}
         return decide(rule("mailbox.structure_malformed"), **named)
     return judge_attributes(opening.type, opening.attributes)
 

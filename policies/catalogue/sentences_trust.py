@@ -58,6 +58,28 @@ TRUST: Mapping[str, tuple[str, str]] = {
     "use.used": ("utilisée", "used"),
     "use.warn": ("titulaire à prévenir", "owner to be warned"),
     "use.close": ("à fermer", "to be closed"),
+    # a national identifier that is not in order
+    "identity.characters": (
+        "de 1 à 64 chiffres, lettres sans accent ou signes . / _ -",
+        "1 to 64 digits, letters without accents or signs . / _ -",
+    ),
+    "identity.person_prefix": ("il commence par 8 (RPPS) ou 0 (ADELI)", "it begins with 8 (RPPS) or 0 (ADELI)"),
+    "identity.structure_prefix": (
+        "il commence par 1 (FINESS), 2 (SIREN), 3 (SIRET) ou 4 (cabinet)",
+        "it begins with 1 (FINESS), 2 (SIREN), 3 (SIRET) or 4 (practice)",
+    ),
+    "identity.rpps_form": ("le RPPS a 11 chiffres", "an RPPS number has 11 digits"),
+    "identity.rpps_key": ("un chiffre du RPPS est faux", "a digit of the RPPS number is wrong"),
+    "identity.adeli_form": ("l’ADELI a 9 caractères", "an ADELI number has 9 characters"),
+    "identity.finess_form": ("le FINESS a 9 caractères", "a FINESS number has 9 characters"),
+    "identity.siren_form": ("le SIREN a 9 chiffres", "a SIREN number has 9 digits"),
+    "identity.siren_key": ("un chiffre du SIREN est faux", "a digit of the SIREN number is wrong"),
+    "identity.siret_form": ("le SIRET a 14 chiffres", "a SIRET number has 14 digits"),
+    "identity.siret_key": ("un chiffre du SIRET est faux", "a digit of the SIRET number is wrong"),
+    "identity.practice_form": (
+        "celui d’un cabinet est un RPPS (11 chiffres) suivi de son rang",
+        "that of a practice is an RPPS number (11 digits) and its rank",
+    ),
     # whom an opposition concerns
     "scope.patient": ("messages au patient", "messages to the patient"),
     "scope.professionals": ("messages entre professionnels", "messages between professionals"),

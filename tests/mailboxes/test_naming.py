@@ -10,24 +10,26 @@ from hypothesis import strategies as st
 
 from mailboxes import naming, passwords
 from mailboxes.naming import display_name, luhn, person, person_problem, structure_problem
+from policies.catalogue.sentences_trust import TRUST
 
 
 @pytest.mark.parametrize(
     ("identity", "problem"),
     [
         ("810003456786", ""),
-        ("810003456787", "RPPS, Luhn"),
-        ("81000345678", "RPPS, 11 [0-9]"),
-        ("8١٠٠٠٣٤٥٦٧٨٤", "[A-Za-z0-9./_-]{1,64}"),
+        ("810003456787", "rpps_key"),
+        ("81000345678", "rpps_form"),
+        ("8١٠٠٠٣٤٥٦٧٨٤", "characters"),
         ("0751234567", ""),
         ("02A1234567", ""),
-        ("075123456", "ADELI, 9"),
-        ("5123", "5… ∉ {8, 0}"),
-        ("", "[A-Za-z0-9./_-]{1,64}"),
+        ("075123456", "adeli_form"),
+        ("5123", "person_prefix"),
+        ("", "characters"),
     ],
 )
 def test_identifiers_of_persons(identity: str, problem: str) -> None:
     assert person_problem(identity, test=False, check=True) == problem
+    assert not problem or all(TRUST[f"identity.{problem}"])  # in words of people: a regular expression stood there
 
 
 @pytest.mark.parametrize(
@@ -35,20 +37,21 @@ def test_identifiers_of_persons(identity: str, problem: str) -> None:
     [
         ("1750000012", ""),
         ("12A0000012", ""),
-        ("175000001", "FINESS, 9"),
+        ("175000001", "finess_form"),
         ("2732829320", ""),
-        ("2732829321", "SIREN, Luhn"),
+        ("2732829321", "siren_key"),
         ("373282932000074", ""),
-        ("373282932000075", "SIRET, Luhn"),
+        ("373282932000075", "siret_key"),
         ("335600000000049", ""),
         ("335600000000050", ""),
         ("41000345678401", ""),
-        ("410003456784", "RPPS-rang"),
-        ("9", "9… ∉ {1, 2, 3, 4}"),
+        ("410003456784", "practice_form"),
+        ("9", "structure_prefix"),
     ],
 )
 def test_identifiers_of_structures(identity: str, problem: str) -> None:
     assert structure_problem(identity, test=False, check=True) == problem
+    assert not problem or all(TRUST[f"identity.{problem}"])
 
 
 def test_test_identities_are_free_only_in_test_mode() -> None:

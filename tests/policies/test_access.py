@@ -77,8 +77,8 @@ def test_opening_a_mailbox(kind: BalType) -> None:
     assert opening(kind, owner="") == ("mailbox.owner_missing" if owned else "mailbox.acceptable")
     assert opening(kind, owner_active=False) == ("mailbox.owner_missing" if owned else "mailbox.acceptable")
     assert opening(kind, structure="") == ("mailbox.acceptable" if owned else "mailbox.structure_missing")
-    assert opening(kind, structure_problem="FINESS, 9") == "mailbox.structure_malformed"
-    without = opening(kind, structure="", structure_problem="FINESS, 9")  # of a structure that is not given
+    assert opening(kind, structure_problem="finess_form") == "mailbox.structure_malformed"
+    without = opening(kind, structure="", structure_problem="finess_form")  # of a structure that is not given
     assert without == ("mailbox.acceptable" if owned else "mailbox.structure_missing")
 
 
