@@ -49,7 +49,8 @@ def check(
         told = {name: [_fault(fault, console.language) for fault in faults] for name, faults in said.items()}
         output.as_json({"valid": True, **told})
     else:
-        output.line(console.say("cli.config_valid", file=config.source))
+        told_of = "cli.config_lacks" if ready and (lacking or away) else "cli.config_valid"
+        output.line(console.say(told_of, file=config.source))
         for fault in (*lacking, *away):
             output.line(f"  {errors.fault_text(fault, console.language)}")
     if ready and (lacking or away):

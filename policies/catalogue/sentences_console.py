@@ -253,6 +253,9 @@ CLI: Mapping[str, Sentence] = {
     "cli.cannot_read": _s("{path} ne peut pas être lu : {reason}", "{path} cannot be read: {reason}"),
     "cli.unknown_role": _s("rôle inconnu : {role}", "unknown role: {role}", "Rôles : {roles}.", "Roles: {roles}."),
     "cli.config_valid": _s("{file} : configuration valable.", "{file}: the configuration is valid."),
+    "cli.config_lacks": _s(
+        "{file} : rien de faux, mais il manque de quoi servir :", "{file}: nothing wrong, but this is missing to serve:"
+    ),
     "cli.file_exists": _s(
         "{path} existe déjà.",
         "{path} exists already.",

@@ -589,6 +589,8 @@ def test_workers_speak_the_language_of_their_service(monkeypatch: pytest.MonkeyP
 
 def test_config_check(terminal: Terminal) -> None:
     assert "tls.certificates" in terminal.ok("config", "check")
+    unready = terminal("config", "check", "--ready")
+    assert (unready.exit_code, "is valid" in unready.stdout, "missing to serve" in unready.stdout) == (1, False, True)
     assert terminal("config", "check", "--ready").exit_code == 1
     answer = terminal.json("config", "check")
     assert answer["valid"]
