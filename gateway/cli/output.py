@@ -84,7 +84,10 @@ MOST_FITTED = 1000
 
 
 def table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
-    """A table that fits the terminal, or tab-separated lines when the output is a pipe or long."""
+    """A table that fits the terminal, or tab-separated lines when the output is a pipe or long.
+
+    On a terminal a column that is empty in every row is left out: eleven of them leave none of them room for a word.
+    """
     kept = [[visible(str(cell)) for cell in row] for row in rows]
     if not sys.stdout.isatty() or len(kept) > MOST_FITTED:
         for row in [list(columns), *kept]:
@@ -93,11 +96,12 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    shown = Table(box=None, pad_edge=False, header_style="bold")
-    for column in columns:
-        shown.add_column(column, overflow="fold")
+    shown = Table(box=None, pad_edge=False, header_style="" if os.environ.get("NO_COLOR") else "bold")
+    used = [place for place in range(len(columns)) if not kept or any(row[place] for row in kept)]
+    for place in used:
+        shown.add_column(columns[place], overflow="fold")
     for row in kept:
-        shown.add_row(*[cell.replace("[", r"\[") for cell in row])
+        shown.add_row(*[row[place].replace("[", r"\[") for place in used])
     Console().print(shown)
 
 

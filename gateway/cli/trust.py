@@ -240,7 +240,7 @@ _NAMES = {
     "signer": ("signée par", "signed by"),
     "confirmed_by": ("confirmée par", "confirmed by"),
     "fetched": ("vue à sa source", "seen at its source"),
-    "age_seconds": ("âge en secondes", "age in seconds"),
+    "age_seconds": ("âge", "age"),
     "state": ("fraîcheur", "freshness"),
     "outcome": ("résultat", "outcome"),
     "reason": ("raison", "reason"),
@@ -258,6 +258,10 @@ def _named(facts: dict[str, Any]) -> list[tuple[str, object]]:
         shown = value
         if key == "state":
             shown = tr(_STATES[value], value)
+        elif key in ("generated", "accepted_at", "fetched") and value:
+            shown = f"{datetime.fromisoformat(str(value)).astimezone(UTC):%Y-%m-%d %H:%M:%SZ}"
+        elif key == "age_seconds":
+            shown = f"{value // 3600} h {value % 3600 // 60:02} min"
         elif key in ("outcome", "reason") and value:
             shown = word({"outcome": "outcome", "reason": "list"}[key], str(value), chosen())
         said.append((tr(*_NAMES[key]), shown))

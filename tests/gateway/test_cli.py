@@ -316,6 +316,13 @@ def test_a_terminal_without_our_signs_shows_what_it_can(monkeypatch: pytest.Monk
     assert json.loads(shown.split("\n", 1)[1]) == {"nom": "l’été"}
 
 
+def test_the_white_list_is_dated_as_people_read_dates() -> None:
+    from gateway.cli.trust import _named
+
+    known = {"fetched": "2026-11-27T11:15:15.540710+01:00", "age_seconds": 93_784, "generated": ""}
+    assert [value for _, value in _named(known)] == ["2026-11-27 10:15:15Z", "26 h 03 min", ""]
+
+
 def test_every_reason_a_list_is_refused_for_has_words() -> None:
     """The words the rooms use, found in their source, all have a sentence."""
     used = {f"list.{word}" for word in _words("directory/*.py", r'(?:Refused|Unreachable)\("([a-z_0-9]+)"')}
@@ -969,6 +976,11 @@ def test_a_long_table_is_not_fitted_to_the_terminal(monkeypatch: pytest.MonkeyPa
         output.table(("a", "b"), [(number, "x") for number in range(count)])
         return screen.getvalue().splitlines()
 
+    screen = Screen()
+    monkeypatch.setattr(sys, "stdout", screen)
+    output.table(("a", "empty", "b"), [("1", "", "x"), ("2", "", "")])
+    assert "empty" not in screen.getvalue()
+    assert "x" in screen.getvalue()
     short, long = shown(3), shown(output.MOST_FITTED + 1)
     assert "\t" not in "".join(short)
     assert long[:2] == ["a\tb", "0\tx"]
