@@ -297,7 +297,8 @@ class _Dialogue:
         words = [f"RCPT TO:<{way.recipient}>"]
         if "DSN" in self._session.extensions:
             words += [f"NOTIFY={','.join(sorted(way.dsn.notify))}"] if way.dsn.notify else []
-            words += [f"ORCPT={way.dsn.orcpt}"] if _one_word(way.dsn.orcpt) else []
+            # Ours where the sender gave none: a notice of where an alias led there must name whom we wrote to (RFC 3461 5.2.1).
+            words.append(f"ORCPT={_one_word(way.dsn.orcpt) or 'rfc822;' + _xtext(way.recipient)}")
         return " ".join(words)
 
     async def _pipelined(self, commands: list[str]) -> Reply | None:
@@ -392,6 +393,11 @@ class _Dialogue:
 def _one_word(value: str) -> str:
     """A parameter value that cannot become two parameters; empty otherwise."""
     return value if all(33 <= ord(character) < 127 for character in value) else ""
+
+
+def _xtext(value: str) -> str:
+    """RFC 3461 4: what could end the parameter, or start a code of two digits, becomes such a code."""
+    return "".join(one if 33 <= ord(one) < 127 and one not in "+=" else f"+{ord(one):02X}" for one in value)
 
 
 async def _connect(target: Target, address: str, patience: Patience) -> Wire:

@@ -369,7 +369,15 @@ async def test_a_parameter_cannot_become_two(space: Space, peer: Peer, value: st
     attempt = await space.partners(peer.port).send(parcel(recipients=(way,), envid=value, ret=value))
     assert rules_of(attempt) == ["relay.handed_over"]
     assert f"MAIL FROM:<alice@op-a.mssante.test> SIZE=20 ENVID={'M' * 26}\r\n".encode() in peer.commands
-    assert f"RCPT TO:<bob@{DOMAIN}> NOTIFY=SUCCESS\r\n".encode() in peer.commands
+    assert f"RCPT TO:<bob@{DOMAIN}> NOTIFY=SUCCESS ORCPT=rfc822;bob@{DOMAIN}\r\n".encode() in peer.commands
+
+
+async def test_a_partner_hears_whom_its_notices_must_name(space: Space, peer: Peer) -> None:
+    """Sendmail tells of where an alias led; without ORCPT nothing says which of our recipients that was."""
+    ways = (Waypoint(0, f"bob+x=1@{DOMAIN}"), Waypoint(1, f'"a b"@{DOMAIN}'))
+    assert rules_of(await space.partners(peer.port).send(parcel(recipients=ways))) == ["relay.handed_over"] * 2
+    assert f"RCPT TO:<bob+x=1@{DOMAIN}> ORCPT=rfc822;bob+2Bx+3D1@{DOMAIN}\r\n".encode() in peer.commands
+    assert f'RCPT TO:<"a b"@{DOMAIN}> ORCPT=rfc822;"a+20b"@{DOMAIN}\r\n'.encode() in peer.commands
 
 
 @pytest.mark.parametrize("address", ["bob>\r\nDATA\r\n<x@y", "b\x00b", "bé"])
