@@ -37,6 +37,12 @@ _CODECS = {
     b"iso-8859-1": "iso-8859-1",
     b"iso-8859-15": "iso-8859-15",
     b"windows-1252": "windows-1252",
+    # What programs pass on from their language's own names for them, and other servers take.
+    b"ascii": "utf-8",
+    b"utf8": "utf-8",
+    b"latin1": "iso-8859-1",
+    b"latin-1": "iso-8859-1",
+    b"cp1252": "windows-1252",
 }
 
 

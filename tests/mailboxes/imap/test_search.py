@@ -114,6 +114,16 @@ async def test_keys(running: Running) -> None:
     await client.close()
 
 
+async def test_a_charset_may_bear_the_name_its_language_gives_it(running: Running) -> None:
+    """imap_tools asks for ``utf8``, as its guide shows."""
+    client = await with_mail(running, message("début"))
+    for charset in ("UTF-8", "utf8", "iso-8859-1", "latin1", "latin-1", "cp1252"):
+        word = "début".encode(charset)
+        asked = f"SEARCH CHARSET {charset} SUBJECT {{{len(word)}+}}\r\n".encode() + word
+        assert await client.ok(asked) == [b"* SEARCH 1"], charset
+    await client.close()
+
+
 @pytest.mark.parametrize("program", ["OR BODY nil HEADER X-EXTRA head", "BODY nil HEADER X-EXTRA head"])
 async def test_a_live_search_looks_in_text_and_in_header_fields(running: Running, program: str) -> None:
     client = await with_mail(running, message())
