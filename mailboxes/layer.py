@@ -12,6 +12,7 @@ Failure: an alert, and the connection is closed; :meth:`Layer.connection_lost` f
 
 from __future__ import annotations
 
+import ssl
 import threading
 from asyncio import sslproto
 from collections.abc import Callable
@@ -87,6 +88,13 @@ class Layer(sslproto.SSLProtocol):
         if not chunk:
             self._call_eof_received()  # type: ignore[attr-defined]
             self._start_shutdown()
+
+    def _on_handshake_complete(self, handshake_exc: BaseException | None) -> None:
+        """asyncio closes without sending the alert in which OpenSSL says what it objects to: an old version, no suite in
+        common. Without it a program, and whoever is called to help, sees a connection that drops and no reason."""
+        if isinstance(handshake_exc, ssl.SSLError):
+            self._process_outgoing()  # type: ignore[attr-defined]
+        super()._on_handshake_complete(handshake_exc)
 
     def get_buffer(self, n: int) -> memoryview:
         """The buffer all connections share: the selector loop fills it and calls back in the same turn."""

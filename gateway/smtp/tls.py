@@ -221,7 +221,8 @@ def refusal(error: BaseException) -> Decision:
     reason = handshake_reason(error)
     if reason in _FAULT_WORDS:
         return decide(rule(f"trust.certificate_{reason}"), str(error)[:200], certificate="-")
-    return decide(rule("session.tls_handshake_failed"), type(error).__name__, reason=reason.replace("_", " "))
+    words = reason.replace("_", " ")
+    return decide(rule("session.tls_handshake_failed"), f"{type(error).__name__}, {words}", reason=words)
 
 
 def _harden(context: ssl.SSLContext, suites: Sequence[str]) -> None:

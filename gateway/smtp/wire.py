@@ -250,13 +250,13 @@ class Wire(SMTP):
         alert = self.doorway.refuse(hello)
         if alert is not None:
             reason = "host name" if alert == UNRECOGNIZED_NAME else "application protocol"
-            self._note_refusal(decide(rule("session.tls_handshake_failed"), reason=reason))
+            self._note_refusal(decide(rule("session.tls_handshake_failed"), reason, reason=reason))
         return alert
 
     def _note_refusal(self, decision: Decision) -> None:
-        """A handshake that failed: nobody is left to hear why, so the journal does."""
+        """A handshake that failed: the caller hears a number at most, so the log and the journal tell why."""
         door = self.doorway.door.value
-        log.info("smtp.handshake_failed", ip=self.ip, rule=decision.rule.name, door=door)
+        log.info("smtp.handshake_failed", ip=self.ip, rule=decision.rule.name, door=door, detail=decision.detail)
         detail = {"door": door, "ip": self.ip, "rule": decision.rule.name, "detail": decision.detail}
         if self.doorway.gate.worth_noting(self.origin):  # strangers shall not be able to fill the journal
             self.doorway.record(Event(Kind.PEER_REFUSED, detail=detail))

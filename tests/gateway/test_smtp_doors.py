@@ -553,8 +553,8 @@ async def test_a_failed_handshake_is_an_event_with_its_rule(opened: Open, pki: P
         assert (await client.say("STARTTLS")).startswith("220")
     await client.send(b"EHLO in the clear\r\n")
     assert await client.closed()
-    assert [(event.kind, event.detail["rule"]) for event in events] == [
-        (Kind.PEER_REFUSED, "session.tls_handshake_failed")
+    assert [(event.kind, event.detail["rule"], event.detail["detail"]) for event in events] == [
+        (Kind.PEER_REFUSED, "session.tls_handshake_failed", "SSLError, not tls")
     ]
     assert server.connections() == ()
 

@@ -100,6 +100,20 @@ async def test_who_may_come_in(
             await opening
 
 
+@pytest.mark.parametrize(("version", "suites", "alert"), [(1, "ECDHE+AES", 70), (3, "kRSA", 40)])
+async def test_what_openssl_objects_to_is_said(server: SmtpServer, version: int, suites: str, alert: int) -> None:
+    """An old program (TLS 1.0, or suites without ECDHE) gets the alert that tells why (RFC 5246 7.2)."""
+    context = _context()
+    context.maximum_version = ssl.TLSVersion.TLSv1_2
+    context.set_ciphers(suites)
+    hello = bytearray(hello_of(context, HOSTNAME))
+    hello[10] = version
+    reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
+    writer.write(hello)
+    assert await asyncio.wait_for(reader.read(), 5) == b"\x15\x03" + bytes([version, 0, 2, 2, alert])
+    writer.close()
+
+
 async def test_clear_text_on_the_tls_port_is_no_conversation(server: SmtpServer) -> None:
     client = await Client.connect(server.port)
     await client.send(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
