@@ -20,7 +20,7 @@ from mailboxes.imap.sections import cut, header_fields, section_span
 from mailboxes.imap.session import BAD, LOGGED_IN, SELECTED, Refused, Session, command
 from mailboxes.imap.sets import compact
 from mailboxes.imap.urls import BadUrl, Named, parse_url
-from mailboxes.store import Entry, Folder, NewMessage, NoSuchFolder
+from mailboxes.store import Entry, Folder, MissingBody, NewMessage, NoSuchFolder
 from policies.events import Kind
 
 OFF_LOOP = 128 * 1024  # larger messages are walked in a thread
@@ -124,19 +124,39 @@ async def _named(session: Session, url: bytes) -> bytes:
         entry = await _entry(session, named)
     except (BadUrl, NoSuchFolder):
         raise _bad_url(url) from None
+    try:
+        data = await _section(session, named, entry)
+    except MissingBody:
+        if await _gone(session, named):
+            raise _bad_url(url) from None
+        raise
+    if data is None:
+        raise _bad_url(url)
+    read = session.trace(Kind.READ, "CATENATE", "", [entry.uid])
+    if read:
+        await session.service.store.record(read)
+    return cut(data, named.partial)
+
+
+async def _section(session: Session, named: Named, entry: Entry) -> bytes | None:
+    """The part of a message that a URL names; None when it has no such part."""
     service, mailbox_id = session.service, session.mailbox_id
     summary = (await service.cache.summaries(mailbox_id, [entry]))[0]
     span = section_span(summary, named.section)
     if span is None:
-        raise _bad_url(url)
+        return None
     reader = await service.store.open_body(mailbox_id, entry)
     data = await reader.read(span[0], span[1] - span[0]) if span[1] > span[0] else b""
-    if named.section.fields:
-        data = header_fields(data, named.section)
-    read = session.trace(Kind.READ, "CATENATE", "", [entry.uid])
-    if read:
-        await service.store.record(read)
-    return cut(data, named.partial)
+    return header_fields(data, named.section) if named.section.fields else data
+
+
+async def _gone(session: Session, named: Named) -> bool:
+    """Whether the message was erased while it was being read."""
+    try:
+        await _entry(session, named)
+    except (BadUrl, NoSuchFolder):
+        return True
+    return False
 
 
 def _bad_url(url: bytes) -> Refused:

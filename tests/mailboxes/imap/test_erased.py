@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+from mailboxes.anatomy import Summary
+from mailboxes.store import Entry
 from tests.mailboxes.imap.harness import Client, Running, message
 from tests.mailboxes.imap.test_sync import code, filled
 
@@ -126,5 +130,28 @@ async def test_a_silent_store_tells_what_another_session_changed(running: Runnin
     await one.ok("STORE 1 +FLAGS.SILENT (\\Answered)")
     assert await two.ok("STORE 1:2 +FLAGS.SILENT (\\Flagged)") == [b"* 1 FETCH (FLAGS (\\Answered \\Flagged))"]
     assert await two.ok("STORE 1:2 -FLAGS.SILENT (\\Flagged)") == []
+    await one.close()
+    await two.close()
+
+
+async def test_catenating_what_is_erased_meanwhile_is_a_bad_url(running: Running) -> None:
+    """Not a damage the operator should look into: the URL names nothing any more (RFC 4469 4)."""
+    one = await filled(running, 1)
+    two = await running.login()
+    await one.ok("STORE 1 +FLAGS.SILENT (\\Deleted)")
+    cache = running.service.cache
+    summaries = cache.summaries
+
+    async def erased_before(mailbox_id: int, entries: Sequence[Entry]) -> list[Summary]:
+        await one.ok("EXPUNGE")
+        cache.clear()
+        return await summaries(mailbox_id, entries)
+
+    cache.summaries = erased_before  # type: ignore[method-assign]
+    try:
+        said = await two.no('APPEND INBOX CATENATE (URL "/INBOX/;uid=1")', "BADURL")
+    finally:
+        cache.summaries = summaries  # type: ignore[method-assign]
+    assert said == b'NO [BADURL "/INBOX/;uid=1"] The URL names nothing here'
     await one.close()
     await two.close()
