@@ -25,7 +25,9 @@ from mailboxes.imap.sets import joined
 from mailboxes.imap.values import STAR, Ranges
 from mailboxes.store import Changes, Entry, MailStore, StoreError
 
-MANY = 1000  # entries from which on a table is made rather than each searched for
+MANY = 1000  # entries from which on a table is made rather than each searched for...
+SPARSE = 4  # ...when the folder holds no more than so many times as many: to search for one takes as long as four in a table
+FEW = 64  # erased messages that are cut out of a copy one by one; more are sifted
 LAG = 10_000  # changes a session may be behind, beside twice what the folder holds or held, before they are gathered
 TELLING = 0.005  # seconds of telling sessions before other connections have their turn
 KEPT_ORDERS = 4  # of each folder, at some four bytes per message
@@ -264,7 +266,7 @@ class FolderIndex:
 
 def _newer(snapshot: Snapshot, entries: list[Entry]) -> list[Entry]:
     """Those of the entries that the snapshot does not hold, or as they were before."""
-    if len(entries) < MANY:
+    if len(entries) < MANY or len(entries) * SPARSE < len(snapshot.uids):
         known = [(entry, snapshot.find(entry[0])) for entry in entries]
         return [entry for entry, held in known if held is None or held[1] < entry[1]]
     modseqs = dict(zip(snapshot.uids, [entry[1] for entry in snapshot.entries], strict=True))
@@ -275,13 +277,7 @@ def _after(
     before: Snapshot, changed: Iterable[Entry], vanished: list[int], highestmodseq: int, uidnext: int
 ) -> Snapshot:
     """A snapshot with the changes applied; entries arrive in UID order."""
-    entries, uids = before.entries, before.uids
-    if vanished:
-        gone = set(vanished)
-        entries = [entry for entry in entries if entry[0] not in gone]
-        uids = [entry[0] for entry in entries]
-    else:
-        entries = entries.copy()
+    entries, uids = _without(before, vanished) if vanished else (before.entries.copy(), before.uids)
     last = entries[-1][0] if entries else 0
     fresh: list[int] = []
     late: list[Entry] = []
@@ -305,6 +301,23 @@ def _after(
     elif fresh:
         uids = uids + fresh
     return Snapshot(entries, max(highestmodseq, before.highestmodseq), max(uidnext, before.uidnext), uids)
+
+
+def _without(before: Snapshot, vanished: list[int]) -> tuple[list[Entry], list[int]]:
+    """The entries and their UIDs without those erased, which are sorted and are there."""
+    first, last = before.place(vanished[0]), before.place(vanished[-1])
+    if last - first + 1 == len(vanished):
+        runs = [(first, last)]
+    elif len(vanished) <= FEW:
+        runs = [(place, place) for place in map(before.place, reversed(vanished))]
+    else:
+        gone = set(vanished)
+        kept = [entry for entry in before.entries if entry[0] not in gone]
+        return kept, [entry[0] for entry in kept]
+    entries, uids = before.entries.copy(), before.uids.copy()
+    for low, high in runs:
+        del entries[low : high + 1], uids[low : high + 1]
+    return entries, uids
 
 
 def news(index: FolderIndex, snapshot: Snapshot, step: Step, may_expunge: bool) -> News | None:

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mailboxes.imap.values import STAR
-from mailboxes.imap.view import FolderIndex, Snapshot, _after, changes_ahead, gathered, news
+from mailboxes.imap.view import FolderIndex, Snapshot, _after, _newer, changes_ahead, gathered, news
 from mailboxes.store import Changes, Entry, MailStore
 
 
@@ -138,6 +138,42 @@ def test_a_change_of_flags_gathers_no_uids() -> None:
     grown = _after(flagged, [folder.entries[6]], [], 7, 7)
     assert (before.uids, grown.uids) == ([1, 2, 3, 4, 5], [1, 2, 3, 4, 5, 6])
     assert _after(grown, [], [2, 6], 8, 7).uids == [1, 3, 4, 5]
+
+
+class Looked(Entry):
+    """Counts how often a field of any was asked for."""
+
+    looks = 0
+
+    def __getitem__(self, key: Any) -> Any:
+        Looked.looks += 1
+        return super().__getitem__(key)
+
+
+@pytest.fixture
+def large() -> Snapshot:
+    made = Snapshot([Looked(uid, 1, "", 1, 0, 0, uid, b"", 0) for uid in range(1, 10_001)], 1, 10_001)
+    Looked.looks = 0
+    return made
+
+
+@pytest.mark.parametrize("erased", [[7], [7, 8, 9000], list(range(100, 2100))], ids=["one", "few", "a portion"])
+def test_erasing_a_few_or_a_row_looks_at_no_other_message(large: Snapshot, erased: list[int]) -> None:
+    after = _after(large, [], erased, 2, 10_001)
+    assert Looked.looks < 10
+    gone = set(erased)
+    assert after.uids == [uid for uid in large.uids if uid not in gone] == [entry.uid for entry in after.entries]
+
+
+def test_many_erased_here_and_there_are_gone(large: Snapshot) -> None:
+    after = _after(large, [], large.uids[::7], 2, 10_001)
+    assert after.uids == [uid for uid in range(1, 10_001) if uid % 7 != 1] == [entry.uid for entry in after.entries]
+
+
+def test_a_portion_that_changed_looks_at_no_other_message(large: Snapshot) -> None:
+    portion = [Entry(uid, 2, "\\Seen", 1, 0, 0, uid, b"", 0) for uid in range(1, 2001)]
+    assert _newer(large, portion) == portion
+    assert Looked.looks == len(portion)
 
 
 async def test_telling_many_sessions_leaves_turns_to_others(monkeypatch: pytest.MonkeyPatch) -> None:
