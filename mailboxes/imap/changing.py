@@ -9,8 +9,7 @@ erased by another session, which this one may not be told yet, takes flags for t
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Awaitable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Sequence
 
 from mailboxes import flags as flagging
 from mailboxes.imap import values as v
@@ -37,7 +36,6 @@ _WELL_KNOWN = {
     ]
 }
 LONGEST_KEYWORD = 100
-SAID = 2000  # messages whose new flags are told in one turn of the event loop
 
 
 def canonical_flags(raw: Sequence[bytes], known: dict[str, str]) -> list[str]:
@@ -83,7 +81,6 @@ async def _store(session: Session, asked: v.Command, by_uid: bool) -> None:
     if not uids:
         session.done(asked, "Nothing to store", expunge=by_uid)
         return
-    outcome: list[Entry] = []
     modified: list[int] = []
     missing = False
     for some in portions(uids):
@@ -91,35 +88,30 @@ async def _store(session: Session, asked: v.Command, by_uid: bool) -> None:
         stored = await session.service.store.store_flags(session.mailbox_id, selected.folder.id, some, change, trace)
         await _take_in(selected, stored)
         erased = _on_erased(selected, some, stored, change)
-        outcome += sorted([*stored.changed, *erased])
+        outcome = sorted([*stored.changed, *erased])
         modified += stored.modified
         missing = missing or bool(erased)
-    selected.index.learn(outcome)  # it may have passed over what was stored and erased at once
-    say_keywords(session, selected)
-    if args.silent:
-        await _say_silently(session, selected, outcome, change, by_uid)
-    else:
-        await _say(session, selected, outcome, by_uid)
-    for entry in outcome:
-        selected.told[entry[0]] = entry
+        selected.index.learn(outcome)  # it may have passed over what was stored and erased at once
+        say_keywords(session, selected)
+        if args.silent:
+            _say_silently(session, selected, outcome, change, by_uid)
+        else:
+            say_flags(session, selected, outcome, with_uid=by_uid)
+        for entry in outcome:
+            selected.told[entry[0]] = entry
+        if some[-1] != uids[-1]:
+            await _rest(session, expunge=False)
     session.done(asked, _stored_text(selected, modified, by_uid, missing), expunge=by_uid)
 
 
-async def _say(
-    session: Session, selected: Selected, entries: list[Entry], by_uid: bool, *, silent: bool = False
-) -> None:
-    """Tell flags in portions, between which other sessions get their turn."""
-    for start in range(0, len(entries), SAID):
-        say_flags(session, selected, entries[start : start + SAID], with_uid=by_uid, silent=silent)
-        if session.out.full:
-            await session.out.drain()
-        elif start + SAID < len(entries):
-            await asyncio.sleep(0)
+async def _rest(session: Session, *, expunge: bool) -> None:
+    """Between two portions the client hears what is new, others have their turn: to tell it all at the end would keep them
+    waiting, half a second of 100 000 messages and a live search."""
+    session.hear(expunge)
+    await session.out.drain()
 
 
-async def _say_silently(
-    session: Session, selected: Selected, outcome: list[Entry], change: FlagChange, by_uid: bool
-) -> None:
+def _say_silently(session: Session, selected: Selected, outcome: list[Entry], change: FlagChange, by_uid: bool) -> None:
     """``.SILENT``: flags only where another session changed some too (RFC 9051 6.4.6), MODSEQ where it is wanted."""
 
     def expected(entry: Entry) -> bool:
@@ -130,9 +122,9 @@ async def _say_silently(
     surprising: list[Entry] = []
     for entry in outcome:
         (plain if expected(entry) else surprising).append(entry)
-    await _say(session, selected, surprising, by_uid)
+    say_flags(session, selected, surprising, with_uid=by_uid)
     if session.condstore:
-        await _say(session, selected, plain, by_uid, silent=True)
+        say_flags(session, selected, plain, with_uid=by_uid, silent=True)
 
 
 def _on_erased(selected: Selected, uids: list[int], stored: Stored, change: FlagChange) -> list[Entry]:
@@ -305,19 +297,19 @@ async def _expunge(session: Session, asked: v.Command, uids: list[int] | None) -
     session.need("e")
     await selected.index.refresh()  # what another process flagged a moment ago goes too, and is in the trace
     doomed = _doomed(selected.index.snapshot.entries, uids)
-    if doomed:
-        await erase(session, selected, asked.name, doomed)
+    async for some in erasing(session, selected, asked.name, doomed):
         await selected.index.refresh()
+        if some[-1] != doomed[-1]:
+            await _rest(session, expunge=True)
     session.done(asked, _with_modseq(session, selected, "Expunged"))
 
 
-async def erase(session: Session, selected: Selected, name: str, doomed: list[int]) -> int:
-    """Erase those of the messages that are still flagged ``\\Deleted``; in how many transactions."""
-    parts = list(portions(doomed))
-    for some in parts:
+async def erasing(session: Session, selected: Selected, name: str, doomed: list[int]) -> AsyncIterator[list[int]]:
+    """Erase those of the messages that are still flagged ``\\Deleted``, portion by portion."""
+    for some in portions(doomed):
         trace = session.trace(Kind.ERASED, name, selected.folder.reference, some)
         await session.service.store.expunge(session.mailbox_id, selected.folder.id, some, trace)
-    return len(parts)
+        yield some
 
 
 def _doomed(entries: Sequence[Entry], uids: list[int] | None) -> list[int]:

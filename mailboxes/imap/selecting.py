@@ -9,7 +9,7 @@ from collections.abc import Awaitable
 
 from mailboxes.imap import values as v
 from mailboxes.imap.announce import announce, say_exists, say_flag_list, say_flags
-from mailboxes.imap.changing import erase
+from mailboxes.imap.changing import erasing
 from mailboxes.imap.fetch import within
 from mailboxes.imap.session import ANY, BAD, LOGGED_IN, SELECTED, Refused, Selected, Session, command
 from mailboxes.imap.sets import compact
@@ -127,7 +127,7 @@ async def _erase_and_close(session: Session, asked: v.Command, selected: Selecte
     abreast, highest = selected.snapshot is index.snapshot, selected.snapshot.highestmodseq
     doomed = [entry[0] for entry in index.snapshot.entries if "\\Deleted" in entry[2]]
     if doomed:
-        changes = await erase(session, selected, "CLOSE", doomed)
+        changes = len([some async for some in erasing(session, selected, "CLOSE", doomed)])
         await index.refresh()
         # What others changed stays untold: from a MODSEQ beyond it, the client would never hear of it (RFC 7162 3.2.8).
         if abreast and index.snapshot.highestmodseq == highest + changes:

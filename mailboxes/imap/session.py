@@ -324,12 +324,16 @@ class Session:
         selected = self.selected
         if selected is not None:
             if selected.step.following is not None:
-                if announce(self, expunge):
-                    selected.aside = asked.name not in _ASKS_FOR_NEWS
+                self.hear(expunge, aside=asked.name not in _ASKS_FOR_NEWS)
                 if selected.ahead:
                     say_behind(self, selected)
             say_keywords(self, selected)
         self.put(b"%b OK %b\r\n" % (asked.tag, text.encode("ascii")))
+
+    def hear(self, expunge: bool, *, aside: bool = True) -> None:
+        """Tell what is new; ``aside`` within the answer to a command that did not ask for it."""
+        if announce(self, expunge):
+            self.chosen().aside = aside
 
     def refuse(self, asked: v.Command, error: Exception) -> None:
         """Turn what was raised into a tagged answer."""
