@@ -47,7 +47,7 @@ def announce(session: Session, may_expunge: bool) -> bool:
     if heard is None:
         return False
     before, recents = selected.snapshot, len(selected.recent)
-    if selected.contexts:
+    if selected.contexts and heard.vanished:
         _leaving(session, selected, heard, before)
     if heard.vanished:
         _erase(session, selected, heard.vanished, before)

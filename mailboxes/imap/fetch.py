@@ -24,7 +24,7 @@ def places_of(session: Session, selected: Selected, ranges: v.Ranges, by_uid: bo
     """Places of a sequence set in the session's view; ``$`` is the saved result. BAD for a number that is not there."""
     snapshot = selected.snapshot
     if ranges is v.SAVED or ranges == v.SAVED:
-        return [place for place in map(snapshot.place, selected.saved) if place >= 0]
+        return snapshot.places(selected.saved)
     if by_uid:
         return list(snapshot.by_uid(ranges))
     if session.uidonly:

@@ -178,8 +178,10 @@ def _told(reader: Reader, text: str) -> str:
 async def _warm(session: Session, selected: Selected, tests: list[Test]) -> None:
     """Read ahead what a live search will ask, so that it can tell within the command that changes its result."""
     need = needed(tests)
-    messages = _candidates(selected)
-    if need == INDEX or sum(message.entry[3] for message in messages) > WARMED:
+    if need == INDEX:
+        return
+    messages = await _aside(len(selected.snapshot.uids), _candidates, selected)
+    if sum(message.entry[3] for message in messages) > WARMED:
         return
     reader = Reader(session.service.cache, session.mailbox_id)
     for start in range(0, len(messages), 500):
@@ -283,7 +285,7 @@ def _numbers(found: Iterable[Message], by_uid: bool) -> list[int]:
 
 def _saved(found: list[Message], wanted: v.Return) -> list[int]:
     """RFC 5182 2.1: MIN and MAX alone save only themselves; PARTIAL saves what it shows (RFC 9394 3.2)."""
-    uids = sorted(message.entry[0] for message in found)
+    uids = sorted([message.entry[0] for message in found])
     if wanted.partial is not None:
         return list(partial_slice(uids, wanted.partial))
     if "ALL" in wanted.options or "COUNT" in wanted.options or not wanted.options & {"MIN", "MAX"}:
@@ -387,29 +389,27 @@ def cancel_update(session: Session, asked: v.Command) -> None:
 
 
 class Context:
-    """A live search: the UIDs it holds, in its order.
+    """A live search: the UIDs it holds.
 
     What can only be judged by reading is judged between commands, one change after the other: otherwise answers would come
     in any order, and speak of messages that were erased or changed again meanwhile.
     """
 
-    __slots__ = ("asked", "by_uid", "need", "tests", "uids", "waiting")
+    __slots__ = ("asked", "by_uid", "held", "need", "tests", "waiting")
 
     def __init__(self, asked: v.Command, by_uid: bool, uids: list[int], tests: list[Test]) -> None:
         self.asked = asked
         self.by_uid = by_uid
-        self.uids = uids
+        self.held = set(uids)
         self.tests = tests
         self.need = needed(tests)
         self.waiting: dict[int, Entry] = {}  # by UID, what is still to be judged
 
     def vanished(self, session: Session, gone: list[int], before: Snapshot) -> None:
         """Messages are about to be told as erased."""
-        erased = set(gone)
-        held = [uid for uid in self.uids if uid in erased]
+        held = [uid for uid in gone if uid in self.held]
         if held:
-            self._say(session, b"REMOVEFROM", 0, sorted(held), before)
-            self.uids = [uid for uid in self.uids if uid not in erased]
+            self._leave(session, held, before)
 
     def changed(self, session: Session, selected: Selected, entries: list[Entry]) -> None:
         """Messages are new or have other flags: see whether they belong here now."""
@@ -448,30 +448,32 @@ class Context:
         self, session: Session, selected: Selected, messages: list[Message], holding: list[Message]
     ) -> list[int]:
         """Say what leaves and what enters; the answer is what entered."""
-        snapshot = selected.snapshot
-        held, holds = set(self.uids), {message.entry[0] for message in holding}
+        holds = {message.entry[0] for message in holding}
         tried = {message.entry[0] for message in messages}
-        leaving = sorted((tried & held) - holds)
-        entering = sorted(holds - held)
+        leaving = sorted((tried & self.held) - holds)
+        entering = sorted(holds - self.held)
         if leaving:
-            self._say(session, b"REMOVEFROM", 0, leaving, snapshot)
-            gone = set(leaving)
-            self.uids = [uid for uid in self.uids if uid not in gone]
+            self._leave(session, leaving, selected.snapshot)
         if entering and not self.asked.args.sort:
-            self._say(session, b"ADDTO", 0, entering, snapshot)
-            self.uids = sorted([*self.uids, *entering])
+            self._say(session, b"ADDTO", 0, entering, selected.snapshot)
+            self.held.update(entering)
         return entering
+
+    def _leave(self, session: Session, uids: list[int], snapshot: Snapshot) -> None:
+        self._say(session, b"REMOVEFROM", 0, uids, snapshot)
+        self.held.difference_update(uids)
 
     async def _place(self, session: Session, selected: Selected, entering: list[int]) -> None:
         """A sorted context tells the position of what entered (RFC 5267 4.3.2); equals are in the folder's order."""
         snapshot = selected.snapshot
-        known = [uid for uid in sorted({*self.uids, *entering}) if snapshot.place(uid) >= 0]
-        messages = [Message(place, snapshot.entries[place]) for place in map(snapshot.place, known)]
+        places = snapshot.places(sorted({*self.held, *entering}))
+        messages = [Message(place, snapshot.entries[place]) for place in places]
         reader = Reader(session.service.cache, session.mailbox_id)
         ordered = await _sorted(reader, selected, messages, self.asked.args.sort)
         new = set(entering)
-        self.uids = [message.entry[0] for message in ordered]
-        for position, uid in enumerate(self.uids, 1):
+        self.held = {message.entry[0] for message in ordered}
+        for position, message in enumerate(ordered, 1):
+            uid = message.entry[0]
             if uid in new:
                 self._say(session, b"ADDTO", position, [uid], snapshot)
 

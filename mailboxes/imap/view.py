@@ -26,7 +26,7 @@ from mailboxes.imap.values import STAR, Ranges
 from mailboxes.store import Changes, Entry, MailStore, StoreError
 
 MANY = 1000  # entries from which on a table is made rather than each searched for...
-SPARSE = 4  # ...when the folder holds no more than so many times as many: to search for one takes as long as four in a table
+SPARSE = 4  # ...when the folder holds no more than so many times as many: one search costs four lines of a table
 FEW = 64  # erased messages that are cut out of a copy one by one; more are sifted
 LAG = 10_000  # changes a session may be behind, beside twice what the folder holds or held, before they are gathered
 TELLING = 0.005  # seconds of telling sessions before other connections have their turn
@@ -51,6 +51,13 @@ class Snapshot:
         """Index of ``uid``, or -1."""
         place = bisect_left(self.uids, uid)
         return place if place < len(self.uids) and self.uids[place] == uid else -1
+
+    def places(self, uids: Sequence[int]) -> list[int]:
+        """Indexes of those of ``uids`` that are here; both in ascending order."""
+        if len(uids) * SPARSE < len(self.uids):
+            return [place for place in map(self.place, uids) if place >= 0]
+        named = set(uids)
+        return [place for place, uid in enumerate(self.uids) if uid in named]
 
     def find(self, uid: int) -> Entry | None:
         place = self.place(uid)

@@ -5,13 +5,16 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from functools import partial
-from typing import Any, cast
+from types import SimpleNamespace
+from typing import Any, NoReturn, cast
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mailboxes.imap.values import STAR
+from mailboxes.imap.search import Message, Setting, stages
+from mailboxes.imap.searching import Context
+from mailboxes.imap.values import STAR, Command, Key, Search
 from mailboxes.imap.view import FolderIndex, Snapshot, _after, _newer, changes_ahead, gathered, news
 from mailboxes.store import Changes, Entry, MailStore
 
@@ -168,6 +171,35 @@ def test_erasing_a_few_or_a_row_looks_at_no_other_message(large: Snapshot, erase
 def test_many_erased_here_and_there_are_gone(large: Snapshot) -> None:
     after = _after(large, [], large.uids[::7], 2, 10_001)
     assert after.uids == [uid for uid in range(1, 10_001) if uid % 7 != 1] == [entry.uid for entry in after.entries]
+
+
+def test_the_places_of_few_and_of_many(large: Snapshot) -> None:
+    for uids in ([3, 9000, 10_002], large.uids[::3], large.uids):
+        assert large.places(uids) == [uid - 1 for uid in uids if uid <= 10_000]
+
+
+class Unlisted(set[int]):
+    """May be asked, not gone through."""
+
+    def __iter__(self) -> NoReturn:
+        raise AssertionError
+
+
+def test_a_live_search_looks_only_at_what_changes(large: Snapshot) -> None:
+    """One with 100 000 results went through them for each flag anybody changed."""
+    said: list[bytes] = []
+    session, selected = cast(Any, SimpleNamespace(put=said.append)), cast(Any, SimpleNamespace(snapshot=large))
+    tests = stages(Key("ALL"), Setting(large, set(), [], 0.0, "utf-8"))
+    context = Context(Command(b"t", "SEARCH", Search(Key("ALL"))), True, large.uids[1:], tests)
+    context.held = Unlisted(context.held)
+    context.vanished(session, [1, 2], large)
+    context._settle(session, selected, [Message(2, large.entries[2]), Message(0, large.entries[0])], [])
+    context._settle(session, selected, [Message(0, large.entries[0])], [Message(0, large.entries[0])])
+    assert [line.partition(b"UID ")[2] for line in said] == [
+        b"REMOVEFROM (0 2)\r\n",
+        b"REMOVEFROM (0 3)\r\n",
+        b"ADDTO (0 1)\r\n",
+    ]
 
 
 def test_a_portion_that_changed_looks_at_no_other_message(large: Snapshot) -> None:
