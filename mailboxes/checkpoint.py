@@ -20,6 +20,7 @@ import structlog
 from sqlalchemy.engine import make_url
 
 from mailboxes.engine import CHECKPOINT_PAGES, Database, discard, raw
+from mailboxes.threads import go_in_turn
 
 LOOK_SECONDS = 0.02
 READERS_MS = 100
@@ -65,6 +66,7 @@ class Checkpointer:
         self._log.close()
 
     def _serve(self) -> None:
+        go_in_turn()  # it was started by the writer, which need not wait for it
         connection: Any = None
         while self._wanted.wait():
             self._wanted.clear()

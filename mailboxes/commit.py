@@ -45,6 +45,7 @@ from mailboxes.engine import (
 from mailboxes.reading import PATIENCE_SECONDS, Reading, expire
 from mailboxes.seldom import Seldom
 from mailboxes.store import StoreUnavailable
+from mailboxes.threads import go_first
 from mailboxes.unit import Announcer, Journal, NoJournal, Unit
 
 __all__ = ["Announcer", "Committer", "Journal", "NoJournal", "Reading", "Unit"]
@@ -225,6 +226,7 @@ class Committer:
             return batch
 
     def _write_for_ever(self) -> None:
+        go_first()  # other processes wait for its transaction: it holds their turn while the event loop has the processor
         while self._work_waits():
             batch: list[_Waiting] = []
             try:
