@@ -365,7 +365,7 @@ class Intake:
             whole = _behind_trace(raw, head, len(self._trace(transaction, identifier, now))) if head else raw
             sealed = await self._sealer.seal(whole, pack(anatomy, whole))
         except (StoreError, OSError) as problem:  # before any commit, which would log it and could journal it
-            log.error("body_not_stored", error=type(problem).__name__, reason=str(problem))
+            log.error("body_not_stored", error=type(problem).__name__, errno=getattr(problem, "errno", None))
             return Answer(_store_decision(problem), identifier)
         entailed = Consequences()
         try:

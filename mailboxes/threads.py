@@ -34,7 +34,7 @@ def go_first() -> None:
 
 
 def go_in_turn() -> None:
-    """Undo :func:`go_first` for the calling thread: it runs as the process does."""
+    """Undo what :func:`mailboxes.threads.go_first` did to the calling thread: it runs as the process does."""
     if sys.platform == "linux":
         os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), os.getpriority(os.PRIO_PROCESS, os.getpid()))
 
