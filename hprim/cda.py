@@ -13,7 +13,7 @@ import re
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
 
-from hprim import dates, fields, ins, insrules, names
+from hprim import dates, fields, header, ins, insrules, names
 from hprim.match import names_another
 from hprim.model import Document, Format, Identifier, Patient, Place, Severity, Source, Traits, Words, mask
 from hprim.rules import DEFAULT, Findings
@@ -160,9 +160,31 @@ def read(
         refuse_unreadable(error, name or place.member or place.part, place, findings)
         return Document(Format.CDA, place, name=name, size=len(data), inside=inside)
     root = roots[0]
-    patients = _patients(roots, place, findings, today, announced)
+    patients = (*_patients(roots, place, findings, today, announced), *_of_text(data, place, findings, today))
     _check_written((root.one("effectiveTime") or Node("")).get("value"), patients, place, findings, today)
     return _document(root, place, findings, patients, name, data, inside)
+
+
+_TEXT_BODY = re.compile(
+    rb"<(?:[A-Za-z_][\w.-]{0,40}:)?nonXMLBody[\s>][^<]{0,200}<(?:[\w.-]{1,40}:)?text\b([^>]{0,400})>"
+)
+
+
+def _of_text(data: bytes, place: Place, findings: Findings, today: date) -> tuple[Patient, ...]:
+    """The patient of a letter that a level 1 document wraps as text: the recipient's software shows it under the document's own."""
+    found = _TEXT_BODY.search(data) if b"nonXMLBody" in data else None
+    if found is None or b"application/" in found[1] or b"image/" in found[1]:
+        return ()
+    text = enclosed(data)
+    if text is None or not text.media_type.startswith("text/"):
+        return ()
+    findings.spend_lines(text.content)
+    lines, aside = header.split(text.content[:_LONGEST_TEXT]), Findings(findings.profile)
+    letter = header.read(lines, place, aside, today, sure=False)
+    return tuple(one for document in letter.documents for one in document.patients) if letter else ()
+
+
+_LONGEST_TEXT = 1 << 20
 
 
 def _document(

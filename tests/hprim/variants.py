@@ -599,6 +599,17 @@ def beside_the_document() -> Iterator[tuple[str, Report, str]]:
     yield "header-in-an-attached-page", mail(body(v1()), attached("cr.html", page(STRANGER), "text/html")), "HID-070"
     forwarded = Part("", "text/plain", "utf-8", v1(STRANGER), is_body=False)
     yield "header-in-a-forwarded-message", mail(body("x"), attached("IHE_XDM.zip", xdm()), forwarded), "HID-070"
+    for name, written in (
+        ("text", v1(STRANGER).decode("cp1252")),
+        ("text-b64", base64.b64encode(v1(STRANGER)).decode()),
+    ):
+        told = 'mediaType="text/plain"' + (' representation="B64"' if name != "text" else "")
+        inside = f"<component><nonXMLBody><text {told}>{written}</text></nonXMLBody></component></ClinicalDocument>"
+        yield (
+            f"letter-in-a-document-{name}",
+            xdm_mail(xdm(SELF.partition(b"<component>")[0] + inside.encode())),
+            "HID-070",
+        )
     yield "two-letters", mail(attached("a.hpr", v1()), attached("b.hpr", v1(STRANGER)), subject="x"), "HID-011"
     yield (
         "mother-and-daughter",
