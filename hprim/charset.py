@@ -204,6 +204,13 @@ def decode(data: bytes, declared: str = "") -> Decoded:
 _SEEN = 4_096
 
 
+def narrowed(data: bytes) -> bytes | None:
+    """A text in UTF-16 as UTF-8, for readers that look for octets; ``None`` for any other."""
+    if data[:2] not in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE) and not _wide(data[:400]):
+        return None
+    return decode(data).text.encode("utf-8", "replace")
+
+
 def _wide(head: bytes) -> str:
     """UTF-16 without its mark: a text of which nearly every second byte is zero."""
     pairs = len(head) // 2

@@ -14,7 +14,7 @@ from itertools import islice
 
 from hprim import cda, consistency, fhir, header, history, hl7, html, hxml, mailrules, sante, xdm
 from hprim.cda import refuse_unreadable
-from hprim.charset import decode, known
+from hprim.charset import decode, known, narrowed
 from hprim.detect import HPRIM_NAMES, detect, is_hprim_name, is_office, mail_start, sealed, unread
 from hprim.endtoend import MAX_PARTS, opened, unreadable
 from hprim.history import History
@@ -149,9 +149,23 @@ def _check_mail(mail: Mail, profile: Profile, today: date) -> Report:
     return Report(**{**{n: getattr(report, n) for n in Report.__dataclass_fields__}, "problems": problems})
 
 
+def _seen(part: Part) -> tuple[Format, Part]:
+    """The format of a part, and the part; HPRIM Santé or HL7 in UTF-16 as readers of octets take it."""
+    kind = detect(part.data, part.name, part.media_type)
+    if kind in (Format.TEXT, Format.OTHER) and b"\x00" in part.data[:_WIDE] and len(part.data) <= MAX_SANTE:
+        text = narrowed(part.data)
+        found = detect(text, part.name, part.media_type) if text else kind
+        if text and found in (Format.HPRIM_SANTE, Format.HL7):
+            return found, replace(part, data=text, charset="utf-8")
+    return kind, part
+
+
+_WIDE = 64
+
+
 def _read_part(part: Part, g: _Gathered) -> None:
     place = Place("" if part.is_body else part.name)
-    kind = detect(part.data, part.name, part.media_type)
+    kind, part = _seen(part)
     unseen = unreadable(part)
     if unseen is not None:
         name = shown(part.name) or Words("joint", "attached")
@@ -303,7 +317,7 @@ def _read_member(data: bytes, place: Place, g: _Gathered) -> None:
 
 def _read_told(part: Part, place: Place, g: _Gathered, kinds: frozenset[Format]) -> None:
     """What is inside something else: a text, or one of ``kinds``."""
-    kind = detect(part.data, part.name)
+    kind, part = _seen(part)
     try:
         if kind in kinds:
             g.documents.append(_read_document(kind, part, place, g))
