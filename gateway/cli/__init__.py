@@ -14,6 +14,7 @@ from __future__ import annotations
 import ast
 import importlib
 import os
+import resource
 import sys
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -200,6 +201,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
     given = list(sys.argv[1:] if arguments is None else arguments)
     speak_plainly()
+    # A dump of our memory would lay the master key and the mail under way on the disk, in clear; children inherit this.
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     try:
         application(given, prog_name="caducee")
     except BrokenPipeError:

@@ -29,7 +29,7 @@ from structlog.testing import capture_logs
 from typer.testing import CliRunner
 
 from gateway import service, settings
-from gateway.cli import SHARED, application, command, errors, names, output, serve, short_help
+from gateway.cli import SHARED, application, command, errors, main, names, output, serve, short_help
 from gateway.cli.context import Console
 from gateway.cli.language import choose
 from gateway.cli.output import visible
@@ -937,6 +937,15 @@ def test_a_mailbox_nearly_full_says_so(used: int, quota: int, shown: str) -> Non
 
     facts = MailboxFacts(1, Address("a", "op.test"), BalType.ORG, BalState.ACTIVE, quota, used)
     assert _used(facts, 0.8).replace("bientôt pleine", "nearly full") == shown
+
+
+def test_no_command_leaves_its_memory_on_the_disk(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A crash where the shell allows core dumps wrote the master key and five copies of a message into one."""
+    asked: list[tuple[int, tuple[int, int]]] = []
+    monkeypatch.setattr(resource, "setrlimit", lambda *limit: asked.append(limit))
+    with pytest.raises(SystemExit):
+        main(["--version"])
+    assert asked == [(resource.RLIMIT_CORE, (0, 0))]
 
 
 def test_json_is_written_whatever_a_name_holds(capsys: pytest.CaptureFixture[str]) -> None:
