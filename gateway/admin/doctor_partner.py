@@ -24,8 +24,6 @@ from gateway.relay.guard import TrustGuard
 from gateway.smtp import tls
 from gateway.smtp.outbound import NoSession, Patience, Session
 from gateway.smtp.resolver import Target, Unresolved
-from policies.catalogue import rule
-from policies.decision import decide
 from policies.trust import domain_key
 
 if TYPE_CHECKING:
@@ -46,7 +44,7 @@ async def partner(config: Config, space: TrustSpace, domain: str) -> list[Findin
     try:
         targets = await part_settings.resolver(config).targets(domain)
     except Unresolved as problem:
-        return [*findings, found(State.AWAY, "partner.no_route", decision=decide(rule(problem.rule), domain=domain))]
+        return [*findings, found(State.AWAY, "partner.no_route", domain=domain, reason=problem.rule)]
     servers = " ".join(f"{each.label}:{each.port}" for each in targets)
     findings.append(found(State.GOOD, "partner.route", domain=domain, servers=servers))
     meetings = [(target, address) for target in targets for address in target.addresses][:MOST_SERVERS]

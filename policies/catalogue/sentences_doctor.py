@@ -155,7 +155,11 @@ DOCTOR: Mapping[str, Sentence] = {
         "Attendez 15 secondes, ou rechargez par SIGHUP ; le journal dit ce qui est refusé.",
         "Wait 15 seconds, or reload with SIGHUP; the log says what is refused.",
     ),
-    # why something did not answer, by the name of the error
+    # why something did not answer, by the name of the error or of the rule
+    "why.relay.dns_failed": _s("le DNS ne répond pas", "the DNS does not answer"),
+    "why.relay.domain_missing": _s("le DNS ne connaît pas ce domaine", "the DNS does not know this domain"),
+    "why.relay.null_mx": _s("il déclare ne recevoir aucun courrier", "it declares that it receives no mail"),
+    "why.relay.loop": _s("son adresse ramène à notre propre service", "its address leads back to our own service"),
     "why.ConnectionRefusedError": _s("rien n’écoute à cette adresse", "nothing listens at this address"),
     "why.TimeoutError": _s("aucune réponse à temps", "no answer in time"),
     "why.gaierror": _s("ce nom n’a pas d’adresse", "this name has no address"),
@@ -181,8 +185,8 @@ DOCTOR: Mapping[str, Sentence] = {
     "partner.judged": _s("{sentence}", "{sentence}", "{remedy}", "{remedy}"),
     "partner.route": _s("{domain} : {servers}", "{domain}: {servers}"),
     "partner.no_route": _s(
-        "aucun serveur trouvé. {sentence}",
-        "no server found. {sentence}",
+        "aucun serveur trouvé pour {domain} : {reason}",
+        "no server found for {domain}: {reason}",
         "Vérifiez les MX du domaine, ou écrivez une section [[routes]].",
         "Check the domain’s MX records, or write a [[routes]] section.",
     ),

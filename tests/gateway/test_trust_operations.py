@@ -30,6 +30,7 @@ from gateway.certificate_logins import CertificateLogins
 from gateway.config import Config, load
 from gateway.config_document import render
 from gateway.expiry_watch import ExpiryWatch
+from gateway.smtp.resolver import Unresolved
 from gateway.trust_space import TrustSpace
 from mailboxes.anatomy import dissect
 from mailboxes.authentication import LoginRefused
@@ -354,6 +355,10 @@ def test_a_finding_is_told_in_the_words_of_its_reader() -> None:
     assert found(State.GOOD, "disk.good", free=Octets(3 << 29)).said("fr")[0] == "place libre : 1,5 Gio"
     away = found(State.AWAY, "door.away", door="imaps", host="::1", port=993, reason="ConnectionRefusedError")
     assert away.said("fr")[0].endswith("rien n’écoute à cette adresse")
+    for cause in (Unresolved, *Unresolved.__subclasses__()):
+        lost = found(State.AWAY, "partner.no_route", domain="b.test", reason=cause.rule)
+        assert "relay." not in lost.said("fr")[0]
+        assert lost.said("fr")[0].startswith("aucun serveur trouvé pour b.test : ")
     unknown = found(State.AWAY, "door.away", door="imaps", host="::1", port=993, reason="OddError")
     assert unknown.said("fr")[0].endswith("OddError")
 
