@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from itertools import combinations
 
 import pytest
 from hypothesis import given
@@ -10,7 +11,7 @@ from hypothesis import strategies as st
 
 from hprim import history, render, trace
 from hprim.dates import read_compact
-from hprim.match import Verdict, compare, distinct
+from hprim.match import Comparison, Verdict, compare, distinct
 from hprim.model import Identifier, InsId, Patient, Place, Source, Traits
 from hprim.names import Level
 from tests.hprim.builders import ARC, NUMBER, OTHER_NUMBER, attached, cda, file, sante, xdm_mail
@@ -296,6 +297,29 @@ def test_two_slips_are_another_person() -> None:
     a = Traits(surname="LEFEVRE", first_name="MICHEL")
     assert pair(a, Traits(surname="LEFEBVRE", first_name="MICHEL"))[2] is Verdict.CHECK
     assert pair(a, Traits(surname="LEFEBVRE", first_name="MICHELE"))[2] is Verdict.DIFFERENT
+
+
+AGREED = Comparison(Level.AGREE, Level.AGREE, Level.AGREE, Level.AGREE, Level.AGREE)
+TRAITS = ("surname", "first", "date", "sex", "number")
+
+
+def test_what_the_comparison_of_each_trait_makes_of_two_people() -> None:
+    """One trait that differs is another person, one that is near a doubt, two that are near another person."""
+    assert AGREED.verdict is AGREED._replace(number=Level.SILENT, sex=Level.SILENT).verdict is Verdict.SAME
+    for trait in TRAITS:
+        assert AGREED._replace(**{trait: Level.DISAGREE}).verdict is Verdict.DIFFERENT
+    for near in TRAITS[:3]:
+        assert AGREED._replace(**{near: Level.NOTE}).verdict is Verdict.SAME
+        assert AGREED._replace(**{near: Level.NEAR}).verdict is Verdict.CHECK
+    for pair_of in combinations(TRAITS[:3], 2):
+        assert AGREED._replace(**dict.fromkeys(pair_of, Level.NEAR)).verdict is Verdict.DIFFERENT
+
+
+def test_swapped_names_excuse_nothing_else() -> None:
+    swapped = AGREED._replace(surname=Level.DISAGREE, first=Level.DISAGREE, swapped=True)
+    assert swapped.verdict is Verdict.CHECK
+    for trait in TRAITS[2:]:
+        assert swapped._replace(**{trait: Level.DISAGREE}).verdict is Verdict.DIFFERENT
 
 
 def test_near_first_names_of_two_sexes_are_two_people() -> None:
