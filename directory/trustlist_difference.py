@@ -12,13 +12,11 @@ from policies.trust import TrustList
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """Domains, sorted. ``changed`` are in both lists with other certificates; ``bindings_*`` count (domain, name) pairs."""
+    """Domains, sorted. ``changed`` are in both lists with other certificates."""
 
     added: tuple[str, ...] = ()
     removed: tuple[str, ...] = ()
     changed: tuple[str, ...] = ()
-    bindings_before: int = 0
-    bindings_after: int = 0
 
     @property
     def empty(self) -> bool:
@@ -33,8 +31,6 @@ def difference(before: TrustList | None, after: TrustList) -> Difference:
         tuple(sorted(new.keys() - old.keys())),
         tuple(sorted(old.keys() - new.keys())),
         tuple(sorted(domain for domain in new.keys() & old.keys() if new[domain] != old[domain])),
-        sum(map(len, old.values())),
-        sum(map(len, new.values())),
     )
 
 

@@ -303,7 +303,7 @@ class _Token(NamedTuple):
 class _Reader:
     """The general form of an address list, token by token; one use. Never recursive."""
 
-    __slots__ = ("_angle", "_comment", "_found", "_gap", "_group", "_limit", "_phrase", "_spec", "_tokens", "_value")
+    __slots__ = ("_angle", "_comment", "_found", "_gap", "_group", "_limit", "_spec", "_tokens", "_value")
 
     def __init__(self, value: bytes, limit: int) -> None:
         self._value = value
@@ -311,7 +311,6 @@ class _Reader:
         self._found: list[Entry] = []
         self._tokens: list[_Token] = []  # of the element being read, outside brackets
         self._spec: list[_Token] = []  # inside brackets
-        self._phrase: list[_Token] = []
         self._angle = ""  # "", "open" or "closed"
         self._group = False
         self._gap = False
