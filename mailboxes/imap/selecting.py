@@ -50,6 +50,9 @@ async def _open(session: Session, asked: v.Command, readonly: bool) -> None:
     else:
         index.recents.takers += 1
         await index.recents.claim(selected.snapshot.uidnext)
+    if index.gone:  # meanwhile, when nobody told this session yet
+        session.unselect()
+        raise Refused("No such folder", b"NONEXISTENT")
     session.state = SELECTED
     index.listeners.add(session.changed)
     _describe(session, selected, args.mailbox)

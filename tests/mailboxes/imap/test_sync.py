@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from mailboxes.blobs import MemoryBlobs
+from mailboxes.imap.recent import Recents
 from mailboxes.store import Entry, Folder, StoreUnavailable
 from policies.events import Kind
 from policies.values import BalType
@@ -422,6 +423,24 @@ async def test_a_deleted_folder_ends_its_sessions(running: Running) -> None:
     assert (await client.line()).startswith(b"* BYE ")
     await client.close()
     await other.close()
+
+
+async def test_a_folder_deleted_while_it_is_opened_is_not_there(
+    running: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A session that opened it then would never have been told, and gone on in a folder that is none."""
+    one, two = await running.login(), await running.login()
+    await one.ok("CREATE bref")
+
+    async def meanwhile(_recents: Recents, _uidnext: int) -> None:
+        monkeypatch.undo()
+        await two.ok("DELETE bref")
+
+    monkeypatch.setattr(Recents, "claim", meanwhile)
+    await one.no("SELECT bref", "NONEXISTENT")
+    await one.bad("FETCH 1 FLAGS")
+    await one.close()
+    await two.close()
 
 
 @pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)])
