@@ -8,23 +8,21 @@ Promise: pure; the same arguments give the same octets, others give another docu
 from __future__ import annotations
 
 from datetime import UTC, datetime, time
-from hashlib import sha256
 from typing import Any
-from uuid import UUID
 
 from gateway.identity import Author, BadIdentity, Identity
 from hprim import ins
 from hprim.identity import IdentityError, patient_from_json
 from hprim.model import Patient
+from hprim.oid import unregistered
 from hprim.wrap import About, Writer, wrap
 
 
 def enclosed(content: bytes, media_type: str, one: Identity, label: str, now: datetime, *, to_patient: bool) -> bytes:
     """The CDA around ``content``. ``to_patient``: only a whole INS will do."""
     author = _complete(one, to_patient=to_patient)
-    number = UUID(bytes=sha256(repr((one, label, now)).encode() + content).digest()[:16], version=5).int
     about = About(
-        identifier=f"2.25.{number}",  # an OID that needs no register (X.667)
+        identifier=unregistered(repr((one, label, now)).encode() + content),
         code=one.document_code,
         label=label,
         written=now,

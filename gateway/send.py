@@ -30,6 +30,7 @@ from hprim.dates import PartialDate, read_compact
 from hprim.detect import detect
 from hprim.model import Document, Format, Place, Traits
 from hprim.names import Level, compare_surname
+from hprim.oid import unregistered
 from hprim.rules import TEST_SPACE, Findings
 from policies import patient
 from policies.decision import Decision
@@ -79,13 +80,12 @@ class Outgoing:
 
 @dataclass(frozen=True, slots=True)
 class Circumstances:
-    """What is not in the document: when, unique words, our host, the root of our OIDs, how patients are judged, and the recipient
-    domains, with all below them, that get a CDA."""
+    """What is not in the document: when, unique words, our host, how patients are judged, and the recipient domains, with
+    all below them, that get a CDA."""
 
     now: datetime
     token: str
     hostname: str
-    oid: str = "1.2.250.1.999"
     policy: PatientSettings = patient.DEFAULT
     options: ReaderOptions = field(default_factory=ReaderOptions)
     cda_domains: tuple[str, ...] = ()
@@ -164,14 +164,17 @@ def _cda_asked(outgoing: Outgoing, around: Circumstances) -> bool:
     return any(patient.under(one.domain, around.cda_domains) for one in outgoing.recipients)
 
 
-def _enclosed_message(outgoing: Outgoing, around: Circumstances, content: bytes, media_type: str) -> Built:
+def _enclosed_message(
+    outgoing: Outgoing, around: Circumstances, content: bytes, media_type: str, called: Outgoing | None = None
+) -> Built:
+    """``called``: the same under the name that the content gives the patient, which the header of the message repeats."""
     label = outgoing.label or "Document"
     to_patient = bool(patient.to_patients(outgoing.recipients, around.policy))
     try:
         document = enclosed(content, media_type, known(outgoing), label, around.now, to_patient=to_patient)
     except ComposeError as problem:
         raise _of_compose(BadIdentity, problem) from None
-    return _cda_message(replace(outgoing, document=document, label=label), around)
+    return _cda_message(replace(called or outgoing, document=document, label=label), around)
 
 
 def _pdf_message(outgoing: Outgoing, around: Circumstances) -> Built:
@@ -205,7 +208,7 @@ def _text_message(outgoing: Outgoing, around: Circumstances) -> Built:
     lines = text.replace("\r\n", "\n").replace("\r", "\n")
     if _cda_asked(outgoing, around):
         letter.agrees(lines)
-        return _enclosed_message(outgoing, around, lines.encode("utf-8"), "text/plain")
+        return _enclosed_message(outgoing, around, lines.encode("utf-8"), "text/plain", letter.outgoing)
     return letter.finish(text, with_header=True) if own is None else letter.finish_own(lines)
 
 
@@ -326,8 +329,9 @@ def _identity_of_cda(data: bytes, around: Circumstances) -> Identity:
 
 
 def _submission(outgoing: Outgoing, around: Circumstances, label: str) -> SubmissionSet:
-    unique = f"{around.oid}.{int(around.now.timestamp() * 1000)}.{int(around.token[:12], 16)}"
-    return SubmissionSet(around.now, unique, around.oid, label, outgoing.sender_name or str(outgoing.sender))
+    source = unregistered(around.hostname.encode())
+    unique = unregistered(f"{source} {around.now.isoformat()} {around.token}".encode())
+    return SubmissionSet(around.now, unique, source, label, outgoing.sender_name or str(outgoing.sender))
 
 
 def _header_asked(outgoing: Outgoing, around: Circumstances) -> bool:
