@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import os
 import time
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from concurrent.futures import Executor
@@ -365,7 +366,7 @@ class Intake:
             whole = _behind_trace(raw, head, len(self._trace(transaction, identifier, now))) if head else raw
             sealed = await self._sealer.seal(whole, pack(anatomy, whole))
         except (StoreError, OSError) as problem:  # before any commit, which would log it and could journal it
-            log.error("body_not_stored", error=type(problem).__name__, errno=getattr(problem, "errno", None))
+            log.error("body_not_stored", error=type(problem).__name__, reason=_reason(problem))
             return Answer(_store_decision(problem), identifier)
         entailed = Consequences()
         try:
@@ -473,6 +474,11 @@ def thread_of(anatomy: Anatomy) -> int:
     """RFC 8474 THREADID: the same for a message and its answers, from the first identifier of the conversation."""
     first = (*anatomy.references[:1], *anatomy.in_reply_to[:1], anatomy.message_id)[0]
     return int.from_bytes(hashlib.sha256(first.encode()).digest()[:8], "big") >> 1 if first else 0
+
+
+def _reason(problem: StoreError | OSError) -> str:
+    """What went wrong, for the log: our own words, or the system's without the name of the file."""
+    return str(problem) if isinstance(problem, StoreError) else os.strerror(problem.errno or 0)
 
 
 def _store_decision(problem: Exception) -> Decision:

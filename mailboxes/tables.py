@@ -44,7 +44,7 @@ folder = Table(
     metadata,
     Column("mailbox_id", BigInteger, primary_key=True, autoincrement=False),
     Column("id", BigInteger, primary_key=True, autoincrement=False, comment="1 is INBOX"),
-    Column("name", Text, nullable=False, comment="sealed, see mailboxes.folder_names"),
+    Column("name", Text, nullable=False),  # sealed, see mailboxes.folder_names
     Column("special_use", String(32), nullable=False),
     Column("object_id", String(32), nullable=False, comment="RFC 8474 MAILBOXID"),
     Column("uidvalidity", BigInteger, nullable=False),
@@ -62,7 +62,7 @@ subscription = Table(
     "subscription",
     metadata,
     Column("mailbox_id", BigInteger, primary_key=True, autoincrement=False),
-    Column("name", Text, primary_key=True, comment="sealed as that of the folder"),
+    Column("name", Text, primary_key=True),  # sealed as that of the folder
     sqlite_with_rowid=False,
 )
 
