@@ -48,6 +48,7 @@ def msg(i, size=0):
 
 
 async def serve(folder, count, portfile):
+    from mailboxes import heap
     from mailboxes.anatomy import dissect, pack
     from mailboxes.blobs import FileBlobs
     from mailboxes.collector import settle
@@ -55,6 +56,7 @@ async def serve(folder, count, portfile):
     from tests import stores
     from tests.mailboxes.imap import harness
 
+    heap.shape()
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "blobs").mkdir(exist_ok=True)

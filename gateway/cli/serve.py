@@ -143,9 +143,11 @@ async def _one(
 
     from gateway.service import Service
     from gateway.smtp.tls import BadIdentity
+    from mailboxes import heap
     from mailboxes.collector import settle
 
     log = structlog.get_logger("service")
+    heap.shape()
     service = Service(config, roles, shared_ports=shared_ports, workers=workers)
     try:
         await service.start()

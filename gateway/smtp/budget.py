@@ -15,7 +15,6 @@ IMAP APPEND uses it as ``async with budget.reserve(n): ...``.
 from __future__ import annotations
 
 import asyncio
-import ctypes
 from collections import Counter, deque
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -23,19 +22,6 @@ from typing import NamedTuple
 
 FREE = 256 * 1024
 """Octets of a message that need no reservation."""
-_M_MMAP_THRESHOLD = -3  # malloc.h
-
-
-def give_large_blocks_back() -> bool:
-    """Make glibc return each large block to the system when it is freed; False where there is no glibc.
-
-    By default it raises its threshold to the size of what was freed, up to 32 MiB, and keeps later blocks of that size
-    in its heap, in pieces: receiving 50 x 25 MiB under a budget of 64 MiB then grew the process by 122 MiB (measured).
-    """
-    try:
-        return bool(ctypes.CDLL(None).mallopt(_M_MMAP_THRESHOLD, FREE))
-    except (AttributeError, OSError):
-        return False
 
 
 class BudgetTimeout(Exception):

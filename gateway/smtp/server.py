@@ -13,7 +13,6 @@ import asyncio
 import socket
 from typing import Any
 
-from gateway.smtp.budget import give_large_blocks_back
 from gateway.smtp.dialogue import Dialogue
 from gateway.smtp.doorway import Doorway
 from gateway.smtp.inbound import Inbound
@@ -42,7 +41,6 @@ class SmtpServer:
 
     async def listen(self, host: str | None, port: int | None, sock: socket.socket | None) -> None:
         """Bind ``host`` and ``port``, or take a socket already bound (by one of several workers)."""
-        give_large_blocks_back()
         loop = asyncio.get_running_loop()
         where: dict[str, Any] = {"sock": sock} if sock is not None else {"host": host, "port": port}
         turn = _BACKLOG if sock is None else _AT_ONCE  # asyncio's backlog is both: what waits, and what one turn takes

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gateway.smtp.budget import FREE, Budget, BudgetTimeout, give_large_blocks_back
+from gateway.smtp.budget import FREE, Budget, BudgetTimeout
+from mailboxes import heap
 
 MIB = 1024 * 1024
 
@@ -88,7 +89,7 @@ async def test_the_first_message_of_an_owner_may_be_larger_than_his_share() -> N
 
 
 async def test_large_blocks_go_back_to_the_system_on_glibc() -> None:
-    assert give_large_blocks_back() is (platform.libc_ver()[0] == "glibc")
+    assert heap.shape() is (platform.libc_ver()[0] == "glibc")
 
 
 async def test_who_waits_too_long_is_told_and_the_next_one_enters() -> None:

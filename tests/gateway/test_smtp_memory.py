@@ -16,6 +16,7 @@ from gateway.smtp.budget import Budget
 from gateway.smtp.limits import Limits
 from gateway.smtp.server import serve_inbound
 from gateway.smtp.transaction import Answer, Content, Transaction
+from mailboxes import heap
 from tests.gateway.smtp_twin import ACCEPT, HOSTNAME, MemoryIntake, Pki, doorway, make_pki
 
 MIB = 1024 * 1024
@@ -34,6 +35,8 @@ class Weigher(MemoryIntake):
 
 
 def _serve(pki: Pki, sock: socket.socket, ready: Connection) -> None:
+    heap.shape()
+
     async def main() -> None:
         limits = Limits(message_size=30 * MIB, connections_per_ip=CLIENTS)
         await serve_inbound(
