@@ -408,7 +408,7 @@ class _Letter:
         return self.finish_as(text, text)
 
     def agrees(self, text: str) -> None:
-        """Judge a text beside the identity given as if it went to ourselves: inside a CDA nobody reads it."""
+        """Judge a text beside the identity given as if it went to ourselves: inside a CDA only a whole header of its own is read."""
         alone = replace(self, outgoing=replace(self.outgoing, recipients=(self.outgoing.sender,)))
         alone._checked(alone._question(alone._headed(text)))
 

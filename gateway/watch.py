@@ -144,9 +144,8 @@ class Folder:
             since = before[2] if before is not None and before[:2] == (size, changed) else now
             seen[entry.name] = (size, changed, since)
             if now - since >= self.settle and (size or time.time() - changed / 1e9 >= _PATIENCE):
-                ready[entry.name] = (
-                    time.time() - found.st_ctime_ns / 1e9 >= _PATIENCE
-                )  # since it came, whatever its date
+                came = found.st_ctime_ns / 1e9  # whatever its date
+                ready[entry.name] = time.time() - came >= _PATIENCE
         self._seen = seen
         return ready
 

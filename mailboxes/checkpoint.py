@@ -20,7 +20,7 @@ import structlog
 from sqlalchemy.engine import make_url
 
 from mailboxes.engine import CHECKPOINT_PAGES, Database, discard, raw
-from mailboxes.threads import go_in_turn
+from mailboxes.precedence import go_in_turn
 
 LOOK_SECONDS = 0.02
 READERS_MS = 100

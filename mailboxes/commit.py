@@ -42,10 +42,10 @@ from mailboxes.engine import (
     refusal,
     rollback,
 )
+from mailboxes.precedence import go_first
 from mailboxes.reading import PATIENCE_SECONDS, Reading, expire
 from mailboxes.seldom import Seldom
 from mailboxes.store import StoreUnavailable
-from mailboxes.threads import go_first
 from mailboxes.unit import Announcer, Journal, NoJournal, Unit
 
 __all__ = ["Announcer", "Committer", "Journal", "NoJournal", "Reading", "Unit"]

@@ -1,4 +1,4 @@
-"""A few threads that take work, the one that rested last first: its connection and its memory are still warm; and which thread goes first.
+"""A few threads that take work, the one that rested last first: its connection and its memory are still warm.
 
 An executor wakes whoever waited longest, and starts another thread when the answer of one is followed by a question
 before that one lies down; a mail program alone on a mailbox then went from connection to connection.
@@ -9,8 +9,6 @@ not raise; a thread outlives it if it does, memory having run out, say.
 
 from __future__ import annotations
 
-import os
-import sys
 import threading
 from collections import deque
 from collections.abc import Callable
@@ -18,25 +16,6 @@ from contextlib import suppress
 from queue import SimpleQueue
 
 Job = Callable[[], None]
-FIRST = -10
-"""The nice value of a thread that holds what all others wait for."""
-
-
-def go_first() -> None:
-    """Have the kernel run the calling thread before others as soon as it can go on.
-
-    That is for root and for whom systemd's LimitNICE lets; for others nothing changes. On Linux alone a thread has a nice
-    value of its own, which those that it starts inherit.
-    """
-    if sys.platform == "linux":
-        with suppress(OSError):
-            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), FIRST)
-
-
-def go_in_turn() -> None:
-    """Undo what :func:`mailboxes.threads.go_first` did to the calling thread: it runs as the process does."""
-    if sys.platform == "linux":
-        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), os.getpriority(os.PRIO_PROCESS, os.getpid()))
 
 
 class _Worker:

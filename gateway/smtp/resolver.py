@@ -181,9 +181,8 @@ class Routed:
         if not mx.records:  # the implicit MX of RFC 5321 5.1
             return await self._hosts([domain], mx.ttl, implicit=True)
         records = [record for record in mx.records if record[1] not in (".", "")]
-        if (
-            not records
-        ):  # beside a server that can be asked, a null MX is a mistake (RFC 7505 3): no reason to fail mail
+        # Beside a server that can be asked, a null MX is a mistake (RFC 7505 3): no reason to fail mail.
+        if not records:
             raise NullMx(domain)
         return await self._hosts(self._ordered(records), mx.ttl, implicit=False)
 

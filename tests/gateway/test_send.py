@@ -211,7 +211,7 @@ def test_what_a_patient_s_document_lacks_is_named(lacking: str) -> None:
 
 
 def test_nothing_inside_a_cda_is_about_somebody_else() -> None:
-    """The rules do not read a text inside a CDA: a header of its own is compared before it goes in."""
+    """Of a text inside a CDA the rules read a header only: what else it says is compared before it goes in."""
     other, own = Address(OTHER_NUMBER, "patient.mssante.fr"), "\r\n".join(V1).encode()
     for document, whom, changes in [
         (b"%PDF-1.4", other, {}),

@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 import pytest
 
-from mailboxes.threads import FIRST, go_first, go_in_turn
+from mailboxes.precedence import FIRST, go_first, go_in_turn
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="threads have no nice value of their own")
 
