@@ -11,7 +11,7 @@ from io import IncrementalNewlineDecoder
 _BLOCK = 64 * 1024
 
 
-def bare(data: bytes) -> tuple[bool, bool]:
+def bare(data: bytes | memoryview) -> tuple[bool, bool]:
     """Whether a CR, and whether an LF, stands alone anywhere in ``data``.
 
     The standard library's reader of universal newlines notes which of CR, LF and CRLF it met, also across its blocks.

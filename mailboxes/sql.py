@@ -10,6 +10,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
+from itertools import chain
 from typing import Any
 
 ROWS_PER_INSERT = 64
@@ -50,7 +51,7 @@ class Insert:
     def __call__(self, cursor: Any, rows: Sequence[tuple[Any, ...]]) -> None:
         for part in chunks(rows, ROWS_PER_INSERT):
             statement = _insert(self._table, self._columns, len(part))
-            cursor.execute(statement.text(cursor), [value for row in part for value in row])
+            cursor.execute(statement.text(cursor), [*chain.from_iterable(part)])
 
 
 @lru_cache(maxsize=1024)
@@ -102,7 +103,7 @@ class Rows:
     def __call__(self, cursor: Any, rows: Sequence[Sequence[int]]) -> None:
         for part in chunks(rows, ROWS_PER_INSERT):
             statement = _tabled(self._text, self._width, len(part))
-            cursor.execute(statement.text(cursor), [value for row in part for value in row])
+            cursor.execute(statement.text(cursor), [*chain.from_iterable(part)])
 
 
 @lru_cache(maxsize=256)

@@ -2,7 +2,8 @@ r"""Read the content of DATA from packets: find the one true end, refuse what sm
 
 Promise: only ``<CRLF>.<CRLF>`` ends a message, wherever the packets are cut; a bare CR, a bare LF or a NUL anywhere in
 the content is refused, whatever follows it (SMTP smuggling, F64). The content is held once, in the pieces it came in,
-which the intake joins behind the header block it adds; the bytes are searched in blocks by C code, never line by line.
+which the intake joins behind the header block it adds: a message of one packet is not copied here. The bytes are searched
+in blocks by C code, never line by line.
 Lines up to the limit given pass as they are (RFC 5321 4.5.3.1.6 lets a server take longer lines than its 1 000 octets,
 and field software writes such lines).
 Failure: :attr:`ContentReader.fault` says what is wrong. After a size fault the content is forgotten and the reader goes
@@ -47,10 +48,12 @@ class ContentReader:
         "_discard",
         "_header",
         "_header_open",
+        "_lent",
         "_line",
         "_line_length",
         "_opening",
         "_size",
+        "_started",
         "_tail",
         "blocks",
         "fault",
@@ -64,12 +67,13 @@ class ContentReader:
         self._line = line
         self._header = header
         self._discard = discard
-        # The CRLF that ended the DATA command counts as the start of ".CRLF" (RFC 5321 4.1.1.4): an empty message.
-        self._tail = _CRLF
+        self._started = False
+        self._lent = 0  # octets of the DATA command's own CRLF, where the content begins with what it may be part of
+        self._tail = b""
         self._line_length = 0
         self._header_open = True
         self._opening = bytearray()  # the header block while it is still open
-        self.blocks: list[bytes] = []
+        self.blocks: list[bytes | memoryview] = []
         self.over = False  # nothing more is to be read
         self.fault: Fault | None = None
         self.rest = b""
@@ -85,80 +89,102 @@ class ContentReader:
 
     def feed(self, data: bytes) -> bool:
         """Take one packet. True when nothing more is to be read: the end was found, or a fatal fault."""
-        data = self._tail + data if self._tail else data
+        data = self._tail + data if self._tail else self._begun(data)
         dotted, end = _dots(data)
         if end >= 0:
-            self._take(data[: end + 2], stuffed=dotted < end)
+            self._take(data, end + 2, stuffed=dotted < end)
             self.rest = data[end + 5 :]
             self._tail = b""
             self.over = True
             self._close_opening()
             return True
-        keep = _held_back(data)
-        self._tail = data[len(data) - keep :] if keep else b""
-        self._take(data[: len(data) - keep] if keep else data, stuffed=dotted >= 0)
+        size = len(data) - _held_back(data)
+        self._tail = data[size:]
+        self._take(data, size, stuffed=dotted >= 0)
         self.over = self.fault in FATAL
         return self.over
 
-    def _take(self, block: bytes, *, stuffed: bool) -> None:
-        """Judge and keep a block that neither starts nor ends inside a CRLF pair; ``stuffed`` when lines may begin with a dot."""
-        if not block:
+    def _begun(self, data: bytes) -> bytes:
+        """The CRLF that ended the DATA command counts as the start of ".CRLF" (RFC 5321 4.1.1.4), an empty message, and of an
+        empty header block: it is lent to a content that begins like one of them."""
+        if self._started or not data:
+            return data
+        self._started = True
+        if not data.startswith((b".", b"\r")):
+            return data
+        self._lent = len(_CRLF)
+        return _CRLF + data
+
+    def _take(self, data: bytes, size: int, *, stuffed: bool) -> None:
+        """Judge and keep the first ``size`` octets of a packet, which neither start nor end inside a CRLF pair; ``stuffed`` when
+        lines may begin with a dot."""
+        if not size:
             return None
-        if b"\0" in block or any(bare(block)):
+        if data.find(b"\0", 0, size) >= 0 or any(bare(memoryview(data)[:size])):
             return self._fail(Fault.BARE)
-        if not self._lines_fit(block):
+        if not self._lines_fit(data, size):
             return self._fail(Fault.LINE)
         if stuffed:
-            block = block.replace(_STUFFED, _CRLF)
-        self.taken += len(block)
+            data = data[:size].replace(_STUFFED, _CRLF)
+            size = len(data)
+        self.taken += size
         if self.fault is not None:
             if self.taken > self._size + self._discard:
                 self._fail(Fault.ENDLESS)
             return None
-        if self.taken > self._size + 2:
+        if self.taken - self._lent > self._size:
             return self._fail(Fault.SIZE)
         if self._header_open:
-            self._opening += block
-            self._watch_header(len(block))
+            self._watch_header(data, size)
         else:
-            self.blocks.append(block)
+            self.blocks.append(memoryview(data)[:size])
         return None
 
-    def _lines_fit(self, block: bytes) -> bool:
+    def _lines_fit(self, data: bytes, size: int) -> bool:
         """Whether no line is over the limit, looking at one place per ``line`` octets and not at each line."""
         limit = self._line
-        first = block.find(_CRLF)
+        first = data.find(_CRLF, 0, size)
         if first < 0:
-            self._line_length += len(block)
+            self._line_length += size
             return self._line_length <= limit
         if self._line_length + first > limit:
             return False
         here = first
-        last = block.rfind(_CRLF)
+        last = data.rfind(_CRLF, 0, size)
         while last - here > limit + 2:
-            following = block.rfind(_CRLF, here + 2, here + 2 + limit + 2)
+            following = data.rfind(_CRLF, here + 2, here + 2 + limit + 2)
             if following < 0:
                 return False
             here = following
-        self._line_length = len(block) - last - 2
+        self._line_length = size - last - 2
         return self._line_length <= limit
 
-    def _watch_header(self, added: int) -> None:
-        """A header block that never ends is refused before it fills the memory (F58)."""
-        # The lent CRLF makes an empty header block visible too; the seam may hold half of the separator.
-        start = max(0, len(self._opening) - added - 3)
-        found = self._opening.find(b"\r\n\r\n", start)
-        # Its end may stand at the last CRLF seen: what is refused does not hang on where the packets were cut.
-        if found > self._header or (found < 0 and len(self._opening) - 2 > self._header):
+    def _watch_header(self, data: bytes, size: int) -> None:
+        """A header block that never ends is refused before it fills the memory (F58); one that ends in the first packet is not
+        copied."""
+        new, before = memoryview(data)[:size], len(self._opening)
+        if before:
+            self._opening += new
+        seen: bytes | bytearray = self._opening if before else data
+        # The seam may hold half of the separator.
+        found = seen.find(b"\r\n\r\n", max(0, before - 3), before + size)
+        # It may end at the last CRLF seen: what is refused does not hang on where the packets were cut.
+        length = (found + 2 if found >= 0 else before + size) - self._lent
+        if length > self._header:
             self._fail(Fault.HEADER)
-        elif found >= 0:
+        elif found >= 0 and before:
             self._close_opening()
+        elif found >= 0:
+            self._header_open = False
+            self.blocks.append(new[self._lent :])
+        elif not before:
+            self._opening += new
 
     def _close_opening(self) -> None:
         """The header block is complete, or the message is: it becomes the first block, without the CRLF lent to it."""
         if self._header_open and self.fault is None:
             self._header_open = False
-            self.blocks.append(bytes(memoryview(self._opening)[2:]))
+            self.blocks.append(memoryview(self._opening)[self._lent :])
             self._opening = bytearray()
 
     def _fail(self, fault: Fault) -> None:

@@ -273,7 +273,7 @@ class Dialogue(Edge):
             reader.forget()
             self.forget(reserved)
 
-    async def _hand_over(self, envelope: DoorEnvelope, content: list[bytes]) -> None:
+    async def _hand_over(self, envelope: DoorEnvelope, content: list[bytes | memoryview]) -> None:
         transaction = Transaction(
             self.peer,
             envelope.sender,

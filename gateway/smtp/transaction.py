@@ -16,7 +16,7 @@ from typing import Protocol
 from policies.decision import Decision
 from policies.values import Address, DsnRequest, Peer
 
-Content = bytes | bytearray | list[bytes]
+Content = bytes | bytearray | list[bytes | memoryview]
 """A message in one piece, or in the pieces it arrived in."""
 
 

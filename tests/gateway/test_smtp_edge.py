@@ -306,8 +306,9 @@ async def test_no_room_in_time_is_a_452_and_the_session_goes_on(pki: Pki) -> Non
 async def test_more_than_was_declared_is_refused_not_read_on_credit(pki: Pki) -> None:
     scene = Scene(pki)
     await in_data(scene, " SIZE=1000")
+    await scene.hear(b"a: b\r\n\r\n")
     for _ in range(8):
-        await scene.hear((b"x: " + b"x" * 59 + b"\r\n") * 1024)
+        await scene.hear((b"x" * 62 + b"\r\n") * 1024)
     said = await scene.hear(b".\r\n")
     assert "[session.message_too_large]" in said
     assert scene.doorway.budget.reserved == 0
