@@ -20,6 +20,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import contextlib
 import json
 import multiprocessing
 import os
@@ -53,8 +54,9 @@ from policies.events import Kind
 from policies.retry import Schedule
 from policies.trust import TrustSettings, trust_list
 from policies.values import DsnRequest
+from tests import postgres
 from tests.gateway.relay.courier_process import RealTime
-from tests.gateway.relay.house import HOUSE, Intake, Postgres, open_house
+from tests.gateway.relay.house import HOUSE, Intake, open_house
 from tests.gateway.relay.peer import Peer
 from tests.gateway.relay.space import HOST, Revocations, Space
 
@@ -309,10 +311,14 @@ def main() -> None:
     asked.add_argument("--probes", type=int, default=25, help="per round")
     asked.add_argument("--only", choices=("latency", "drain", "serve"), help="one part of it")
     options = asked.parse_args()
+    with postgres.running() if options.postgres else contextlib.nullcontext() as server:
+        print(json.dumps(measure(options, server)))
+
+
+def measure(options: argparse.Namespace, databases: postgres.Server | None) -> dict[str, object]:
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(50))
     folder = tempfile.mkdtemp(prefix="queue-bench-")
-    postgres = Postgres() if options.postgres else None
-    urls = [postgres.database() if postgres else f"sqlite:///{folder}/{name}.db" for name in ("idle", "loaded")]
+    urls = [databases.url() if databases else f"sqlite:///{folder}/{name}.db" for name in ("idle", "loaded")]
     space = Space.build(Path(folder) / "pki")
     ours, theirs = space.pki.operators["op-a"], space.pki.operators["op-b"]
     facts = {
@@ -371,10 +377,8 @@ def main() -> None:
         result["deferred"] = deferrals(urls[1])
     server.kill()
     if options.only in (None, "serve"):
-        result["serve"] = restart(options.rows, options.destinations, options.dead, postgres)
-    if postgres:
-        postgres.stop()
-    print(json.dumps(result))
+        result["serve"] = restart(options.rows, options.destinations, options.dead, databases)
+    return result
 
 
 if __name__ == "__main__":

@@ -35,6 +35,7 @@ from gateway.smtp import tls
 from mailboxes import body_rows
 from policies.retry import Schedule
 from policies.values import DsnRequest
+from tests import postgres
 from tests.fault.operator import Killable, build
 from tests.gateway.relay.peer import Peer
 
@@ -82,10 +83,10 @@ def partners(certificate: str, key: str, ca: str, port: Any, taken: multiprocess
     asyncio.run(main())
 
 
-def restart(rows: int, destinations: int, dead: int, postgres: Any) -> dict[str, Any]:
+def restart(rows: int, destinations: int, dead: int, databases: postgres.Server | None) -> dict[str, Any]:
     """Measure; the figures."""
     folder = Path(tempfile.mkdtemp(prefix="queue-restart-"))
-    killable = Killable(build(folder, postgres.database().replace("+psycopg", "") if postgres else ""))
+    killable = Killable(build(folder, databases.url().replace("+psycopg", "") if databases else ""))
     pki = killable.space.pki
     assert pki is not None
     context = multiprocessing.get_context("fork")
