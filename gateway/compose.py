@@ -122,9 +122,11 @@ def storage(config: Config, *, clock: Callable[[], float] = time.time) -> Storag
     master = master_key(config)
     keyring = Keyring(master, time.monotonic)
     try:
-        instance, sealed = committer.run_sync(lambda unit: _begin(unit, keyring))
-        while sealed is not None:
-            sealed = committer.run_sync(partial(upkeep.seal_names, keyring=keyring, after=sealed))
+        instance, names, words = committer.run_sync(lambda unit: _begin(unit, keyring))
+        while names is not None:
+            names = committer.run_sync(partial(upkeep.seal_names, keyring=keyring, after=names))
+        while words is not None:
+            words = committer.run_sync(partial(upkeep.seal_keywords, keyring=keyring, after=words))
     except BaseException:
         committer.close_sync()
         database.dispose()
@@ -155,9 +157,9 @@ def storage(config: Config, *, clock: Callable[[], float] = time.time) -> Storag
     )
 
 
-def _begin(unit: Unit, keyring: Keyring) -> tuple[int, int | None]:
+def _begin(unit: Unit, keyring: Keyring) -> tuple[int, int | None, upkeep.Place | None]:
     keyring.open(unit.connection, unit.now)
-    return next_instance(unit.cursor), upkeep.seal_names(unit, keyring)
+    return next_instance(unit.cursor), upkeep.seal_names(unit, keyring), upkeep.seal_keywords(unit, keyring)
 
 
 def database_url(config: Config) -> str:

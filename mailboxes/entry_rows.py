@@ -4,6 +4,7 @@ Promise: UIDs of a folder grow for ever and are given while its row is locked, s
 of a folder raises its MODSEQ by one, and everything changed at once bears that MODSEQ (RFC 7162 3.1). UIDs erased are
 remembered with the MODSEQ of their erasure, so VANISHED is exact. Counters of the folder row follow in the same
 transaction.
+Entries are read as they are stored, their keywords sealed (:mod:`mailboxes.keywords`).
 Failure: what :mod:`mailboxes.folder_rows` raises; ``ValueError`` for a flag operation that does not exist.
 """
 
@@ -16,6 +17,7 @@ from typing import Any, NamedTuple, cast
 
 from mailboxes import flags as flagging
 from mailboxes.folder_rows import FolderRow
+from mailboxes.keywords import Keywords
 from mailboxes.sql import InList, Insert, Rows, Sql
 from mailboxes.store import Changes, Entry, FlagChange
 
@@ -41,6 +43,11 @@ _SINCE = Sql(
 _VANISHED = Sql("SELECT uid FROM expunged WHERE mailbox_id = ? AND folder_id = ? AND modseq > ? ORDER BY uid")
 _UIDS = Sql("SELECT uid FROM entry WHERE mailbox_id = ? AND folder_id = ? ORDER BY uid")
 _FLAG = InList("UPDATE entry SET flags = ?, modseq = ? WHERE mailbox_id = ? AND folder_id = ? AND uid IN (...)")
+_FLAGS_AFTER = Sql(
+    "SELECT folder_id, uid, flags FROM entry WHERE mailbox_id = ? AND (folder_id, uid) > (?, ?)"
+    " ORDER BY folder_id, uid LIMIT ?"
+)
+_SEAL = InList("UPDATE entry SET flags = ? WHERE mailbox_id = ? AND folder_id = ? AND uid IN (...)")
 _DELETE = InList("DELETE FROM entry WHERE mailbox_id = ? AND folder_id = ? AND uid IN (...)")
 _DELETE_ALL = tuple(
     Sql(f"DELETE FROM {table} WHERE mailbox_id = ? AND folder_id = ?")  # noqa: S608
@@ -63,7 +70,7 @@ DENSE = 4
 
 
 class New(NamedTuple):
-    """A message about to have a UID. ``key`` is already wrapped for the mailbox; ``flags`` is canonical."""
+    """A message about to have a UID. ``key`` is already wrapped for the mailbox; ``flags`` are as they are stored."""
 
     flags: str
     size: int
@@ -185,42 +192,75 @@ def clear(cursor: Any, folder: FolderRow) -> None:
 
 
 def set_flags(
-    cursor: Any, folder: FolderRow, entries: Sequence[Entry], change: FlagChange
+    cursor: Any, folder: FolderRow, entries: Sequence[Entry], change: FlagChange, words: Keywords
 ) -> tuple[FolderRow, list[Entry], list[int]]:
-    """STORE on a locked folder: the folder now, the entries now, the UIDs UNCHANGEDSINCE protected.
+    """STORE on a locked folder: the folder now, the entries now, opened, the UIDs UNCHANGEDSINCE protected.
 
     An entry whose flags stay the same keeps its MODSEQ.
     """
     modseq = folder.modseq + 1
     limit = change.unchanged_since
     after: list[Entry] = []
-    altered: list[Entry] = []
+    altered: dict[str, list[int]] = defaultdict(list)  # by the flags to store: as many statements as there are of these
     refused: list[int] = []
     came_unseen = 0
+    outcomes: dict[str, _Outcome] = {}
     for one in entries:
         if limit is not None and one.modseq > limit:
             refused.append(one.uid)
             continue
-        new = flagging.change(one.flags, change.operation, change.flags, change.kept)
-        if new != one.flags:
-            came_unseen += flagging.has(one.flags, flagging.SEEN) - flagging.has(new, flagging.SEEN)
-            one = one._replace(flags=new, modseq=modseq)
-            altered.append(one)
+        outcome = outcomes.get(one.flags)
+        if outcome is None:
+            outcome = outcomes[one.flags] = _outcome(one.flags, change, words)
+        if outcome.altered:
+            came_unseen += outcome.unseen
+            altered[outcome.stored].append(one.uid)
+            one = one._replace(flags=outcome.flags, modseq=modseq)
+        elif outcome.flags != one.flags:
+            one = one._replace(flags=outcome.flags)
         after.append(one)
     if altered:
-        for flags, uids in _alike(altered).items():
+        for flags, uids in altered.items():
             _FLAG.change(cursor, uids, flags, modseq, folder.mailbox_id, folder.id)
         before, folder = folder, folder._replace(modseq=modseq, unseen=folder.unseen + came_unseen)
         count(cursor, [(before, folder)])
     return folder, after, refused
 
 
-def _alike(entries: Sequence[Entry]) -> dict[str, list[int]]:
-    """UIDs by the flags they now have: as many statements as there are different sets of flags."""
-    found: dict[str, list[int]] = defaultdict(list)
-    for one in entries:
-        found[one.flags].append(one.uid)
-    return found
+class _Outcome(NamedTuple):
+    """What STORE makes of some flags: opened, and as they are stored; ``unseen`` is 1 when they lose ``\\Seen``, -1 when they get it."""
+
+    flags: str
+    stored: str
+    altered: bool
+    unseen: int
+
+
+def _outcome(stored: str, change: FlagChange, words: Keywords) -> _Outcome:
+    before = words.opened(stored)
+    new = flagging.change(before, change.operation, change.flags, change.kept)
+    unseen = flagging.has(before, flagging.SEEN) - flagging.has(new, flagging.SEEN)
+    replaced = change.operation == "set" and flagging.KEYWORDS not in change.kept
+    return _Outcome(new, words.sealed(new, "" if replaced else stored), new != before, unseen)
+
+
+def seal_keywords(
+    cursor: Any, mailbox_id: int, after: tuple[int, int], most: int, words: Keywords
+) -> tuple[int, tuple[int, int] | None]:
+    """Seal what is in clear among the keywords of the next ``most`` entries beyond folder and UID ``after``.
+
+    Returns how many were looked at, and the last one, None when no other follows. What is sealed already stays, MODSEQs too:
+    to mail programs nothing changes.
+    """
+    rows = _FLAGS_AFTER(cursor, mailbox_id, *after, most).fetchall()
+    clear: dict[tuple[str, int], list[int]] = defaultdict(list)
+    for folder_id, uid, flags in rows:
+        clear[(flags, folder_id)].append(uid)
+    for (flags, folder_id), uids in clear.items():
+        sealed = words.sealed(words.opened(flags), flags)
+        if sealed != flags:
+            _SEAL.change(cursor, uids, sealed, mailbox_id, folder_id)
+    return len(rows), (rows[-1][0], rows[-1][1]) if len(rows) == most else None
 
 
 def unseen(messages: Sequence[New] | Sequence[Entry]) -> int:

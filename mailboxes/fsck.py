@@ -27,6 +27,7 @@ from mailboxes.commit import Unit
 from mailboxes.engine import cursor_of
 from mailboxes.folder_rows import FolderRow
 from mailboxes.keys import unwrap_key
+from mailboxes.keywords import any_sealed
 from mailboxes.seal import open_summary
 from mailboxes.sql import InList, Sql, chunks
 from mailboxes.sqlstore import SqlStore
@@ -108,6 +109,9 @@ class Report:
     wrong_refs: list[tuple[int, int, int]] = field(default_factory=list)  # body, stored, counted
     drifts: list[Drift] = field(default_factory=list)
     damaged: list[Damaged] = field(default_factory=list)
+    lost_keywords: list[tuple[int, int, int]] = field(
+        default_factory=list
+    )  # mailbox, folder, UID of one with a label less
     read: int = 0  # messages decrypted
     without_key: int = 0  # entries of mailboxes whose key was destroyed: not a fault
 
@@ -118,7 +122,8 @@ class Report:
     @property
     def lost(self) -> int:
         """Findings that a backup or a human must answer."""
-        return len(self.missing_blobs) + len(self.missing_rows) + len(self.lost_entries) + len(self.damaged)
+        bodies = len(self.missing_blobs) + len(self.missing_rows)
+        return bodies + len(self.lost_entries) + len(self.damaged) + len(self.lost_keywords)
 
     @property
     def repairable(self) -> int:
@@ -155,7 +160,7 @@ async def check(
             _UNHURRIED(cursor)
         _check_bodies(connection, cursor, holders, report)
         report.orphan_blobs.extend(sorted(_orphans(connection, listed)))
-        return _unlisted(cursor, listed), _check_folders(cursor, report, chosen)
+        return _unlisted(cursor, listed), _check_folders(store, cursor, report, chosen)
 
     # Not through the patience of a session: all of a large store takes minutes.
     unlisted, folders = await asyncio.to_thread(store.reading.run_here, read)
@@ -235,10 +240,17 @@ def _wrong_refs(connection: Connection, cursor: Any, holders: Sequence[Holders])
     return sorted(wrong)
 
 
-def _check_folders(cursor: Any, report: Report, chosen: _Sample) -> list[FolderRow]:
+def _check_folders(store: SqlStore, cursor: Any, report: Report, chosen: _Sample) -> list[FolderRow]:
     folders = [FolderRow._make(row) for row in _FOLDERS(cursor).fetchall()]
+
+    def see(row: FolderRow, entries: Sequence[Entry]) -> None:
+        for entry in entries:
+            chosen.offer((row.mailbox_id, row.id, entry))
+        if any_sealed(entries):
+            report.lost_keywords.extend(_lost_keywords(store, cursor, row, entries))
+
     for row in folders:
-        stored, counted = _stored(row), _counted(cursor, row, chosen)
+        stored, counted = _stored(row), _counted(cursor, row, see)
         if stored != counted:
             report.drifts.append(Drift(row.mailbox_id, row.id, stored, counted))
     return folders
@@ -248,8 +260,21 @@ def _stored(row: FolderRow) -> tuple[int, int, int, int, int]:
     return row.uidnext, row.modseq, row.messages, row.unseen, row.bytes
 
 
-def _counted(cursor: Any, row: FolderRow, chosen: _Sample | None = None) -> tuple[int, int, int, int, int]:
-    """What the counters should be; UIDNEXT and MODSEQ only ever grow. ``chosen`` is offered every entry."""
+def _lost_keywords(
+    store: SqlStore, cursor: Any, row: FolderRow, entries: Sequence[Entry]
+) -> list[tuple[int, int, int]]:
+    """Messages with a keyword that does not open; where the key was destroyed nothing does, and that is no fault."""
+    try:
+        words = store.keyring.keywords(cursor, row.mailbox_id)
+    except (MailboxGone, Corrupted):
+        return []
+    return [(row.mailbox_id, row.id, entry.uid) for entry in entries if words.lost(entry.flags)]
+
+
+def _counted(
+    cursor: Any, row: FolderRow, see: Callable[[FolderRow, Sequence[Entry]], None] | None = None
+) -> tuple[int, int, int, int, int]:
+    """What the counters should be; UIDNEXT and MODSEQ only ever grow. ``see`` is shown every entry."""
     highest = _HIGHEST(cursor, row.mailbox_id, row.id).fetchone()[0]
     last = messages = unseen = octets = 0
     while entries := entry_rows.read_after(cursor, row.mailbox_id, row.id, last, AT_ONCE):
@@ -258,9 +283,8 @@ def _counted(cursor: Any, row: FolderRow, chosen: _Sample | None = None) -> tupl
         messages += len(entries)
         unseen += entry_rows.unseen(entries)
         octets += sum(entry.size for entry in entries)
-        if chosen is not None:
-            for entry in entries:
-                chosen.offer((row.mailbox_id, row.id, entry))
+        if see is not None:
+            see(row, entries)
     return max(row.uidnext, last + 1), max(row.modseq, highest), messages, unseen, octets
 
 

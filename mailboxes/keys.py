@@ -21,7 +21,7 @@ import stat
 import threading
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
@@ -30,6 +30,7 @@ from sqlalchemy import Connection, delete, insert, select, update
 from mailboxes.engine import cursor_of
 from mailboxes.folder_names import FolderNames
 from mailboxes.given import group_bits, sync_folder
+from mailboxes.keywords import Keywords
 from mailboxes.sql import Sql
 from mailboxes.store import Corrupted, MailboxGone
 from mailboxes.tables import mailbox_key, master_check
@@ -154,6 +155,15 @@ def _decrypt(cipher: AESGCM, nonce: bytes, data: bytes, context: bytes) -> bytes
 _READ_KEY = Sql("SELECT wrapped FROM mailbox_key WHERE mailbox_id = ?")
 
 
+class _Kept(NamedTuple):
+    """What is made of a mailbox's key, and until when it may be used."""
+
+    until: float
+    cipher: AESGCM
+    names: FolderNames
+    keywords: Keywords
+
+
 class Keyring:
     """Mailbox keys, unwrapped when needed and kept a short time. Used from the writer and from reading threads.
 
@@ -165,7 +175,7 @@ class Keyring:
         self._master = master
         self._clock = clock
         self._limit = limit
-        self._kept: dict[int, tuple[float, AESGCM, FolderNames]] = {}
+        self._kept: dict[int, _Kept] = {}
         self._changing = threading.Lock()
 
     def open(self, connection: Connection, now: float) -> None:
@@ -221,22 +231,26 @@ class Keyring:
 
     def key(self, connection: Connection, mailbox_id: int) -> AESGCM:
         """The cipher of a mailbox. Raises :class:`MailboxGone` when it has no key."""
-        return self.cached(mailbox_id) or self._fetch(cursor_of(connection), mailbox_id)[1]
+        return self.cached(mailbox_id) or self._fetch(cursor_of(connection), mailbox_id).cipher
 
     def names(self, cursor: Any, mailbox_id: int) -> FolderNames:
         """What seals and opens the names of a mailbox's folders. Raises :class:`MailboxGone` when it has no key."""
-        return (self._current(mailbox_id) or self._fetch(cursor, mailbox_id))[2]
+        return (self._current(mailbox_id) or self._fetch(cursor, mailbox_id)).names
+
+    def keywords(self, cursor: Any, mailbox_id: int) -> Keywords:
+        """The same of the flags of its messages."""
+        return (self._current(mailbox_id) or self._fetch(cursor, mailbox_id)).keywords
 
     def cached(self, mailbox_id: int) -> AESGCM | None:
         """The cipher, when it is at hand without asking the database."""
         kept = self._current(mailbox_id)
-        return kept[1] if kept is not None else None
+        return kept.cipher if kept is not None else None
 
-    def _current(self, mailbox_id: int) -> tuple[float, AESGCM, FolderNames] | None:
+    def _current(self, mailbox_id: int) -> _Kept | None:
         kept = self._kept.get(mailbox_id)
-        return kept if kept is not None and kept[0] > self._clock() else None
+        return kept if kept is not None and kept.until > self._clock() else None
 
-    def _fetch(self, cursor: Any, mailbox_id: int) -> tuple[float, AESGCM, FolderNames]:
+    def _fetch(self, cursor: Any, mailbox_id: int) -> _Kept:
         row = _READ_KEY(cursor, mailbox_id).fetchone()
         if row is None:
             self.forget(mailbox_id)
@@ -247,7 +261,7 @@ class Keyring:
                 queue = self._kept.get(QUEUE)
                 self._kept = {QUEUE: queue} if queue else {}  # bounded; one unwrap each brings back those in use
             until = math.inf if mailbox_id == QUEUE else self._clock() + FORGET_SECONDS
-            kept = self._kept[mailbox_id] = (until, AESGCM(key), FolderNames(key))
+            kept = self._kept[mailbox_id] = _Kept(until, AESGCM(key), FolderNames(key), Keywords(key))
         return kept
 
     def rewrap(self, connection: Connection, master: MasterKey) -> int:

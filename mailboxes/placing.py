@@ -20,6 +20,7 @@ from mailboxes.dates import zone_here
 from mailboxes.flags import canonical_text
 from mailboxes.folder_rows import INBOX_ID, FolderRow
 from mailboxes.keys import Keyring, wrap_key
+from mailboxes.keywords import Keywords
 from mailboxes.sql import InList, Sql
 from mailboxes.store import Delivery, MailboxGone, NoSuchFolder, OverQuota, Placed, StoreError
 
@@ -47,19 +48,19 @@ def deliver(
     """
     outcomes: list[Placed | StoreError | None] = [None] * len(deliveries)
     mailboxes = sorted({delivery.mailbox_id for delivery in deliveries})
-    ciphers = _ciphers(unit, keyring, mailboxes)
+    keys = _keys(unit, keyring, mailboxes)
     folders, limits = _folders(unit.cursor, keyring, mailboxes, deliveries)
     room = _room(unit.cursor, limits)
     chosen: dict[Place, list[int]] = defaultdict(list)
     for index, delivery in enumerate(deliveries):
         place = folders.get((delivery.mailbox_id, delivery.folder)) or folders.get((delivery.mailbox_id, "INBOX"))
-        outcomes[index] = refusal = _refusal(delivery, ciphers, room, place)
+        outcomes[index] = refusal = _refusal(delivery, keys, room, place)
         if refusal is None and place is not None:
             chosen[(place.mailbox_id, place.id)].append(index)
     rows = {(row.mailbox_id, row.id): row for row in folders.values()}
     now = int(unit.now)
     batch = [
-        (rows[key], [new_entry(deliveries[index], ciphers[key[0]], now) for index in indexes])
+        (rows[key], [new_entry(deliveries[index], *keys[key[0]], now) for index in indexes])
         for key, indexes in sorted(chosen.items())
     ]
     for (before, _), after, key in zip(batch, entry_rows.add_all(unit.cursor, batch), sorted(chosen), strict=True):
@@ -72,11 +73,16 @@ def deliver(
     return [one if one is not None else NoSuchFolder("no INBOX") for one in outcomes]
 
 
-def _ciphers(unit: Unit, keyring: Keyring, mailboxes: Sequence[int]) -> dict[int, AESGCM]:
+Keys = dict[int, tuple[AESGCM, Keywords]]
+"""What seals the keys and the keywords of messages, by mailbox."""
+
+
+def _keys(unit: Unit, keyring: Keyring, mailboxes: Sequence[int]) -> Keys:
     found = {}
     for mailbox_id in mailboxes:
         try:
-            found[mailbox_id] = keyring.key(unit.connection, mailbox_id)
+            cipher = keyring.key(unit.connection, mailbox_id)
+            found[mailbox_id] = cipher, keyring.keywords(unit.cursor, mailbox_id)
         except MailboxGone:
             continue
     return found
@@ -111,12 +117,10 @@ def _folders(
     return found, limits
 
 
-def _refusal(
-    delivery: Delivery, ciphers: dict[int, AESGCM], room: dict[int, int], place: FolderRow | None
-) -> StoreError | None:
+def _refusal(delivery: Delivery, keys: Keys, room: dict[int, int], place: FolderRow | None) -> StoreError | None:
     """Why this delivery cannot be; None after taking its room."""
     mailbox_id = delivery.mailbox_id
-    if mailbox_id not in ciphers:
+    if mailbox_id not in keys:
         return MailboxGone(f"mailbox {mailbox_id} has no key")
     if place is None:
         return NoSuchFolder("no INBOX")
@@ -127,12 +131,12 @@ def _refusal(
     return None
 
 
-def new_entry(delivery: Delivery, cipher: AESGCM, now: int) -> entry_rows.New:
-    """The row of a delivery, its key wrapped for the mailbox."""
+def new_entry(delivery: Delivery, cipher: AESGCM, words: Keywords, now: int) -> entry_rows.New:
+    """The row of a delivery, its key wrapped for the mailbox and its keywords sealed."""
     sealed = delivery.sealed
     internal_date = now if delivery.internal_date is None else delivery.internal_date
     return entry_rows.New(
-        flags=canonical_text(delivery.flags),
+        flags=words.sealed(canonical_text(delivery.flags)),
         size=sealed.size,
         internal_date=internal_date,
         save_date=now,

@@ -19,7 +19,15 @@ _STATE = Sql("INSERT INTO mailbox_state (mailbox_id, bytes_limit, next_folder, l
 _LIMIT = Sql("UPDATE mailbox_state SET bytes_limit = ? WHERE mailbox_id = ?")
 _FORGET = tuple(
     Sql(f"DELETE FROM {table} WHERE mailbox_id = ?")  # noqa: S608
-    for table in ("expunged", "folder", "subscription", "folder_metadata", "names_in_clear", "mailbox_state")
+    for table in (
+        "expunged",
+        "folder",
+        "subscription",
+        "folder_metadata",
+        "names_in_clear",
+        "keywords_in_clear",
+        "mailbox_state",
+    )
 )
 _NEXT_INSTANCE = Sql("UPDATE instance SET last = last + 1 WHERE id = 1 RETURNING last")
 _FIRST_INSTANCE = Sql("INSERT INTO instance (id, last) VALUES (1, 0) ON CONFLICT DO NOTHING")

@@ -26,6 +26,7 @@ from mailboxes.folder_names import FolderNames
 from mailboxes.folder_rows import FolderRow
 from mailboxes.holding import Holding
 from mailboxes.keys import Keyring, open_value, seal_value
+from mailboxes.keywords import any_sealed
 from mailboxes.retrieving import Retrieving
 from mailboxes.seal import Sealer
 from mailboxes.sql import Sql
@@ -184,15 +185,22 @@ class SqlStore(Holding, Retrieving):
         def read(cursor: Any) -> Snapshot:
             row, names = folder_rows.by_id(cursor, mailbox_id, folder_id), self.keyring.names(cursor, mailbox_id)
             folder = _with_subscription(cursor, row, names)
-            return Snapshot(folder, entry_rows.read_all(cursor, mailbox_id, folder_id))
+            return Snapshot(
+                folder, self._opened(cursor, mailbox_id, entry_rows.read_all(cursor, mailbox_id, folder_id))
+            )
 
         return await self.reading.run(lambda connection: read(cursor_of(connection)))
 
     async def changes(self, mailbox_id: int, folder_id: int, since_modseq: int) -> Changes:
         def read(cursor: Any) -> Changes:
-            return entry_rows.read_changes(cursor, folder_rows.by_id(cursor, mailbox_id, folder_id), since_modseq)
+            found = entry_rows.read_changes(cursor, folder_rows.by_id(cursor, mailbox_id, folder_id), since_modseq)
+            return replace(found, changed=self._opened(cursor, mailbox_id, found.changed))
 
         return await self._read(read)
+
+    def _opened(self, cursor: Any, mailbox_id: int, entries: list[Entry]) -> list[Entry]:
+        """Entries with their keywords opened."""
+        return self.keyring.keywords(cursor, mailbox_id).open_all(entries) if any_sealed(entries) else entries
 
     async def count(self, mailbox_id: int, folder_id: int, first: int) -> int:
         return await self._read(lambda cursor: entry_rows.count_from(cursor, mailbox_id, folder_id, first))
@@ -267,13 +275,14 @@ class SqlStore(Holding, Retrieving):
         folder, source = _locked(cursor, item, self.keyring.names(cursor, mailbox_id))
         unit.emit(*(_located(item.trace, folder) if isinstance(item.folder, str) else item.trace))
         body_rows.put_bodies(cursor, [one.sealed for one in item.deliveries], [1] * len(item.deliveries))
-        messages = [placing.new_entry(one, cipher, int(unit.now)) for one in item.deliveries]
+        words = self.keyring.keywords(cursor, mailbox_id)
+        messages = [placing.new_entry(one, cipher, words, int(unit.now)) for one in item.deliveries]
         folder, uids = entry_rows.add(cursor, folder, messages)
         unit.touched(mailbox_id, folder.id)
         if item.replaced is not None:
             self._erase(unit, folder if source is None else source, [item.replaced[1]])
         entries = [Entry(uid, folder.modseq, *message) for uid, message in zip(uids, messages, strict=True)]
-        return Added(folder.id, folder.uidvalidity, folder.uidnext, folder.modseq, entries)
+        return Added(folder.id, folder.uidvalidity, folder.uidnext, folder.modseq, words.open_all(entries))
 
     def _erase(self, unit: Unit, folder: FolderRow, uids: Sequence[int]) -> None:
         entries = entry_rows.read_some(unit.cursor, folder.mailbox_id, folder.id, uids)
@@ -296,7 +305,8 @@ class SqlStore(Holding, Retrieving):
             unit.emit(*trace)
             before = folder_rows.lock(unit.cursor, mailbox_id, folder_id)
             entries = entry_rows.read_some(unit.cursor, mailbox_id, folder_id, uids)
-            folder, changed, refused = entry_rows.set_flags(unit.cursor, before, entries, change)
+            words = self.keyring.keywords(unit.cursor, mailbox_id)
+            folder, changed, refused = entry_rows.set_flags(unit.cursor, before, entries, change, words)
             altered = folder.modseq != before.modseq
             if altered:
                 unit.touched(mailbox_id, folder_id)

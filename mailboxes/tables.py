@@ -4,7 +4,8 @@ What one mailbox owns starts with ``mailbox_id`` in its primary key, so that a d
 SQLite keeps a folder's entries side by side on disk (WITHOUT ROWID). What several mailboxes may share (a message body)
 is keyed by ``body_id`` alone, which grows with time. Rows that are updated (``body.refs``) are kept apart from the bytes
 that never change (``content``, ``summary``).
-Promise: no column holds a plaintext of a message or the name of a folder; flags, sizes and dates are the only clear values.
+Promise: no column holds a plaintext of a message the name of a folder or a keyword that people chose; sizes, dates and flags that any
+program may set are the only clear values.
 """
 
 from __future__ import annotations
@@ -72,6 +73,12 @@ names_in_clear = Table(
     Column("mailbox_id", Identifier, primary_key=True, autoincrement=False, comment="still to be sealed at a start"),
 )
 
+keywords_in_clear = Table(
+    "keywords_in_clear",
+    metadata,
+    Column("mailbox_id", Identifier, primary_key=True, autoincrement=False, comment="still to be sealed at a start"),
+)
+
 folder_metadata = Table(
     "folder_metadata",
     metadata,
@@ -89,7 +96,7 @@ entry = Table(
     Column("folder_id", BigInteger, primary_key=True, autoincrement=False),
     Column("uid", BigInteger, primary_key=True, autoincrement=False),
     Column("modseq", BigInteger, nullable=False),
-    Column("flags", Text, nullable=False),
+    Column("flags", Text, nullable=False),  # keywords sealed, see mailboxes.keywords
     Column("size", BigInteger, nullable=False),
     Column("internal_date", BigInteger, nullable=False),
     Column("save_date", BigInteger, nullable=False),

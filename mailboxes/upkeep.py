@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from mailboxes import folder_rows
+from mailboxes import entry_rows, folder_rows
 from mailboxes.commit import Unit
 from mailboxes.engine import overwriting
 from mailboxes.keys import Keyring
@@ -23,6 +23,9 @@ HISTORY = 10_000
 """Erasures a folder remembers, for mail programs that were away."""
 NAMES_TOGETHER = 50
 """Mailboxes whose names are sealed in one transaction."""
+KEYWORDS_TOGETHER = 5000
+"""Messages whose keywords are sealed in one transaction; a mailbox counts as :data:`MAILBOX_COST` of them, if it has none."""
+MAILBOX_COST = 50
 
 _MAILBOXES = Sql("SELECT mailbox_id FROM mailbox_state ORDER BY mailbox_id")
 _DELETED = Sql(
@@ -49,6 +52,10 @@ _IN_CLEAR = Sql(
     lock=True,  # whoever starts at the same moment must not seal them again
 )
 _SEALED = Sql("DELETE FROM names_in_clear WHERE mailbox_id = ?")
+_WORDS_IN_CLEAR = Sql(
+    "SELECT mailbox_id FROM keywords_in_clear WHERE mailbox_id >= ? ORDER BY mailbox_id LIMIT 1", lock=True
+)
+_WORDS_SEALED = Sql("DELETE FROM keywords_in_clear WHERE mailbox_id = ?")
 
 
 def mailboxes(cursor: Any) -> list[int]:
@@ -57,7 +64,7 @@ def mailboxes(cursor: Any) -> list[int]:
 
 
 def deleted(cursor: Any) -> list[int]:
-    """Mailboxes deleted for good of which rows are left: flags among them, which are in clear.
+    """Mailboxes deleted for good of which rows are left: sizes and dates among them, which are in clear.
 
     Without a key alone is not enough: keys may come back with their export, and messages would not.
     """
@@ -105,3 +112,38 @@ def seal_names(unit: Unit, keyring: Keyring, after: int = 0) -> int | None:
                 continue
             _SEALED(unit.cursor, mailbox_id)
     return int(rows[-1][0])
+
+
+Place = tuple[int, int, int]
+"""Mailbox, folder, UID."""
+
+
+def seal_keywords(unit: Unit, keyring: Keyring, after: Place = (0, 0, 0)) -> Place | None:
+    """Seal the keywords that a release before revision 0008 left in clear, of some messages beyond ``after``.
+
+    Returns up to which, None when none is left; mailboxes without a key as :func:`seal_names`. Whoever starts at the same
+    moment may come between two portions: what is sealed is known by its mark, and not sealed again.
+    """
+    mailbox_id, folder_id, uid = after
+    left = KEYWORDS_TOGETHER
+    with overwriting(unit.cursor):
+        while left > 0:
+            row = _WORDS_IN_CLEAR(unit.cursor, mailbox_id).fetchone()
+            if row is None:
+                return None
+            if row[0] != mailbox_id:
+                mailbox_id, folder_id, uid = row[0], 0, 0
+            left -= MAILBOX_COST
+            last: tuple[int, int] | None = None
+            try:
+                words = keyring.keywords(unit.cursor, mailbox_id)
+            except (MailboxGone, Corrupted):
+                pass
+            else:
+                most = max(left, MAILBOX_COST)
+                seen, last = entry_rows.seal_keywords(unit.cursor, mailbox_id, (folder_id, uid), most, words)
+                left -= seen
+                if last is None:
+                    _WORDS_SEALED(unit.cursor, mailbox_id)
+            mailbox_id, folder_id, uid = (mailbox_id, *last) if last is not None else (mailbox_id + 1, 0, 0)
+    return mailbox_id, folder_id, uid

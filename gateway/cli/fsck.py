@@ -176,6 +176,7 @@ def _tell(report: Report, repaired: Repaired | None, known: _Known) -> None:
             report.damaged,
             lambda one: f"{known.entry(one.mailbox_id, one.folder_id, one.uid)} ({why[one.why]})",
         ),
+        (tr("étiquettes illisibles", "unreadable labels"), report.lost_keywords, lambda one: known.entry(*one)),
     ]
     for name, found, said in findings:
         if found:

@@ -119,6 +119,20 @@ def test_an_upgrade_lists_the_mailboxes_whose_names_are_in_clear(database: Datab
         assert connection.execute(text("SELECT * FROM names_in_clear ORDER BY 1")).scalars().all() == [3, 4]
 
 
+def test_an_upgrade_lists_the_mailboxes_whose_keywords_are_in_clear(database: Database) -> None:
+    """Revision 0008, as 0007; what 0007 sealed already is not listed again."""
+    with database.turn(), database.writer.begin() as connection:
+        directory = scripts()
+        own = context(connection, lambda current, _context: directory._upgrade_revs("0007", current))
+        with Operations.context(own):
+            own.run_migrations()
+        connection.execute(text("INSERT INTO mailbox_state VALUES (3, 0, 7, 1), (4, 0, 7, 1)"))
+    upgrade(database)
+    with database.turn(), database.writer.connect() as connection:
+        assert connection.execute(text("SELECT * FROM keywords_in_clear ORDER BY 1")).scalars().all() == [3, 4]
+        assert connection.execute(text("SELECT * FROM names_in_clear")).all() == []
+
+
 def test_a_database_in_form_is_left_alone_and_alembic_is_not_loaded(tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path}/caducee.db"
     upgrade(open_database(url))

@@ -235,6 +235,100 @@ async def test_names_that_an_older_release_left_in_clear_are_sealed_once(
     assert await texts(store, "SELECT mailbox_id FROM names_in_clear") == [9]
 
 
+FLAGS = "SELECT flags FROM entry ORDER BY mailbox_id, folder_id, uid"
+
+
+async def test_keywords_are_sealed_whatever_sets_them(store: SqlStore) -> None:
+    """Physicians make labels of patients' names. APPEND, STORE, COPY, MOVE, REPLACE and a delivery write none in clear."""
+    sent = await store.folder(1, "Sent")
+    _, [first] = await store.append(1, INBOX, [message(flags="\\Seen Dupont_Jean $Forwarded")])
+    added = await store.append_to(1, "INBOX", [message(flags="Dupont_Jean")])
+    assert added.entries[0].flags == "Dupont_Jean"
+    stored = await change(store, [first.uid], "add", "Diabete", "dupont_JEAN")
+    assert stored.changed[0].flags == "\\Seen $Forwarded Diabete Dupont_Jean"
+    assert (await store.changes(1, INBOX, 0)).changed == (await store.snapshot(1, INBOX)).entries
+    await store.copy(1, INBOX, [first.uid], sent.id)
+    await store.copy(1, INBOX, [first.uid], sent.id, kept=frozenset(("\\*",)))
+    await store.move(1, INBOX, [first.uid], sent.id)
+    await store.replace(1, INBOX, added.entries[0].uid, INBOX, message(flags="Dupont_Jean"))
+    sealed = await store.sealer.seal(b"new", b"summary")
+    outcomes = await store.committer.run(
+        lambda unit: (
+            store.put_body(unit, [sealed]),
+            store.deliver(unit, [Delivery(sealed, 2, 5, flags="Dupont_Jean")]),
+        )
+    )
+    assert isinstance(outcomes[1][0], Placed)
+    flags = [entry.flags for folder in (INBOX, sent.id) for entry in (await store.snapshot(1, folder)).entries]
+    assert flags == [
+        "Dupont_Jean",
+        "\\Seen $Forwarded Diabete Dupont_Jean",
+        "$Forwarded Diabete Dupont_Jean",
+        "\\Seen $Forwarded Diabete Dupont_Jean",
+    ]
+    assert [entry.flags for entry in (await store.snapshot(2, INBOX)).entries] == ["Dupont_Jean"]
+    held = await texts(store, FLAGS)
+    assert [text for text in held if "Dup" in text or "dup" in text or "Diab" in text] == []
+    assert held[0] != held[-1]  # the same word in another mailbox
+    assert len({token for text in held for token in text.split(" ") if token.startswith("%")}) == 3
+
+
+async def test_a_keyword_that_does_not_open_harms_no_folder(store: SqlStore) -> None:
+    """It is not told, stays through other changes, and goes when the flags are replaced as a whole."""
+    [uid] = await fill(store, 1)
+    foreign = "%AAAA"
+    damage = Sql("UPDATE entry SET flags = ?")
+    await store.committer.run(lambda unit: damage(unit.cursor, f"\\Flagged {foreign}") and None)
+    assert [entry.flags for entry in (await store.snapshot(1, INBOX)).entries] == ["\\Flagged"]
+    assert (await change(store, [uid], "add", "Dupont")).changed[0].flags == "\\Flagged Dupont"
+    assert (await change(store, [uid], "remove", "\\Flagged", "Dupont")).changed[0].flags == ""
+    assert await texts(store, FLAGS) == [foreign]
+    await change(store, [uid], "set", "\\Seen")
+    assert await texts(store, FLAGS) == ["\\Seen"]
+
+
+async def test_keywords_that_an_older_release_left_in_clear_are_sealed_portion_by_portion(
+    store: SqlStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A start that was cut goes on; MODSEQs stay, because to mail programs nothing changed."""
+    monkeypatch.setattr(upkeep, "KEYWORDS_TOGETHER", 3)
+    monkeypatch.setattr(upkeep, "MAILBOX_COST", 1)
+    uids = await fill(store, 7)
+    await change(store, uids[5:], "add", "Dupont_Jean")  # sealed already
+    await store.copy(1, INBOX, uids, (await store.folder(1, "Sent")).id)
+    before = (await store.snapshot(1, INBOX)).entries
+
+    def older(unit: Unit) -> None:
+        for statement in (
+            "UPDATE entry SET flags = 'Dupont_Jean $Junk' WHERE uid IN (1, 3)",
+            "UPDATE entry SET flags = 'Durand' WHERE uid = 2 AND folder_id <> 1",
+            "INSERT INTO keywords_in_clear VALUES (1), (2), (9)",  # the last one's key is destroyed
+        ):
+            unit.connection.exec_driver_sql(statement)
+
+    await store.committer.run(older)
+    for steps in (2, 99):
+        after: upkeep.Place | None = (0, 0, 0)
+        while after is not None and steps:
+            after = await store.committer.run(partial(upkeep.seal_keywords, keyring=store.keyring, after=after))
+            steps -= 1
+    assert after is None
+    entries = (await store.snapshot(1, INBOX)).entries
+    assert [entry.flags for entry in entries] == [
+        "$Junk Dupont_Jean",
+        "",
+        "$Junk Dupont_Jean",
+        "",
+        "",
+        *["Dupont_Jean"] * 2,
+    ]
+    assert [entry[:2] for entry in entries] == [entry[:2] for entry in before]
+    held = await texts(store, FLAGS)
+    assert [text for text in held if "Du" in text] == []
+    assert len({word for text in held for word in text.split(" ") if word.startswith("%")}) == 2
+    assert await texts(store, "SELECT mailbox_id FROM keywords_in_clear") == [9]
+
+
 # messages
 
 

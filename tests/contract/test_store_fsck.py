@@ -321,6 +321,17 @@ async def test_a_closed_mailbox_is_not_a_fault(store: SqlStore) -> None:
     assert (report.without_key, report.read) == (5, 0)
 
 
+async def test_a_keyword_that_does_not_open_is_told_and_the_message_is_none_the_worse(store: SqlStore) -> None:
+    await store.store_flags(1, 1, [1, 2], FlagChange("add", frozenset({"Dupont_Jean"})))
+    assert (await check(store)).healthy
+    await alter(store, "UPDATE entry SET flags = '\\Seen %AAAA', modseq = modseq WHERE uid = 2 AND folder_id = 1")
+    await alter(store, "UPDATE folder SET unseen = unseen - 1 WHERE id = 1")
+    report = await check(store)
+    assert (report.lost_keywords, report.lost, report.damaged) == ([(1, 1, 2)], 1, [])
+    await store.committer.run(lambda unit: store.destroy_key(unit, 1))
+    assert (await check(store)).healthy  # there nothing opens
+
+
 # after a restore
 
 

@@ -118,6 +118,25 @@ def test_a_start_seals_the_names_an_older_release_left_in_clear(config: Path) ->
     assert b"Dupont" not in b"".join(path.read_bytes() for path in files if path.exists())
 
 
+def test_a_start_seals_the_keywords_an_older_release_left_in_clear(config: Path) -> None:
+    """Nothing of them stays in the file; one that does not open is told with its message."""
+    change(config, text("UPDATE entry SET flags = 'Dupont_Jean'"))
+    change(config, text("INSERT INTO keywords_in_clear VALUES (1)"))
+    files = [config.parent / "data" / name for name in ("caducee.db", "caducee.db-wal")]
+    assert b"Dupont" in b"".join(path.read_bytes() for path in files if path.exists())
+    assert run(config)[0] == 0
+    assert b"Dupont" not in b"".join(path.read_bytes() for path in files if path.exists())
+    storage = compose.storage(load(config))
+    [entry] = asyncio.run(storage.store.snapshot(1, 1)).entries
+    storage.close_sync()
+    assert entry.flags == "Dupont_Jean"
+    change(config, insert(mailboxes), BOX)
+    change(config, text("UPDATE entry SET flags = '%AAAA'"))
+    shown = CliRunner().invoke(application, ["--config", str(config), "fsck"])
+    assert shown.exit_code == 1
+    assert shown.stdout.splitlines()[:2] == ["unreadable labels: 1", "  Labo@op.mssante.test INBOX UID 1"]
+
+
 def test_what_the_queue_needs_is_no_orphan(config: Path) -> None:
     storage = compose.storage(load(config))
     body = storage.reading.run_sync(lambda connection: connection.execute(text("SELECT body_id FROM body")).scalar())

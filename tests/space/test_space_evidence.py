@@ -169,6 +169,11 @@ def test_no_plaintext_on_disk_and_no_secret_in_a_log(space: Space) -> None:
     send(space, space.a, sender, message, [reader["address"], colleague["address"]])
     space.wait_for(space.b, reader, f"{CANARY} objet")
     space.wait_for(space.a, colleague, f"{CANARY} objet")
+    with space.imap(space.b, reader) as imap:  # labels and folders are named after patients
+        assert imap.create(CANARY)[0] == imap.select("INBOX")[0] == "OK"
+        assert imap.store("1", "+FLAGS", f"({CANARY})")[0] == "OK"
+        assert CANARY.encode() in imap.fetch("1", "(FLAGS)")[1][0]
+        assert imap.copy("1", CANARY)[0] == "OK"
     plain = CANARY.encode()
     encoded = base64.b64encode(plain * 3)[4:40]
     for operator in (space.a, space.b):
