@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from imapclient import IMAPClient
 
+from tests.clients.programs import program
 from tests.mailboxes.imap.harness import Pki, Running, make_pki, message, serving
 
 pytestmark = pytest.mark.client
@@ -247,9 +248,7 @@ set header_cache = ""
     keys = (
         "push <tag-pattern>~s<space>'Message 1'<enter><tag-prefix><save-message>+Classement<enter><sync-mailbox><exit>"
     )
-    if not shutil.which("script"):
-        pytest.skip("script is not installed")
-    line = f'neomutt -n -F {rc} -e "{keys}"'
+    line = f'{program("neomutt")} -n -F {rc} -e "{keys}"'
     await run("script", "-qec", line, "/dev/null", env={"TERM": "xterm", "HOME": str(tmp_path)})
     assert await client.ok("STATUS INBOX (MESSAGES)") == [b"* STATUS INBOX (MESSAGES 2)"]
     assert await client.ok("STATUS Classement (MESSAGES)") == [b"* STATUS Classement (MESSAGES 1)"]
