@@ -16,11 +16,7 @@ help: ## show this list
 setup: $(READY) ## create .venv with the locked dependencies
 
 $(READY): requirements.lock pyproject.toml
-	@PYTHON=$(PYTHON) sh deploy/system-packages.sh setup
-	@$(PYTHON) -m venv --clear $(VENV)
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements.lock
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
-	@touch $@
+	@PYTHON="$(PYTHON)" sh deploy/environment.sh $(VENV)
 
 system: ## install the Debian packages the real-client tests use (root), or say what is missing
 	@sh deploy/system-packages.sh test

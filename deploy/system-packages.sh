@@ -1,7 +1,8 @@
 #!/bin/sh
 # Debian packages by purpose: `setup` (to create the virtual environment), `test` (real mail programs and servers that
 # the tests drive), `bench` (the peers our figures stand beside). As root on Debian it installs what is missing;
-# otherwise it says what is missing, and the tests that need it are skipped with that reason.
+# otherwise it says what is missing. Without them nothing can be set up or compared, and it ends with 1; tests only skip
+# what needs them, with that reason.
 set -eu
 case "${1:-}" in
   setup) wanted="python3-venv" ;;
@@ -17,12 +18,16 @@ for package in $wanted; do
 done
 [ -z "$missing" ] && exit 0
 if [ "$(id -u)" = 0 ]; then
-  echo "installing:$missing"
+  echo "installing, which may take minutes:$missing"
   export DEBIAN_FRONTEND=noninteractive
-  apt-get update -qq >/dev/null
+  # A machine that has just started often holds apt's lock for its own updates: they are waited for.
   # shellcheck disable=SC2086
-  apt-get install -y -qq --no-install-recommends $missing >/dev/null
+  apt-get update -qq >/dev/null &&
+    apt-get install -y -qq -o DPkg::Lock::Timeout=600 --no-install-recommends $missing >/dev/null && exit 0
+  echo "these packages could not be installed:$missing" >&2
 else
-  echo "missing packages (some tests will be skipped):$missing" >&2
+  echo "missing packages:$missing" >&2
   echo "install them with: sudo apt-get install$missing" >&2
 fi
+[ "$1" = test ] || exit 1
+echo "the tests that need them will be skipped, each with that reason" >&2

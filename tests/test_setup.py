@@ -1,0 +1,92 @@
+"""What a newcomer meets first: `make` on a machine that lacks something, or twice at once."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+STRANGER = {"id": "echo 1000", "dpkg-query": "exit 1"}
+ADMINISTRATOR = {"id": "echo 0", "dpkg-query": "exit 1"}
+
+
+@pytest.fixture
+def clone(tmp_path: Path) -> Path:
+    """The files of a clone that setting up reads, in a folder whose name needs quoting; nothing set up yet."""
+    folder = tmp_path / "l'été du dépôt"
+    shutil.copytree(ROOT / "deploy", folder / "deploy")
+    for name in ("Makefile", "requirements.lock", "pyproject.toml"):
+        shutil.copy(ROOT / name, folder)
+    return folder
+
+
+def programs(folder: Path, **scripts: str) -> str:
+    """A PATH in front of which stand these shell scripts."""
+    place = folder / "programs"
+    place.mkdir(exist_ok=True)
+    for name, script in scripts.items():
+        script_file = place / name
+        script_file.write_text(f"#!/bin/sh\n{script}\n")
+        script_file.chmod(0o755)
+    return f"{place}:{os.environ['PATH']}"
+
+
+def sh(clone: Path, *words: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    given = {name: value for name, value in os.environ.items() if name != "MAKEFLAGS"}
+    return subprocess.run(
+        words, cwd=clone, env={**given, **environment}, capture_output=True, text=True, timeout=30, check=False
+    )
+
+
+def packages(clone: Path, purpose: str, **scripts: str) -> subprocess.CompletedProcess[str]:
+    path = programs(clone, **{"python3": "exit 1", **scripts})
+    return sh(clone, "sh", "deploy/system-packages.sh", purpose, PATH=path, PYTHON="python3")
+
+
+@pytest.mark.parametrize("found", ["", "/nowhere/python3.9"])
+def test_without_a_fitting_python_make_says_what_to_install(clone: Path, found: str) -> None:
+    answer = sh(clone, "make", "setup", f"PYTHON={found}")
+    assert answer.returncode
+    assert "Python 3.11 or later is needed" in answer.stderr
+    assert found in answer.stderr
+    assert "make PYTHON=" in answer.stderr
+
+
+def test_a_stranger_without_venv_is_told_the_package_and_nothing_else_is_tried(clone: Path) -> None:
+    answer = packages(clone, "setup", **STRANGER)
+    assert answer.returncode == 1
+    assert "sudo apt-get install python3-venv" in answer.stderr
+    assert "skipped" not in answer.stderr
+
+
+@pytest.mark.parametrize("who", [STRANGER, {**ADMINISTRATOR, "apt-get": "exit 100"}])
+@pytest.mark.parametrize(("purpose", "code"), [("test", 0), ("bench", 1)])
+def test_without_packages_tests_are_skipped_and_no_comparison_is_made(
+    clone: Path, who: dict[str, str], purpose: str, code: int
+) -> None:
+    answer = packages(clone, purpose, **who)
+    assert answer.returncode == code
+    assert "postfix" in answer.stderr
+    assert ("will be skipped" in answer.stderr) == (purpose == "test")
+
+
+def test_two_that_set_up_at_once_take_turns(clone: Path) -> None:
+    """The second would empty the folder that the first is filling, and both would fail."""
+    path = programs(clone, python3='echo "$@" >> calls')
+    command = ["sh", "deploy/environment.sh", ".venv"]
+    with (clone / "requirements.lock").open() as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        second = subprocess.Popen(
+            command, cwd=clone, env={**os.environ, "PATH": path, "PYTHON": "python3"}, stdout=subprocess.PIPE, text=True
+        )
+        assert second.stdout is not None
+        assert "waiting" in second.stdout.readline()
+        (clone / ".venv").mkdir()
+        (clone / ".venv/.ready").touch()
+    assert second.wait(30) == 0
+    assert "-m venv" not in (clone / "calls").read_text()
