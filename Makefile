@@ -7,6 +7,10 @@ READY  := $(VENV)/.ready
 SPACE  ?= run
 JOBS   ?= 2
 
+# Moved, copied or left behind by its interpreter, an environment does not run the code of this folder: it is made anew.
+OURS   := import gateway, os, sys; sys.exit(not os.path.samefile(gateway.__path__[0], "gateway"))
+$(shell test ! -e $(READY) || $(BIN)/python -Pc '$(OURS)' 2>/dev/null || rm -f $(READY))
+
 .DEFAULT_GOAL := help
 .PHONY: help setup system run test check conformity bench lock clean
 

@@ -1,4 +1,4 @@
-"""What a newcomer meets first: `make` on a machine that lacks something, or twice at once."""
+"""What a newcomer meets first: `make` on a machine that lacks something, in a clone that moved, or twice at once."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import fcntl
 import os
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -73,6 +74,20 @@ def test_without_packages_tests_are_skipped_and_no_comparison_is_made(
     assert answer.returncode == code
     assert "postfix" in answer.stderr
     assert ("will be skipped" in answer.stderr) == (purpose == "test")
+
+
+@pytest.mark.parametrize("ours", [True, False])
+def test_an_environment_that_runs_the_code_of_another_folder_is_made_anew(clone: Path, ours: bool) -> None:
+    ready = clone / ".venv/.ready"
+    (clone / ".venv/bin").mkdir(parents=True)
+    ready.touch()
+    (clone / ".venv/bin/python").symlink_to(sys.executable)
+    elsewhere = clone if ours else clone / "deploy"
+    (elsewhere / "gateway").mkdir()
+    (elsewhere / "gateway/__init__.py").touch()
+    (clone / "gateway").mkdir(exist_ok=True)
+    sh(clone, "make", "help", PYTHONPATH=str(elsewhere))
+    assert ready.exists() == ours
 
 
 def test_two_that_set_up_at_once_take_turns(clone: Path) -> None:
