@@ -1,7 +1,7 @@
 """A first real exchange, shown step by step: A writes to B, B answers A, and A is kept from writing outside.
 
 It uses ordinary mail libraries against the running doors, exactly as a mail program would; nothing is taken from the
-inside. Failure: :class:`ExchangeFailed` says at which step, with the server's own words.
+inside. Failure: :class:`ExchangeFailed` says what did not happen; what the libraries themselves raise propagates.
 """
 
 from __future__ import annotations
@@ -17,11 +17,21 @@ from typing import Any
 
 from imapclient import IMAPClient
 
+from policies.catalogue.sentences_console import say
+from policies.decision import Language
+
 PATIENCE = 30.0
+
+Step = Callable[[str, str], None]
 
 
 class ExchangeFailed(Exception):
-    """A step did not give what it must; the text says which and what the server answered."""
+    """A step did not give what it must: a sentence of the console's catalogue says which."""
+
+    def __init__(self, sentence: str, /, **parameters: object) -> None:
+        super().__init__(sentence)
+        self.sentence = sentence
+        self.parameters = parameters
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,24 +89,24 @@ def wait_for(reader: Correspondent, message_id: str, trust: ssl.SSLContext) -> d
                 data = imap.fetch(found[:1], ["ENVELOPE", "BODY[TEXT]"])[found[0]]
                 return {"subject": data[b"ENVELOPE"].subject, "text": data[b"BODY[TEXT]"]}
             if time.monotonic() > deadline:
-                raise ExchangeFailed(f"{reader.address}: the message did not arrive within {PATIENCE:.0f} s")
+                raise ExchangeFailed("exchange.late", address=reader.address, seconds=round(PATIENCE))
             imap.idle()
             imap.idle_check(timeout=1)
             imap.idle_done()
 
 
 def exchange(
-    first: Correspondent, second: Correspondent, trust: ssl.SSLContext, step: Callable[[str, str], None]
+    first: Correspondent, second: Correspondent, trust: ssl.SSLContext, language: Language, step: Step
 ) -> None:
     """A to B, B back to A, then the refusal of an address outside the space. ``step(title, detail)`` shows each."""
     question = write(first, second.address, "Avis cardiologique", "Bonjour,\r\nUn avis sur ce patient ?\r\n", trust)
-    step(f"{first.address} → {second.address}", "250: accepted, durable and encrypted at the first operator")
+    step(f"{first.address} → {second.address}", say("exchange.accepted", language))
     wait_for(second, question, trust)
-    step(f"{second.address} reads it over IMAP", "crossed between operators over mutual TLS")
+    step(say("exchange.read", language, address=second.address), say("exchange.crossed", language))
     answer = write(second, first.address, "Re: Avis cardiologique", "Avis favorable.\r\n", trust, answers_to=question)
     wait_for(first, answer, trust)
-    step(f"{second.address} → {first.address}", "the answer came back and was read over IMAP")
-    step("a message to the outside is refused", _refusal(first, trust))
+    step(f"{second.address} → {first.address}", say("exchange.answered", language))
+    step(say("exchange.outside", language), _refusal(first, trust))
 
 
 def _refusal(sender: Correspondent, trust: ssl.SSLContext) -> str:
@@ -105,4 +115,4 @@ def _refusal(sender: Correspondent, trust: ssl.SSLContext) -> str:
     except smtplib.SMTPRecipientsRefused as refused:
         code, words = next(iter(refused.recipients.values()))
         return f"{code} {words.decode('ascii', 'replace')}"
-    raise ExchangeFailed("a message to an address outside the trust space was accepted")
+    raise ExchangeFailed("exchange.left")

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import shlex
 import signal
 import ssl
+import sys
 import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -11,7 +13,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from gateway.cli.errors import UNAVAILABLE, USAGE, Said
-from gateway.cli.language import tr
+from gateway.cli.language import chosen, tr
+from policies.catalogue.sentences_console import say
 
 if TYPE_CHECKING:
     from gateway.admin.space import Space
@@ -144,10 +147,13 @@ def _step(mark: str, text: str) -> None:
 
 def _show_exchange(built: Space) -> None:
     """Two operators, one message each way, one refusal: by ordinary mail libraries, against the running doors."""
+    import smtplib
+
+    from imapclient.exceptions import IMAPClientError
     from rich.console import Console
     from rich.panel import Panel
 
-    from gateway.admin.exchange import correspondent, exchange
+    from gateway.admin.exchange import ExchangeFailed, correspondent, exchange
 
     facts = built.facts()
     first, second = facts["operators"]
@@ -155,13 +161,28 @@ def _show_exchange(built: Space) -> None:
     console = Console(highlight=False)
     console.print(Panel.fit(tr("Premier échange", "First exchange"), style="bold green"))
     ends = [correspondent(operator, operator["mailboxes"][0]) for operator in (first, second)]
-    exchange(
-        ends[0], ends[1], trust, lambda title, detail: console.print(f" [bold green]✓[/] {title}\n   [dim]{detail}[/]")
-    )
+
+    def step(title: str, detail: str) -> None:
+        console.print(f" [bold green]✓[/] {title}\n   [dim]{detail}[/]")
+
+    try:
+        exchange(ends[0], ends[1], trust, chosen(), step)
+    except ExchangeFailed as problem:
+        reason: object = say(problem.sentence, chosen(), **problem.parameters)
+    except smtplib.SMTPRecipientsRefused as problem:
+        code, words = next(iter(problem.recipients.values()))
+        reason = f"{code} {words.decode('utf-8', 'replace')}"
+    except smtplib.SMTPException as problem:
+        reason = str(problem)  # an OSError too, without anything such an error has
+    except (IMAPClientError, OSError) as problem:
+        reason = problem
+    else:
+        return
+    raise Said("space.exchange", UNAVAILABLE, reason=reason, logs=" ".join(str(site.log) for site in built.sites))
 
 
 def _show_connection(facts: dict[str, Any]) -> None:
-    """What to type into Thunderbird."""
+    """What to type into Thunderbird, and into a terminal: whole lines, however narrow this one is."""
     from rich.console import Console
     from rich.table import Table
 
@@ -175,11 +196,20 @@ def _show_connection(facts: dict[str, Any]) -> None:
     shown.add_row("SMTP", f"{operator['submissions']['host']}  port {operator['submissions']['port']}  SSL/TLS")
     shown.add_row(tr("Identifiant", "User name"), box["login"])
     shown.add_row(tr("Mot de passe", "Password"), box["device_password"])
-    shown.add_row(tr("Autorité à importer", "Authority to import"), facts["pki"]["ca"])
-    shown.add_row(tr("Administrer", "Administer"), f"caducee --config {operator['config']} mailbox list")
-    console = Console(highlight=False)
+    console = Console(highlight=False, markup=False)
     console.print()
     console.print(shown)
+    command = shlex.join([_ourselves(), "--config", operator["config"], "mailbox", "list"])
+    for title, line in (
+        (tr("Autorité à importer", "Authority to import"), facts["pki"]["ca"]),
+        (tr("Administrer", "Administer"), command),
+    ):
+        console.print(f"\n{title}\n  {line}", soft_wrap=True)
     console.print(
         tr("\nLes deux opérateurs servent ; Ctrl-C pour arrêter.", "\nBoth operators are serving; Ctrl-C to stop.")
     )
+
+
+def _ourselves() -> str:
+    """This command as it was called: in a clone, ``caducee`` is in no folder where a shell looks for commands."""
+    return sys.argv[0] if Path(sys.argv[0]).name == "caducee" else "caducee"

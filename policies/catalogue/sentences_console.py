@@ -116,6 +116,29 @@ CLI: Mapping[str, Sentence] = {
         "Son journal dit pourquoi : {log}.",
         "Its log says why: {log}.",
     ),
+    "space.exchange": _s(
+        "le premier échange n’a pas abouti : {reason}",
+        "the first exchange did not succeed: {reason}",
+        "Les journaux des deux opérateurs disent pourquoi : {logs}.",
+        "The logs of both operators say why: {logs}.",
+    ),
+    "exchange.accepted": _s(
+        "250 : accepté, durable et chiffré chez le premier opérateur",
+        "250: accepted, durable and encrypted at the first operator",
+    ),
+    "exchange.read": _s("{address} le lit par IMAP", "{address} reads it over IMAP"),
+    "exchange.crossed": _s("passé d’un opérateur à l’autre en TLS mutuel", "crossed between operators over mutual TLS"),
+    "exchange.answered": _s(
+        "la réponse est revenue et a été lue par IMAP", "the answer came back and was read over IMAP"
+    ),
+    "exchange.outside": _s("un message vers l’extérieur est refusé", "a message to the outside is refused"),
+    "exchange.late": _s(
+        "{address} n’a pas reçu le message en {seconds} s", "{address} did not get the message within {seconds} s"
+    ),
+    "exchange.left": _s(
+        "un message vers une adresse hors de l’espace de confiance a été accepté",
+        "a message to an address outside the trust space was accepted",
+    ),
     "space.partner": _s(
         "« {text} » n’est pas un opérateur tiers",
         "“{text}” is not a third operator",

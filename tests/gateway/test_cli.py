@@ -8,6 +8,7 @@ import json
 import os
 import re
 import resource
+import shlex
 import shutil
 import socket
 import sqlite3
@@ -17,6 +18,7 @@ import time
 from contextlib import closing
 from dataclasses import fields
 from pathlib import Path
+from smtplib import SMTPRecipientsRefused, SMTPServerDisconnected
 from string import Formatter
 from types import SimpleNamespace
 from typing import Any
@@ -29,8 +31,11 @@ from structlog.testing import capture_logs
 from typer.testing import CliRunner
 
 from gateway import service, settings
+from gateway.admin.exchange import ExchangeFailed
 from gateway.cli import SHARED, application, command, errors, main, names, output, serve, short_help
+from gateway.cli import space as space_command
 from gateway.cli.context import Console
+from gateway.cli.errors import Said, said_text
 from gateway.cli.language import choose
 from gateway.cli.output import visible
 from gateway.config import load
@@ -190,6 +195,52 @@ def test_a_space_that_cannot_be_says_why_in_french(
     """On standard error: it was said in English, and on standard output."""
     monkeypatch.chdir(terminal.folder)
     assert said in terminal.refused("space", *words, code=code, lang="fr")
+
+
+def _served(folder: Path) -> Any:
+    """What the command knows of a space that runs, without one."""
+    doors = {"host": "127.0.0.1", "port": 4650}
+    box = {"address": MARIE, "login": MARIE, "device_password": "x"}
+    site: dict[str, Any] = {"submissions": doors, "imaps": doors, "mailboxes": [box], "config": str(folder / "c.toml")}
+    return SimpleNamespace(
+        facts=lambda: {"operators": [site, site], "pki": {"ca": None}}, sites=[SimpleNamespace(log=folder / "a.log")]
+    )
+
+
+@pytest.mark.parametrize(
+    ("problem", "reason"),
+    [
+        (SMTPRecipientsRefused({MARIE: (451, b"4.7.1 later")}), "4.7.1 later"),
+        (ExchangeFailed("exchange.late", address=MARIE, seconds=30), f"{MARIE} n’a pas reçu le message en 30 s"),
+        (SMTPServerDisconnected("closed"), "closed"),
+        (ConnectionRefusedError(111, "Connection refused"), "Connection refused"),
+    ],
+)
+def test_a_first_exchange_that_fails_is_said_and_no_traceback_shown(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, problem: Exception, reason: str
+) -> None:
+    def fails(*given: object) -> None:
+        raise problem
+
+    monkeypatch.setattr("gateway.admin.exchange.exchange", fails)
+    monkeypatch.setattr(space_command, "chosen", lambda: "fr")
+    with pytest.raises(Said) as said:
+        space_command._show_exchange(_served(tmp_path))
+    assert reason in said_text(said.value, "fr")
+    assert str(tmp_path / "a.log") in said_text(said.value, "fr")
+
+
+def test_the_command_shown_can_be_pasted_into_a_shell(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    """In a clone no shell finds `caducee` by its name, and a long path was cut in two by the width of the terminal."""
+    monkeypatch.setattr("sys.argv", [".venv/bin/caducee", "space", "--demo"])
+    folder = tmp_path / ("l'été " * 20) / "[bold]"
+    space_command._show_connection({**_served(folder).facts(), "pki": {"ca": str(folder / "ca.pem")}})
+    lines = [line.strip() for line in capsys.readouterr().out.splitlines()]
+    given = next(line for line in lines if line.startswith(".venv/bin/caducee"))
+    assert shlex.split(given)[1:] == ["--config", str(folder / "c.toml"), "mailbox", "list"]
+    assert str(folder / "ca.pem") in lines
 
 
 def test_the_version_is_told(terminal: Terminal) -> None:
