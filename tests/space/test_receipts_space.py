@@ -48,7 +48,7 @@ def test_delivered_by_the_partner_s_notice_then_read_by_the_reader_s_program(tal
     message = talk.send(talk.alice, [jeanne], content, wish=ALL)
     talk.reaches(talk.alice, message, jeanne, "delivered")
     assert {"message.queued", "message.handed_over", "message.receipt"} <= set(kinds(talk, message))
-    notice = talk.arrives(talk.alice, "Action: delivered")
+    notice = talk.arrives(talk.alice, "Reporting-MTA: dns; smtp.op-b.mssante.test")
     assert b"Original-Envelope-Id: E-1\r\n" in notice
     assert f"Final-Recipient: rfc822; {jeanne}".encode() in notice
     assert message_id(content).encode() in notice
