@@ -16,7 +16,6 @@ import subprocess
 import sys
 import time
 from contextlib import closing
-from dataclasses import fields
 from pathlib import Path
 from smtplib import SMTPRecipientsRefused, SMTPServerDisconnected
 from string import Formatter
@@ -30,7 +29,7 @@ from cryptography.hazmat.primitives.serialization import BestAvailableEncryption
 from structlog.testing import capture_logs
 from typer.testing import CliRunner
 
-from gateway import service, settings
+from gateway import service
 from gateway.admin.exchange import ExchangeFailed
 from gateway.cli import SHARED, application, command, errors, main, names, output, serve, short_help
 from gateway.cli import space as space_command
@@ -586,14 +585,6 @@ async def test_what_failed_long_ago_does_not_keep_a_service_from_ending_well(ter
     made._spawn(fails)
     await asyncio.sleep(0.01)
     await made.stop(grace=0)
-
-
-def test_systemd_waits_as_long_as_the_configuration_may_ask() -> None:
-    """It killed after a minute whatever `service.grace` said: a message under way, and its sender sends it again."""
-    unit = (ROOT / "deploy" / "systemd" / "caducee@.service").read_text()
-    (seconds,) = re.findall(r"^TimeoutStopSec=(\d+)$", unit, re.MULTILINE)
-    (grace,) = (each for each in fields(settings.Service) if each.name == "grace")
-    assert int(seconds) >= grace.metadata["spec"].high + 10
 
 
 async def test_a_worker_that_does_not_end_is_killed(tmp_path: Path) -> None:
