@@ -6,8 +6,7 @@ the client was told before; a change the client made itself is not repeated.
 
 from __future__ import annotations
 
-from bisect import bisect_left
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from mailboxes.imap.sets import compact
@@ -40,10 +39,13 @@ def flags_of(selected: Selected, entry: Entry) -> bytes:
     return flags
 
 
-def announce(session: Session, may_expunge: bool) -> bool:
-    """Say everything new that may be said now, and move the session's view there. Returns whether EXISTS was said."""
+def announce(session: Session, may_expunge: bool, most: int = 1 << 62) -> bool:
+    """Say everything new that may be said now, or some ``most`` of it, and move the session's view there.
+
+    Returns whether EXISTS was said.
+    """
     selected = session.chosen()
-    heard = news(selected.index, selected.snapshot, selected.step, may_expunge)
+    heard = news(selected.index, selected.snapshot, selected.step, may_expunge, most)
     if heard is None:
         return False
     before, recents = selected.snapshot, len(selected.recent)
@@ -67,7 +69,7 @@ def announce(session: Session, may_expunge: bool) -> bool:
         if entry[0] <= known_last and (entry[0] not in told or told[entry[0]][1] < entry[1])
     ]
     if known:
-        if selected.step.following is not None:  # an erasure waits; what is known of the others does not
+        if selected.step.following is not None:  # the rest waits; what is known of these does not
             known = latest(selected, known)
             told.update((entry[0], entry) for entry in known)
         say_flags(session, selected, known)
@@ -82,23 +84,26 @@ def announce(session: Session, may_expunge: bool) -> bool:
 
 def latest(selected: Selected, entries: Iterable[Entry]) -> list[Entry]:
     """The entries as they are now; those erased since, as they were last known."""
-    current, ahead, told = selected.index.snapshot, changes_ahead(selected.step), selected.told
+    known = list(entries)
+    current = selected.index.snapshot
+    places = current.each([entry[0] for entry in known])
+    if -1 not in places:
+        return [current.entries[place] for place in places]
+    ahead, told = changes_ahead(selected.step), selected.told
 
     def last(entry: Entry) -> Entry:
         newer = ahead.get(entry[0], entry)
         said = told.get(entry[0])
         return said if said is not None and said[1] >= newer[1] else newer
 
-    return [current.find(entry[0]) or last(entry) for entry in entries]
+    return [current.entries[place] if place >= 0 else last(entry) for entry, place in zip(known, places, strict=True)]
 
 
 def _erase(session: Session, selected: Selected, vanished: list[int], before: Snapshot) -> None:
     if session.vanishing:
         session.put(b"* VANISHED %b\r\n" % compact(vanished))
     else:
-        uids = before.uids
-        lines = [b"* %d EXPUNGE\r\n" % (bisect_left(uids, uid) + 1) for uid in reversed(vanished)]
-        session.put(b"".join(lines))
+        session.put(b"".join([b"* %d EXPUNGE\r\n" % (place + 1) for place in reversed(before.each(vanished))]))
     gone = set(vanished)
     if selected.recent:
         selected.recent -= gone
@@ -147,14 +152,14 @@ def allowed_flags(session: Session, flags: Iterable[str]) -> list[str]:
 
 
 def say_flags(
-    session: Session, selected: Selected, entries: Iterable[Entry], with_uid: bool = False, silent: bool = False
+    session: Session, selected: Selected, entries: Sequence[Entry], with_uid: bool = False, silent: bool = False
 ) -> None:
     """``FETCH (FLAGS ...)`` of messages the session knows; ``silent`` leaves the flags out (MODSEQ only)."""
-    snapshot = selected.snapshot
+    places = selected.snapshot.each([entry[0] for entry in entries])
     selected.ahead = selected.ahead or session.condstore
     uid_too = (with_uid or session.vanishing) and not session.uidonly
     lines: list[bytes] = []
-    for entry in entries:
+    for entry, place in zip(entries, places, strict=True):
         pieces = [b"UID %d" % entry[0]] if uid_too else []
         if not silent:
             pieces.append(b"FLAGS (%b)" % flags_of(selected, entry))
@@ -163,7 +168,6 @@ def say_flags(
         if session.uidonly:
             lines.append(b"* %d UIDFETCH (%b)\r\n" % (entry[0], b" ".join(pieces)))
             continue
-        place = snapshot.place(entry[0])
         if place >= 0:
             lines.append(b"* %d FETCH (%b)\r\n" % (place + 1, b" ".join(pieces)))
     session.put(b"".join(lines))

@@ -263,6 +263,7 @@ async def _replace(session: Session, asked: v.Command, by_uid: bool) -> None:
     if target.id != selected.folder.id:
         await session.service.indexes.committed(session.mailbox_id, target.id)
     session.put(b"* OK [APPENDUID %d %d] Replacement\r\n" % (uidvalidity, appended.uid))
+    await session.catch_up(expunge=True)
     announce(session, may_expunge=True)
     session.done(asked, "Replaced")
 

@@ -107,6 +107,7 @@ async def _store(session: Session, asked: v.Command, by_uid: bool) -> None:
 async def _rest(session: Session, *, expunge: bool) -> None:
     """Between two portions the client hears what is new, others have their turn: to tell it all at the end would keep them
     waiting, half a second of 100 000 messages and a live search."""
+    await session.catch_up(expunge)
     session.hear(expunge)
     await session.out.drain()
 

@@ -13,6 +13,7 @@ from mailboxes.imap.changing import erasing
 from mailboxes.imap.fetch import within
 from mailboxes.imap.session import ANY, BAD, LOGGED_IN, SELECTED, Refused, Selected, Session, command
 from mailboxes.imap.sets import compact
+from mailboxes.imap.view import MOST_TOLD
 from mailboxes.store import Entry, NoSuchFolder
 
 
@@ -99,8 +100,9 @@ async def _resynchronise(session: Session, selected: Selected, known: v.QResync)
     if known.known is not None:
         wanted = set(snapshot.by_uid(known.known))
         changed = [entry for entry in changed if snapshot.place(entry[0]) in wanted]
-    if changed:
-        say_flags(session, selected, changed, with_uid=True)
+    for start in range(0, len(changed), MOST_TOLD):
+        say_flags(session, selected, changed[start : start + MOST_TOLD], with_uid=True)
+        await session.out.drain()
 
 
 def _matched_since(known: v.QResync) -> int:
@@ -174,10 +176,12 @@ def idle(session: Session, asked: v.Command) -> None:
     session.put(b"+ idling\r\n")
     selected = session.selected
     if selected is not None:
-        if not announce(session, may_expunge=True) and selected.aside:
+        if not announce(session, may_expunge=True, most=MOST_TOLD) and selected.aside:
             session.put(b"* %d EXISTS\r\n" % len(selected.snapshot.uids))
         selected.aside = False
     session.idling = True
+    if selected is not None and selected.behind:
+        session.changed()
 
     def ended(line: bytes) -> None:
         session.idling = False

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from functools import partial
 from pathlib import Path
 from ssl import SSLContext
 from typing import Any, Protocol
@@ -23,7 +24,7 @@ from mailboxes.imap.grammar import CommandError, parse
 from mailboxes.imap.names import BadName, astring, decode, formerly, written
 from mailboxes.imap.ports import Service, Standing
 from mailboxes.imap.sets import compact
-from mailboxes.imap.view import LAG, FolderIndex, Snapshot, Step, gathered
+from mailboxes.imap.view import LAG, MOST_TOLD, FolderIndex, Snapshot, Step, gathered
 from mailboxes.store import (
     Corrupted,
     Entry,
@@ -143,6 +144,11 @@ class Selected:
         self.aside = False  # the size was last told within the answer to a command that did not ask for news
         self.keywords_told = 0
 
+    @property
+    def behind(self) -> int:
+        """How many changes were not told yet."""
+        return self.index.brought - self.step.begun
+
 
 class Session:
     """One connection's conversation. ``secure`` once TLS protects it; ``ip`` of the client."""
@@ -161,6 +167,7 @@ class Session:
         self.selected: Selected | None = None
         self.awaited: Callable[[bytes], Awaitable[None] | None] | None = None
         self.idling = False
+        self._owed: Callable[[], Awaitable[None]] | None = None  # the end of a command before which much is to be told
         self.notify: Any = None  # notify.Subscription
         self.errors = 0
         self.failed_logins = 0
@@ -246,7 +253,7 @@ class Session:
     def line(self, text: bytes) -> Awaitable[None] | None:
         answer, self.awaited = self.awaited, None
         assert answer is not None
-        return answer(text)
+        return answer(text) or self._rest_of_it()
 
     def command(self, text: bytes, literals: list[bytes]) -> Awaitable[None] | None:
         try:
@@ -272,11 +279,20 @@ class Session:
         except Exception as error:  # noqa: BLE001 - a bug of one command must not end the session
             self._fault(asked, error)
             return None
+        waiting = waiting or self._rest_of_it()
         return None if waiting is None else self._guard(asked, waiting)
+
+    def _rest_of_it(self) -> Awaitable[None] | None:
+        """What is still to be said of a command that has to wait for it."""
+        owed, self._owed = self._owed, None
+        return None if owed is None else owed()
 
     async def _guard(self, asked: v.Command, waiting: Awaitable[None]) -> None:
         try:
             await waiting
+            rest = self._rest_of_it()
+            if rest is not None:
+                await rest
         except (Refused, BadName, StoreError) as error:
             self.refuse(asked, error)
         except ConnectionError:
@@ -320,7 +336,17 @@ class Session:
         self.put(b"%b %b %b\r\n" % (asked.tag, status, text.encode("utf-8" if self.utf8 else "ascii", "replace")))
 
     def done(self, asked: v.Command, text: str = "Done", expunge: bool = True) -> None:
-        """Tell what is new, then ``tag OK``."""
+        """Tell what is new, then ``tag OK``; where that is very much, once the handler has returned."""
+        if self.selected is not None and self.selected.behind > MOST_TOLD:
+            self._owed = partial(self._done_later, asked, text, expunge)
+        else:
+            self._end(asked, text, expunge)
+
+    async def _done_later(self, asked: v.Command, text: str, expunge: bool) -> None:
+        await self.catch_up(expunge, aside=asked.name not in _ASKS_FOR_NEWS)
+        self._end(asked, text, expunge)
+
+    def _end(self, asked: v.Command, text: str, expunge: bool) -> None:
         selected = self.selected
         if selected is not None:
             if selected.step.following is not None:
@@ -330,10 +356,24 @@ class Session:
             say_keywords(self, selected)
         self.put(b"%b OK %b\r\n" % (asked.tag, text.encode("ascii")))
 
-    def hear(self, expunge: bool, *, aside: bool = True) -> None:
-        """Tell what is new; ``aside`` within the answer to a command that did not ask for it."""
-        if announce(self, expunge):
+    def hear(self, expunge: bool, *, aside: bool = True, most: int = 1 << 62) -> None:
+        """Tell what is new, or some ``most`` of it; ``aside`` within the answer to a command that did not ask for it."""
+        if announce(self, expunge, most):
             self.chosen().aside = aside
+
+    async def catch_up(self, expunge: bool, *, aside: bool = True) -> None:
+        """Tell what is new by now, portion by portion, until little is left or an erasure may not be told.
+
+        A hundred thousand changes told at once kept every other connection waiting for 120 ms.
+        """
+        selected = self.chosen()
+        until = selected.index.brought
+        while until - selected.step.begun > MOST_TOLD:
+            step = selected.step
+            self.hear(expunge, aside=aside, most=MOST_TOLD)
+            if selected.step is step:
+                return
+            await self.out.drain()
 
     def refuse(self, asked: v.Command, error: Exception) -> None:
         """Turn what was raised into a tagged answer."""
@@ -404,17 +444,29 @@ class Session:
         if selected.index.gone:
             self.out.bye(b"[UNAVAILABLE] The selected folder was deleted")
             return
-        listening = self.idling or (self.notify is not None and self.notify.immediate)
-        if listening and not self.out.busy and self.out.writable:
-            announce(self, self.idling or self.notify.expunges)
-            if selected.ahead:
+        if self.listening and not self.out.busy and self.out.writable:
+            step = selected.step
+            announce(self, self.idling or self.notify.expunges, MOST_TOLD)
+            if selected.behind and selected.step.begun - step.begun >= MOST_TOLD:
+                self.out.between(self._listen_on)
+            elif selected.ahead:
                 say_behind(self, selected)
             self.out.flush()
             return
         # Gathered changes are at most what is there, gathered erasures what the client knows: else each would gather again.
         most = max(len(selected.index.snapshot.uids), len(selected.snapshot.uids))
-        if selected.index.brought - selected.step.begun > 2 * most + LAG:
+        if selected.behind > 2 * most + LAG:
             selected.step = gathered(selected.index, selected.snapshot, selected.step)
+
+    @property
+    def listening(self) -> bool:
+        """Whether the client wants to hear news without asking."""
+        return self.idling or (self.notify is not None and self.notify.immediate)
+
+    async def _listen_on(self) -> None:
+        """Tell a client that listens more of very much; what is left then is told when this has ended (:meth:`rested`)."""
+        if self.selected is not None and self.listening:
+            await self.catch_up(self.idling or self.notify.expunges, aside=False)
 
 
 def _tag(text: bytes) -> bytes:

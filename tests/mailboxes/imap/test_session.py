@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from mailboxes.authentication import LoginRefused
+from mailboxes.imap.announce import announce
 from mailboxes.imap.ports import Limits
 from policies.events import Kind
 from policies.values import Login
@@ -511,6 +512,61 @@ async def test_a_silent_client_of_a_folder_that_was_emptied_is_not_gathered_for_
     assert session.selected.step is step
     assert sum(b"EXPUNGE" in line for line in await silent.ok("NOOP")) == 18
     await silent.close()
+    await writer.close()
+
+
+async def test_a_client_far_behind_is_told_portion_by_portion(
+    running: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A hundred thousand changes told at once kept every other connection waiting for 120 ms."""
+    for module in ("view", "session", "selecting"):
+        monkeypatch.setattr(f"mailboxes.imap.{module}.MOST_TOLD", 4)
+    portions: list[int] = []
+
+    def measured(session, *given):
+        step = session.chosen().step
+        said = announce(session, *given)
+        portions.append(session.chosen().step.begun - step.begun)
+        return said
+
+    monkeypatch.setattr("mailboxes.imap.session.announce", measured)
+    behind, writer = await running.login(), await running.login()
+    for number in range(30):
+        await writer.append(message(f"Lettre {number}"))
+    await behind.ok("SELECT INBOX")
+    session = next(one for one in running.server.connections if one.selected is not None)
+    await writer.ok("SELECT INBOX")
+    await writer.ok("STORE 1:30 +FLAGS.SILENT (\\Flagged)")
+    portions.clear()
+    told = await behind.ok("NOOP")
+    assert [b"FLAGS (\\Flagged" in line for line in told] == [True] * 30
+    await writer.ok("STORE 1:18 +FLAGS.SILENT (\\Deleted)")
+    await writer.ok("EXPUNGE")
+    await writer.ok("STORE 1:12 -FLAGS.SILENT (\\Flagged)")
+    told = await behind.ok("FETCH 1 UID")
+    assert told[-1] == b"* 18 FETCH (FLAGS (\\Deleted \\Flagged \\Recent))"  # what came after the erasures waits
+    told = await behind.ok("NOOP")
+    assert sum(line.endswith(b" EXPUNGE") for line in told) == 18
+    assert told[-1] == b"* 12 FETCH (FLAGS (\\Recent))"
+    await behind.send(b"i IDLE\r\n")
+    assert await behind.line() == b"+ idling"
+    session.wire.pause_writing()
+    await writer.ok("STORE 1:12 +FLAGS.SILENT (\\Seen)")
+    await writer.append(message("Derni\u00e8re"))
+    session.wire.resume_writing()
+    told = [await asyncio.wait_for(behind.line(), 10) for _ in range(14)]
+    assert told[11] == b"* 12 FETCH (FLAGS (\\Seen \\Recent))"
+    assert told[12:] == [b"* 13 EXISTS", b"* 12 RECENT"]
+    await behind.send(b"DONE\r\n")
+    assert await behind.line() == b"i OK Idle ended"
+    assert session.chosen().behind == 0
+    assert max(portions) < 2 * 4
+    await behind.ok("UNSELECT")
+    await behind.ok("ENABLE QRESYNC")
+    validity = (await running.store.folder(1, "INBOX")).uidvalidity
+    told = await behind.ok(f"SELECT INBOX (QRESYNC ({validity} 1))")
+    assert sum(b" FETCH (" in line for line in told) == 13
+    await behind.close()
     await writer.close()
 
 

@@ -55,8 +55,8 @@ class Session:
         self.snapshot, self.step = index.snapshot, index.step
         self.told = {entry.uid: entry.flags for entry in index.snapshot.entries}
 
-    def listen(self, may_expunge: bool) -> None:
-        heard = news(self.index, self.snapshot, self.step, may_expunge)
+    def listen(self, may_expunge: bool, most: int = 1 << 62) -> None:
+        heard = news(self.index, self.snapshot, self.step, may_expunge, most)
         if heard is None:
             return
         assert may_expunge or not heard.vanished
@@ -72,21 +72,30 @@ class Session:
 
 actions = st.lists(
     st.tuples(
-        st.sampled_from(["append", "flag", "erase", "refresh", "hear", "hear all", "gather"]), st.integers(0, 50)
+        st.sampled_from(["append", "flag", "erase", "refresh", "hear", "hear all", "hear some", "gather"]),
+        st.integers(0, 50),
     ),
     max_size=60,
 )
 
 
 @settings(max_examples=400)
-@given(actions)
-def test_a_session_that_hears_everything_knows_the_folder(history: list[tuple[str, int]]) -> None:
+@given(actions, st.sampled_from([1, 3, 1000]))
+def test_a_session_that_hears_everything_knows_the_folder(history: list[tuple[str, int]], most: int) -> None:
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr("mailboxes.imap.view.MOST_TOLD", most)
+        _live(history, most)
+
+
+def _live(history: list[tuple[str, int]], most: int) -> None:
     folder = Folder()
     index = FolderIndex(cast(MailStore, cast(Any, None)), 1, 1)
     sessions = [Session(index) for _ in range(3)]
     for kind, choice in history:
         if kind == "refresh":
             index.apply(folder.changes(index.snapshot.highestmodseq))
+        elif kind == "hear some":
+            sessions[choice % 3].listen(True, most)
         elif kind.startswith("hear"):
             sessions[choice % 3].listen(kind == "hear all")
         elif kind == "gather":
@@ -103,7 +112,10 @@ def test_a_session_that_hears_everything_knows_the_folder(history: list[tuple[st
             last = ahead.get(uid)
             assert uid not in folder.entries or last is None or last.flags == folder.entries[uid].flags
         session.listen(False)
-        session.listen(True)
+        while session.step.following is not None:
+            before = session.step
+            session.listen(True, most)
+            assert before.highestmodseq <= session.snapshot.highestmodseq <= folder.modseq
         assert session.told == {uid: entry.flags for uid, entry in folder.entries.items()}
         assert session.snapshot is index.snapshot
 
