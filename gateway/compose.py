@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from sqlalchemy import URL
 from sqlalchemy.engine import make_url
@@ -27,8 +27,9 @@ import mailboxes.tables  # noqa: F401
 from gateway import migrations
 from gateway.record.journal import Journal
 from gateway.settings import Config
-from mailboxes import upkeep
-from mailboxes.blobs import Blobs, FileBlobs, S3Blobs
+from mailboxes import blob_mark, upkeep
+from mailboxes.blob_mark import Mark
+from mailboxes.blobs import Blobs, FileBlobs, S3Blobs, place
 from mailboxes.commit import Committer, Reading
 from mailboxes.engine import Database, open_database
 from mailboxes.given import make_folder
@@ -60,7 +61,10 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Storage:
-    """Everything durable, opened. ``instance`` numbers this process among those on the same database."""
+    """Everything durable, opened. ``instance`` numbers this process among those on the same database.
+
+    The folder of large messages may lack its ``mark``: whoever cannot do without it asks for it.
+    """
 
     config: Config
     database: Database
@@ -76,6 +80,7 @@ class Storage:
     pool: ThreadPoolExecutor
     instance: int
     clock: Callable[[], float]
+    mark: Mark
 
     async def close(self) -> None:
         """Commit what waits, then let go of everything."""
@@ -122,7 +127,8 @@ def storage(config: Config, *, clock: Callable[[], float] = time.time) -> Storag
     master = master_key(config)
     keyring = Keyring(master, time.monotonic)
     try:
-        instance, names, words = committer.run_sync(lambda unit: _begin(unit, keyring))
+        begun = committer.run_sync(lambda unit: _begin(unit, keyring, config))
+        names, words = begun.names_left, begun.keywords_left
         while names is not None:
             names = committer.run_sync(partial(upkeep.seal_names, keyring=keyring, after=names))
         while words is not None:
@@ -133,10 +139,10 @@ def storage(config: Config, *, clock: Callable[[], float] = time.time) -> Storag
         raise
     pool = ThreadPoolExecutor(POOL_THREADS, "pool")
     reading = Reading(database, config.store.readers)
-    blobs = blob_store(config, pool)
+    blobs = blob_store(config, pool, begun.mark)
     limit = min(config.store.inline_limit, FRAME)
-    sealer = Sealer(keyring, blobs, BodyIds(instance, clock), pool, limit, room=room(config, committer))
-    notices = open_notices(database, instance)
+    sealer = Sealer(keyring, blobs, BodyIds(begun.instance, clock), pool, limit, room=room(config, committer))
+    notices = open_notices(database, begun.instance)
     committer.announcer = notices
     store = SqlStore(committer, reading, keyring, blobs, sealer, notices, pool)
     return Storage(
@@ -152,14 +158,27 @@ def storage(config: Config, *, clock: Callable[[], float] = time.time) -> Storag
         store,
         journal,
         pool,
-        instance,
+        begun.instance,
         clock,
+        begun.mark,
     )
 
 
-def _begin(unit: Unit, keyring: Keyring) -> tuple[int, int | None, upkeep.Place | None]:
+class _Begun(NamedTuple):
+    """What the first transaction of a process found; ``..._left`` is where sealing what an older release left in clear goes on."""
+
+    instance: int
+    mark: Mark
+    names_left: int | None
+    keywords_left: upkeep.Place | None
+
+
+def _begin(unit: Unit, keyring: Keyring, config: Config) -> _Begun:
     keyring.open(unit.connection, unit.now)
-    return next_instance(unit.cursor), upkeep.seal_names(unit, keyring), upkeep.seal_keywords(unit, keyring)
+    instance = next_instance(unit.cursor)  # and with it the turn of all that begin
+    root = blob_folder(config)
+    mark = Mark(Path()) if root is None else blob_mark.claim(unit.cursor, root, lambda one: place(root, one).exists())
+    return _Begun(instance, mark, upkeep.seal_names(unit, keyring), upkeep.seal_keywords(unit, keyring))
 
 
 def database_url(config: Config) -> str:
@@ -205,14 +224,19 @@ def room(config: Config, committer: Committer) -> Callable[[], int] | None:
     return answer
 
 
-def blob_store(config: Config, pool: ThreadPoolExecutor) -> Blobs:
+def blob_folder(config: Config) -> Path | None:
+    """Where large messages are files; None when they are in a bucket."""
+    return None if config.store.blobs.startswith("s3://") else Path(config.store.blobs)
+
+
+def blob_store(config: Config, pool: ThreadPoolExecutor, mark: Mark | None = None) -> Blobs:
     """A folder, or a bucket."""
-    place = config.store.blobs
-    if not place.startswith("s3://"):
-        return FileBlobs(Path(place), pool)
+    root = blob_folder(config)
+    if root is not None:
+        return FileBlobs(root, pool, mark)
     from obstore.store import S3Store
 
-    bucket, _, prefix = place.removeprefix("s3://").partition("/")
+    bucket, _, prefix = config.store.blobs.removeprefix("s3://").partition("/")
     patience = timedelta(seconds=S3_SECONDS)
     client: dict[str, Any] = {"timeout": patience}
     options: dict[str, Any] = {

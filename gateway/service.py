@@ -146,6 +146,7 @@ class Service:
         tell_absent(config)
         opened = await asyncio.to_thread(storage, config)
         self._storage = opened
+        await asyncio.to_thread(opened.mark.demand)
         opened.notices.start()
         self._space = TrustSpace(config, opened.committer, opened.clock, self._trust_changed)
         await self._space.open()

@@ -4,7 +4,8 @@ A blob is written once under a reference the caller chose and never changed. Wri
 is row, then blob: a crash leaves at worst a blob nobody refers to, which :mod:`mailboxes.fsck` finds.
 Promise: :meth:`Blobs.put` returns after the bytes and their name are on disk (file synced, renamed, directory synced);
 a half-written blob never has its name. Nothing here sees a plaintext.
-Failure: :class:`StoreFull`, :class:`BlobsUnavailable`, and :class:`MissingBody` for a reference that is not there.
+Failure: :class:`StoreFull`, :class:`BlobsUnavailable` (a folder without its mark is one, :mod:`mailboxes.blob_mark`), and
+:class:`MissingBody` for a reference that is not there.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from concurrent.futures import Executor
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol, TypeVar
 
+from mailboxes.blob_mark import Mark
 from mailboxes.given import create, make_folder, sync_folder
 from mailboxes.store import BlobsUnavailable, MissingBody, StoreError, StoreFull
 
@@ -107,11 +109,12 @@ class _OpenMemory:
 
 
 class FileBlobs:
-    """One file per blob in 256 directories. ``pool`` runs what touches the disk."""
+    """One file per blob in 256 directories. ``pool`` runs what touches the disk; ``mark`` knows ours from another."""
 
-    def __init__(self, root: Path, pool: Executor) -> None:
+    def __init__(self, root: Path, pool: Executor, mark: Mark | None = None) -> None:
         self._root = root
         self._pool = pool
+        self._mark = mark or Mark(root)
         self._known: set[Path] = set()
 
     async def put(self, reference: str, frames: Iterable[bytes]) -> None:
@@ -132,17 +135,20 @@ class FileBlobs:
                 yield found
 
     async def _away(self, work: Callable[..., T], *arguments: Any) -> T:
-        return await _away(self._pool, work, *arguments)
+        try:
+            return await _away(self._pool, work, *arguments)
+        except MissingBody:
+            await _away(self._pool, self._mark.demand)  # lost is only what is missing on our own disk
+            raise
 
     def _path(self, reference: str) -> Path:
-        name = reference.removesuffix(_TEMPORARY)  # a half-written blob lies beside the whole one
-        shard = hashlib.blake2b(name.encode("ascii"), digest_size=1).hexdigest()
-        return self._root / shard / reference
+        return place(self._root, reference)
 
     def _directories(self) -> list[Path]:
         return sorted(path for path in self._root.iterdir() if path.is_dir()) if self._root.exists() else []
 
     def _put(self, reference: str, frames: Iterable[bytes]) -> None:
+        self._mark.demand()
         path = self._path(reference)
         self._directory(path.parent)
         part = path.with_name(path.name + _TEMPORARY)
@@ -174,6 +180,13 @@ class FileBlobs:
 
     def _delete(self, reference: str) -> None:
         self._path(reference).unlink(missing_ok=True)
+
+
+def place(root: Path, reference: str) -> Path:
+    """Where :class:`FileBlobs` keeps a blob."""
+    name = reference.removesuffix(_TEMPORARY)  # a half-written blob lies beside the whole one
+    shard = hashlib.blake2b(name.encode("ascii"), digest_size=1).hexdigest()
+    return root / shard / reference
 
 
 class _OpenFile:

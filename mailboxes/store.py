@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import NamedTuple, Protocol
 
 from policies.events import Event
@@ -38,6 +39,14 @@ class StoreUnavailable(StoreError):
 
 class BlobsUnavailable(StoreUnavailable):
     """The folder or bucket of large bodies does not answer, whatever the database does."""
+
+
+class BlobsUnmounted(BlobsUnavailable):
+    """Another disk, or none, is in the place of the folder of large bodies (:mod:`mailboxes.blob_mark`)."""
+
+    def __init__(self, file: Path, word: str) -> None:
+        super().__init__("the disk of store.blobs is not mounted")
+        self.root, self.file, self.word = file.parent, file, word
 
 
 class StoreFull(StoreError):

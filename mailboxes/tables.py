@@ -149,6 +149,13 @@ instance = Table(
     Column("last", BigInteger, nullable=False, comment="newest process number; body ids are built on it"),
 )
 
+blob_mark = Table(
+    "blob_mark",
+    metadata,
+    Column("id", SmallInteger, primary_key=True, autoincrement=False),
+    Column("word", String(64), nullable=False, comment="see mailboxes.blob_mark"),
+)
+
 change_log = Table(
     "change_log",
     metadata,

@@ -28,6 +28,7 @@ from gateway.migrations import NewerDatabase
 from gateway.scan import Clamd, ScanUnavailable
 from gateway.smtp import expiry, tls
 from mailboxes.given import group_bits
+from mailboxes.store import BlobsUnmounted
 from policies import certificate as certificates
 from policies.certificate import Role
 from policies.trust import Freshness, freshness
@@ -81,6 +82,17 @@ def disk(config: Config) -> list[Finding]:
     if free < limit:
         return [found(State.BAD, "disk.full", **facts)]
     return [found(State.WARN, "disk.low", **facts) if free < 4 * limit else found(State.GOOD, "disk.good", **facts)]
+
+
+def bodies(storage: Storage) -> list[Finding]:
+    """The disk of large messages is mounted."""
+    try:
+        storage.mark.demand()
+    except BlobsUnmounted as away:
+        return [found(State.AWAY, "blobs.unmounted", path=away.root, file=away.file, word=away.word)]
+    except OSError as problem:
+        return [found(State.AWAY, "blobs.away", path=storage.mark.root, reason=problem.strerror)]
+    return []
 
 
 def journal_head(storage: Storage) -> list[Finding]:
@@ -313,6 +325,7 @@ async def examine(
     else:
         stored = [
             found(State.GOOD, "store.good"),
+            *await asyncio.to_thread(bodies, storage),
             *await asyncio.to_thread(journal_head, storage),
             *await asyncio.to_thread(postmasters, storage),
         ]

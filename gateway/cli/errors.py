@@ -94,8 +94,10 @@ def _from_the_rooms(problem: Exception, language: Language) -> int | None:
 
 def away(problem: StoreError) -> Said:
     """Which part of the store does not answer, and why."""
-    from mailboxes.store import BlobsUnavailable
+    from mailboxes.store import BlobsUnavailable, BlobsUnmounted
 
+    if isinstance(problem, BlobsUnmounted):
+        return Said("cli.blobs_unmounted", UNAVAILABLE, path=problem.root, file=problem.file, word=problem.word)
     name = "cli.blobs_unavailable" if isinstance(problem, BlobsUnavailable) else "cli.store_unavailable"
     return Said(name, UNAVAILABLE, reason=str(problem) or type(problem).__name__)
 

@@ -62,6 +62,7 @@ def fsck(
     as_json: Json = False,
 ) -> None:
     with open_store(here(ctx).config()) as storage:
+        storage.mark.demand()  # without their disk all large messages would look lost
         if restored:
             from gateway import housekeeping
 

@@ -362,6 +362,12 @@ CLI: Mapping[str, Sentence] = {
         "Vérifiez store.blobs et store.s3_endpoint, et les droits du dossier.",
         "Check store.blobs and store.s3_endpoint, and the rights of the folder.",
     ),
+    "cli.blobs_unmounted": _s(
+        "Le dossier des grands messages, {path}, n’est pas celui que la base connaît : son disque est-il monté ?",
+        "The folder of large messages, {path}, is not the one the database knows: is its disk mounted?",
+        "Montez-le, puis relancez. Si ce dossier est le bon (remis d’une sauvegarde, disque neuf) : echo {word} > {file}",
+        "Mount it, then start again. If this folder is the right one (restored from a backup, a new disk): echo {word} > {file}",
+    ),
     "cli.password_set": _s("Mot de passe de {login} enregistré.", "Password of {login} set."),
     "cli.totp_new": _s(
         "Nouveau secret de {login}, montré cette seule fois ; entrez-le dans l’application de codes :",

@@ -42,6 +42,18 @@ DOCTOR: Mapping[str, Sentence] = {
         "Lancez cette version, ou restaurez la sauvegarde faite avant la mise à jour.",
         "Run that release, or restore the backup made before the upgrade.",
     ),
+    "blobs.away": _s(
+        "le dossier des grands messages, {path}, ne se lit pas : {reason}",
+        "the folder of large messages, {path}, cannot be read: {reason}",
+        "Vérifiez ses droits et son disque.",
+        "Check its rights and its disk.",
+    ),
+    "blobs.unmounted": _s(
+        "le dossier des grands messages, {path}, n’est pas celui que la base connaît : son disque est-il monté ?",
+        "the folder of large messages, {path}, is not the one the database knows: is its disk mounted?",
+        "Montez-le. Si ce dossier est le bon (remis d’une sauvegarde, disque neuf) : echo {word} > {file}",
+        "Mount it. If this folder is the right one (restored from a backup, a new disk): echo {word} > {file}",
+    ),
     "disk.good": _s("place libre : {free}", "free space: {free}"),
     "disk.low": _s(
         "place libre : {free} ; le courrier sera différé sous {limit}",

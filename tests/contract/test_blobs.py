@@ -14,8 +14,11 @@ from typing import Any
 import pytest
 
 from gateway import compose
-from mailboxes.blobs import Blobs, FileBlobs, MemoryBlobs, S3Blobs
-from mailboxes.store import BlobsUnavailable, MissingBody, StoreFull, StoreUnavailable
+from mailboxes.blob_mark import NAME, Mark, claim
+from mailboxes.blobs import Blobs, FileBlobs, MemoryBlobs, S3Blobs, place
+from mailboxes.engine import Database, cursor_of, open_database
+from mailboxes.store import BlobsUnavailable, BlobsUnmounted, MissingBody, StoreFull, StoreUnavailable
+from mailboxes.tables import body
 from tests.stores import open_files
 
 
@@ -230,3 +233,79 @@ async def test_a_bucket_that_never_answers_is_away_when_patience_is_over(monkeyp
                 await blobs.put("silent", iter([b"x"]))
             with pytest.raises(BlobsUnavailable):
                 await blobs.read("silent", 0, 1)
+
+
+# the mark of the folder
+
+
+def mark_of(database: Database, root: Path, bodies: tuple[str, ...] = ()) -> Mark:
+    """What a start would find, with ``bodies`` of large messages in the database."""
+    with database.turn(), database.writer.begin() as connection:
+        for number, blob in enumerate(bodies):
+            values = {"body_id": number, "refs": 1, "size": 1, "sha256": b"", "blob": blob}
+            connection.execute(body.insert(), values)
+        return claim(cursor_of(connection), root, lambda blob: place(root, blob).exists())
+
+
+@pytest.fixture
+def database() -> Database:
+    database = open_database("sqlite://")
+    database.create_tables()
+    return database
+
+
+async def test_nothing_is_written_or_called_lost_where_the_disk_is_not_mounted(
+    tmp_path: Path, database: Database
+) -> None:
+    """Bodies lay on the disk below, hidden the day ours was mounted again, and queued mail was given back as lost."""
+    root, unmounted = tmp_path / "blobs", tmp_path / "away"
+    with ThreadPoolExecutor(1) as pool:
+        blobs = FileBlobs(root, pool, mark_of(database, root))
+        await blobs.put("0", [b"kept"])
+        root.rename(unmounted)
+        root.mkdir()
+        for work in (blobs.put("1", [b"lost"]), blobs.read("0", 0, 9), blobs.open("0")):
+            with pytest.raises(BlobsUnmounted):
+                await work
+        assert not list(root.iterdir())
+        with pytest.raises(BlobsUnmounted, match="mounted"):
+            mark_of(database, root).demand()
+        root.rmdir()
+        unmounted.rename(root)
+        await blobs.put("1", [b"back"])
+        with pytest.raises(MissingBody):
+            await blobs.read("2", 0, 1)
+        assert [await blobs.read(name, 0, 9) for name in "01"] == [b"kept", b"back"]
+
+
+async def test_a_folder_of_an_older_release_is_known_by_what_lies_in_it(tmp_path: Path, database: Database) -> None:
+    root = tmp_path / "blobs"
+    root.mkdir()
+    mark = mark_of(database, root, ("0", "1"))
+    with pytest.raises(BlobsUnmounted):
+        mark.demand()
+    with ThreadPoolExecutor(1) as pool:
+        await FileBlobs(root, pool).put("1", [b"large"])
+    first = mark_of(database, root)
+    first.demand()
+    (root / NAME).unlink()  # a backup that left it out
+    assert mark_of(database, root) == first
+    first.demand()
+
+
+def test_an_operator_vouches_for_an_empty_folder_and_no_other_is_taken(tmp_path: Path, database: Database) -> None:
+    for root, bodies in ((tmp_path / "new", ("0",)), (tmp_path / "newer", ())):
+        root.mkdir()
+        with pytest.raises(BlobsUnmounted) as refused:
+            mark_of(database, root, bodies).demand()
+        refused.value.file.write_text(f"{refused.value.word}\n")  # as `caducee serve` advises
+        mark_of(database, root).demand()
+    (root / NAME).write_text("another\n")
+    with pytest.raises(BlobsUnmounted):
+        mark_of(database, root).demand()
+
+
+def test_a_folder_that_cannot_be_marked_serves_unmarked(tmp_path: Path, database: Database) -> None:
+    (tmp_path / "file").touch()
+    mark_of(database, tmp_path / "file").demand()
+    assert mark_of(database, tmp_path / "blobs").word

@@ -40,7 +40,8 @@ from gateway.cli.output import visible
 from gateway.config import load
 from gateway.config_units import Listen
 from gateway.supervisor import Supervisor, ourselves, write_atomically
-from mailboxes.store import BlobsUnavailable, StoreUnavailable
+from mailboxes.blob_mark import NAME
+from mailboxes.store import BlobsUnavailable, BlobsUnmounted, StoreUnavailable
 from policies.catalogue.sentence import octets
 from policies.catalogue.sentences_console import SENTENCES, remedy, say
 from policies.decision import CatalogueError
@@ -414,6 +415,23 @@ def test_a_database_that_cannot_be_opened_is_three(terminal: Terminal) -> None:
     assert "database" in said
     assert "port 1" in said  # why, and where to look: not the name of a class of ours
     assert "doctor" in said
+
+
+def test_a_disk_of_large_messages_that_is_not_mounted_is_named(terminal: Terminal) -> None:
+    """Nothing serves without it, `fsck` calls no message lost, and the rest can be administered meanwhile."""
+    terminal.ok("account", "list")
+    blobs = terminal.folder / "data" / "blobs"
+    blobs.rename(terminal.folder / "mounted")
+    blobs.mkdir()
+    said = terminal.refused("fsck", code=3, lang="fr")
+    assert "monté" in said
+    assert f"> {blobs / NAME}" in said
+    terminal.ok("account", "list")
+    names = [each["name"] for each in json.loads(terminal("doctor", "--json").stdout)["findings"]]
+    assert {"store.good", "blobs.unmounted"} <= set(names)
+    with pytest.raises(BlobsUnmounted):
+        asyncio.run(service.Service(load(terminal.folder / "config.toml"), ()).start())
+    assert not list(blobs.iterdir())
 
 
 @pytest.mark.parametrize(("language", "verb"), [("fr", "a écrit"), ("en", "wrote")])
