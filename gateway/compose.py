@@ -203,13 +203,33 @@ def master_key(config: Config) -> MasterKey:
     return key
 
 
+def volumes(config: Config) -> dict[Path, int]:
+    """Octets free on each volume of this machine that the service writes to, by the folder that lies there."""
+    found: dict[int, Path] = {}
+    for folder in (config.service.data, _database_folder(config), blob_folder(config)):
+        if folder is not None:
+            found.setdefault(_there(folder).stat().st_dev, folder)
+    return {folder: shutil.disk_usage(_there(folder)).free for folder in found.values()}
+
+
+def _database_folder(config: Config) -> Path | None:
+    """Where SQLite's file is; None on PostgreSQL."""
+    if not config.store.url.startswith("sqlite:"):
+        return None
+    return Path(make_url(database_url(config)).database or ".").parent
+
+
+def _there(folder: Path) -> Path:
+    """The folder, or the one above it in which it will be made."""
+    while not folder.exists():
+        folder = folder.parent
+    return folder
+
+
 def room(config: Config, committer: Committer) -> Callable[[], int] | None:
     """Octets still free where this machine stores, asked of the system once a second; None when it stores elsewhere."""
-    if config.store.url.startswith("sqlite:"):
-        folder = Path(make_url(database_url(config)).database or ".").parent
-    elif not config.store.blobs.startswith("s3://"):
-        folder = Path(config.store.blobs)
-    else:
+    folder = _database_folder(config) or blob_folder(config)
+    if folder is None:
         return None
     asked, free = -1.0, 0
 
@@ -218,7 +238,7 @@ def room(config: Config, committer: Committer) -> Callable[[], int] | None:
         now = time.monotonic()
         if asked < 0 or now - asked > ROOM_SECONDS:
             asked = now
-            free = shutil.disk_usage(folder if folder.exists() else folder.parent).free
+            free = shutil.disk_usage(_there(folder)).free
         return free + committer.reusable_bytes
 
     return answer

@@ -12,7 +12,6 @@ import asyncio
 import os
 import random
 import secrets
-import shutil
 import socket
 import ssl
 import time
@@ -21,6 +20,7 @@ from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +30,7 @@ from gateway import housekeeping, part_settings, people, policy_settings
 from gateway.acceptance import Acceptor
 from gateway.answering import Answering
 from gateway.certificate_logins import CertificateLogins
-from gateway.compose import Storage, storage
+from gateway.compose import Storage, storage, volumes
 from gateway.config import ConfigError, absent, changes, load, postmaster
 from gateway.config_units import Listen
 from gateway.content_gate import ContentGate
@@ -81,7 +81,7 @@ RECHECK_EVERY = 15.0
 """Seconds between two looks at whether open sessions may go on."""
 
 ROOM_EVERY = 1.0
-"""Seconds an answer about free disk space is good for."""
+"""Seconds between two looks at the free disk space."""
 
 STORE_AGAIN = 5.0
 """Seconds until what the store could not take is tried again."""
@@ -128,7 +128,6 @@ class Service:
         self._rules: UserRules | None = None
         self._tally: Tally = LocalTally()
         self._sharing: Sharing | None = None
-        self._room_asked = -ROOM_EVERY
         self._has_room = True
 
     # starting
@@ -147,6 +146,7 @@ class Service:
         opened = await asyncio.to_thread(storage, config)
         self._storage = opened
         await asyncio.to_thread(opened.mark.demand)
+        await asyncio.to_thread(self._look_for_room)
         opened.notices.start()
         self._space = TrustSpace(config, opened.committer, opened.clock, self._trust_changed)
         await self._space.open()
@@ -178,6 +178,7 @@ class Service:
             await self._open_imap(opened)
         await rules.rejudge(opened.committer)
         self._spawn(partial(_for_ever, self._space.run))
+        self._spawn(partial(_for_ever, self._watch_room))
         self._spawn(partial(_for_ever, self._recheck))
         self._spawn(partial(_for_ever, self._anchor))
         self._spawn(partial(_for_ever, self._retain))
@@ -269,17 +270,23 @@ class Service:
         return Reception(bodies, own.operator.hostname, self._space.trusted, own.queue.confirm_within, patients)
 
     def _room(self) -> Decision | None:
-        """A deferral when the disk is nearly full (F07)."""
-        needed, now = self.config.limits.free_space, time.monotonic()
-        if now - self._room_asked > ROOM_EVERY:
-            self._room_asked = now
-            free = shutil.disk_usage(self.config.service.data).free
-            had, self._has_room = self._has_room, not needed or free >= needed
-            if had and not self._has_room:  # once: every message is now put off, and nothing else says so
-                log.error("disk_low", free=free, needed=needed)
-            elif self._has_room and not had:
-                log.info("disk_has_room", free=free, needed=needed)
+        """A deferral when a disk is nearly full (F07)."""
         return None if self._has_room else decide(rule("store.full"), "free space below limits.free_space")
+
+    def _look_for_room(self) -> None:
+        """Blocks: a disk of the network may be silent, and nobody must wait for it who does not write there."""
+        needed = self.config.limits.free_space
+        folder, free = min(volumes(self.config).items(), key=itemgetter(1))
+        had, self._has_room = self._has_room, not needed or free >= needed
+        if had and not self._has_room:  # once: every message is now put off, and nothing else says so
+            log.error("disk_low", folder=str(folder), free=free, needed=needed)
+        elif self._has_room and not had:
+            log.info("disk_has_room", free=free, needed=needed)
+
+    async def _watch_room(self) -> None:
+        while True:
+            await asyncio.sleep(ROOM_EVERY)
+            await asyncio.to_thread(self._look_for_room)
 
     def _make_courier(self, opened: Storage) -> Courier:
         config = self.config

@@ -368,7 +368,9 @@ class Limits:
     append_size: int = setting(
         "size", "Largest message an IMAP client may store.", 64 * MiB, low=64 * KiB, high=1 * GiB
     )
-    free_space: int = setting("size", "Free disk space below which mail is no longer accepted (452).", 256 * MiB, low=0)
+    free_space: int = setting(
+        "size", "Free space on each disk we write to below which mail is no longer accepted (452).", 256 * MiB, low=0
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

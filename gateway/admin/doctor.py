@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import imaplib
-import shutil
 import smtplib
 import ssl
 from collections.abc import Callable, Iterable, Sequence
@@ -35,6 +34,8 @@ from policies.trust import Freshness, freshness
 from policies.values import BalState
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from gateway.compose import Storage
     from gateway.config import Config
     from gateway.config_units import Listen
@@ -72,16 +73,22 @@ def keys(config: Config) -> list[Finding]:
 
 
 def disk(config: Config) -> list[Finding]:
-    """Room where the data are (F07)."""
-    path, limit = config.service.data, config.limits.free_space
+    """Room on each volume we write to (F07)."""
+    from gateway.compose import volumes
+
+    limit = config.limits.free_space
     try:
-        free = shutil.disk_usage(path if path.exists() else path.parent).free
+        free = volumes(config)
     except OSError as problem:
         return [found(State.AWAY, "store.away", reason=problem.strerror)]
+    return [_room(path, octets, limit) for path, octets in free.items()]
+
+
+def _room(path: Path, free: int, limit: int) -> Finding:
     facts = {"free": Octets(free), "limit": Octets(limit), "path": path}
     if free < limit:
-        return [found(State.BAD, "disk.full", **facts)]
-    return [found(State.WARN, "disk.low", **facts) if free < 4 * limit else found(State.GOOD, "disk.good", **facts)]
+        return found(State.BAD, "disk.full", **facts)
+    return found(State.WARN, "disk.low", **facts) if free < 4 * limit else found(State.GOOD, "disk.good", **facts)
 
 
 def bodies(storage: Storage) -> list[Finding]:

@@ -29,7 +29,9 @@ from cryptography.hazmat.primitives.serialization import BestAvailableEncryption
 from structlog.testing import capture_logs
 from typer.testing import CliRunner
 
-from gateway import service
+from gateway import compose, service
+from gateway.admin import doctor
+from gateway.admin.examination import State
 from gateway.admin.exchange import ExchangeFailed
 from gateway.cli import SHARED, application, command, errors, main, names, output, serve, short_help
 from gateway.cli import space as space_command
@@ -490,14 +492,36 @@ def test_a_service_says_once_that_its_disk_is_nearly_full(terminal: Terminal, mo
     """Everything is put off then, and whoever reads the log must not have to guess why."""
     config = load(terminal.folder / "config.toml")
     made = service.Service(config, ())
-    monkeypatch.setattr(service, "ROOM_EVERY", -1.0)
     needed, said = config.limits.free_space, []
     for free in (needed, needed - 1, needed - 2, needed):
-        monkeypatch.setattr(service.shutil, "disk_usage", lambda path, free=free: SimpleNamespace(free=free))
+        monkeypatch.setattr(compose.shutil, "disk_usage", lambda path, free=free: SimpleNamespace(free=free))
         with capture_logs() as logs:
-            deferred = made._room() is not None
+            made._look_for_room()
+        deferred = made._room() is not None
         said.append((deferred, [each["event"] for each in logs if each["log_level"] == "error"]))
     assert said == [(False, []), (True, ["disk_low"]), (True, []), (False, [])]
+
+
+@pytest.mark.parametrize("full", ["data", "database", "blobs"])
+def test_a_full_disk_is_seen_on_whatever_volume_it_is(
+    terminal: Terminal, monkeypatch: pytest.MonkeyPatch, full: str
+) -> None:
+    """Only that of `service.data` was looked at: mail was taken until the database's own was full to the last octet."""
+    path = terminal.folder / "config.toml"
+    where = f'url = "sqlite:{terminal.folder}/database/new/caducee.db"\nblobs = "{terminal.folder}/blobs"\n'
+    path.write_text(CONFIG.replace("[store]\n", f"[store]\n{where}"))
+    config = load(path)
+    disks = {}
+    for number, name in enumerate(("data", "database", "blobs")):
+        (terminal.folder / name).mkdir(exist_ok=True)
+        disks[terminal.folder / name] = SimpleNamespace(st_dev=number)
+    free = {folder: 4 * config.limits.free_space - (folder.name == full) for folder in disks}
+    asked = Path.stat
+    monkeypatch.setattr(Path, "stat", lambda path, **how: disks.get(path) or asked(path, **how))
+    monkeypatch.setattr(compose.shutil, "disk_usage", lambda path: SimpleNamespace(free=free[path]))
+    assert list(compose.volumes(config).values()) == list(free.values())
+    low = [each.parameters["path"] for each in doctor.disk(config) if each.state is not State.GOOD]
+    assert [Path(str(folder)).relative_to(terminal.folder).parts[0] for folder in low] == [full]
 
 
 async def test_housekeeping_that_failed_does_not_wait_a_day(

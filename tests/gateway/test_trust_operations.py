@@ -352,7 +352,10 @@ def test_both_languages_say_the_same_facts() -> None:
 
 def test_a_finding_is_told_in_the_words_of_its_reader() -> None:
     """Sizes, reasons and missing records: each stood there as programs write it."""
-    assert found(State.GOOD, "disk.good", free=Octets(3 << 29)).said("fr")[0] == "place libre : 1,5 Gio"
+    assert (
+        found(State.GOOD, "disk.good", free=Octets(3 << 29), path="data").said("fr")[0]
+        == "place libre pour data : 1,5 Gio"
+    )
     away = found(State.AWAY, "door.away", door="imaps", host="::1", port=993, reason="ConnectionRefusedError")
     assert away.said("fr")[0].endswith("rien n’écoute à cette adresse")
     for cause in (Unresolved, *Unresolved.__subclasses__()):
