@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import resource
 import signal
 import sys
+import threading
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -37,6 +39,9 @@ ReadyFile = Annotated[
 ]
 Worker = Annotated[int, typer.Option("--worker", hidden=True)]
 Leash = Annotated[int, typer.Option("--leash", hidden=True)]  # a descriptor: we end when its other end closes
+
+LAST_WORDS = 8.0
+"""Seconds beyond ``service.grace`` for what a stop has to tell the store: fewer than the supervisor and systemd grant."""
 
 
 def register(app: typer.Typer) -> None:
@@ -167,14 +172,30 @@ async def _one(
     _announce(service.ports, shared_ports, ready_file)
     await stopping.wait()
     log.info("stopping")
+    leave_within(service.config.service.grace + LAST_WORDS)
     await service.stop()
     return 0
 
 
+def leave_within(seconds: float) -> None:
+    """End by then, whatever still waits: of a server that fell silent its threads wait for ever, and everybody for them.
+
+    What was said to be accepted is durable, and what is under way is given up as by a kill -9.
+    """
+
+    def leave() -> None:
+        import structlog
+
+        structlog.get_logger("service").error("stop_forced", after=seconds)
+        os._exit(UNAVAILABLE)
+
+    timer = threading.Timer(seconds, leave)
+    timer.daemon = True
+    timer.start()
+
+
 def _announce(ports: dict[str, Any], shared_ports: bool, ready_file: Path | None) -> None:
     """Tell the supervisor (on standard output) or whoever waits for the file."""
-    import os
-
     from gateway.supervisor import write_atomically
 
     said = {"ready": True, "pid": os.getpid(), "doors": ports}

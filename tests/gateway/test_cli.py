@@ -502,6 +502,21 @@ def test_a_service_says_once_that_its_disk_is_nearly_full(terminal: Terminal, mo
     assert said == [(False, []), (True, ["disk_low"]), (True, []), (False, [])]
 
 
+def test_a_stop_that_waits_for_a_silent_database_ends_all_the_same() -> None:
+    """Its threads waited for ever: `caducee serve` beside a frozen PostgreSQL ended only by a kill -9."""
+    program = (
+        "import asyncio; from gateway.cli.serve import leave_within\n"
+        "async def stop():\n"
+        "    leave_within(0.1)\n"
+        "    await asyncio.to_thread(__import__('threading').Event().wait)\n"
+        "asyncio.run(stop())\n"
+    )
+    stopped = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, cwd=ROOT, timeout=30, check=False
+    )
+    assert (stopped.returncode, "stop_forced" in stopped.stdout + stopped.stderr) == (3, True)
+
+
 @pytest.mark.parametrize("full", ["data", "database", "blobs"])
 def test_a_full_disk_is_seen_on_whatever_volume_it_is(
     terminal: Terminal, monkeypatch: pytest.MonkeyPatch, full: str
