@@ -27,5 +27,5 @@ class FolderNames:
         return name if name == INBOX else self._text.sealed(name)
 
     def opened(self, stored: str) -> str:
-        """The name again. Raises :class:`Corrupted`."""
+        """The name again. Raises :class:`mailboxes.store.Corrupted`."""
         return stored if stored == INBOX else self._text.opened(stored)
