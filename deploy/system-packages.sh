@@ -21,9 +21,11 @@ if [ "$(id -u)" = 0 ]; then
   echo "installing, which may take minutes:$missing"
   export DEBIAN_FRONTEND=noninteractive
   # A machine that has just started often holds apt's lock for its own updates: they are waited for.
+  # Of what apt complains about only the end is shown: without network it names each of the hundreds of files.
   # shellcheck disable=SC2086
-  apt-get update -qq >/dev/null &&
-    apt-get install -y -qq -o DPkg::Lock::Timeout=600 --no-install-recommends $missing >/dev/null && exit 0
+  said=$(apt-get update -qq 2>&1 >/dev/null &&
+    apt-get install -y -qq -o DPkg::Lock::Timeout=600 --no-install-recommends $missing 2>&1 >/dev/null) && exit 0
+  echo "$said" | tail -n 3 >&2
   echo "these packages could not be installed:$missing" >&2
 else
   echo "missing packages:$missing" >&2

@@ -65,7 +65,9 @@ def test_a_stranger_without_venv_is_told_the_package_and_nothing_else_is_tried(c
     assert "skipped" not in answer.stderr
 
 
-@pytest.mark.parametrize("who", [STRANGER, {**ADMINISTRATOR, "apt-get": "exit 100"}])
+@pytest.mark.parametrize(
+    "who", [STRANGER, {**ADMINISTRATOR, "apt-get": "for n in $(seq 99); do echo no $n; done >&2; exit 100"}]
+)
 @pytest.mark.parametrize(("purpose", "code"), [("test", 0), ("bench", 1)])
 def test_without_packages_tests_are_skipped_and_no_comparison_is_made(
     clone: Path, who: dict[str, str], purpose: str, code: int
@@ -73,6 +75,8 @@ def test_without_packages_tests_are_skipped_and_no_comparison_is_made(
     answer = packages(clone, purpose, **who)
     assert answer.returncode == code
     assert "postfix" in answer.stderr
+    assert ("no 99" in answer.stderr) == ("apt-get" in who)
+    assert "no 9\n" not in answer.stderr
     assert ("will be skipped" in answer.stderr) == (purpose == "test")
 
 
