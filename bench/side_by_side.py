@@ -91,7 +91,6 @@ class Side:
 
 def build_generator() -> Path:
     binary = WORK / "smtpload"
-    binary.parent.mkdir(exist_ok=True)
     source = HERE / "smtpload.c"
     subprocess.run(["cc", "-O2", "-o", binary, source, "-lssl", "-lcrypto", "-lpthread"], check=True)
     return binary
@@ -99,24 +98,27 @@ def build_generator() -> Path:
 
 def start_peers(space: dict[str, Any] | None) -> Side:
     """With ``space``, a trust space in a box, they show its first operator's certificate and ask for one of its authority."""
-    environment = {**os.environ, "PEERS_DIR": str(WORK / "peers"), "PYTHON": sys.executable}
+    environment = {}
     load = ["-p", "2525", "-t"]
     if space is not None:
         first, second = space["operators"]
         own = Path(space["pki"][first["name"]]["server_cert"])
         curve = own.with_name(f"{own.stem}_curve.pem")
-        environment |= {"PEERS_CERTIFICATE": str(curve), "PEERS_KEY": str(curve.with_suffix(".key"))}
+        environment = {"PEERS_CERTIFICATE": str(curve), "PEERS_KEY": str(curve.with_suffix(".key"))}
         environment |= {"PEERS_CA": space["pki"]["ca"]}
         card = space["pki"][second["name"]]
         load += ["-C", card["client_cert"], "-K", card["client_key"]]
-    subprocess.run(["sh", HERE / "peers.sh", "start"], check=True, env=environment, stdout=subprocess.DEVNULL)
+    peers("start", **environment)
     users = [(f"user{number}", "pw") for number in range(USERS)]
     return Side("Postfix + Dovecot", load, ("127.0.0.1", 2993), users)
 
 
-def stop_peers() -> None:
-    environment = {**os.environ, "PEERS_DIR": str(WORK / "peers"), "PYTHON": sys.executable}
-    subprocess.run(["sh", HERE / "peers.sh", "stop"], env=environment, stdout=subprocess.DEVNULL)
+def peers(order: str, **environment: str) -> None:
+    """``check``, ``start`` or ``stop`` them; what hinders it they say themselves, and the comparison ends there."""
+    environment = {**os.environ, "PEERS_DIR": str(WORK / "peers"), "PYTHON": sys.executable, **environment}
+    ended = subprocess.run(["sh", HERE / "peers.sh", order], env=environment, stdout=subprocess.DEVNULL)
+    if ended.returncode and order != "stop":
+        raise SystemExit(1)
 
 
 def start_ours(workers: int) -> tuple[subprocess.Popen[bytes], Side, dict[str, Any]]:
@@ -178,6 +180,8 @@ def main() -> None:
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
     rounds, scale = (1, 0.2) if options.quick else (options.rounds, 1.0)
+    WORK.mkdir(parents=True, exist_ok=True)
+    peers("check")
     generator = build_generator()
     if options.sync_ms:
         os.environ.update(slow_syncs(WORK, options.sync_ms))
@@ -198,7 +202,7 @@ def main() -> None:
     finally:
         process.send_signal(signal.SIGTERM)
         process.wait(60)
-        stop_peers()
+        peers("stop")
     if options.json:
         options.json.write_text(json.dumps(results, indent=2), "utf-8")
 

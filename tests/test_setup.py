@@ -109,3 +109,21 @@ def test_two_that_set_up_at_once_take_turns(clone: Path) -> None:
         (clone / ".venv/.ready").touch()
     assert second.wait(30) == 0
     assert "-m venv" not in (clone / "calls").read_text()
+
+
+@pytest.mark.parametrize(
+    ("scripts", "said"),
+    [
+        (STRANGER, "by root only"),
+        ({**ADMINISTRATOR, "runuser": "exit 1"}, "BENCH_DIR=/var/tmp/bench"),
+        ({**ADMINISTRATOR, "runuser": "exit 0", "python": "exit 1"}, "pymilter"),
+    ],
+)
+def test_what_keeps_the_peers_from_starting_is_said_before_anything_runs(
+    clone: Path, scripts: dict[str, str], said: str
+) -> None:
+    """A clone in root's home was set up, built and served for minutes, and then a traceback shown."""
+    path = programs(clone, **scripts)
+    answer = sh(clone, "sh", str(ROOT / "bench/peers.sh"), "check", PATH=path, PYTHON="python")
+    assert answer.returncode == 1
+    assert said in answer.stderr
