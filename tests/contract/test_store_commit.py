@@ -68,9 +68,9 @@ def put(name: str):
 
 async def behind(committer: Committer, *coroutines):
     """Run ``coroutines`` so that all of them wait for the same next transaction."""
-    gate = threading.Event()
-    first = asyncio.ensure_future(committer.run(lambda unit: gate.wait(10)))
-    await asyncio.sleep(0.05)
+    begun, gate = threading.Event(), threading.Event()
+    first = asyncio.ensure_future(committer.run(lambda unit: begun.set() or gate.wait(10)))
+    assert await asyncio.to_thread(begun.wait, 10)  # on a busy machine the writer's turn comes late
     tasks = [asyncio.ensure_future(one) for one in coroutines]
     await asyncio.sleep(0.05)
     gate.set()
@@ -221,9 +221,9 @@ async def test_a_cancelled_caller_is_not_served(committer: Committer, reading: R
 
 async def test_callers_wait_when_the_queue_is_full(database: Database, journal: Recorder) -> None:
     committer = Committer(database, journal=journal, clock=time.time, max_waiting=2)
-    gate = threading.Event()
-    tasks = [asyncio.ensure_future(committer.run(lambda unit: gate.wait(10))) for _ in range(5)]
-    await asyncio.sleep(0.05)
+    begun, gate = threading.Event(), threading.Event()
+    tasks = [asyncio.ensure_future(committer.run(lambda unit: begun.set() or gate.wait(10))) for _ in range(5)]
+    assert await asyncio.to_thread(begun.wait, 10)
     assert len(committer._queue) <= 1
     gate.set()
     assert await asyncio.gather(*tasks) == [True] * 5
