@@ -44,8 +44,11 @@ class Server:
         self._spare: list[str] = []
 
     def control(self, *words: str) -> None:
+        subprocess.run(self.controlling(*words), check=True, stdout=subprocess.DEVNULL, cwd="/")
+
+    def controlling(self, *words: str) -> list[str]:
         command = [str(self._tools / "pg_ctl"), "-D", str(self.directory / "data"), "-w", "-t", "180", "-s", *words]
-        subprocess.run(_unprivileged(command), check=True, stdout=subprocess.DEVNULL, cwd="/")
+        return _unprivileged(command)
 
     def start(self) -> None:
         options = f"-p {self.port} -k {self.directory} -c listen_addresses=127.0.0.1 -c max_connections=60"
@@ -93,6 +96,20 @@ class Server:
 
 
 @contextmanager
+def after_our_death(directory: Path, command: list[str]) -> Iterator[None]:
+    """Should this process be killed inside (Ctrl-C, when tearing down takes long), run ``command`` and remove the folder."""
+    script = 'read -r _; folder=$1; shift; "$@"; rm -rf "$folder"'
+    quiet = subprocess.DEVNULL
+    leash = subprocess.Popen(
+        ["sh", "-c", script, "sh", str(directory), *command],
+        stdin=subprocess.PIPE, stdout=quiet, stderr=quiet, cwd="/", start_new_session=True,
+    )  # fmt: skip
+    yield
+    leash.kill()  # only where all went well; otherwise the pipe, which ends with us, lets it go
+    leash.communicate()
+
+
+@contextmanager
 def running() -> Iterator[Server]:
     """Initialise, start, and stop and remove at the end; skips the test when PostgreSQL is not installed."""
     tools = binaries()
@@ -112,10 +129,11 @@ def running() -> Iterator[Server]:
     try:
         subprocess.run(_unprivileged(initialise), check=True, stdout=subprocess.DEVNULL, cwd="/")
         server = Server(directory, tools, free_port())
-        server.start()
-        try:
-            yield server
-        finally:
-            server.stop("immediate")
+        with after_our_death(directory, server.controlling("-m", "immediate", "stop")):
+            server.start()
+            try:
+                yield server
+            finally:
+                server.stop("immediate")
     finally:
         shutil.rmtree(directory, ignore_errors=True)

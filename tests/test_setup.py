@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -127,3 +128,21 @@ def test_what_keeps_the_peers_from_starting_is_said_before_anything_runs(
     answer = sh(clone, "sh", str(ROOT / "bench/peers.sh"), "check", PATH=path, PYTHON="python")
     assert answer.returncode == 1
     assert said in answer.stderr
+
+
+@pytest.mark.parametrize("killed", [True, False])
+def test_a_killed_test_run_leaves_no_database_server(tmp_path: Path, killed: bool) -> None:
+    """Ctrl-C on `make test` left the PostgreSQL servers of its workers running."""
+    folder, stopped = tmp_path / "served", tmp_path / "stopped"
+    folder.mkdir()
+    work = (
+        "import os, sys; from pathlib import Path; from tests.postgres import after_our_death\n"
+        "with after_our_death(Path(sys.argv[1]), ['touch', sys.argv[2]]):\n"
+        "    sys.argv[3] == 'True' and os.kill(os.getpid(), 9)\n"
+    )
+    words = [sys.executable, "-c", work, str(folder), str(stopped), str(killed)]
+    assert subprocess.run(words, cwd=ROOT, check=False).returncode == (-9 if killed else 0)
+    deadline = time.monotonic() + 20
+    while killed and folder.exists() and time.monotonic() < deadline:
+        time.sleep(0.02)
+    assert (stopped.exists(), folder.exists()) == (killed, not killed)
