@@ -14,9 +14,9 @@ sys.path.insert(0, str(ROOT))
 
 from hprim.check import check_file, check_message  # noqa: E402
 from hprim.dates import PartialDate  # noqa: E402
+from hprim.findings import TEST_SPACE  # noqa: E402
 from hprim.match import compare_prepared, prepare  # noqa: E402
 from hprim.model import InsId, Part, Patient, Place, Source, Traits  # noqa: E402
-from hprim.rules import TEST_SPACE  # noqa: E402
 from tests.hprim.builders import SUBJECT, cda, xdm  # noqa: E402
 from tests.hprim.examples import TODAY, V1, text  # noqa: E402
 

@@ -28,10 +28,10 @@ from hprim.check import check_file
 from hprim.compose import ComposeError, HeaderFields, SubmissionSet
 from hprim.dates import PartialDate, read_compact
 from hprim.detect import detect
+from hprim.findings import TEST_SPACE, Findings
 from hprim.model import Document, Format, Place, Traits
 from hprim.names import Level, compare_surname
 from hprim.oid import unregistered
-from hprim.rules import TEST_SPACE, Findings
 from policies import patient
 from policies.decision import Decision
 from policies.patient import PatientFacts, PatientSettings

@@ -14,9 +14,9 @@ from dataclasses import dataclass, replace
 from datetime import date, timedelta
 
 from hprim import dates, fields, header, ins, insrules, names
+from hprim.findings import DEFAULT, Findings
 from hprim.match import names_another
 from hprim.model import Document, Format, Identifier, Patient, Place, Severity, Source, Traits, Words, mask
-from hprim.rules import DEFAULT, Findings
 from hprim.shown import shown
 from hprim.xmlsafe import MAX_BYTES, Node, Unreadable, parse, root_of, text_at
 

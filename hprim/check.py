@@ -17,12 +17,12 @@ from hprim.cda import refuse_unreadable
 from hprim.charset import decode, known, narrowed
 from hprim.detect import HPRIM_NAMES, detect, is_hprim_name, is_office, mail_start, sealed, unread
 from hprim.endtoend import MAX_PARTS, opened, unreadable
+from hprim.findings import DEFAULT, Findings, Profile
 from hprim.history import History
 from hprim.insrules import is_qualified
 from hprim.mailrules import Envelope
 from hprim.mime import Mail, split_mail
 from hprim.model import Document, Format, Part, Patient, Place, Report, Severity, Source, Words, mask, ordered
-from hprim.rules import DEFAULT, Findings, Profile
 from hprim.shown import shown
 from hprim.subject import read as read_subject
 from hprim.xmlsafe import Unreadable, parse

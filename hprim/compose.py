@@ -18,11 +18,11 @@ from datetime import date, datetime
 from html import escape
 
 from hprim import cda
+from hprim.findings import TEST_SPACE, Findings
 from hprim.ins import key_of
 from hprim.insrules import ins_ids
 from hprim.model import Document, Patient, Place, Traits
 from hprim.names import display
-from hprim.rules import TEST_SPACE, Findings
 from hprim.subject import XDM_MARK
 from hprim.xdm import (
     CONFIDENTIALITY,

@@ -13,10 +13,10 @@ from datetime import date
 
 from hprim import ins
 from hprim.dates import slip
+from hprim.findings import Findings
 from hprim.match import Comparison, Verdict, compare, distinct, names_nobody
 from hprim.model import AUTHORITY, Patient, Place, Severity, Source, Words
 from hprim.names import Level
-from hprim.rules import Findings
 from hprim.shown import shown
 
 _CALLED = {

@@ -16,8 +16,8 @@ from typing import Any
 
 from hprim import dates, hl7, insrules
 from hprim.detect import UNREAD_FHIR, is_fhir_xml
+from hprim.findings import Findings
 from hprim.model import Document, Format, Identifier, Patient, Place, Source, Traits, Words
-from hprim.rules import Findings
 from hprim.shown import shown
 from hprim.xmlsafe import Node, TooMuch, looks_xml, parse
 

@@ -11,9 +11,9 @@ from datetime import date, timedelta
 from hprim import dates, names
 from hprim.charset import broken_excerpt, looks_broken
 from hprim.dates import Form, PartialDate
+from hprim.findings import Findings
 from hprim.ins import Fault, Number, NumberClass, fits_birth, is_filler, read_number
 from hprim.model import Place, Severity, Words, mask
-from hprim.rules import Findings
 
 SURNAME = Words("le nom", "the surname")
 FIRST = Words("le prénom", "the first name")

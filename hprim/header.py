@@ -18,9 +18,9 @@ from datetime import date
 
 from hprim import dates, fields
 from hprim.charset import PUBLIC, Decoded, decode
+from hprim.findings import Findings
 from hprim.ins import read_number
 from hprim.model import Document, Format, Identifier, Patient, Place, Problem, Severity, Source, Traits, Words, mask
-from hprim.rules import Findings
 
 MAX_LINES = 200_000
 MAX_MESSAGES = 50

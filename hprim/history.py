@@ -12,10 +12,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from hprim.findings import Findings
 from hprim.match import Comparison, compare
 from hprim.model import Document, Format, Patient, Place, Words
 from hprim.names import Level, normal
-from hprim.rules import Findings
 from hprim.trace import MARK, Trace, compare_traces, digester
 
 DUPLICATE = 9

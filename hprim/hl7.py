@@ -16,9 +16,9 @@ from typing import NamedTuple
 
 from hprim import dates, fields, insrules
 from hprim.charset import decode
+from hprim.findings import Findings
 from hprim.match import names_another
 from hprim.model import Document, Format, Identifier, Patient, Place, Severity, Source, Traits, Words
-from hprim.rules import Findings
 from hprim.xmlsafe import looks_xml
 
 MAX_SEGMENTS = 5_000

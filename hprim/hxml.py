@@ -10,8 +10,8 @@ from datetime import date
 
 from hprim import dates, fields, insrules
 from hprim.cda import refuse_unreadable
+from hprim.findings import Findings
 from hprim.model import Document, Format, Identifier, Patient, Place, Source, Traits
-from hprim.rules import Findings
 from hprim.xmlsafe import Node, Unreadable, parse
 
 NAMESPACE = "http://www.hprim.org/hprimXML"

@@ -10,8 +10,8 @@ from datetime import date
 
 from hprim import ins
 from hprim.fields import number_and_birth
+from hprim.findings import Findings, Profile
 from hprim.model import Identifier, InsId, Place, Severity, Traits, Words
-from hprim.rules import Findings, Profile
 
 CORE = (
     ("birth_surname", Words("nom de naissance", "birth surname")),

@@ -14,9 +14,9 @@ from datetime import date
 from hprim import ins, subject
 from hprim.consistency import restriction_fault
 from hprim.dates import find_dates, in_figures
+from hprim.findings import Findings
 from hprim.model import Document, Format, Patient, Place, Severity, Words
 from hprim.names import Level, compare_first, compare_surname, display, found_in, normal
-from hprim.rules import Findings
 from hprim.shown import DOCUMENT_WORDS, shown
 
 SUBJECT = Place(header="Subject")

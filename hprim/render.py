@@ -15,8 +15,8 @@ from html import escape
 
 from hprim import cda, dates, header, sante
 from hprim.charset import decode
+from hprim.findings import TEST_SPACE, Findings
 from hprim.model import Document, Language, Patient, Place, Words
-from hprim.rules import TEST_SPACE, Findings
 from hprim.xmlsafe import Node, Unreadable, parse
 
 MAX_BLOCKS = 20_000

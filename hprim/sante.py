@@ -12,11 +12,11 @@ from dataclasses import dataclass, replace
 from datetime import date
 
 from hprim import dates, fields, insrules
+from hprim.findings import Findings
 from hprim.header import split
 from hprim.hl7 import Signs, part
 from hprim.match import names_another
 from hprim.model import Document, Format, Identifier, Patient, Place, Severity, Source, Traits, Words
-from hprim.rules import Findings
 from hprim.shown import shown
 
 MAX_SEGMENTS = 50_000

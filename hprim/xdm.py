@@ -20,9 +20,9 @@ from urllib.parse import unquote
 from hprim import cda, dates, fields, hl7, insrules
 from hprim.cda import refuse_unreadable
 from hprim.detect import is_fhir_xml, is_office, sealed, unread
+from hprim.findings import Findings
 from hprim.ins import SOCIAL_SECURITY
 from hprim.model import Document, Format, Identifier, Patient, Place, Severity, Source, Traits, Words, mask
-from hprim.rules import Findings
 from hprim.shown import shown
 from hprim.xmlsafe import MAX_BYTES, Node, Unreadable, looks_xml, parse, root_of
 from hprim.zipsafe import Archive, Entry, open_archive

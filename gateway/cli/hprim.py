@@ -63,7 +63,7 @@ def check(
 ) -> None:
     from hprim.check import check_file
     from hprim.detect import messages_in
-    from hprim.rules import Profile
+    from hprim.findings import Profile
 
     console = here(ctx)
     profile = Profile(name="check", test_identities=not production, require_header=require_header)

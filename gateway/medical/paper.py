@@ -19,9 +19,9 @@ from fpdf.errors import FPDFException
 from fpdf.fonts import FontFace, TTFFont
 
 from hprim import cda, render
+from hprim.findings import TEST_SPACE, Findings
 from hprim.model import Place
 from hprim.render import Block, Kind, View
-from hprim.rules import TEST_SPACE, Findings
 from hprim.xmlsafe import TooMuch
 
 LONGEST = 400_000

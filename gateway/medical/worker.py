@@ -21,9 +21,9 @@ from gateway.medical.question import PartBytes, Question, Reading, answer_bytes
 from gateway.medical.words import labels_of, safe_place, safe_sentence
 from hprim.check import check_leaves, leaves_of
 from hprim.endtoend import MAX_PARTS, unreadable
+from hprim.findings import Profile
 from hprim.history import marks
 from hprim.model import Format, Part, Place, Problem, Report, Words
-from hprim.rules import Profile
 from hprim.strict import sought
 from policies.patient import Finding, Said
 

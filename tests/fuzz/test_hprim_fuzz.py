@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 
 from hprim import cda, charset, fhir, header, hl7, html, hxml, mime, render, sante, subject, xdm, xmlsafe, zipsafe
 from hprim.check import check_file, check_message
+from hprim.findings import DEFAULT, TEST_SPACE, Findings
 from hprim.model import Part, Place, Report
-from hprim.rules import DEFAULT, TEST_SPACE, Findings
 from tests.hprim import builders
 from tests.hprim.examples import TODAY, V2, V4, V5, unix, v1
 from tests.hprim.test_mail import eml

@@ -11,10 +11,10 @@ from datetime import date, datetime
 
 from hprim.check import check_file, check_message
 from hprim.compose import SubmissionSet, xdm_archive
+from hprim.findings import DEFAULT, TEST_SPACE, Profile
 from hprim.history import History
 from hprim.ins import key_of
 from hprim.model import Part, Report
-from hprim.rules import DEFAULT, TEST_SPACE, Profile
 from tests.hprim.examples import TODAY
 
 ARC = "1.2.250.1.213.1.4."

@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hprim import header
+from hprim.findings import DEFAULT, Findings, Profile
 from hprim.model import Place, Severity
-from hprim.rules import DEFAULT, Findings, Profile
 from tests.hprim.builders import attached, body, cda, file, mail
 from tests.hprim.examples import TODAY, V1, V2, V3, V4, V5, text, unix, v1
 

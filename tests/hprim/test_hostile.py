@@ -12,8 +12,8 @@ from collections.abc import Callable
 import pytest
 
 from hprim import zipsafe
+from hprim.findings import Profile
 from hprim.model import Report
-from hprim.rules import Profile
 from tests.hprim.builders import DOC, META, attached, body, cda, file, mail, member, rezip, sante, xdm, xdm_mail
 from tests.hprim.examples import V1, V3, text, unix, v1
 

@@ -17,10 +17,10 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from hprim import mime
+from hprim.findings import APICRYPT, TEST_SPACE, Profile
 from hprim.html import to_text
 from hprim.mime import decode_words, find_addresses, parameters, split_mail
 from hprim.model import Severity
-from hprim.rules import APICRYPT, TEST_SPACE, Profile
 from hprim.subject import holds_number
 from hprim.subject import read as read_subject
 from mailboxes import words

@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from hprim import cda as cda_reader
 from hprim import hl7, render, sante, xdm
 from hprim.detect import detect
+from hprim.findings import DEFAULT, Findings, Profile
 from hprim.model import Format, Identifier, Place, Severity
-from hprim.rules import DEFAULT, Findings, Profile
 from hprim.xmlsafe import parse, root_of
 from tests.hprim import builders
 from tests.hprim.builders import (

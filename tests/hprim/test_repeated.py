@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from hprim.findings import Profile
 from hprim.model import Report, Severity, Source
-from hprim.rules import Profile
 from tests.hprim.builders import (
     META,
     attached,

@@ -13,9 +13,10 @@ import pytest
 
 from hprim import rules
 from hprim.dates import read_compact
+from hprim.findings import APICRYPT, Profile
 from hprim.history import History, Version
 from hprim.model import Identifier, InsId, Patient, Place, Report, Severity, Source, Traits
-from hprim.rules import APICRYPT, CATALOGUE, Profile
+from hprim.rules import CATALOGUE
 from hprim.shown import shown
 from tests.hprim.builders import (
     ARC,

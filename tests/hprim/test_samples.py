@@ -9,9 +9,9 @@ import pytest
 
 from hprim.check import check_file
 from hprim.compose import subject
+from hprim.findings import TEST_SPACE
 from hprim.ins import key_of
 from hprim.model import Report, Severity
-from hprim.rules import TEST_SPACE
 from tests.hprim.builders import ARC, DOC, META, attached, body, mail, member, rezip, xdm
 from tests.hprim.conftest import SAMPLES
 from tests.hprim.examples import TODAY

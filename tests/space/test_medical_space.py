@@ -16,7 +16,7 @@ import pytest
 
 from hprim.check import check_file
 from hprim.compose import subject as xdm_subject
-from hprim.rules import TEST_SPACE
+from hprim.findings import TEST_SPACE
 from tests.hprim import test_hostile, test_samples
 from tests.hprim.builders import DOC, META, member, rezip, xdm
 from tests.hprim.examples import TODAY, v1
