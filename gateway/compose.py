@@ -52,6 +52,7 @@ S3_SECONDS = PATIENCE_SECONDS
 """How long a bucket may be silent, or go on failing, until it is away: by itself obstore tries for three minutes, and the
 mail program that waits for it has given up by then, without a word why."""
 ROOM_SECONDS = 1.0
+"""Seconds an answer about free room is good for."""
 POOL_THREADS = 4
 """Threads for what is too heavy for the event loop: large messages, blobs, bulk decryption."""
 

@@ -106,7 +106,7 @@ class Wall:
 
 
 class Service:
-    """One process of ``workers`` alike. ``config_path`` is read again at each reload."""
+    """One process of ``workers`` alike; with ``shared_ports`` they listen on the same ports."""
 
     def __init__(self, config: Config, roles: tuple[str, ...], *, shared_ports: bool = False, workers: int = 1) -> None:
         self.config = config

@@ -178,7 +178,7 @@ def totp_context(account_id: int) -> bytes:
 
 @dataclass(frozen=True, slots=True)
 class Accounts:
-    """The operations; ``clock`` is only used through the unit's own instant."""
+    """The operations. What time it is, the unit says."""
 
     rules: AccountRules
     vault: Vault

@@ -1,7 +1,7 @@
 """What the IMAP server asks of the rest of the house: small ports, limits, and the bag that holds them.
 
 The store and the authenticator have their own contracts (:mod:`mailboxes.store`, :mod:`mailboxes.authentication`).
-In-memory twins of these ports live in the tests' ``conftest``.
+Their in-memory twins are in ``tests/mailboxes/imap/harness.py``.
 """
 
 from __future__ import annotations

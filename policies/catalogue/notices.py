@@ -1,7 +1,7 @@
 """Rules about notices: the sentences of delivery notices (RFC 3464), reading receipts (RFC 8098) and their absence.
 
-Parameters: ``count`` of recipients concerned, ``date`` in words of the reader's language, ``hours`` of waiting,
-``recipient``, ``code`` and ``label`` of an integration error (MSS-116).
+Parameters: ``recipient`` the notice is about, ``address`` of who is absent, ``hours`` of waiting, ``code`` and ``label`` of an
+integration error (MSS-116).
 """
 
 from __future__ import annotations

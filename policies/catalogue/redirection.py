@@ -1,6 +1,7 @@
 """Rules about mail that would leave by a side door: forwarding rules, answers asked for elsewhere, absence replies.
 
-Parameters: ``domain`` the outside domain; ``field`` the header that points there.
+Parameters: ``domain`` the outside domain; ``field`` the header that points there; for the rules of a mailbox its ``address``, the
+``number`` of one of them and the ``limit`` of how many, or of how long a text.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 They are never spoken in an SMTP session; they explain a recipient's state in the journal, in ``caducee queue`` and in
 the notices. ``relay.expired`` keeps the class of its cause: the fault stayed temporary to the end (RFC 3463 4.4.7).
-Parameters: ``domain`` of the recipient, ``host`` of the partner's server, ``reply`` (what it said, made printable).
+Parameters: ``domain`` of the recipient, ``host`` of the partner's server; what it said stands beside the sentence, not in it.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Rules about who writes: the login and its addresses, header authors, and unsolicited mail.
 
-Parameters: ``address`` or ``domain`` where the sentence names one, ``login`` for the own-address rules, ``limit`` for
-the volume rules.
+Parameters: ``address`` or ``domain`` where the sentence names one, ``login`` for the own-address rules, ``field`` for
+the header that cannot be read, ``limit`` for the volume rules.
 """
 
 from __future__ import annotations

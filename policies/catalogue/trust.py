@@ -3,7 +3,8 @@
 Each fault of a certificate exists twice: ``trust.certificate_<fault>`` refuses a server that calls us, and
 ``trust.partner_certificate_<fault>`` defers our own sending, because the partner can still mend its server (MSS-038).
 Parameters: ``domain`` for every rule that names one; ``certificate`` (common name of the subject, for the reader) where
-the sentence speaks of a certificate; ``host`` for the ``partner_`` rules; ``hours`` for the staleness rules.
+the sentence speaks of a certificate; ``host`` for the rules about a partner's server, and the ``reason`` of a handshake that
+failed; ``hours`` for the staleness rules.
 """
 
 from __future__ import annotations

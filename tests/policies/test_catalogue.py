@@ -110,6 +110,15 @@ def test_a_rule_speaks_to_a_person_in_both_languages(entry: Rule) -> None:
 
 
 @pytest.mark.parametrize("subject", SUBJECTS)
+def test_the_header_of_a_subject_tells_its_parameters(subject: str) -> None:
+    """Whoever decides a rule reads there what to give it."""
+    module = import_module(f"policies.catalogue.{subject}")
+    _, told, text = str(module.__doc__).partition("Parameters:")
+    sentences = (s for one in module.RULES for s in (one.fr, one.en, one.remedy_fr, one.remedy_en))
+    assert not told or {name for s in sentences for name in parameters(s)} == set(re.findall(r"``([a-z]+)``", text))
+
+
+@pytest.mark.parametrize("subject", SUBJECTS)
 def test_every_rule_is_named_by_a_test(subject: str) -> None:
     written = "\n".join(path.read_text("utf-8") for path in sorted(TESTS.rglob("*.py")))
     entries = import_module(f"policies.catalogue.{subject}").RULES
