@@ -17,7 +17,7 @@ SHORT = {
     ("queue", "warn_after"): "2s",
     ("queue", "lifetime"): "25s",
     ("queue", "unknown_domain"): "20s",
-    ("queue", "confirm_within"): "3s",
+    ("queue", "confirm_within"): "6s",  # long enough for a slow machine to see what comes before
 }
 
 
@@ -42,16 +42,26 @@ def kinds(talk: Talk, message: str) -> list[str]:
     return [step["kind"] for step in talk.track(talk.alice, message)[""]]
 
 
+def _told(talk: Talk, *lines: str) -> int:
+    """How many messages of Alice's hold all of this: others of hers may be late, or have failed, too."""
+    with talk.space.imap(talk.a, talk.alice) as imap:
+        _, found = imap.search(None, *(word for line in lines for word in ("TEXT", f'"{line}"')))
+    return len(found[0].split())
+
+
 def test_delivered_by_the_partner_s_notice_then_read_by_the_reader_s_program(talk: Talk) -> None:
     jeanne = talk.jeanne["address"]
     content = asking(talk, jeanne, "accuse 7101")
     message = talk.send(talk.alice, [jeanne], content, wish=ALL)
     talk.reaches(talk.alice, message, jeanne, "delivered")
     assert {"message.queued", "message.handed_over", "message.receipt"} <= set(kinds(talk, message))
-    notice = talk.arrives(talk.alice, "Reporting-MTA: dns; smtp.op-b.mssante.test")
-    assert b"Original-Envelope-Id: E-1\r\n" in notice
-    assert f"Final-Recipient: rfc822; {jeanne}".encode() in notice
-    assert message_id(content).encode() in notice
+    of_hers = (
+        "Action: delivered",
+        "Original-Envelope-Id: E-1",
+        f"Final-Recipient: rfc822; {jeanne}",
+        message_id(content),
+    )
+    until(lambda: _told(talk, *of_hers), 30)
     answer = acknowledgement(jeanne, talk.alice["address"], message_id(content))
     for _ in range(2):  # a double receipt is absorbed
         code, text = talk.submit(talk.jeanne, [talk.alice["address"]], answer, sender="")
@@ -75,7 +85,7 @@ def test_a_colleague_of_the_same_operator_is_followed_too(talk: Talk) -> None:
 
 
 def test_another_s_word_is_not_believed(talk: Talk) -> None:
-    """Karim, at the same operator, says that Jeanne has read."""
+    """Paul says that Jeanne has read: in her name, in Alice's, then in his own, which he may but which proves nothing."""
     jeanne = talk.jeanne["address"]
     content = asking(talk, jeanne, "accuse 7103")
     message = talk.send(talk.alice, [jeanne], content, wish=ALL)
@@ -83,14 +93,18 @@ def test_another_s_word_is_not_believed(talk: Talk) -> None:
     forged = acknowledgement(jeanne, talk.alice["address"], message_id(content)).replace(
         f"From: <{jeanne}>".encode(), f"From: <{talk.alice['address']}>".encode()
     )
-    code, _ = talk.submit(talk.paul, [talk.alice["address"]], forged, sender="")
-    assert code == 550
+    hers = acknowledgement(jeanne, talk.alice["address"], message_id(content))
+    for lie in (hers, forged):
+        code, text = talk.submit(talk.paul, [talk.alice["address"]], lie, sender="")
+        assert code == 550
+        assert "sender.header_not_yours" in text
     own = acknowledgement(jeanne, talk.alice["address"], message_id(content)).replace(
         f"From: <{jeanne}>".encode(), f"From: <{talk.paul['address']}>".encode()
     )
     code, text = talk.submit(talk.paul, [talk.alice["address"]], own, sender="")
     assert code == 250, text
-    assert talk.state(talk.alice, message, jeanne) == "delivered"
+    assert talk.state(talk.alice, message, jeanne) in ("delivered", "late")  # late on a slow machine, but never read
+    assert kinds(talk, message).count("message.receipt") == 1  # her server's, of the delivery
 
 
 def test_a_mailbox_that_acknowledges_by_itself(talk: Talk) -> None:
@@ -135,12 +149,8 @@ def _about(talk: Talk, message: str) -> str:
 def test_a_partner_that_does_not_answer_delay_then_failure(talk: Talk) -> None:
     away = f"quelquun@{OPERATORS[2].domain}"
     message = talk.send(talk.alice, [away], talk.written(talk.alice, away, "retard 7106"), wish=ALL)
-    assert talk.state(talk.alice, message, away) in ("queued", "delayed")
-    until(lambda: talk.state(talk.alice, message, away) in ("delayed", "late", "failed"), 40)
-    # by the recipient, because other messages of this mailbox may be late too
-    delayed = talk.arrives(talk.alice, f"Final-Recipient: rfc822; {away}", 40)
-    assert b"Action: delayed" in delayed or b"Action: failed" in delayed
+    assert talk.state(talk.alice, message, away) in ("queued", "delayed", "late")  # by how long the question takes
+    until(lambda: _told(talk, "Action: delayed", away), 60)
     talk.reaches(talk.alice, message, away, "failed", 60)
-    failed = talk.arrives(talk.alice, "Action: failed", 40)
-    assert b"Status: 4.4.7\r\n" in failed or b"Status: 5.4.7\r\n" in failed
+    until(lambda: _told(talk, "Action: failed", "Status: 4.4.7", away), 40)
     assert {"message.deferred", "message.expired", "message.notice"} <= set(kinds(talk, message))

@@ -75,11 +75,18 @@ def silent(evil: Listener, request: pytest.FixtureRequest) -> Iterator[None]:
 # written
 
 
-@pytest.mark.parametrize("target", [EVIL, f"{EVIL[:6]}@sub.evil.test", "a%evil.test@op-b.mssante.test"])
-def test_a_rule_cannot_be_written_outside(talk: Talk, target: str) -> None:
+@pytest.mark.parametrize(
+    ("target", "said"),
+    [
+        (EVIL, "espace de confiance"),
+        (f"{EVIL[:6]}@sub.evil.test", "espace de confiance"),
+        ("a%evil.test@op-b.mssante.test", "mailbox.address_malformed"),
+    ],
+)
+def test_a_rule_cannot_be_written_outside(talk: Talk, target: str, said: str) -> None:
     done = talk.rule(talk.alice, "forward", talk.alice["address"], target, check=False)
     assert done.returncode == 1
-    assert "espace de confiance" in done.stderr or "mailbox.address_malformed" in done.stderr
+    assert said in done.stderr
     assert talk.rule(talk.alice, "list", talk.alice["address"], "--json") == []
 
 
@@ -109,7 +116,10 @@ def test_no_header_leads_answers_outside(talk: Talk, field: str) -> None:
     mine = talk.written(talk.alice, talk.jeanne["address"], "en-tête 7201", {field.title(): value})
     code, text = talk.submit(talk.alice, [talk.jeanne["address"]], mine)
     assert code == 550, text
-    assert any(name in text for name in ("redirection.header_outside", "sender.header_not_yours")), text
+    mine_first = (
+        "sender.header_not_yours" if field in ("resent-from", "resent-sender") else "redirection.header_outside"
+    )
+    assert mine_first in text
     theirs = talk.written(talk.jeanne, talk.alice["address"], "en-tête 7201", {field.title(): value})
     code, text = partner_says(talk, theirs)
     assert code == 550, text
@@ -133,7 +143,7 @@ def test_a_program_that_forwards_outside_is_refused(talk: Talk, extra: dict[str,
     content = talk.written(talk.alice, EVIL, "transfert 7203", extra)
     code, text = talk.submit(talk.alice, [EVIL], content)
     assert code == 550
-    assert "hors" in text or "trust.recipient_not_listed" in text
+    assert "trust.recipient_not_listed" in text
 
 
 def answers_by_itself(talk: Talk) -> None:
@@ -177,6 +187,8 @@ def test_two_absent_people_do_not_talk_for_ever(talk: Talk) -> None:
     answers_by_itself(talk)
     talk.rule(talk.karim, "absence", talk.karim["address"], "--until", _soon(), "--text", "Parti.")
     settle(3)
+    talk.send(talk.jeanne, [talk.karim["address"]], talk.written(talk.jeanne, talk.karim["address"], "essai 7206"))
+    talk.arrives(talk.jeanne, "Parti.")  # he does answer people
     content = talk.written(talk.karim, talk.alice["address"], "dialogue 7206")
     talk.send(talk.karim, [talk.alice["address"]], content)
     talk.arrives(talk.karim, "Absente.")
@@ -236,6 +248,8 @@ def test_a_failure_of_the_forward_comes_back_to_the_owner_and_stays(talk: Talk) 
     notice = talk.arrives(talk.paul, nobody, 40)
     assert b"Action: failed" in notice
     assert b"Voici." in notice  # the message itself comes back: the owner kept no copy
+    assert talk.count(talk.paul, "Message non remis") == 1
+    settle()
     assert talk.count(talk.jeanne, "Message non remis") == 0
 
 
@@ -250,7 +264,8 @@ def test_a_target_that_leaves_the_space_ends_the_rule_and_the_owner_is_told(talk
     until(lambda: talk.rule(talk.paul, "list", paul, "--json") == [], 30)
     ended = talk.rule(talk.paul, "list", paul, "--all", "--json")
     assert {one["ended_why"] for one in ended if one["ended_by"] == "system"} == {"redirection.rule_disabled"}
-    talk.arrives(talk.paul, "auto-generated", 40)
+    told = talk.arrives(talk.paul, "auto-generated", 40)
+    assert b"personne@op-b.mssante.test" in told
     talk.send(talk.alice, [paul], talk.written(talk.alice, paul, "reste 7211"))
     talk.arrives(talk.paul, "reste 7211")
     talk.alive.publish()
