@@ -177,6 +177,7 @@ def test_no_plaintext_on_disk_and_no_secret_in_a_log(space: Space) -> None:
     plain = CANARY.encode()
     encoded = base64.b64encode(plain * 3)[4:40]
     for operator in (space.a, space.b):
+        assert files_with(Path(operator["data_dir"]), [sender["address"].encode()])  # in the journal: the search finds
         assert files_with(Path(operator["data_dir"]), [plain, encoded]) == []
         log = Path(operator["log"]).read_bytes()
         assert plain not in log
