@@ -15,6 +15,7 @@ from tests.space import running
 
 ROOT = Path(__file__).resolve().parent.parent
 SAMPLES = ROOT.parent / "shared" / "samples"
+WITHOUT_SAMPLES = "the sample documents are not in ../shared/samples"
 REQUIRE_CLIENTS = os.environ.get("CADUCEE_REQUIRE_CLIENTS") == "1"
 
 # An example that takes long on a busy machine is no fault; tests of cost count processor time.
@@ -26,7 +27,7 @@ settings.load_profile("unhurried")
 def samples() -> Path:
     """The published sample documents, kept beside the project; tests that read them are skipped without it."""
     if not SAMPLES.is_dir():
-        pytest.skip("the sample documents are not beside the project")
+        pytest.skip(WITHOUT_SAMPLES)
     return SAMPLES
 
 
@@ -55,6 +56,15 @@ def postgres_url(postgres_server: postgres.Server) -> Iterator[str]:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """The slow files first, so that no process is left alone with one at the end."""
     items.sort(key=lambda item: item.get_closest_marker("slow") is None)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """How much was not seen without the samples: line by line nobody adds it up."""
+    skipped = terminalreporter.stats.get("skipped", [])
+    if count := sum(WITHOUT_SAMPLES in str(report.longrepr) for report in skipped):
+        terminalreporter.write_line(
+            f"{count} tests were skipped because {WITHOUT_SAMPLES}; some run once for each document"
+        )
 
 
 @pytest.hookimpl(hookwrapper=True)
