@@ -46,6 +46,8 @@ POSTGRES_CONNECT: dict[str, Any] = {
     "keepalives_interval": 5,
 }
 CACHED_STATEMENTS = 512
+_SESSION = f"SET lock_timeout = '{BUSY_SECONDS}s'; SET statement_timeout = '60s'; SET synchronous_commit = on"
+"""A write that waits longer than this for a row is given up and said unavailable (F12)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -302,17 +304,36 @@ def _open_postgresql(url: str) -> Database:
     options: dict[str, Any] = {
         "poolclass": NullPool,
         "hide_parameters": True,  # an error's text may reach a log: it names the statement, never its values (MSS-146)
-        "connect_args": {
-            **POSTGRES_CONNECT,
-            # A write that waits longer than this for a row is given up and said unavailable (F12).
-            "options": f"-c lock_timeout={BUSY_SECONDS}s -c statement_timeout=60s -c synchronous_commit=on",
-        },
+        "connect_args": POSTGRES_CONNECT,
     }
     writer = create_engine(parsed, isolation_level="READ COMMITTED", **options)
     read_only = {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
     reader = create_engine(parsed, execution_options=read_only, **options)
+    for engine in (writer, reader):
+        event.listen(engine, "connect", _settle)
     event.listen(writer, "connect", _synchronous)
     return Database(parsed.render_as_string(hide_password=False), writer, reader)
+
+
+def _settle(connection: psycopg.Connection[Any], _record: object) -> None:
+    """Said in the session, not while it is opened: a pooler refuses what it does not know there, or drops it unsaid."""
+    connection.execute(_SESSION)
+    connection.commit()
+
+
+def demand_session(connection: psycopg.Connection[Any], url: str) -> None:
+    """Raises :class:`StoreUnavailable` behind a pooler that gives each transaction another server (PgBouncer, ``transaction``).
+
+    What LISTEN asked for is lost there, and a statement prepared on one server is not known to the next. Such a pooler has
+    its own word for the server's process; whether the server stays is seen by having another session take it.
+    """
+    served = connection.execute("SELECT pg_backend_pid()").fetchone()
+    if served == (connection.info.backend_pid,):
+        return
+    with psycopg.connect(url, **POSTGRES_CONNECT) as other:
+        other.execute("SELECT 1")
+        if connection.execute("SELECT pg_backend_pid()").fetchone() != served:
+            raise StoreUnavailable("a pooler gives each transaction another server: it takes pool_mode = session")
 
 
 def _synchronous(connection: psycopg.Connection[Any], _record: object) -> None:

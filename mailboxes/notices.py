@@ -26,7 +26,7 @@ from sqlalchemy import Connection
 from sqlalchemy.engine import make_url
 
 from mailboxes.bell import Bell
-from mailboxes.engine import POSTGRES_CONNECT, Database, cursor_of, discard
+from mailboxes.engine import POSTGRES_CONNECT, Database, cursor_of, demand_session, discard
 from mailboxes.seldom import Seldom
 from mailboxes.sql import InList, Sql
 
@@ -297,6 +297,7 @@ class NotifyWire:
     def open(self) -> None:
         # Whoever only listens never notices by himself that the server is gone without a word: the kernel asks for him.
         self._connection = psycopg.connect(self._url, autocommit=True, **POSTGRES_CONNECT)
+        demand_session(self._connection, self._url)
         self._connection.execute(f"LISTEN {CHANNEL}")
 
     def hear(self) -> Heard:

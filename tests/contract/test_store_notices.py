@@ -7,13 +7,17 @@ import os
 import socket
 import time
 from collections.abc import Callable
+from contextlib import nullcontext
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
+from sqlalchemy import text
 
-from mailboxes.engine import open_database
+from mailboxes.engine import demand_session, open_database
 from mailboxes.notices import LogWire, NotifyWire, SharedNotices
 from mailboxes.sqlstore import SqlStore
-from mailboxes.store import FlagChange, NewMessage
+from mailboxes.store import FlagChange, NewMessage, StoreUnavailable
 from tests import stores
 
 MESSAGE = NewMessage(b"x", b"s")
@@ -85,6 +89,33 @@ def test_a_listener_is_told_by_its_kernel_of_a_server_gone_without_a_word(postgr
         assert values == [10, 5]
         assert line.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT) == 20_000
     wire.close()
+
+
+@pytest.mark.postgres
+def test_a_session_has_our_limits_whatever_stands_before_the_server(postgres_url: str) -> None:
+    """They were asked for while connecting: PgBouncer refuses that, or, told not to, drops them without a word."""
+    database = open_database(postgres_url)
+    for engine in (database.writer, database.reader):
+        with engine.connect() as connection:
+            connection.rollback()
+            held = [connection.execute(text(f"SHOW {name}_timeout")).scalar() for name in ("lock", "statement")]
+            assert held == ["10s", "1min"]
+
+
+@pytest.mark.parametrize(("told", "served", "good"), [(7, [7], True), (1, [7, 7], True), (1, [7, 8], False)])
+def test_a_pooler_that_changes_servers_is_refused(
+    monkeypatch: pytest.MonkeyPatch, told: int, served: list[int], *, good: bool
+) -> None:
+    """LISTEN was lost behind it: sessions heard nothing of other processes, and now and then mail was put off."""
+    held: list[str] = []
+    other = SimpleNamespace(execute=held.append)
+    monkeypatch.setattr("mailboxes.engine.psycopg.connect", lambda url, **_: nullcontext(other))
+    answers = iter(served)
+    row = SimpleNamespace(fetchone=lambda: (next(answers),))
+    connection: Any = SimpleNamespace(info=SimpleNamespace(backend_pid=told), execute=lambda _: row)
+    with nullcontext() if good else pytest.raises(StoreUnavailable, match="pool_mode"):
+        demand_session(connection, "postgresql://")
+    assert len(held) == len(served) - 1
 
 
 async def test_a_bell_tells_another_process_when_to_look(shared_url: str) -> None:
