@@ -89,6 +89,10 @@ STORE_AGAIN = 5.0
 TASK_AGAIN = 1.0
 """Seconds until work that ended by a fault begins again; twice as many after each further one, up to a minute."""
 
+PROBES = ((socket.TCP_KEEPIDLE, 240), (socket.TCP_KEEPINTVL, 30), (socket.TCP_KEEPCNT, 4))
+"""Seconds, and how often, until the kernel gives up a caller that vanished without a word: a phone that changes networks left
+each time an idle session for half an hour, or a message half received for longer, which counted against its account."""
+
 FORGET_EVERY = 600.0
 """Seconds between two looks at which rows of volumes are older than an hour."""
 
@@ -424,6 +428,9 @@ class Service:
         family = socket.AF_INET6 if ":" in listen.host else socket.AF_INET
         bound = socket.socket(family, socket.SOCK_STREAM)
         bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        bound.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)  # what is accepted inherits it
+        for option, value in PROBES:
+            bound.setsockopt(socket.IPPROTO_TCP, option, value)
         if self.shared_ports:
             bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
         try:

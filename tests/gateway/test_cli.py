@@ -672,6 +672,17 @@ def test_a_door_that_cannot_be_opened_is_named() -> None:
             service.Service._bind(own, Listen("127.0.0.1", port), b"")
 
 
+def test_a_caller_that_vanished_is_given_up_in_minutes() -> None:
+    """A phone that changed networks often enough found its account at its limit, for half an hour each time."""
+    entrance = service.Service._bind(SimpleNamespace(shared_ports=False), Listen("127.0.0.1", 0), b"")  # type: ignore[arg-type]
+    with entrance as bound:
+        bound.listen()
+        with socket.create_connection(bound.getsockname()), bound.accept()[0] as caller:
+            assert caller.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
+            asked = [caller.getsockopt(socket.IPPROTO_TCP, option) for option, _ in service.PROBES]
+            assert asked[0] + asked[1] * asked[2] <= 600
+
+
 def test_workers_speak_the_language_of_their_service(monkeypatch: pytest.MonkeyPatch) -> None:
     commands: list[list[str]] = []
 
