@@ -60,15 +60,23 @@ def steady(unit: Unit, jump: float) -> bool:
     return True
 
 
-def begin(unit: Unit) -> None:
-    """A courier starts: time during which none ran is not part of the life of what waits."""
-    away = unit.now - _clock_row(unit).beat
-    if away > AWAY:
-        shift(unit, away, life_only=True)
-    elif away < -JUMP_LIKENESS:
+def begin(unit: Unit, seen: float = 0.0) -> float:
+    """A courier starts: time during which none ran is not part of the life of what waits.
+
+    A last beat that is ahead of our clock is returned and nothing done: if it is the same some beats later, ``seen`` then, our
+    clock was set back; if not, somebody on a machine that is ahead is at work, and the queue is in his time.
+    """
+    beat = float(_clock_row(unit).beat)
+    away = unit.now - beat
+    if away < -JUMP_LIKENESS:
+        if beat != seen:
+            return 0.0 if seen else beat
         shift(unit, away)
         unit.emit(Event(Kind.CLOCK_JUMP, detail={"seconds": int(away)}))
+    elif away > AWAY:
+        shift(unit, away, life_only=True)
     unit.connection.execute(update(clock).values(beat=unit.now))
+    return 0.0
 
 
 def beat(unit: Unit) -> float:

@@ -44,6 +44,7 @@ log = structlog.get_logger(__name__)
 TURN_SECONDS = 1.0  # how long a lane keeps a session to itself while others wait for one
 PASSING_SHARE = 10  # one session in so many is kept for new mail while older mail takes all the others
 NOTICE_LEASES = 4  # a round of notices may take as many leases of a row
+BEATS = 2  # of other couriers that a start waits for when their last one is ahead of our clock
 DIFFERS = 2.0  # seconds between the clocks of two machines that are worth a word
 EXPRESS_EACH = 100  # new rows of one destination taken at once, whatever waits in its lane
 
@@ -184,7 +185,12 @@ class Courier:
             self._ended.set()
 
     async def _begin(self) -> None:
-        await self._committer.run(clockwork.begin)
+        if seen := await self._committer.run(clockwork.begin):
+            until = self._clock.monotonic() + BEATS * self._settings.chores
+            while not self._stopping and self._clock.monotonic() < until:
+                self._woken.clear()
+                await self._sleep(self._settings.poll)
+            await self._committer.run(partial(clockwork.begin, seen=seen))
         self._newest = await self._reading.run(queue.newest)
 
     async def stop(self, grace: float = 30.0) -> None:

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Callable
 
 import pytest
-from sqlalchemy import func, update
+from sqlalchemy import func, select, update
 from structlog.testing import capture_logs
 
 from gateway.record.journal import Journal
@@ -319,6 +319,42 @@ async def test_a_clock_beyond_belief_lengthens_no_lease(house: House) -> None:
     assert await house.committer.run(clockwork.beat) == 0
     assert await other.run(clockwork.beat) == 0
     await other.close()
+
+
+async def test_a_courier_that_starts_behind_the_others_leaves_the_queue_in_their_time(house: House) -> None:
+    """It took its clock for one that was set back: what waited lost as much of its life, at each of its starts."""
+    slow = Time(house.time.wall() - 300)
+    other = Committer(house.database, journal=Journal(), clock=slow.wall)
+    await house.committer.run(clockwork.begin)
+    await house.send()
+    before = await end_of_life(house)
+    seen = await other.run(clockwork.begin)
+    assert seen == house.time.wall()
+    house.time.pass_(15)
+    await house.committer.run(clockwork.beat)
+    assert await other.run(lambda unit: clockwork.begin(unit, seen)) == 0
+    assert await end_of_life(house) == before
+    await other.close()
+
+
+async def test_a_clock_set_back_while_no_courier_ran_takes_the_queue_with_it(house: House) -> None:
+    await house.committer.run(clockwork.begin)
+    await house.send()
+    before = await end_of_life(house)
+    house.time.jump(-300)
+    script = Script(answering("relay.partner_deferred", "451 4.3.2 not now"))
+    with running(courier := house.courier(script, chores=10.0)):
+        await asyncio.sleep(0.1)
+        assert (script.sent, await end_of_life(house)) == ([], before)
+        house.time.pass_(21)
+        await until(lambda: courier._chores_at)
+        assert await end_of_life(house) == before - 279
+
+
+async def end_of_life(house: House) -> float:
+    return float(
+        await house.reading.run(lambda connection: connection.execute(select(queue_table.c.expires_at)).scalar())
+    )
 
 
 async def test_time_without_a_courier_does_not_age_what_waits(house: House) -> None:
