@@ -89,7 +89,12 @@ STORE_AGAIN = 5.0
 TASK_AGAIN = 1.0
 """Seconds until work that ended by a fault begins again; twice as many after each further one, up to a minute."""
 
-PROBES = ((socket.TCP_KEEPIDLE, 240), (socket.TCP_KEEPINTVL, 30), (socket.TCP_KEEPCNT, 4))
+PROBES = (
+    (socket.TCP_KEEPIDLE, 240),
+    (socket.TCP_KEEPINTVL, 30),
+    (socket.TCP_KEEPCNT, 4),
+    (socket.TCP_USER_TIMEOUT, 360_000),  # milliseconds, for one to whom something was said meanwhile
+)
 """Seconds, and how often, until the kernel gives up a caller that vanished without a word: a phone that changes networks left
 each time an idle session for half an hour, or a message half received for longer, which counted against its account."""
 

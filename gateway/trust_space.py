@@ -3,7 +3,7 @@
 One process at a time fetches (a file lock on the versions' folder); all of them see a change at their next look, seconds
 later. Policies are asked with :attr:`TrustSpace.trusted`, never with a copy.
 Promise: a source that fails, lies or shrinks leaves the list in force untouched, and each candidate leaves its events in
-the journal (MSS-009 to MSS-013). Failure: ``OSError`` of our own disk at start; later it is logged and the list ages.
+the journal (MSS-009 to MSS-013). Failure: ``OSError`` of our own disk at a start without a kept list; else it is logged and the list ages.
 """
 
 from __future__ import annotations
@@ -175,7 +175,16 @@ class TrustSpace:
         """At start and after a reload: what is kept on disk first, then the sources."""
         await self._record(self.load_kept())
         await self._record(await self._revocations.refresh(self.now))
-        if await self.refresh() is None:
+        try:
+            fetched = await self.refresh()
+        except OSError as problem:
+            if self._seen is None:
+                raise
+            log.warning(
+                "trust_list_not_kept", reason=os.strerror(problem.errno or 0)
+            )  # as later: the one in force ages
+            return
+        if fetched is None:
             await self._first_list()
 
     async def _first_list(self) -> None:

@@ -6,7 +6,7 @@ the answer is *unknown*, which is never *good*. A serial once seen revoked stays
 
 Promise: :meth:`RevocationLists.status` neither waits nor reads anything: microseconds. Nothing raises for a bad list; each
 refusal and each change is an event. Bounds: 64 MiB a list, 64 sources.
-Failure: ``OSError`` when the cache cannot be written (the new list serves all the same).
+Failure: what cannot be kept on disk is logged, and serves all the same.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Protocol
 
+import structlog
 from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
 
@@ -28,6 +29,8 @@ from gateway.smtp.chain import UNREADABLE
 from mailboxes.given import make_folder
 from policies.events import Event, Kind
 from policies.values import Revocation
+
+log = structlog.get_logger(__name__)
 
 MAXIMUM_SIZE = 64 * 1024 * 1024
 MAXIMUM_ISSUERS = 64
@@ -101,9 +104,13 @@ class FolderCache:
         path = self._path(source)
         # One name per process: several start at once and fetch the same list.
         partial = path.with_name(f"{path.name}.{os.getpid()}.new")
-        partial.write_bytes(data)
-        partial.chmod(0o644)  # the folder says who comes as far
-        partial.replace(path)
+        try:
+            partial.write_bytes(data)
+            partial.chmod(0o644)  # the folder says who comes as far
+            partial.replace(path)
+        except OSError:
+            partial.unlink(missing_ok=True)
+            raise
 
     def _path(self, source: str) -> Path:
         return self._folder / f"{hashlib.sha256(source.encode()).hexdigest()[:32]}.crl"
@@ -223,8 +230,16 @@ class RevocationLists:
             else:
                 events.append(_event("loaded", read))
         if keep and any(event.detail["what"] == "loaded" for event in events):
-            self._cache.write(source, data)
+            self._keep(source, data)
         return events
+
+    def _keep(self, source: str, data: bytes) -> None:
+        """For the next start, which fetches it all the same: a full disk must keep no service from starting (F07)."""
+        try:
+            self._cache.write(source, data)
+        except OSError as problem:
+            self._seen.pop(source, None)  # the next look tries again
+            log.warning("revocation_list_not_kept", reason=os.strerror(problem.errno or 0))
 
     def _accept(self, source: str, read: RevocationList, now: datetime) -> None:
         signers = [one for one in self._issuers if one.subject == read.issuer]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -15,6 +16,7 @@ from cryptography.x509 import ocsp
 from cryptography.x509.oid import AuthorityInformationAccessOID, ExtendedKeyUsageOID
 from hypothesis import given
 from hypothesis import strategies as st
+from structlog.testing import capture_logs
 
 from directory.trustlist_fetch import MemoryFetch, Unreachable, WebFetch
 from gateway.admin import pki
@@ -170,6 +172,25 @@ async def test_the_last_good_list_survives_a_restart(ca: Ca, tmp_path: Path, mak
     await again.refresh(NOW)
     assert cache.read(SOURCE) == ca_bytes(again)
     assert cache.read("another") is None
+
+
+async def test_a_full_disk_keeps_no_list_from_serving(ca: Ca, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A service whose data had no room did not start, for want of a copy of what it had just read."""
+
+    def full(path: Path, data: bytes) -> None:
+        path.touch()
+        raise OSError(errno.ENOSPC, "made up", str(path))
+
+    cache = FolderCache(tmp_path / "crl")
+    held = lists(ca, MemoryFetch({SOURCE: ca.crl()}), cache)
+    with monkeypatch.context() as patched, capture_logs() as logs:
+        patched.setattr(Path, "write_bytes", full)
+        assert said(await held.refresh(NOW)) == [("loaded", "")]
+    assert [line["event"] for line in logs] == ["revocation_list_not_kept"]
+    assert ask(held, ca) == GOOD_BAD
+    assert not list((tmp_path / "crl").iterdir())
+    await held.refresh(NOW)
+    assert cache.read(SOURCE) == ca_bytes(held)
 
 
 def ca_bytes(held: RevocationLists) -> bytes:

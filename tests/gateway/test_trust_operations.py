@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+import errno
 import json
 import threading
 from collections.abc import AsyncIterator, Sequence
+from contextlib import nullcontext
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from string import Formatter
@@ -19,6 +21,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from cryptography.x509 import ObjectIdentifier, load_pem_x509_certificate, load_pem_x509_certificates
 from hypothesis import given
 from hypothesis import strategies as st
+from structlog.testing import capture_logs
 
 from directory import trustlist
 from gateway import intake, volumes
@@ -84,6 +87,21 @@ async def test_a_revocation_list_is_fetched_over_plain_http(pki: Pki, tmp_path: 
         await space.open()
     read = [space.reader.facts(_chain(path), NOW) for path in (pki.faulty["revoked"].certificate, _client(pki))]
     assert [facts.revocation for facts in read if facts] == [Revocation.REVOKED, Revocation.GOOD]
+
+
+@pytest.mark.parametrize("kept", [True, False])
+async def test_a_full_disk_keeps_no_service_from_starting_with_the_list_it_has(
+    pki: Pki, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, kept: bool
+) -> None:
+    async def full(_: TrustSpace) -> None:
+        raise OSError(errno.ENOSPC, "made up")
+
+    space = TrustSpace(configured(tmp_path, pki), None, lambda: NOW.timestamp(), lambda: None)
+    monkeypatch.setattr(TrustSpace, "refresh", full)
+    monkeypatch.setattr(TrustSpace, "look", lambda space: setattr(space, "_seen", object() if kept else None))
+    with capture_logs() as logs, nullcontext() if kept else pytest.raises(OSError, match="made up"):
+        await space.open()
+    assert [line["event"] for line in logs] == ["trust_list_not_kept"] * kept
 
 
 async def test_a_responder_is_asked_only_when_configured(pki: Pki, tmp_path: Path) -> None:
