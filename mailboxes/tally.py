@@ -7,7 +7,7 @@ process that dies; what it left there is wiped by the next one that starts.
 
 Promise: what this process holds is counted exactly; what others hold may be counted too high, when two names share both
 their cells (about once in a hundred million pairs of names), never too low by more than what they are changing at this
-instant. Failure: without a column to be had (:data:`WORKERS` are taken) only this process is counted.
+instant. Failure: without a column to be had (:data:`WORKERS` are taken, the disk is full) only this process is counted.
 """
 
 from __future__ import annotations
@@ -127,8 +127,9 @@ class SharedTally:
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         if os.fstat(self._file).st_size < _SIZE:
-            os.ftruncate(self._file, _SIZE)  # holes: only cells in use take room
-        self._map = mmap.mmap(self._file, _SIZE)
+            os.ftruncate(self._file, _SIZE)  # holes: only columns in use take room
+        common = self._has_room(0, WORKERS) and self._has_room(_OPEN, WORKERS * DOORS * 2)
+        self._map = mmap.mmap(self._file if common else -1, _SIZE)
         self._cells = memoryview(self._map).cast("I")
         self._held = LocalTally()
         self._column = self._seat()
@@ -199,13 +200,15 @@ class SharedTally:
         for column in range(WORKERS):
             if not self._lock(column, fcntl.F_WRLCK):
                 continue
-            if self._cells[column]:
-                self._wipe(column)
-            if mine is None:
-                mine = column
-                self._cells[column] = 1
-            else:
-                self._lock(column, fcntl.F_UNLCK)
+            dead = self._cells[column]
+            if (dead or mine is None) and self._has_room(WORKERS + column * _COLUMN, _COLUMN):
+                if dead:
+                    self._wipe(column)
+                if mine is None:
+                    mine = column
+                    self._cells[column] = 1
+                    continue
+            self._lock(column, fcntl.F_UNLCK)
         return mine
 
     def _wipe(self, column: int) -> None:
@@ -214,6 +217,14 @@ class SharedTally:
         start = _WORD * (_OPEN + column * DOORS * 2)
         self._map[start : start + _WORD * DOORS * 2] = bytes(_WORD * DOORS * 2)
         self._cells[column] = 0
+
+    def _has_room(self, cell: int, cells: int) -> bool:
+        """Make room for them on the disk: who writes into a hole of a mapped file while it is full is killed (SIGBUS)."""
+        try:
+            os.posix_fallocate(self._file, _WORD * cell, _WORD * cells)
+        except OSError:
+            return False
+        return True
 
     def _lock(self, column: int, kind: int) -> bool:
         """A lock on one byte, held by this open file: the kernel lets go of it when we end, however we end."""

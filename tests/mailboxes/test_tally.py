@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import subprocess
@@ -49,6 +50,34 @@ def test_a_name_is_counted_up_to_its_limit(tally: Tally) -> None:
     assert tally.enter("a", 2)
     assert not tally.enter("a", 2)
     assert tally.processes == 1
+
+
+@pytest.mark.parametrize("room", [0, 2, 3])
+def test_nothing_is_written_where_the_disk_may_have_no_room(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, room: int
+) -> None:
+    """Into a hole of a mapped file: a worker was killed by SIGBUS, with all its sessions, by one more address that called."""
+    made: list[int] = []
+
+    def fill(handle: int, start: int, length: int) -> None:
+        if len(made) == room:
+            raise OSError(errno.ENOSPC, "made up")
+        made.append(length)
+        allocate(handle, start, length)
+
+    allocate = os.posix_fallocate
+    monkeypatch.setattr(os, "posix_fallocate", fill)
+    with closing(SharedTally(tmp_path / "counts")) as tally:
+        for number in range(2000):
+            assert tally.enter(f"ip {number}", 1)
+        assert not tally.enter("ip 7", 1)
+        tally.attend(0, 1)
+        assert tally.processes == 1
+        assert (tally.column is None) is (room < 3)
+        os.fsync(tally._file)
+        blocks = os.stat(tmp_path / "counts").st_blocks
+    assert blocks * 512 <= sum(made) + 3 * 4096
+    assert sum(made) > 1 << 17 or room < 3
 
 
 def test_several_count_together_and_each_leaves_its_own(tmp_path: Path) -> None:
