@@ -9,7 +9,8 @@ Sources: RFC 5322 2.2, RFC 2045 5, RFC 2183, RFC 2231.
 from __future__ import annotations
 
 import re
-from collections.abc import Collection
+from collections.abc import Iterator
+from functools import lru_cache
 from typing import NamedTuple
 
 from mailboxes.words import decode_text, decode_words
@@ -28,6 +29,9 @@ class Field(NamedTuple):
 
 # A field with its folded lines; a blank line; or a line that is neither.
 FIELDS = re.compile(rb"([!-9;-~]++)[ \t]*+:([^\n]*+(?>(?:\n[ \t][^\n]*+)*))\n?|\r?\n|([^\n]++)\n?")
+
+_NAME = re.compile(rb"[!-9;-~]++")
+MOST_NAMES = 64  # of one pattern: to make it takes longer the more there are
 
 _TOKEN = rb"[!#-'*+.0-9A-Z^-z|~{}-]++"
 _MEDIA = re.compile(rb"[ \t\r\n]*+(" + _TOKEN + rb")(?>(?:[ \t\r\n]*+/[ \t\r\n]*+(" + _TOKEN + rb"))?)")
@@ -71,16 +75,37 @@ def fields(data: bytes, start: int = 0, end: int | None = None) -> tuple[Field, 
     )
 
 
-def select(header: bytes, names: Collection[bytes], *, exclude: bool = False) -> bytes:
-    """The fields of those lower-case names (or all others), as written, in order: BODY[HEADER.FIELDS (...)].
+@lru_cache(maxsize=256)
+def _named(names: tuple[bytes, ...]) -> re.Pattern[bytes]:
+    """Fields of those names as :data:`FIELDS` finds them, in a header in lower case with a line end before it.
+
+    Only they are looked at, which costs a fifth; a search that minds case, and begins with one octet, is faster still.
+    """
+    spelled = sorted({name.lower() for name in names if _NAME.fullmatch(name)})
+    known = b"|".join(map(re.escape, spelled)) if spelled else rb"(?!)"
+    return re.compile(rb"\n(?:" + known + rb")[ \t]*+:([^\n]*+(?>(?:\n[ \t][^\n]*+)*))")
+
+
+def values(header: bytes, name: bytes) -> Iterator[bytes]:
+    """What each field of that name holds, with its folds, without the line feed that ends it."""
+    for match in _named((name,)).finditer(b"\n" + header.lower()):
+        yield header[match.start(1) - 1 : match.end() - 1]
+
+
+def select(header: bytes, names: tuple[bytes, ...], *, exclude: bool = False) -> bytes:
+    """The fields of those names (or all others), as written, in order: BODY[HEADER.FIELDS (...)].
 
     ``header`` ends with its blank line, which is answered too (RFC 9051 6.4.5.1).
     """
-    kept = [
-        match[0]
-        for match in FIELDS.finditer(header)
-        if match.lastindex == 2 and (match[1].lower() in names) is not exclude
-    ]
+    if exclude or len(names) > MOST_NAMES:
+        lower = {name.lower() for name in names}
+        kept = [
+            match[0]
+            for match in FIELDS.finditer(header)
+            if match.lastindex == 2 and (match[1].lower() in lower) is not exclude
+        ]
+    else:
+        kept = [header[match.start() : match.end()] for match in _named(names).finditer(b"\n" + header.lower())]
     if kept and not kept[-1].endswith(b"\n"):
         kept.append(b"\r\n")
     kept.append(b"\r\n")

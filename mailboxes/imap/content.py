@@ -15,7 +15,7 @@ from functools import partial
 from typing import Any, Generic, NamedTuple, TypeVar
 
 from mailboxes.anatomy import Summary, decode_part, unpack
-from mailboxes.headers import fields, read_media
+from mailboxes.headers import read_media, values
 from mailboxes.store import Entry, MailStore
 from mailboxes.words import decode_text, decode_words, unfold
 
@@ -349,10 +349,7 @@ def _folded_text(raw: bytes, charset: str) -> bytes:
 
 def field_value(header: bytes, name: bytes) -> bytes:
     """The first value of a field, on one line; empty when missing."""
-    for field in fields(header):
-        if field.name == name:
-            return unfold(header[field.value_start : field.end])
-    return b""
+    return next(map(unfold, values(header, name)), b"")
 
 
 def part_type(header: bytes) -> tuple[bytes, str, bytes]:

@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from mailboxes.anatomy import Summary, decode_words
-from mailboxes.headers import fields
+from mailboxes.headers import values
 from mailboxes.imap import values as v
 from mailboxes.imap.content import (
     body_has,
@@ -24,7 +24,6 @@ from mailboxes.imap.session import BAD, Refused
 from mailboxes.imap.view import Snapshot
 from mailboxes.store import Entry
 from mailboxes.summary import column
-from mailboxes.words import unfold
 
 INDEX, SUMMARY, CONTENT, TEXT, BOTH = 0, 1, 2, 3, 4
 _DAY = 86400
@@ -340,14 +339,8 @@ def _header(key: v.Key, setting: Setting) -> Test:
         return _summary_text(_SUMMED_FIELDS[name], needle)
 
     def holds(message: Message) -> bool:
-        content, end = message.content, message.summary.header_end
-        for field in fields(content, 0, end):
-            if field.name == name:
-                if not needle:
-                    return True
-                if needle in fold(decode_words(unfold(content[field.value_start : field.end]))):
-                    return True
-        return False
+        found = values(message.content[: message.summary.header_end], name)
+        return any(not needle or needle in fold(decode_words(value)) for value in found)
 
     return Test(CONTENT, holds)
 

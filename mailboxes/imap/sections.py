@@ -38,8 +38,7 @@ def section_span(summary: Summary, wanted: v.Section) -> tuple[int, int] | None:
 
 
 def header_fields(header: bytes, wanted: v.Section) -> bytes:
-    names = {name.lower() for name in wanted.fields}
-    return select(header, names, exclude=wanted.text == "HEADER.FIELDS.NOT")
+    return select(header, wanted.fields, exclude=wanted.text == "HEADER.FIELDS.NOT")
 
 
 def is_header(item: v.Item) -> bool:
