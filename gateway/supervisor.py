@@ -4,7 +4,8 @@ With ``workers = 1`` there is nothing to supervise and :mod:`gateway.service` ru
 worker is the same command with ``--worker``; workers share listening ports by SO_REUSEPORT, hand one another connections
 (:mod:`gateway.sharing`), and share nothing else but the database and the blobs.
 Promise: SIGTERM reaches every worker and waits for its graceful end; one that hangs is killed; a worker that dies is
-started again after a pause that grows while it keeps dying; no worker outlives its supervisor, however that ends.
+started again after a pause that grows while it keeps dying, and stays short while no other serves; no worker outlives its
+supervisor, however that ends.
 Failure: when the first worker cannot start at all (a configuration fault), the supervisor ends with that worker's exit
 code instead of trying for ever.
 """
@@ -29,6 +30,7 @@ from mailboxes.given import create
 GRACE = 40.0  # seconds between SIGTERM and SIGKILL, at least: a running DATA has 30 s to end (F20)
 FIRST_PAUSE = 0.5
 LONGEST_PAUSE = 30.0
+LONGEST_ALONE = 2.0  # while no other worker serves: a caller would find nobody
 STEADY = 60.0  # a worker that lived this long starts again at once
 
 SUPERVISOR = "CADUCEE_SUPERVISOR"
@@ -139,8 +141,19 @@ class Supervisor:
                 return
             lived = loop.time() - started
             worker.pause = FIRST_PAUSE if lived > STEADY else min(worker.pause * 2, LONGEST_PAUSE)
-            log.warning("worker_died", worker=worker.number, ended=code, lived=round(lived, 1), pause=worker.pause)
-            await self._sleep(worker.pause)
+            pause = self._pause(worker)
+            log.warning("worker_died", worker=worker.number, ended=code, lived=round(lived, 1), pause=pause)
+            await self._rest(worker)
+
+    def _pause(self, worker: _Worker) -> float:
+        return worker.pause if any(one.ports for one in self.workers) else min(worker.pause, LONGEST_ALONE)
+
+    async def _rest(self, worker: _Worker) -> None:
+        """The pause of a worker that died; it grows shorter when the last one that served dies meanwhile."""
+        loop = asyncio.get_running_loop()
+        died = loop.time()
+        while not self.stopping.is_set() and (left := died + self._pause(worker) - loop.time()) > 0:
+            await self._sleep(min(left, LONGEST_ALONE))
 
     async def _sleep(self, seconds: float) -> None:
         try:

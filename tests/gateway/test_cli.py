@@ -41,7 +41,7 @@ from gateway.cli.language import choose
 from gateway.cli.output import visible
 from gateway.config import load
 from gateway.config_units import Listen
-from gateway.supervisor import Supervisor, ourselves, write_atomically
+from gateway.supervisor import LONGEST_PAUSE, Supervisor, ourselves, write_atomically
 from mailboxes.blob_mark import NAME
 from mailboxes.store import BlobsUnavailable, BlobsUnmounted, StoreUnavailable
 from policies.catalogue.sentence import octets
@@ -654,6 +654,19 @@ async def test_a_worker_that_does_not_end_is_killed(tmp_path: Path) -> None:
         await asyncio.sleep(0.05)
     made._stop()
     assert await asyncio.wait_for(running, 20) == 0
+
+
+async def test_a_worker_in_its_pause_starts_when_nobody_serves_any_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two workers that died of the same message rested for half a minute each, and every caller was turned away."""
+    monkeypatch.setattr("gateway.supervisor.LONGEST_ALONE", 0.05)
+    made = Supervisor([], 2, None)
+    worker, other = made.workers
+    worker.pause, other.ports = LONGEST_PAUSE, {"ready": True}
+    resting = asyncio.create_task(made._rest(worker))
+    await asyncio.sleep(0.2)
+    assert not resting.done()
+    other.ports = {}
+    await asyncio.wait_for(resting, 5)
 
 
 def test_workers_run_our_modules_whoever_may_write_where_they_are_started(tmp_path: Path) -> None:
