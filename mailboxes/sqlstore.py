@@ -9,7 +9,7 @@ Promise and failure: those of :mod:`mailboxes.store`. A body that is missing or 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, replace
 from operator import attrgetter
@@ -52,6 +52,7 @@ from policies.events import Event
 
 _METADATA = Sql("SELECT name, value FROM folder_metadata WHERE mailbox_id = ? AND folder_id = ?")
 _METADATA_ONE = Sql("SELECT value FROM folder_metadata WHERE mailbox_id = ? AND folder_id = ? AND name = ?")
+_METADATA_NAMED = Sql("SELECT folder_id, value FROM folder_metadata WHERE mailbox_id = ? AND name = ?")
 _METADATA_DELETE = Sql("DELETE FROM folder_metadata WHERE mailbox_id = ? AND folder_id = ? AND name = ?")
 _METADATA_SET = Sql("INSERT INTO folder_metadata (mailbox_id, folder_id, name, value) VALUES (?, ?, ?, ?)")
 
@@ -201,9 +202,6 @@ class SqlStore(Holding, Retrieving):
     def _opened(self, cursor: Any, mailbox_id: int, entries: list[Entry]) -> list[Entry]:
         """Entries with their keywords opened."""
         return self.keyring.keywords(cursor, mailbox_id).open_all(entries) if any_sealed(entries) else entries
-
-    async def count(self, mailbox_id: int, folder_id: int, first: int) -> int:
-        return await self._read(lambda cursor: entry_rows.count_from(cursor, mailbox_id, folder_id, first))
 
     # changing
 
@@ -412,6 +410,19 @@ class SqlStore(Holding, Retrieving):
             return before
 
         return await self.committer.run(work)
+
+    async def beyond(self, mailbox_id: int, folder_ids: Collection[int], name: str) -> dict[int, int]:
+        def read(connection: Connection) -> dict[int, int]:
+            cipher, cursor = self.keyring.key(connection, mailbox_id), cursor_of(connection)
+            kept = dict(_METADATA_NAMED(cursor, mailbox_id, name).fetchall())
+            found: dict[int, int] = {}
+            for folder_id in folder_ids:
+                value, context = kept.get(folder_id), _context(mailbox_id, folder_id, name)
+                mark = int(open_value(cipher, value, context)) if value is not None else 1
+                found[folder_id] = entry_rows.count_from(cursor, mailbox_id, folder_id, mark)
+            return found
+
+        return await self.reading.run(read)
 
 
 def _locked(cursor: Any, item: _Append, names: FolderNames) -> tuple[FolderRow, FolderRow | None]:

@@ -13,7 +13,7 @@ never returned), :class:`MissingBody`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple, Protocol
@@ -267,10 +267,6 @@ class MailStore(Protocol):
     # reading
     async def snapshot(self, mailbox_id: int, folder_id: int) -> Snapshot: ...
     async def changes(self, mailbox_id: int, folder_id: int, since_modseq: int) -> Changes: ...
-    async def count(self, mailbox_id: int, folder_id: int, first: int) -> int:
-        """How many messages have UID ``first`` or a greater one."""
-        ...
-
     async def summaries(self, mailbox_id: int, entries: Sequence[Entry]) -> list[bytes]:
         """Decrypted packed summaries, in order. Up to a few thousand at a time."""
         ...
@@ -353,6 +349,10 @@ class MailStore(Protocol):
 
     async def raise_mark(self, mailbox_id: int, folder_id: int, name: str, value: int) -> int:
         """Raise a number kept as metadata of the folder; returns what it was (0: never raised). Nobody is told."""
+        ...
+
+    async def beyond(self, mailbox_id: int, folder_ids: Collection[int], name: str) -> dict[int, int]:
+        """How many messages of each folder have a UID at or beyond that number; all where it was never raised."""
         ...
 
     async def record(self, trace: Sequence[Event]) -> None:

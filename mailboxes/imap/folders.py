@@ -7,7 +7,7 @@ told at once.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Iterable, Sequence
+from collections.abc import Awaitable, Iterable, Mapping, Sequence
 
 from mailboxes.imap import values as v
 from mailboxes.imap.fetch import need_condstore
@@ -27,6 +27,7 @@ from mailboxes.store import Folder, FolderExists, NoSuchFolder
 from policies.events import Event, Kind
 
 SPECIAL_USES = {use.lower(): use for use in ("\\Archive", "\\Drafts", "\\Junk", "\\Sent", "\\Trash")}
+SAID_AT_ONCE = 200  # lines of LIST before others have their turn: with STATUS some 4 ms
 LISTED_HERE = 1000  # names times patterns matched on the event loop; more in a thread
 __all__ = ["SPECIAL_USES", "special_use", "status_line"]
 
@@ -203,10 +204,14 @@ async def _list(session: Session, asked: v.Command) -> None:
     patterns = _patterns(session, args)
     asked_of = (tree, patterns, args.select, args.returns)
     many = len(tree.folders) * len(patterns) > LISTED_HERE
-    for line in await asyncio.to_thread(listed, *asked_of) if many else listed(*asked_of):
+    lines = await asyncio.to_thread(listed, *asked_of) if many else listed(*asked_of)
+    recents = await _recents(session, [folders[line.name] for line in lines if line.exists], args.status)
+    for count, line in enumerate(lines, 1):
+        if not count % SAID_AT_ONCE:
+            await session.out.drain()
         session.put(_list_line(session, b"LIST", line, plain=not args.extended and not session.rev2))
         if line.exists and args.status:
-            session.put(await status_line(session, folders[line.name], args.status))
+            session.put(await status_line(session, folders[line.name], args.status, recents))
         if line.exists and "MYRIGHTS" in args.returns:
             assert session.standing is not None
             rights = session.standing.rights.encode("ascii")
@@ -259,16 +264,33 @@ async def _status(session: Session, asked: v.Command) -> None:
     folder = await session.service.store.folder(session.mailbox_id, session.name(args.mailbox))
     if "HIGHESTMODSEQ" in args.items:
         need_condstore(session)
-    session.put(await status_line(session, folder, args.items))
+    recents = await _recents(session, [folder], args.items)
+    session.put(await status_line(session, folder, args.items, recents))
     session.done(asked, "Status", expunge=True)
 
 
 _COUNTED = frozenset(("RECENT", "DELETED", "DELETED-STORAGE"))
 
 
-async def status_line(session: Session, folder: Folder, items: Sequence[str]) -> bytes:
-    """``* STATUS name (...)``; what the folder row does not count is counted in its index."""
-    counted = await _counted(session, folder, _COUNTED.intersection(items)) if _COUNTED & set(items) else {}
+async def _recents(session: Session, folders: Sequence[Folder], items: Sequence[str]) -> dict[int, int]:
+    """What RECENT is of folders that are not in memory: Thunderbird asks it of every folder, and the messages of them all
+    are not read for that."""
+    if _COUNTED.intersection(items) != {"RECENT"}:
+        return {}
+    mailbox_id, service = session.mailbox_id, session.service
+    away = [folder for folder in folders if not service.indexes.holds(mailbox_id, folder.id)]
+    return dict.fromkeys([folder.id for folder in away], 0) | await recent(service.store, mailbox_id, away)
+
+
+async def status_line(
+    session: Session, folder: Folder, items: Sequence[str], recents: Mapping[int, int] | None = None
+) -> bytes:
+    """``* STATUS name (...)``; what the folder row and ``recents`` do not count is counted in its index."""
+    counted: dict[str, int] = {}
+    if recents is not None and folder.id in recents:
+        counted = {"RECENT": recents[folder.id]}
+    elif _COUNTED.intersection(items):
+        counted = await _counted(session, folder)
     numbers = {
         "MESSAGES": folder.messages,
         "UIDNEXT": folder.uidnext,
@@ -283,11 +305,8 @@ async def status_line(session: Session, folder: Folder, items: Sequence[str]) ->
     return b"* STATUS %b (%b)\r\n" % (session.spelled(folder.name), " ".join(said).encode("ascii"))
 
 
-async def _counted(session: Session, folder: Folder, items: frozenset[str]) -> dict[str, int]:
+async def _counted(session: Session, folder: Folder) -> dict[str, int]:
     indexes = session.service.indexes
-    if items == {"RECENT"} and not indexes.holds(session.mailbox_id, folder.id):
-        # Thunderbird asks it of every folder: the messages of them all are not read for that.
-        return {"RECENT": await recent(session.service.store, session.mailbox_id, folder)}
     index = await indexes.open(session.mailbox_id, folder.id)
     try:
         await index.recents.look()

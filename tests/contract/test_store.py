@@ -558,6 +558,9 @@ async def test_a_mark_is_raised_and_each_step_is_given_once(store: SqlStore) -> 
     assert await store.raise_mark(1, 2, "x/mark", 4) == 0
     with pytest.raises(NoSuchFolder):
         await store.raise_mark(1, 99, "x/mark", 1)
+    await fill(store, 10)
+    await fill(store, 2, 3)
+    assert await store.beyond(1, [INBOX, 2, 3], "x/mark") == {INBOX: 2, 2: 0, 3: 2}
 
 
 # the gateway's own transaction

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Collection
 from typing import Any
 
 import pytest
@@ -189,7 +190,7 @@ async def test_the_recent_messages_of_all_folders_are_counted_without_reading_th
     await client.ok("UNSELECT")
 
     async def saved() -> bool:
-        return not await recent.recent(running.store, 1, await running.store.folder(1, "Sent"))
+        return not any((await recent.recent(running.store, 1, [await running.store.folder(1, "Sent")])).values())
 
     async with asyncio.timeout(10):
         while not await saved():
@@ -202,8 +203,17 @@ async def test_the_recent_messages_of_all_folders_are_counted_without_reading_th
         read.append(folder_id)
         return await snapshot(mailbox_id, folder_id)
 
+    asked: list[Collection[int]] = []
+    beyond = running.store.beyond
+
+    async def looked(mailbox_id: int, folder_ids: Collection[int], name: str) -> dict[int, int]:
+        asked.append(folder_ids)
+        return await beyond(mailbox_id, folder_ids, name)
+
     monkeypatch.setattr(running.store, "snapshot", counted)
+    monkeypatch.setattr(running.store, "beyond", looked)
     told = await client.ok('LIST "" "*" RETURN (STATUS (MESSAGES RECENT))')
+    assert len(asked) == 1  # of all together
     assert b"* STATUS Sent (MESSAGES 1 RECENT 0)" in told
     assert b"* STATUS Junk (MESSAGES 1 RECENT 1)" in told
     assert read == []
