@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import Callable
 from functools import partial
 from types import SimpleNamespace
@@ -15,7 +16,7 @@ from hypothesis import strategies as st
 from mailboxes.imap.search import Message, Setting, stages
 from mailboxes.imap.searching import Context
 from mailboxes.imap.values import STAR, Command, Key, Search
-from mailboxes.imap.view import FolderIndex, Snapshot, _after, _newer, changes_ahead, gathered, news
+from mailboxes.imap.view import FolderIndex, Snapshot, _after, _columns, _newer, changes_ahead, gathered, news
 from mailboxes.store import Changes, Entry, MailStore
 
 
@@ -153,6 +154,31 @@ def test_a_change_of_flags_gathers_no_uids() -> None:
     grown = _after(flagged, [folder.entries[6]], [], 7, 7)
     assert (before.uids, grown.uids) == ([1, 2, 3, 4, 5], [1, 2, 3, 4, 5, 6])
     assert _after(grown, [], [2, 6], 8, 7).uids == [1, 3, 4, 5]
+
+
+async def test_a_large_folder_is_gone_through_beside_the_event_loop(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who opened one of 100 000 messages kept everybody waiting for 10 to 25 ms."""
+    where: list[bool] = []
+
+    def columns(entries: list[Entry]) -> tuple[list[int], set[str]]:
+        where.append(threading.current_thread() is threading.main_thread())
+        return _columns(entries)
+
+    class Store:
+        async def metadata(self, *_: int) -> dict[str, bytes]:
+            return {}
+
+        async def snapshot(self, *_: int) -> Any:
+            entries = [Entry(uid, 1, "\\Seen urgent", 1, 0, 0, uid, b"", 0) for uid in (2, 5, 9)]
+            return SimpleNamespace(entries=entries, folder=SimpleNamespace(uidvalidity=7, highestmodseq=4, uidnext=10))
+
+    monkeypatch.setattr("mailboxes.imap.view._columns", columns)
+    for limit in (3, 2):
+        monkeypatch.setattr("mailboxes.imap.view.GATHERED_HERE", limit)
+        index = FolderIndex(cast(MailStore, Store()), 1, 1)
+        await index.load()
+        assert (index.snapshot.uids, index.snapshot.uidnext, index.keywords) == ([2, 5, 9], 10, {"urgent": "urgent"})
+    assert where == [True, False]
 
 
 class Looked(Entry):
