@@ -288,7 +288,7 @@ class Service:
         folder, free = min(volumes(self.config).items(), key=itemgetter(1))
         had, self._has_room = self._has_room, not needed or free >= needed
         if had and not self._has_room:  # once: every message is now put off, and nothing else says so
-            log.error("disk_low", folder=str(folder), free=free, needed=needed)
+            log.error("disk_low", folder=folder.as_posix(), free=free, needed=needed)
         elif self._has_room and not had:
             log.info("disk_has_room", free=free, needed=needed)
 
