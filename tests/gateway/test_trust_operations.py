@@ -101,7 +101,7 @@ async def test_a_full_disk_keeps_no_service_from_starting_with_the_list_it_has(
     monkeypatch.setattr(TrustSpace, "look", lambda space: setattr(space, "_seen", object() if kept else None))
     with capture_logs() as logs, nullcontext() if kept else pytest.raises(OSError, match="made up"):
         await space.open()
-    assert [line["event"] for line in logs] == ["trust_list_not_kept"] * kept
+    assert ("trust_list_not_kept" in [line["event"] for line in logs]) is kept
 
 
 async def test_a_responder_is_asked_only_when_configured(pki: Pki, tmp_path: Path) -> None:
