@@ -6,8 +6,10 @@ import logging
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+import structlog
 from hypothesis import settings
 
 from tests import postgres
@@ -21,6 +23,20 @@ REQUIRE_CLIENTS = os.environ.get("CADUCEE_REQUIRE_CLIENTS") == "1"
 # An example that takes long on a busy machine is no fault; tests of cost count processor time.
 settings.register_profile("unhurried", deadline=None)
 settings.load_profile("unhurried")
+
+_configure = structlog.configure
+
+
+def _configure_for_now(**named: Any) -> None:
+    """A command called in this process sets the log up for good: what is logged later could not be captured by other tests."""
+    _configure(**{**named, "cache_logger_on_first_use": False})
+
+
+structlog.configure = _configure_for_now
+
+
+def pytest_runtest_teardown() -> None:
+    structlog.reset_defaults()
 
 
 @pytest.fixture(scope="session")
