@@ -180,9 +180,8 @@ class TrustSpace:
         except OSError as problem:
             if self._seen is None:
                 raise
-            log.warning(
-                "trust_list_not_kept", reason=os.strerror(problem.errno or 0)
-            )  # as later: the one in force ages
+            # As later: the one in force ages.
+            log.warning("trust_list_not_kept", reason=os.strerror(problem.errno or 0))
             return
         if fetched is None:
             await self._first_list()

@@ -106,12 +106,10 @@ class Report:
     missing_blobs: list[int] = field(default_factory=list)  # bodies
     missing_rows: list[int] = field(default_factory=list)  # bodies without content or without summary
     lost_entries: list[tuple[int, int, int]] = field(default_factory=list)  # mailbox, folder, UID without a body
+    lost_keywords: list[tuple[int, int, int]] = field(default_factory=list)  # the same, of one with a label less
     wrong_refs: list[tuple[int, int, int]] = field(default_factory=list)  # body, stored, counted
     drifts: list[Drift] = field(default_factory=list)
     damaged: list[Damaged] = field(default_factory=list)
-    lost_keywords: list[tuple[int, int, int]] = field(
-        default_factory=list
-    )  # mailbox, folder, UID of one with a label less
     read: int = 0  # messages decrypted
     without_key: int = 0  # entries of mailboxes whose key was destroyed: not a fault
 

@@ -352,7 +352,7 @@ class MailStore(Protocol):
         ...
 
     async def beyond(self, mailbox_id: int, folder_ids: Collection[int], name: str) -> dict[int, int]:
-        """How many messages of each folder have a UID at or beyond that number; all where it was never raised."""
+        """How many messages of each folder have a UID at or beyond its mark ``name`` (:meth:`raise_mark`); all where it has none."""
         ...
 
     async def record(self, trace: Sequence[Event]) -> None:
