@@ -44,6 +44,7 @@ bench: $(READY) ## figures beside Postfix and Dovecot, in one run
 	@sh deploy/system-packages.sh bench
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r bench/requirements.lock
 	@$(BIN)/python bench/side_by_side.py
+	@$(BIN)/python bench/large_at_once.py
 	@$(BIN)/python bench/imap_compare.py $${BENCH_DIR:-.bench}/imap 10000 3
 
 lock: ## resolve requirements.lock again (needs uv)

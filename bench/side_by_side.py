@@ -74,10 +74,10 @@ class Side:
                 total += int(data[0].split()[-1].rstrip(b")"))
         return total
 
-    def run(self, case: Case, messages: int, generator: Path) -> float:
-        """Send ``messages`` and wait until all are visible; messages per second."""
+    def run(self, case: Case, messages: int, generator: Path, connections: int = 10) -> float:
+        """Send ``messages`` over so many connections at once and wait until all are visible; messages per second."""
         before = self.count()
-        command = [str(generator), *self.load, "-c", "10", "-n", str(messages), "-s", str(case.size), "-Q"]
+        command = [str(generator), *self.load, "-c", str(connections), "-n", str(messages), "-s", str(case.size), "-Q"]
         command += ["-r", str(case.per_session), "-u", str(USERS)]
         started = time.perf_counter()
         subprocess.run(command, check=True, stdout=subprocess.PIPE, timeout=600)
@@ -121,12 +121,13 @@ def peers(order: str, **environment: str) -> None:
         raise SystemExit(1)
 
 
-def start_ours(workers: int) -> tuple[subprocess.Popen[bytes], Side, dict[str, Any]]:
+def start_ours(workers: int, *settings: str) -> tuple[subprocess.Popen[bytes], Side, dict[str, Any]]:
     ready = WORK / "space.json"
     ready.unlink(missing_ok=True)
     command = [sys.executable, "-m", "gateway.cli", "space", "--dir", str(WORK / "space"), "--ready-file", str(ready)]
+    chosen = [f"--set={setting}" for setting in (f"service.workers={workers}", *settings)]
     process = subprocess.Popen(
-        [*command, "--load-mailboxes", str(USERS), "--set", f"service.workers={workers}"],
+        [*command, "--load-mailboxes", str(USERS), *chosen],
         stdout=subprocess.DEVNULL,
         cwd=HERE.parent,
         start_new_session=True,
