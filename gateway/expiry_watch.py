@@ -25,14 +25,10 @@ URGENT = 14
 """Days from which a line of the log is an error rather than a warning."""
 
 
-def own_certificates(config: Config) -> list[x509.Certificate]:
-    """The first certificate of each file we serve or send with; those above it are the authority's business."""
-    files = dict.fromkeys([*config.tls.certificates, *([config.tls.client_certificate] if _sends(config) else [])])
+def own_certificates(config: Config, *, sending: bool = True) -> list[x509.Certificate]:
+    """The first certificate of each file we serve or, if asked for, send with; those above it are the authority's business."""
+    files = dict.fromkeys([*config.tls.certificates, *([config.tls.client_certificate] if sending else [])])
     return list(_read(path for path in files if path is not None))
-
-
-def _sends(config: Config) -> bool:
-    return config.tls.client_certificate is not None
 
 
 def _read(paths: Iterable[Path]) -> Iterable[x509.Certificate]:

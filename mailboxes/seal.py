@@ -5,7 +5,7 @@ blob of frames of :data:`FRAME` bytes in the STREAM manner (the nonce counts fra
 is read by decrypting only its frames and a cut, doubled or moved frame fails its tag. Associated data is the message's
 ``body_id``; the summary has a random nonce and a context of its own.
 Promise: a small message costs the event loop some ten microseconds; a large one is hashed, encrypted and written in
-blocks on a worker thread. Plaintext is never written.
+blocks on a worker thread. Plaintext is never written (MSS-067).
 Failure: :class:`Corrupted`, naming the body, when a tag fails or a format is unknown (never any bytes), and what
 :mod:`mailboxes.blobs` raises.
 """

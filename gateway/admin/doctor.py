@@ -21,6 +21,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.serialization import Encoding
 from sqlalchemy import select
 
+from gateway.admin.autoconfig import Record, records
 from gateway.admin.examination import Finding, Octets, State, found
 from gateway.expiry_watch import own_certificates
 from gateway.migrations import NewerDatabase
@@ -272,14 +273,9 @@ def _imaps(host: str, port: int, context: ssl.SSLContext) -> tuple[str, bytes]:
 async def names(config: Config) -> list[Finding]:
     """MX of our domains, and the SRV records mail programs look for (RFC 6186, RFC 8314), where the DNS answers."""
     resolver = _resolver(config)
-    host = config.operator.hostname
-    questions = [(domain, "MX", "10") for domain in config.operator.domains]
-    for service, listens in (("_submissions._tcp", config.submissions.listen), ("_imaps._tcp", config.imaps.listen)):
-        for each in listens[:1]:
-            questions += [(f"{service}.{domain}", "SRV", f"0 1 {each.port}") for domain in config.operator.domains]
     findings: list[Finding] = []
-    for name, kind, before in questions:
-        one = await _record(resolver, name, kind, host, f"{name}. IN {kind} {before} {host}.")
+    for record in records(config):
+        one = await _record(resolver, record)
         if one.state is State.SKIPPED:
             return [*findings, one]
         findings.append(one)
@@ -295,17 +291,17 @@ def _resolver(config: Config) -> dns.asyncresolver.Resolver:
     return resolver
 
 
-async def _record(resolver: dns.asyncresolver.Resolver, name: str, kind: str, wanted: str, record: str) -> Finding:
-    facts = {"name": name, "kind": kind, "wanted": wanted, "record": record}
+async def _record(resolver: dns.asyncresolver.Resolver, record: Record) -> Finding:
+    facts = {"name": record.name, "kind": record.kind, "wanted": record.host, "record": str(record)}
     try:
-        answer = await resolver.resolve(name, kind)
+        answer = await resolver.resolve(record.name, record.kind)
     except (dns.resolver.NXDOMAIN, dns.resolver.NoAnswer):
         return found(State.WARN, "dns.none", **facts)
     except (dns.exception.DNSException, OSError):
         return found(State.SKIPPED, "dns.away")
-    hosts = sorted(str(one.exchange if kind == "MX" else one.target).rstrip(".").lower() for one in answer)
+    hosts = sorted(str(one.exchange if record.kind == "MX" else one.target).rstrip(".").lower() for one in answer)
     value = " ".join(hosts[:10])
-    good = wanted.lower() in hosts
+    good = record.host.lower() in hosts
     return (
         found(State.GOOD, "dns.good", **facts, value=value)
         if good

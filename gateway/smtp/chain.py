@@ -225,7 +225,7 @@ def _describe(leaf: x509.Certificate, digest: bytes, path: Sequence[x509.Certifi
         fingerprint=digest.hex(),
         not_before=leaf.not_valid_before_utc,
         not_after=leaf.not_valid_after_utc,
-        dns_names=_dns_names(leaf),
+        dns_names=dns_names(leaf),
         client_usage=client,
         server_usage=server,
         key_bits=bits,
@@ -264,7 +264,8 @@ def key_strength(certificate: x509.Certificate) -> tuple[str, int]:
     return ("dsa", key.key_size) if isinstance(key, dsa.DSAPublicKey) else ("other", 0)
 
 
-def _dns_names(leaf: x509.Certificate) -> tuple[str, ...]:
+def dns_names(leaf: x509.Certificate) -> tuple[str, ...]:
+    """Its SAN dNSNames, in lower case."""
     try:
         names = leaf.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
     except x509.ExtensionNotFound:

@@ -47,7 +47,7 @@ ENABLEABLE = {
 
 
 def capabilities(session: Session) -> bytes:
-    """What works, now, for this session."""
+    """What works, now, for this session (MSS-079)."""
     if session.state != NEW:
         words = _AFTER + b" APPENDLIMIT=%d" % session.service.limits.message
         return words if session.out.compressed else words + b" COMPRESS=DEFLATE"

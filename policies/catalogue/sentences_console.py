@@ -30,6 +30,9 @@ HELP: Mapping[str, Sentence] = {
         "Dire ce qui a été décidé d’un message, et pourquoi.", "Tell what was decided of a message, and why."
     ),
     "cli.help.queue": _s("Les messages en attente de départ.", "Messages waiting to leave."),
+    "cli.help.autoconfig": _s(
+        "Faire trouver les portes aux logiciels de messagerie.", "Let mail programs find the doors by themselves."
+    ),
     "cli.help.trust": _s("L’espace de confiance et sa liste blanche.", "The trust space and its white list."),
     "cli.help.doctor": _s("Examiner le service et un partenaire.", "Examine the service and a partner."),
     "cli.help.space": _s("Un espace de confiance complet sur cette machine.", "A whole trust space on this machine."),
@@ -278,6 +281,24 @@ CLI: Mapping[str, Sentence] = {
     "cli.config_valid": _s("{file} : configuration valable.", "{file}: the configuration is valid."),
     "cli.config_lacks": _s(
         "{file} : rien de faux, mais il manque de quoi servir :", "{file}: nothing wrong, but this is missing to serve:"
+    ),
+    "autoconfig.no_imap": _s(
+        "aucune porte IMAP n’est ouverte aux utilisateurs",
+        "no IMAP door is open to users",
+        "Donnez une adresse à imaps.listen ou imap.listen.",
+        "Give imaps.listen or imap.listen an address.",
+    ),
+    "autoconfig.no_smtp": _s(
+        "aucune porte SMTP n’est ouverte aux utilisateurs",
+        "no SMTP door is open to users",
+        "Donnez une adresse à submissions.listen ou submission.listen.",
+        "Give submissions.listen or submission.listen an address.",
+    ),
+    "autoconfig.not_certified": _s(
+        "le certificat des portes ne nomme pas {host} (il nomme {names}) : les logiciels de messagerie le refuseraient",
+        "the certificate of the doors does not name {host} (it names {names}): mail programs would refuse it",
+        "Corrigez operator.hostname, ou demandez un certificat dont le SAN porte ce nom.",
+        "Correct operator.hostname, or ask for a certificate whose SAN has this name.",
     ),
     "cli.file_exists": _s(
         "{path} existe déjà.",

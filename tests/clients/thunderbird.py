@@ -142,8 +142,8 @@ class Thunderbird:
                 self.process.wait()
 
 
-def make_profile(directory: Path, box: dict, operator: dict, ca: str) -> Path:
-    """A profile that knows one mailbox and trusts the authority of the space."""
+def make_profile(directory: Path, box: dict, operator: dict, ca: str, **others: object) -> Path:
+    """A profile that knows one mailbox and trusts the authority of the space; ``others`` are preferences that come last."""
     profile = directory / "profile"
     profile.mkdir()
     user = box["login"]
@@ -157,6 +157,7 @@ def make_profile(directory: Path, box: dict, operator: dict, ca: str) -> Path:
         "mail.smtpserver.smtp1.hostname": "localhost",
         "mail.smtpserver.smtp1.port": operator["submissions"]["port"],
         "mail.smtpserver.smtp1.username": user,
+        **others,
     }
     lines = [f'user_pref("{name}", {_literal(value)});' for name, value in values.items()]
     (profile / "user.js").write_text("\n".join(lines) + "\n", "utf-8")

@@ -392,9 +392,9 @@ async def test_a_missing_record_is_given_whole(monkeypatch: pytest.MonkeyPatch) 
             raise dns.resolver.NXDOMAIN
 
     monkeypatch.setattr(doctor, "_resolver", lambda config: Resolver())
-    door = SimpleNamespace(listen=[SimpleNamespace(port=993)])
+    door, shut = SimpleNamespace(listen=[SimpleNamespace(port=993)]), SimpleNamespace(listen=[])
     operator = SimpleNamespace(domains=["op.test"], hostname="mail.op.test")
-    config: Any = SimpleNamespace(operator=operator, submissions=SimpleNamespace(listen=[]), imaps=door)
+    config: Any = SimpleNamespace(operator=operator, imaps=door, imap=shut, submissions=shut, submission=shut)
     advice = [each.said("fr")[1] for each in await doctor.names(config)]
     assert advice[0].endswith(": op.test. IN MX 10 mail.op.test.")
     assert advice[1].endswith(": _imaps._tcp.op.test. IN SRV 0 1 993 mail.op.test.")

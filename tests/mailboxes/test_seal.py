@@ -1,4 +1,4 @@
-"""Sealing: every byte comes back, every alteration is noticed, any range needs only its frames."""
+"""Sealing: every byte comes back, every alteration is noticed, any range needs only its frames (MSS-067)."""
 
 from __future__ import annotations
 

@@ -76,6 +76,15 @@ async def test_plain_with_and_without_initial_response(running: Running) -> None
     await client.close()
 
 
+async def test_what_mail_programs_use_all_day_is_announced_after_the_login(running: Running) -> None:
+    """MSS-079."""
+    client = await running.client()
+    await client.ok(f"AUTHENTICATE PLAIN {coded('', USER, 'secret')}")
+    words = (await client.ok("CAPABILITY"))[0].split()
+    assert {b"IDLE", b"UIDPLUS", b"MOVE", b"QUOTA", b"SPECIAL-USE", b"CONDSTORE"} <= set(words)
+    await client.close()
+
+
 async def test_failed_logins_read_alike_and_are_counted(running: Running) -> None:
     client = await running.client()
     said = {
