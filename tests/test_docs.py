@@ -51,11 +51,68 @@ def resolved(name: str) -> bool:
     return False
 
 
-@pytest.mark.parametrize("document", DOCUMENTS)
+@pytest.mark.parametrize("document", [*DOCUMENTS, "CHANGELOG.md"])
 def test_links_lead_somewhere(document: str) -> None:
     path = ROOT / document
-    for target in re.findall(r"\]\(([^)#:]+)\)", path.read_text("utf-8")):
-        assert (path.parent / target).exists(), target
+    for target, section in re.findall(r"\]\(([^)#:]*)(?:#([^)]*))?\)", path.read_text("utf-8")):
+        page = path.parent / target if target else path
+        assert page.exists(), f"{document} leads to {target}"
+        assert not section or section in sections(page), f"{document} leads to {target}#{section}"
+
+
+def sections(page: Path) -> set[str]:
+    """The anchors of a page, as GitHub makes them from its headings."""
+    headings = re.findall(r"^#+ (.+)$", page.read_text("utf-8"), re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+FILE = re.compile(
+    rf"(?<![\w./-])(?:{ROOMS}|tests|bench|docs|deploy)/[A-Za-z0-9_/-]+\.(?:md|py|toml|sh|c|json|lock|in)\b"
+)
+
+
+def tracked() -> list[Path]:
+    """Whatever people wrote: pages, code, settings. Tests invent names of files."""
+    folders = [ROOT / name for name in (*ROOMS.split("|"), "bench", "docs", "deploy")]
+    found = [path for folder in folders for path in folder.rglob("*") if path.suffix in (".md", ".py", ".toml", ".sh")]
+    return [ROOT / "README.md", ROOT / "CHANGELOG.md", ROOT / "Makefile", ROOT / "pyproject.toml", *found]
+
+
+def test_files_named_anywhere_exist() -> None:
+    """In brackets, comments and docstrings too, where nothing else looks."""
+    lost = {
+        f"{path.relative_to(ROOT)} speaks of {name}"
+        for path in tracked()
+        for name in FILE.findall(path.read_text("utf-8"))
+        if not (ROOT / name).exists()
+    }
+    assert not lost
+
+
+EVIDENCE = re.compile(r"`((?:[SFG]|tests)/[a-z_/]+\.py)`((?:,? (?:and )?[a-z]+(?:_[a-z]+)*)*)(?=\s?[(),;|])")
+SHORT = {"S": "tests/space", "F": "tests/fault", "G": "tests/gateway"}
+
+
+def test_each_claim_about_security_names_a_test_that_exists() -> None:
+    """A file, and where words follow it, a test in it whose name holds them."""
+    found = EVIDENCE.findall((ROOT / "docs" / "security.md").read_text("utf-8"))
+    assert len(found) > 30
+    for place, words in found:
+        folder, _, file = place.partition("/")
+        held = (ROOT / SHORT.get(folder, folder) / file).read_text("utf-8")
+        tests = re.findall(r"^(?:async )?def (test_\w+)", held, re.MULTILINE)
+        for word in re.findall(r"[a-z_]+", words.replace(" and ", " ")):
+            assert any(word in name for name in tests), f"{place} has no test about {word}"
+
+
+def test_the_decisions_are_listed_with_their_titles() -> None:
+    folder = ROOT / "docs" / "adr"
+    index = (folder / "README.md").read_text("utf-8")
+    for path in sorted(folder.glob("[0-9]*.md")):
+        number, _, title = path.read_text("utf-8").splitlines()[0].removeprefix("# ").partition(" — ")
+        assert number == path.name[:4], path.name
+        assert f"| {number} | [{title}]({path.name}) |" in index, path.name
+        assert "\nStatus: " in path.read_text("utf-8"), f"{path.name} does not say whether it holds"
 
 
 def shown_commands(document: str) -> list[str]:
