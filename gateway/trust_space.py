@@ -27,6 +27,7 @@ from directory.trustlist_versions import FileVersions
 from gateway import policy_settings
 from gateway.expiry_watch import ExpiryWatch, own_certificates
 from gateway.settings import Config
+from gateway.smtp import tls
 from gateway.smtp.chain import PathReader, RevocationStatus, read_certificates
 from gateway.smtp.ocsp import Combined, Responders
 from gateway.smtp.revocation import FolderCache, RevocationLists
@@ -34,6 +35,7 @@ from mailboxes.commit import Committer
 from mailboxes.given import create, make_folder
 from policies.events import Event
 from policies.trust import Freshness, TrustList
+from policies.values import CertificateFacts
 
 log = structlog.get_logger("trust")
 
@@ -119,10 +121,18 @@ class TrustSpace:
         self._responders = Combined(self._revocations, responders, self._ask_later if live else None)
         return self._responders
 
-    @property
-    def asks(self) -> bool:
-        """Whether a certificate's own responder is asked."""
-        return self._responders is not None
+    def facts(self, tls_object: Any) -> CertificateFacts | None:
+        """What the peer of a TLS connection showed, as it is known now; None when it showed nothing."""
+        return tls.peer_facts(tls_object, self.reader, self.now)
+
+    def der_facts(self, der: bytes) -> CertificateFacts | None:
+        """The same of a certificate that came without its chain."""
+        return self.reader.facts((der,), self.now)
+
+    async def asked(self, tls_object: Any) -> None:
+        """What must be asked elsewhere before the certificate of this peer can be judged."""
+        if self._responders is not None:
+            await self.ready(tls.presented(tls_object))
 
     async def ready(self, chain: Sequence[bytes]) -> None:
         """Before a presented chain is judged for the first time: let its responders answer, for a moment (F45).

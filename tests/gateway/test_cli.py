@@ -10,7 +10,6 @@ import re
 import resource
 import shlex
 import shutil
-import socket
 import sqlite3
 import subprocess
 import sys
@@ -26,12 +25,9 @@ import pyotp
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import BestAvailableEncryption, Encoding, PrivateFormat
-from structlog.testing import capture_logs
 from typer.testing import CliRunner
 
 from gateway import compose, service
-from gateway.admin import doctor
-from gateway.admin.examination import State
 from gateway.admin.exchange import ExchangeFailed
 from gateway.cli import SHARED, application, command, errors, main, names, output, serve, short_help
 from gateway.cli import space as space_command
@@ -40,14 +36,12 @@ from gateway.cli.errors import Said, said_text
 from gateway.cli.language import choose
 from gateway.cli.output import visible
 from gateway.config import load
-from gateway.config_units import Listen
-from gateway.supervisor import LONGEST_PAUSE, Supervisor, ourselves, write_atomically
+from gateway.supervisor import ourselves, write_atomically
 from mailboxes.blob_mark import NAME
-from mailboxes.store import BlobsUnavailable, BlobsUnmounted, StoreUnavailable
+from mailboxes.store import BlobsUnavailable, BlobsUnmounted
 from policies.catalogue.sentence import octets
 from policies.catalogue.sentences_console import SENTENCES, remedy, say
 from policies.decision import CatalogueError
-from policies.events import Event
 
 ROOT = Path(__file__).parents[2]
 MARIE = "marie.martin@op.mssante.test"
@@ -488,20 +482,6 @@ def test_a_doctor_goes_on_where_the_database_does_not_answer(terminal: Terminal)
     assert {"store.away", "list.missing"} <= set(names)
 
 
-def test_a_service_says_once_that_its_disk_is_nearly_full(terminal: Terminal, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Everything is put off then, and whoever reads the log must not have to guess why."""
-    config = load(terminal.folder / "config.toml")
-    made = service.Service(config, ())
-    needed, said = config.limits.free_space, []
-    for free in (needed, needed - 1, needed - 2, needed):
-        monkeypatch.setattr(compose.shutil, "disk_usage", lambda path, free=free: SimpleNamespace(free=free))
-        with capture_logs() as logs:
-            made._look_for_room()
-        deferred = made._room() is not None
-        said.append((deferred, [each["event"] for each in logs if each["log_level"] == "error"]))
-    assert said == [(False, []), (True, ["disk_low"]), (True, []), (False, [])]
-
-
 def test_a_stop_that_waits_for_a_silent_database_ends_all_the_same() -> None:
     """Its threads waited for ever: `caducee serve` beside a frozen PostgreSQL ended only by a kill -9."""
     program = (
@@ -515,185 +495,6 @@ def test_a_stop_that_waits_for_a_silent_database_ends_all_the_same() -> None:
         [sys.executable, "-c", program], capture_output=True, text=True, cwd=ROOT, timeout=30, check=False
     )
     assert (stopped.returncode, "stop_forced" in stopped.stdout + stopped.stderr) == (3, True)
-
-
-@pytest.mark.parametrize("full", ["data", "database", "blobs"])
-def test_a_full_disk_is_seen_on_whatever_volume_it_is(
-    terminal: Terminal, monkeypatch: pytest.MonkeyPatch, full: str
-) -> None:
-    """Only that of `service.data` was looked at: mail was taken until the database's own was full to the last octet."""
-    path = terminal.folder / "config.toml"
-    where = f'url = "sqlite:{terminal.folder}/database/new/caducee.db"\nblobs = "{terminal.folder}/blobs"\n'
-    path.write_text(CONFIG.replace("[store]\n", f"[store]\n{where}"))
-    config = load(path)
-    disks = {}
-    for number, name in enumerate(("data", "database", "blobs")):
-        (terminal.folder / name).mkdir(exist_ok=True)
-        disks[terminal.folder / name] = SimpleNamespace(st_dev=number)
-    free = {folder: 4 * config.limits.free_space - (folder.name == full) for folder in disks}
-    asked = Path.stat
-    monkeypatch.setattr(Path, "stat", lambda path, **how: disks.get(path) or asked(path, **how))
-    monkeypatch.setattr(compose.shutil, "disk_usage", lambda path: SimpleNamespace(free=free[path]))
-    assert list(compose.volumes(config).values()) == list(free.values())
-    low = [each.parameters["path"] for each in doctor.disk(config) if each.state is not State.GOOD]
-    assert [Path(str(folder)).relative_to(terminal.folder).parts[0] for folder in low] == [full]
-
-
-async def test_housekeeping_that_failed_does_not_wait_a_day(
-    terminal: Terminal, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    made = service.Service(load(terminal.folder / "config.toml"), ())
-    made._storage = object()  # type: ignore[assignment]
-    monkeypatch.setattr(service, "replace", lambda storage, **changed: storage)
-    rounds = iter([BlobsUnavailable("away"), BlobsUnavailable("away"), 0, BlobsUnavailable("away"), *[OSError()] * 10])
-    pauses: list[float] = []
-
-    async def daily(storage: object) -> int:
-        if isinstance(found := next(rounds, None), Exception):
-            raise found
-        if found is None:
-            raise asyncio.CancelledError
-        return found
-
-    async def sleep(seconds: float) -> None:
-        pauses.append(seconds)
-
-    monkeypatch.setattr(service.housekeeping, "daily", daily)
-    monkeypatch.setattr(service.asyncio, "sleep", sleep)
-    with pytest.raises(asyncio.CancelledError):
-        await made._retain()
-    assert pauses[:5] == [300.0, 600.0, 86400.0, 300.0, 600.0]
-    assert max(pauses) == 86400.0
-
-
-async def test_configurations_are_taken_up_one_after_the_other_and_told_when_the_store_is_back(
-    terminal: Terminal, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Two signals at once: the older could come last. A store that was away: the record and half of the work were lost."""
-    made, first = service.Service(load(terminal.folder / "config.toml"), ()), asyncio.Event()
-    taken: list[int] = []
-    told: list[str] = []
-    away = [True, True]
-
-    async def thread(work: object, path: Path) -> int:
-        if not taken and not first.is_set():
-            first.set()
-            await asyncio.sleep(0.05)
-            return 1
-        return 2
-
-    async def opened() -> None:
-        if away and away.pop():
-            raise StoreUnavailable("away")
-
-    async def record(event: Event) -> None:
-        told.append(str(event.detail["outcome"]))
-
-    monkeypatch.setattr(service.asyncio, "to_thread", thread)
-    monkeypatch.setattr(service, "STORE_AGAIN", 0.01)
-    monkeypatch.setattr(made, "_take_up", lambda number: taken.append(number) or [])
-    monkeypatch.setattr(made, "_space", SimpleNamespace(open=opened), raising=False)
-    monkeypatch.setattr(made, "_record", record)
-    made.reload(Path("config.toml"))
-    made.reload(Path("config.toml"))
-    await asyncio.wait_for(asyncio.gather(*made._tasks), 10)
-    assert (taken, told) == ([1, 2], ["done", "done"])
-
-
-async def test_work_that_goes_on_for_ever_outlives_its_faults(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A courier that ended by one left a service behind that took mail and sent none."""
-    monkeypatch.setattr(service, "TASK_AGAIN", 0.0)
-    faults = [MemoryError(), ValueError("of ours")]
-
-    async def work() -> None:
-        if faults:
-            raise faults.pop()
-
-    with capture_logs() as logs:
-        await asyncio.wait_for(service._for_ever(work), 5)
-    assert [line["event"] for line in logs] == ["task_ended", "task_ended"]
-
-
-async def test_doors_and_courier_end_within_one_grace(terminal: Terminal) -> None:
-    """One after the other they took a minute, which is when systemd kills."""
-    made = service.Service(load(terminal.folder / "config.toml"), ("courier",))
-    told, ended = [], asyncio.Event()
-
-    async def drain(grace: float) -> None:
-        told.append(grace)
-        await asyncio.wait_for(ended.wait(), 10)
-
-    async def stop(grace: float) -> None:
-        told.append(grace)
-        ended.set()
-
-    made._smtp = [("inbound", SimpleNamespace(drain=drain))]  # type: ignore[list-item]
-    made._courier = SimpleNamespace(stop=stop)  # type: ignore[assignment]
-    await made.stop(grace=20)
-    assert told == [20, 20]
-
-
-async def test_what_failed_long_ago_does_not_keep_a_service_from_ending_well(terminal: Terminal) -> None:
-    made = service.Service(load(terminal.folder / "config.toml"), ())
-
-    async def fails() -> None:
-        raise StoreUnavailable("away")
-
-    made._spawn(fails)
-    await asyncio.sleep(0.01)
-    await made.stop(grace=0)
-
-
-async def test_a_worker_that_does_not_end_is_killed(tmp_path: Path) -> None:
-    """Its supervisor waited for it for ever."""
-    deaf = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('{\"ready\": true}', flush=True); time.sleep(60)"
-    ready = tmp_path / "ready"
-    made = Supervisor([sys.executable, "-c", deaf], 1, ready, grace=0.5)
-    running = asyncio.create_task(made.run())
-    while not ready.exists():
-        await asyncio.sleep(0.05)
-    made._stop()
-    assert await asyncio.wait_for(running, 20) == 0
-
-
-async def test_a_worker_in_its_pause_starts_when_nobody_serves_any_more(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Two workers that died of the same message rested for half a minute each, and every caller was turned away."""
-    monkeypatch.setattr("gateway.supervisor.LONGEST_ALONE", 0.05)
-    made = Supervisor([], 2, None)
-    worker, other = made.workers
-    worker.pause, other.ports = LONGEST_PAUSE, {"ready": True}
-    resting = asyncio.create_task(made._rest(worker))
-    await asyncio.sleep(0.2)
-    assert not resting.done()
-    other.ports = {}
-    await asyncio.wait_for(resting, 5)
-
-
-def test_workers_run_our_modules_whoever_may_write_where_they_are_started(tmp_path: Path) -> None:
-    """A `structlog.py` left in /tmp ran as whoever started the service there with several workers, and `caducee space` too."""
-    (tmp_path / "structlog.py").write_text("raise SystemExit(99)")
-    command = [*ourselves(), "--version"]
-    ran = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
-    assert (ran.returncode, ran.stdout[:8]) == (0, "caducee ")
-
-
-def test_a_door_that_cannot_be_opened_is_named() -> None:
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        port = taken.getsockname()[1]
-        own: Any = SimpleNamespace(shared_ports=False)
-        with pytest.raises(OSError, match=rf"127\.0\.0\.1:{port}: Address already in use"):
-            service.Service._bind(own, Listen("127.0.0.1", port), b"")
-
-
-def test_a_caller_that_vanished_is_given_up_in_minutes() -> None:
-    """A phone that changed networks often enough found its account at its limit, for half an hour each time."""
-    entrance = service.Service._bind(SimpleNamespace(shared_ports=False), Listen("127.0.0.1", 0), b"")  # type: ignore[arg-type]
-    with entrance as bound:
-        bound.listen()
-        with socket.create_connection(bound.getsockname()), bound.accept()[0] as caller:
-            assert caller.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
-            asked = [caller.getsockopt(socket.IPPROTO_TCP, option) for option, _ in service.PROBES]
-            assert asked[0] + asked[1] * asked[2] <= 600
 
 
 def test_workers_speak_the_language_of_their_service(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -1005,7 +806,6 @@ def test_members_aliases_and_certificates(marie: Terminal, tmp_path: Path) -> No
 def test_who_did_it_is_in_the_journal(marie: Terminal) -> None:
     import getpass
 
-    from gateway import compose
     from gateway.config import load
     from gateway.record.journal import read, verify
 
