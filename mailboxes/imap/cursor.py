@@ -106,6 +106,10 @@ class Cursor:
     def flag(self) -> bytes:
         return self._match(_FLAG, "a flag")
 
+    def flags(self) -> tuple[bytes, ...]:
+        """A parenthesized list of flags; it may be empty."""
+        return self.listed(self.flag, least=0)
+
     def number(self) -> int:
         return int(self._match(_NUMBER, "a number"))
 

@@ -1,10 +1,10 @@
-"""The grammar of FETCH items: macros, sections, partials, BINARY (RFC 3516), PREVIEW (RFC 8970) and the small ones."""
+"""The grammar of FETCH and its items: macros, sections, partials, BINARY (RFC 3516), PREVIEW (RFC 8970) and the small ones."""
 
 from __future__ import annotations
 
 from mailboxes.imap.cursor import BadSyntax, Cursor
 from mailboxes.imap.names import astring
-from mailboxes.imap.values import Item, Section
+from mailboxes.imap.values import Fetch, Item, Section
 
 DEEPEST_PATH = 64
 MOST_ITEMS = 64
@@ -38,6 +38,42 @@ _MACROS = {
 }
 _TEXTS = frozenset(("HEADER", "TEXT", "MIME"))
 _WITH_FIELDS = frozenset(("HEADER.FIELDS", "HEADER.FIELDS.NOT"))
+
+
+def uid_fetch(c: Cursor) -> Fetch:
+    """RFC 9051 6.4.5, modifiers of RFC 7162 3.1.4.1 and RFC 9394 3.3."""
+    c.space()
+    ranges = c.ranges()
+    c.space()
+    items = fetch_items(c)
+    changed_since, vanished, partial = -1, False, None
+    if c.take(b" "):
+        c.expect(b"(")
+        while True:
+            word = c.word()
+            if word == "CHANGEDSINCE":
+                c.space()
+                changed_since = c.number64()
+            elif word == "VANISHED":
+                vanished = True
+            elif word == "PARTIAL":
+                c.space()
+                partial = c.partial()
+            else:
+                raise BadSyntax("unknown FETCH modifier")
+            if not c.take(b" "):
+                break
+        c.expect(b")")
+        if vanished and changed_since < 0:
+            raise BadSyntax("VANISHED needs CHANGEDSINCE")
+    return Fetch(ranges, items, changed_since, vanished, partial)
+
+
+def fetch(c: Cursor) -> Fetch:
+    asked = uid_fetch(c)
+    if asked.vanished:
+        raise BadSyntax("VANISHED is for UID FETCH")
+    return asked
 
 
 def fetch_items(c: Cursor) -> tuple[Item, ...]:

@@ -1,6 +1,7 @@
 """The grammar of IMAP commands: bytes in, a :class:`mailboxes.imap.values.Command` out. Pure.
 
-RFC 9051 section 9 and the extensions named beside each function. Promise: time and memory are bounded by the length of
+RFC 9051 section 9 and the extensions named beside each function; ``COMMANDS`` names the function of each command, and the modules
+``*_grammar`` hold those of one subject. Promise: time and memory are bounded by the length of
 the command, which the wire bounds; nothing recurses; an unknown or malformed command raises :class:`CommandError`,
 which carries the tag, and never anything else. The grammar has one space between words and none inside parentheses;
 programs write more (aioimaplib's ``ID ( "name" "x" )``) and Dovecot reads it, so a command that only has spaces to spare
@@ -17,8 +18,13 @@ from functools import lru_cache
 from typing import Any
 
 from mailboxes.imap import values as v
+from mailboxes.imap.access_grammar import acl, quota_root, set_acl, set_quota
+from mailboxes.imap.append_grammar import append, replace
 from mailboxes.imap.cursor import BadSyntax, Cursor
-from mailboxes.imap.fetch_grammar import fetch_items, fetch_list
+from mailboxes.imap.fetch_grammar import fetch, uid_fetch
+from mailboxes.imap.folder_grammar import create, list_, lsub, rename, select, status_of
+from mailboxes.imap.metadata_grammar import get_metadata, set_metadata
+from mailboxes.imap.notify_grammar import notify
 from mailboxes.imap.search_grammar import search, sort, thread
 
 _REPEATED = frozenset((b"FETCH ", b"UID FE", b"NOOP", b"IDLE", b"STORE ", b"UID ST", b"CHECK"))
@@ -149,263 +155,6 @@ def _id(c: Cursor) -> v.Words:
     return v.Words(tuple(value or b"" for value in pairs))
 
 
-def _select(c: Cursor) -> v.Select:
-    """RFC 4466 parameters: CONDSTORE and QRESYNC (RFC 7162 3.2.5)."""
-    c.space()
-    mailbox = c.mailbox()
-    condstore, qresync = False, None
-    if c.take(b" "):
-        c.expect(b"(")
-        while True:
-            option = c.word()
-            if option == "CONDSTORE":
-                condstore = True
-            elif option == "QRESYNC":
-                c.space()
-                qresync = _qresync(c)
-            else:
-                raise BadSyntax("unknown SELECT parameter")
-            if not c.take(b" "):
-                break
-        c.expect(b")")
-    return v.Select(mailbox, condstore, qresync)
-
-
-def _qresync(c: Cursor) -> v.QResync:
-    c.expect(b"(")
-    uidvalidity = c.nz_number()
-    c.space()
-    modseq = c.number64()
-    known, match = None, None
-    if c.take(b" "):
-        if not c.at(b"("):
-            known = c.ranges()
-            c.take(b" ")
-        if c.take(b"("):
-            sequences = c.ranges()
-            c.space()
-            match = (sequences, c.ranges())
-            c.expect(b")")
-    c.expect(b")")
-    return v.QResync(uidvalidity, modseq, known, match)
-
-
-def _create(c: Cursor) -> v.Create:
-    """RFC 6154: ``CREATE name (USE (\\Sent))``."""
-    c.space()
-    mailbox = c.mailbox()
-    use: tuple[bytes, ...] = ()
-    if c.take(b" "):
-        c.expect(b"(")
-        if c.word() != "USE":
-            raise BadSyntax("unknown CREATE parameter")
-        c.space()
-        use = c.listed(c.flag)
-        c.expect(b")")
-    return v.Create(mailbox, use)
-
-
-def _rename(c: Cursor) -> v.Rename:
-    c.space()
-    old = c.mailbox()
-    c.space()
-    return v.Rename(old, c.mailbox())
-
-
-LIST_SELECT = frozenset(("SUBSCRIBED", "REMOTE", "RECURSIVEMATCH", "SPECIAL-USE"))
-LIST_RETURN = frozenset(("SUBSCRIBED", "CHILDREN", "SPECIAL-USE", "MYRIGHTS"))
-STATUS_ITEMS = frozenset(
-    [
-        "MESSAGES",
-        "RECENT",
-        "UIDNEXT",
-        "UIDVALIDITY",
-        "UNSEEN",
-        "HIGHESTMODSEQ",
-        "SIZE",
-        "DELETED",
-        "DELETED-STORAGE",
-        "APPENDLIMIT",
-        "MAILBOXID",
-    ]
-)
-
-
-def _status_item(c: Cursor) -> str:
-    word = c.word()
-    if word not in STATUS_ITEMS:
-        raise BadSyntax("unknown STATUS item")
-    return word
-
-
-def _lsub(c: Cursor) -> v.List:
-    c.space()
-    reference = c.mailbox()
-    c.space()
-    return v.List(reference, (c.pattern(),))
-
-
-def _list(c: Cursor) -> v.List:
-    """RFC 9051 6.3.9 with RFC 5258, 5819, 6154, 8440."""
-    c.space()
-    select: frozenset[str] = frozenset()
-    extended = False
-    if c.at(b"("):
-        select = frozenset(c.listed(c.word, least=0))
-        c.space()
-        extended = True
-        if select - LIST_SELECT:
-            raise BadSyntax("unknown LIST selection option")
-        if "RECURSIVEMATCH" in select and not select & {"SUBSCRIBED", "SPECIAL-USE"}:
-            raise BadSyntax("RECURSIVEMATCH needs another selection option")
-    reference = c.mailbox()
-    c.space()
-    if c.at(b"("):
-        patterns = c.listed(c.pattern)
-        extended = True
-    else:
-        patterns = (c.pattern(),)
-    wanted: frozenset[str] = frozenset()
-    status: tuple[str, ...] = ()
-    if c.take(b" "):
-        extended = True
-        wanted, status = _list_returns(c)
-    return v.List(reference, patterns, select, wanted, status, (), extended)
-
-
-def _list_returns(c: Cursor) -> tuple[frozenset[str], tuple[str, ...]]:
-    if c.word() != "RETURN":
-        raise BadSyntax("expected RETURN")
-    c.space()
-    wanted: set[str] = set()
-    status: tuple[str, ...] = ()
-
-    def option() -> None:
-        nonlocal status
-        word = c.word()
-        if word == "STATUS":
-            c.space()
-            status = c.listed(lambda: _status_item(c))
-        elif word in LIST_RETURN:
-            wanted.add(word)
-        else:
-            raise BadSyntax("unknown LIST return option")
-
-    c.listed(option, least=0)
-    return frozenset(wanted), status
-
-
-def _status(c: Cursor) -> v.Status:
-    c.space()
-    mailbox = c.mailbox()
-    c.space()
-    return v.Status(mailbox, c.listed(lambda: _status_item(c)))
-
-
-def _flags(c: Cursor) -> tuple[bytes, ...]:
-    return c.listed(c.flag, least=0)
-
-
-def _message(c: Cursor) -> v.Message:
-    """One message of APPEND, MULTIAPPEND (RFC 3502), CATENATE (RFC 4469), UTF8 (RFC 6855) or REPLACE."""
-    flags: tuple[bytes, ...] = ()
-    date = None
-    if c.at(b"("):
-        flags = _flags(c)
-        c.space()
-    if c.at(b'"'):
-        date = c.date_time()
-        c.space()
-    if c.at_literal():
-        text = c.literal()
-        return v.Message(flags, date, (v.Part(text),), binary=c.binary)
-    word = c.word()
-    c.space()
-    if word == "UTF8":
-        c.expect(b"(")
-        text = c.literal()
-        c.expect(b")")
-        return v.Message(flags, date, (v.Part(text),), utf8=True)
-    if word == "CATENATE":
-        binary = False
-
-        def piece() -> v.Part:
-            nonlocal binary
-            part = _part(c)
-            binary = binary or (part.text is not None and c.binary)
-            return part
-
-        return v.Message(flags, date, c.listed(piece), binary=binary)
-    raise BadSyntax("expected a message")
-
-
-def _part(c: Cursor) -> v.Part:
-    word = c.word()
-    c.space()
-    if word == "TEXT":
-        return v.Part(c.literal())
-    if word == "URL":
-        return v.Part(None, c.astring())
-    raise BadSyntax("expected TEXT or URL")
-
-
-def _append(c: Cursor) -> v.Append:
-    c.space()
-    mailbox = c.mailbox()
-    messages: list[v.Message] = []
-    while c.take(b" "):
-        messages.append(_message(c))
-    if not messages:
-        raise BadSyntax("expected a message")
-    return v.Append(mailbox, tuple(messages))
-
-
-def _replace(c: Cursor) -> v.Replace:
-    """RFC 8508; the number may be ``*``."""
-    c.space()
-    number = v.STAR if c.take(b"*") else c.nz_number()
-    c.space()
-    mailbox = c.mailbox()
-    c.space()
-    return v.Replace(number, mailbox, _message(c))
-
-
-def _fetch(c: Cursor) -> v.Fetch:
-    """RFC 9051 6.4.5, modifiers of RFC 7162 3.1.4.1 and RFC 9394 3.3."""
-    c.space()
-    ranges = c.ranges()
-    c.space()
-    items = fetch_items(c)
-    changed_since, vanished, partial = -1, False, None
-    if c.take(b" "):
-        c.expect(b"(")
-        while True:
-            word = c.word()
-            if word == "CHANGEDSINCE":
-                c.space()
-                changed_since = c.number64()
-            elif word == "VANISHED":
-                vanished = True
-            elif word == "PARTIAL":
-                c.space()
-                partial = c.partial()
-            else:
-                raise BadSyntax("unknown FETCH modifier")
-            if not c.take(b" "):
-                break
-        c.expect(b")")
-        if vanished and changed_since < 0:
-            raise BadSyntax("VANISHED needs CHANGEDSINCE")
-    return v.Fetch(ranges, items, changed_since, vanished, partial)
-
-
-def _plain_fetch(c: Cursor) -> v.Fetch:
-    fetch = _fetch(c)
-    if fetch.vanished:
-        raise BadSyntax("VANISHED is for UID FETCH")
-    return fetch
-
-
 _OPERATIONS = {"": "set", "+": "add", "-": "remove"}
 
 
@@ -427,7 +176,7 @@ def _store(c: Cursor) -> v.Store:
         raise BadSyntax("expected FLAGS")
     c.space()
     if c.at(b"("):
-        flags = _flags(c)
+        flags = c.flags()
     else:
         found = [c.flag()]
         while c.take(b" "):
@@ -448,153 +197,6 @@ def _ranges(c: Cursor) -> v.Ranges:
     return c.ranges()
 
 
-def _acl(with_rights: bool) -> Callable[[Cursor], v.Acl]:
-    def read(c: Cursor) -> v.Acl:
-        c.space()
-        mailbox = c.mailbox()
-        c.space()
-        identifier = c.astring()
-        rights = b""
-        if with_rights:
-            c.space()
-            rights = c.astring()
-        return v.Acl(mailbox, identifier, rights)
-
-    return read
-
-
-def _set_quota(c: Cursor) -> v.SetQuota:
-    """RFC 9208 4.1.3."""
-    c.space()
-    root = c.astring()
-    c.space()
-
-    def limit() -> tuple[bytes, int]:
-        resource = c.atom()
-        c.space()
-        return resource, c.number64()
-
-    return v.SetQuota(root, c.listed(limit, least=0))
-
-
-def _root(c: Cursor) -> v.Named:
-    c.space()
-    return v.Named(c.astring())
-
-
-def _get_metadata(c: Cursor) -> v.GetMetadata:
-    """RFC 5464 4.2; options are accepted before the mailbox (the grammar) and after it (its examples)."""
-    c.space()
-    maxsize, depth = -1, 0
-    if c.at(b"("):
-        maxsize, depth = _metadata_options(c)
-        c.space()
-    mailbox = c.mailbox()
-    c.space()
-    if c.text[c.pos : c.pos + 8].upper() in (b"(MAXSIZE", b"(DEPTH 0", b"(DEPTH 1", b"(DEPTH I"):
-        maxsize, depth = _metadata_options(c)
-        c.space()
-    entries = c.listed(c.astring) if c.at(b"(") else (c.astring(),)
-    return v.GetMetadata(mailbox, entries, maxsize, depth)
-
-
-def _metadata_options(c: Cursor) -> tuple[int, int]:
-    maxsize, depth = -1, 0
-
-    def option() -> None:
-        nonlocal maxsize, depth
-        word = c.word()
-        c.space()
-        if word == "MAXSIZE":
-            maxsize = c.number64()
-        elif word == "DEPTH":
-            depths = {"0": 0, "1": 1, "INFINITY": 99}
-            chosen = depths.get(c.word())
-            if chosen is None:
-                raise BadSyntax("DEPTH is 0, 1 or infinity")
-            depth = chosen
-        else:
-            raise BadSyntax("unknown GETMETADATA option")
-
-    c.listed(option)
-    return maxsize, depth
-
-
-def _set_metadata(c: Cursor) -> v.SetMetadata:
-    c.space()
-    mailbox = c.mailbox()
-    c.space()
-
-    def entry() -> tuple[bytes, bytes | None]:
-        name = c.astring()
-        c.space()
-        return name, c.nstring()
-
-    return v.SetMetadata(mailbox, c.listed(entry))
-
-
-_EVENTS = {
-    word.upper(): word for word in ["MessageNew", "MessageExpunge", "FlagChange", "MailboxName", "SubscriptionChange"]
-}
-_SCOPES = frozenset(("SELECTED", "SELECTED-DELAYED", "INBOXES", "PERSONAL", "SUBSCRIBED"))
-
-
-def _notify(c: Cursor) -> v.Notify:
-    """RFC 5465 section 5."""
-    c.space()
-    word = c.word()
-    if word == "NONE":
-        return v.Notify(None)
-    if word != "SET":
-        raise BadSyntax("expected NONE or SET")
-    c.space()
-    status = False
-    if not c.at(b"("):
-        if c.word() != "STATUS":
-            raise BadSyntax("expected STATUS or a list")
-        status = True
-        c.space()
-    filters = [_event_group(c)]
-    while c.take(b" "):
-        filters.append(_event_group(c))
-        if len(filters) > 100:
-            raise BadSyntax("too many event groups")
-    return v.Notify(tuple(filters), status)
-
-
-def _event_group(c: Cursor) -> v.Filter:
-    c.expect(b"(")
-    scope = c.word()
-    mailboxes: tuple[bytes, ...] = ()
-    if scope in ("SUBTREE", "SUBTREE-ONE", "MAILBOXES"):
-        c.space()
-        mailboxes = c.listed(c.mailbox) if c.at(b"(") else (c.mailbox(),)
-    elif scope not in _SCOPES:
-        raise BadSyntax("unknown mailbox filter")
-    c.space()
-    events, items = _events(c)
-    c.expect(b")")
-    return v.Filter(scope.lower(), mailboxes, events, items)
-
-
-def _events(c: Cursor) -> tuple[frozenset[str], tuple[v.Item, ...]]:
-    if not c.at(b"("):
-        if c.word() != "NONE":
-            raise BadSyntax("expected events or NONE")
-        return frozenset(), ()
-    items: tuple[v.Item, ...] = ()
-
-    def event() -> str:
-        nonlocal items
-        word = c.key()
-        if word == "MESSAGENEW" and c.text.startswith(b" (", c.pos):
-            c.space()
-            items = fetch_list(c)
-        return _EVENTS.get(word, word)  # not one of ours: the answer names those
-
-    return frozenset(c.listed(event)), items
-
-
 COMMANDS: dict[str, Callable[[Cursor], Any]] = {
     "CAPABILITY": _nothing,
     "NOOP": _nothing,
@@ -605,18 +207,18 @@ COMMANDS: dict[str, Callable[[Cursor], Any]] = {
     "LOGIN": _login,
     "ENABLE": _words,
     "COMPRESS": _words,
-    "SELECT": _select,
-    "EXAMINE": _select,
-    "CREATE": _create,
+    "SELECT": select,
+    "EXAMINE": select,
+    "CREATE": create,
     "DELETE": _named,
-    "RENAME": _rename,
+    "RENAME": rename,
     "SUBSCRIBE": _named,
     "UNSUBSCRIBE": _named,
-    "LIST": _list,
-    "LSUB": _lsub,
+    "LIST": list_,
+    "LSUB": lsub,
     "NAMESPACE": _nothing,
-    "STATUS": _status,
-    "APPEND": _append,
+    "STATUS": status_of,
+    "APPEND": append,
     "IDLE": _nothing,
     "CHECK": _nothing,
     "CLOSE": _nothing,
@@ -629,26 +231,26 @@ COMMANDS: dict[str, Callable[[Cursor], Any]] = {
     "UID SORT": sort,
     "THREAD": thread,
     "UID THREAD": thread,
-    "FETCH": _plain_fetch,
-    "UID FETCH": _fetch,
+    "FETCH": fetch,
+    "UID FETCH": uid_fetch,
     "STORE": _store,
     "UID STORE": _store,
     "COPY": _copy,
     "UID COPY": _copy,
     "MOVE": _copy,
     "UID MOVE": _copy,
-    "REPLACE": _replace,
-    "UID REPLACE": _replace,
+    "REPLACE": replace,
+    "UID REPLACE": replace,
     "CANCELUPDATE": _words,
-    "GETQUOTA": _root,
+    "GETQUOTA": quota_root,
     "GETQUOTAROOT": _named,
-    "SETQUOTA": _set_quota,
+    "SETQUOTA": set_quota,
     "GETACL": _named,
-    "SETACL": _acl(with_rights=True),
-    "DELETEACL": _acl(with_rights=False),
-    "LISTRIGHTS": _acl(with_rights=False),
+    "SETACL": set_acl,
+    "DELETEACL": acl,
+    "LISTRIGHTS": acl,
     "MYRIGHTS": _named,
-    "GETMETADATA": _get_metadata,
-    "SETMETADATA": _set_metadata,
-    "NOTIFY": _notify,
+    "GETMETADATA": get_metadata,
+    "SETMETADATA": set_metadata,
+    "NOTIFY": notify,
 }
