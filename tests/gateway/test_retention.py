@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from gateway.record import journal, retention
-from gateway.settings import DAY, Journal
+from gateway.settings import Journal
+from gateway.settings.units import DAY
 from mailboxes.commit import Committer, Reading
 from mailboxes.engine import Database, open_database
 from policies.events import Event, Kind

@@ -1,0 +1,115 @@
+"""Every setting of Caducée: one frozen dataclass per section of config.toml, the sections of one subject in one module.
+
+This is the only place where a key, its meaning, its unit and its default are written. Values are already read: sizes are
+bytes, durations are seconds (float), paths are absolute, secrets are references.
+Promise: a :class:`Config` made by :func:`gateway.config.load` has passed every check of :mod:`gateway.config_check`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from gateway.settings.documents import Hprim, Scan
+from gateway.settings.doors import (
+    Imap,
+    ImapDoor,
+    Imaps,
+    Inbound,
+    Limits,
+    SmtpDoor,
+    Submission,
+    Submissions,
+    Unsolicited,
+)
+from gateway.settings.operator import ROLES, Journal, Log, Operator, Service, Store
+from gateway.settings.people import Accounts, Tokens
+from gateway.settings.relay import Dns, Queue, Route
+from gateway.settings.trust import CBC_SUITES, SUITES, Tls, Trust
+
+__all__ = [
+    "CBC_SUITES",
+    "REPEATED",
+    "ROLES",
+    "SECTIONS",
+    "SUITES",
+    "Accounts",
+    "Config",
+    "Dns",
+    "Hprim",
+    "Imap",
+    "ImapDoor",
+    "Imaps",
+    "Inbound",
+    "Journal",
+    "Limits",
+    "Log",
+    "Operator",
+    "Queue",
+    "Route",
+    "Scan",
+    "Service",
+    "SmtpDoor",
+    "Store",
+    "Submission",
+    "Submissions",
+    "Tls",
+    "Tokens",
+    "Trust",
+    "Unsolicited",
+]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Config:
+    """The whole configuration. ``source`` is the file it was read from; ``[[routes]]`` may be repeated."""
+
+    source: Path
+    operator: Operator
+    store: Store = field(default_factory=Store)
+    tls: Tls = field(default_factory=Tls)
+    trust: Trust = field(default_factory=Trust)
+    inbound: Inbound = field(default_factory=Inbound)
+    submission: Submission = field(default_factory=Submission)
+    submissions: Submissions = field(default_factory=Submissions)
+    imap: Imap = field(default_factory=Imap)
+    imaps: Imaps = field(default_factory=Imaps)
+    limits: Limits = field(default_factory=Limits)
+    unsolicited: Unsolicited = field(default_factory=Unsolicited)
+    queue: Queue = field(default_factory=Queue)
+    routes: tuple[Route, ...] = ()
+    dns: Dns = field(default_factory=Dns)
+    scan: Scan = field(default_factory=Scan)
+    accounts: Accounts = field(default_factory=Accounts)
+    tokens: Tokens = field(default_factory=Tokens)
+    hprim: Hprim = field(default_factory=Hprim)
+    journal: Journal = field(default_factory=Journal)
+    log: Log = field(default_factory=Log)
+    service: Service = field(default_factory=Service)
+
+
+SECTIONS: Mapping[str, type] = {
+    "operator": Operator,
+    "store": Store,
+    "tls": Tls,
+    "trust": Trust,
+    "inbound": Inbound,
+    "submission": Submission,
+    "submissions": Submissions,
+    "imap": Imap,
+    "imaps": Imaps,
+    "limits": Limits,
+    "unsolicited": Unsolicited,
+    "queue": Queue,
+    "routes": Route,
+    "dns": Dns,
+    "scan": Scan,
+    "accounts": Accounts,
+    "tokens": Tokens,
+    "hprim": Hprim,
+    "journal": Journal,
+    "log": Log,
+    "service": Service,
+}
+REPEATED = frozenset({"routes"})
