@@ -21,7 +21,7 @@ from gateway.smtp import tls
 from gateway.smtp.limits import Limits, Rate
 from gateway.smtp.outbound import Patience
 from gateway.smtp.resolver import Dns, Routed, Target, route
-from gateway.trust_space import TrustSpace
+from gateway.trust_space import TrustSpace, pace
 from mailboxes.anatomy import Limits as AnatomyLimits
 from mailboxes.imap.ports import Limits as ImapLimits
 
@@ -160,6 +160,7 @@ def imap_limits(config: Config, own: ImapDoor) -> ImapLimits:
     """What an IMAP door counts."""
     return ImapLimits(
         message=config.limits.append_size,
+        alive_every=pace(config, ImapLimits().alive_every),
         login_time=int(own.login_timeout),
         idle_time=int(own.idle_timeout),
         session_time=int(own.session_timeout),

@@ -53,7 +53,7 @@ from gateway.sharing import Sharing
 from gateway.smtp import tls
 from gateway.smtp.budget import Budget
 from gateway.tasks import Tasks, Work, report
-from gateway.trust_space import TrustSpace
+from gateway.trust_space import TrustSpace, pace
 from gateway.user_rules import UserRules
 from gateway.volumes import SqlLedger, Volumes
 from mailboxes.tally import LocalTally, SharedTally, Tally
@@ -62,7 +62,8 @@ from policies.events import Event, Kind
 log = structlog.get_logger("service")
 
 RECHECK_EVERY = 15.0
-"""Seconds between two looks at whether open sessions may go on, and at our own certificates."""
+"""Seconds between two looks at whether open sessions may go on, and at our own certificates; fewer where the list or revocations are
+fetched more often."""
 
 
 class Wall:
@@ -305,7 +306,7 @@ class Service:
         assert self._doors is not None
         doors, seen = self._doors, self._key_times()
         while True:
-            await asyncio.sleep(RECHECK_EVERY)
+            await asyncio.sleep(pace(self.config, RECHECK_EVERY))
             try:
                 await doors.cut_sessions()
                 if (now := self._key_times()) != seen:

@@ -255,7 +255,7 @@ class TrustSpace:
         crl_due = loop.time() + self._config.trust.crl_refresh
         expiry_due = loop.time()
         while True:
-            await asyncio.sleep(LOOK_EVERY)
+            await asyncio.sleep(pace(self._config, LOOK_EVERY))
             try:
                 self.look()
                 if loop.time() >= expiry_due:
@@ -271,6 +271,11 @@ class TrustSpace:
                     await self._record(await self._revocations.refresh(self.now))
             except Exception:  # the clock of the list must go on; the list ages meanwhile
                 log.exception("trust_watch_failed")
+
+
+def pace(config: Config, seconds: float) -> float:
+    """How long to wait before looking again: no longer than between two fetches, or what was fetched would wait to count."""
+    return min(seconds, config.trust.refresh, config.trust.crl_refresh)
 
 
 def kept_space(config: Config, clock: Callable[[], float]) -> TrustSpace:

@@ -82,7 +82,7 @@ class Limits:
     command_time: int = 5 * 60  # from a command's first octet to its last
     slowest: int = 10 * 1024  # octets per second of a literal, beyond that time
     sweep_every: float = 5.0
-    alive_every: int = 30  # so that a withdrawn mailbox is cut within 60 s (MSS-055)
+    alive_every: float = 30.0  # so that a withdrawn mailbox is cut within 60 s (MSS-055)
     connections: int = 20_000
     per_ip: int = 200
     per_account: int = 50

@@ -24,7 +24,7 @@ from hypothesis import strategies as st
 from structlog.testing import capture_logs
 
 from directory import trustlist
-from gateway import intake, volumes
+from gateway import intake, part_settings, service, volumes
 from gateway.admin import authority, doctor
 from gateway.admin.derive import derive
 from gateway.admin.examination import Octets, State, exit_code, found
@@ -102,6 +102,27 @@ async def test_a_full_disk_keeps_no_service_from_starting_with_the_list_it_has(
     with capture_logs() as logs, nullcontext() if kept else pytest.raises(OSError, match="made up"):
         await space.open()
     assert ("trust_list_not_kept" in [line["event"] for line in logs]) is kept
+
+
+@pytest.mark.parametrize(
+    ("trust", "pauses"),
+    [({}, [15.0, 5.0, 30.0]), ({"refresh": "10s"}, [10.0, 5.0, 10.0]), ({"crl_refresh": "1s"}, [1.0, 1.0, 1.0])],
+)
+async def test_what_is_fetched_often_counts_as_often(
+    pki: Pki, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, trust: dict[str, str], pauses: list[float]
+) -> None:
+    """F43 to F47: a list fetched each second was looked at every five, and open sessions judged again every fifteen."""
+    config, seen = configured(tmp_path, pki, **trust), []
+
+    async def sleep(seconds: float) -> None:
+        seen.append(seconds)
+        raise asyncio.CancelledError
+
+    monkeypatch.setattr(asyncio, "sleep", sleep)
+    for loop in (service.Service(config, ())._recheck(), TrustSpace(config, None, NOW.timestamp, lambda: None).run()):
+        with pytest.raises(asyncio.CancelledError):
+            await loop
+    assert [*seen, part_settings.imap_limits(config, config.imaps).alive_every] == pauses
 
 
 async def test_a_responder_is_asked_only_when_configured(pki: Pki, tmp_path: Path) -> None:
