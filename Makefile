@@ -33,6 +33,7 @@ test: $(READY) system ## run every test
 
 check: $(READY) ## ruff, mypy --strict, import direction
 	@$(BIN)/ruff check .
+	@$(BIN)/ruff check --quiet --preview --select PLW1514 .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 	@$(BIN)/python -m pytest -q tests/test_import_direction.py

@@ -105,13 +105,13 @@ def start(folder, count, portfile):
     conf = d / "dovecot.conf"
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
-    release = subprocess.run(["dovecot", "--version"], capture_output=True, text=True, check=True).stdout
+    release = subprocess.run(["dovecot", "--version"], capture_output=True, encoding="utf-8", check=True).stdout
     of_release = SINCE_2_4 if tuple(map(int, release.split(".")[:2])) >= (2, 4) else BEFORE_2_4
     conf.write_text((of_release + CONF).format(d=d, cert=pki.cert, key=pki.key, port=port, uid=uid))
     subprocess.run(["/usr/sbin/dovecot", "-c", str(conf)], check=True)
     time.sleep(1)
     pid = int((d / "run" / "master.pid").read_text())
-    Path(portfile).write_text(json.dumps({"port": port, "ca": str(pki.ca), "pid": pid}))
+    Path(portfile).write_text(json.dumps({"port": port, "ca": str(pki.ca), "pid": pid}), encoding="utf-8")
 
 
 if sys.argv[1] == "start":

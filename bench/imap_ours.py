@@ -109,7 +109,7 @@ async def serve(folder, count, portfile):
         )
         server = ImapServer(service)
         port = await server.listen("127.0.0.1", 0, tls=pki.server)
-        Path(portfile).write_text(json.dumps({"port": port, "ca": str(pki.ca), "pid": os.getpid()}))
+        Path(portfile).write_text(json.dumps({"port": port, "ca": str(pki.ca), "pid": os.getpid()}), encoding="utf-8")
         settle()
         await asyncio.Event().wait()
 
@@ -237,7 +237,7 @@ def cmds(info, connections, seconds, command):
 
 def memory(pid):
     """KiB of this process, its share of what others hold too."""
-    return int(re.search(r"Pss:\s+(\d+)", Path(f"/proc/{pid}/smaps_rollup").read_text())[1])
+    return int(re.search(r"Pss:\s+(\d+)", Path(f"/proc/{pid}/smaps_rollup").read_text(encoding="utf-8"))[1])
 
 
 def idle(info, connections):
@@ -292,7 +292,7 @@ def main(words):
     if words[0] == "serve":
         asyncio.run(serve(words[1], int(words[2]), words[3]))
         return
-    info = json.loads(Path(words[1]).read_text())
+    info = json.loads(Path(words[1]).read_text(encoding="utf-8"))
     if words[0] == "ops":
         ops(info, int(words[2]) if len(words) > 2 else 3)
     elif words[0] == "cmds":

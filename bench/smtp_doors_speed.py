@@ -165,7 +165,7 @@ def measure(which: str, pki: Pki, load: str, size: int, count: int, per: int, pr
     command = [load, "-p", port, "-c", "10", "-n", str(count), "-s", str(size), "-t", "-r", str(per), "-Q"]
     command += ["-C", str(pki.client), "-K", str(pki.client_key)]
     try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=300)
+        done = subprocess.run(command, capture_output=True, encoding="utf-8", timeout=300)
     finally:
         child.terminate()
         child.join()

@@ -213,7 +213,7 @@ if __name__ == "__main__":
             asyncio.run(main(where, place, chosen.messages))
             os.sync()
             try:
-                Path("/proc/sys/vm/drop_caches").write_text("1")
+                Path("/proc/sys/vm/drop_caches").write_text("1", encoding="utf-8")
             except OSError:
                 print("(the page cache cannot be dropped here: cold means a fresh process)")
             subprocess.run([sys.executable, __file__, "--cold", "--dir", str(place), "--url", where], check=True)

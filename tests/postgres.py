@@ -61,7 +61,7 @@ class Server:
     def send(self, number: int) -> None:
         """Signal the server and all its processes (SIGSTOP, SIGCONT)."""
         leader = int((self.directory / "data" / "postmaster.pid").read_text().split("\n")[0])
-        children = Path(f"/proc/{leader}/task/{leader}/children").read_text().split()
+        children = Path(f"/proc/{leader}/task/{leader}/children").read_text(encoding="utf-8").split()
         for process in (leader, *map(int, children)):
             with suppress(ProcessLookupError):  # a connection that ended meanwhile
                 os.kill(process, number)

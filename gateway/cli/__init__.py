@@ -195,10 +195,22 @@ def start(
     ctx.obj = Console(config, "fr" if language == "fr" else "en")
 
 
+def in_utf8() -> None:
+    """Begin again in UTF-8 where Python was kept from it in a locale without any letters but ASCII's (C with PYTHONUTF8=0).
+
+    Names of files in ``config.toml`` and on the command line could not be written there, and what libraries read as text
+    (the schemas behind the white list's signature) could not be read. The environment is passed on to our processes.
+    """
+    if sys.getfilesystemencoding() == "ascii" and os.environ.get("PYTHONUTF8") != "1":
+        os.execve(sys.executable, [sys.executable, *sys.orig_argv[1:]], {**os.environ, "PYTHONUTF8": "1"})  # noqa: S606
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     """The entry point; ends the process with an exit code."""
     from gateway.cli.output import speak_plainly
 
+    if arguments is None:
+        in_utf8()
     given = list(sys.argv[1:] if arguments is None else arguments)
     speak_plainly()
     # A dump of our memory would lay the master key and the mail under way on the disk, in clear; children inherit this.

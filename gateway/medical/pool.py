@@ -118,7 +118,7 @@ class Readers:
 
 def _environment() -> dict[str, str]:
     """Nothing of ours but what Python needs: a reading process has no use for secrets."""
-    kept = ("PATH", "LANG", "LC_ALL", "PYTHONPATH", "VIRTUAL_ENV", "LD_LIBRARY_PATH")
+    kept = ("PATH", "LANG", "LC_ALL", "PYTHONUTF8", "PYTHONPATH", "VIRTUAL_ENV", "LD_LIBRARY_PATH")
     return {**{name: os.environ[name] for name in kept if name in os.environ}, "PYTHONDONTWRITEBYTECODE": "1"}
 
 

@@ -61,7 +61,7 @@ def render(title: str) -> str:
 
 def _formatted(text: str) -> str:
     command = [sys.executable, "-m", "ruff", "format", "--stdin-filename", "revision.py", "-"]
-    done = subprocess.run(command, input=text, capture_output=True, text=True, check=True)
+    done = subprocess.run(command, input=text, capture_output=True, encoding="utf-8", check=True)
     return done.stdout
 
 

@@ -188,5 +188,7 @@ async def test_a_postfix_that_was_stopped_does_not_hold_others_up(pair: Pair) ->
 def _processes(postfix: PostfixPartner) -> list[int]:
     """The master of this instance and its children, by parent id: no other Postfix is touched."""
     master = int((postfix.directory / "queue" / "pid" / "master.pid").read_text().strip())
-    children = [int(word) for word in Path(f"/proc/{master}/task/{master}/children").read_text().split()]
+    children = [
+        int(word) for word in Path(f"/proc/{master}/task/{master}/children").read_text(encoding="utf-8").split()
+    ]
     return [master, *children]

@@ -31,7 +31,7 @@ def alive(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Living]:
 
 def running(pid: int) -> bool:
     try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+        return Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()[0] != "Z"
     except OSError:
         return False
 
@@ -65,7 +65,7 @@ def test_sessions_are_shared_evenly_and_each_is_served(alive: Living) -> None:
 
 def at_door(pid: int, port: int) -> int:
     """Connections a process has at a listening port of its own."""
-    rows = [line.split() for line in Path(f"/proc/{pid}/net/tcp").read_text().split("\n")[1:] if line]
+    rows = [line.split() for line in Path(f"/proc/{pid}/net/tcp").read_text(encoding="utf-8").split("\n")[1:] if line]
     inodes = {row[9] for row in rows if row[3] == "01" and int(row[1].rpartition(":")[2], 16) == port}
     held = (os.readlink(f"/proc/{pid}/fd/{name}") for name in os.listdir(f"/proc/{pid}/fd"))
     return sum(link.removeprefix("socket:[").removesuffix("]") in inodes for link in held)

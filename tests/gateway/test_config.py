@@ -128,7 +128,7 @@ def test_every_default_is_within_its_own_bounds(folder: Path) -> None:
 @pytest.mark.parametrize("path", BAD, ids=lambda path: path.stem)
 def test_a_bad_configuration_is_refused_at_its_line_with_a_remedy(path: Path, folder: Path) -> None:
     """Among them each way of mixing test and production (MSS-016, MSS-148)."""
-    text = path.read_text()
+    text = path.read_text(encoding="utf-8")
     head = text.split("\n", 1)[0].removeprefix("# expect: ")
     key, _, sentence = head.rpartition(" ")
     line = next(number for number, here in enumerate(text.split("\n"), 1) if here.endswith("# fault"))

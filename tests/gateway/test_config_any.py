@@ -63,7 +63,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @given(chosen=st.dictionaries(st.sampled_from(KEYS), VALUES, max_size=8))
 def test_any_values_are_read_or_refused(place: Path, chosen: dict[tuple[str, str], Any]) -> None:
     text = text_of(chosen)
-    place.write_text(text)
+    place.write_text(text, encoding="utf-8")
     for fault in faults_of(place):
         assert 1 <= fault.line <= text.count("\n") + 1
         for language in ("fr", "en"):
@@ -90,6 +90,6 @@ def test_any_bytes_are_read_or_refused(place: Path, raw: bytes) -> None:
 
 @pytest.mark.parametrize("value", [date(2026, 1, 1).isoformat(), "2026-01-01T00:00:00Z", "07:32:00"])
 def test_dates_are_no_settings(place: Path, value: str) -> None:
-    place.write_text(f"[operator]\nname = {value}\n")
+    place.write_text(f"[operator]\nname = {value}\n", encoding="utf-8")
     with pytest.raises(ConfigError):
         load(place)

@@ -172,7 +172,7 @@ async def test_keys_are_read_from_a_file_and_follow_it(tmp_path: Path) -> None:
 
 
 def write_keys(place: Path, *keys: Any) -> None:
-    place.write_text(json.dumps({"keys": [key.as_dict(private=False) for key in keys]}))
+    place.write_text(json.dumps({"keys": [key.as_dict(private=False) for key in keys]}), encoding="utf-8")
 
 
 async def test_a_key_that_is_not_understood_does_not_cost_the_others() -> None:

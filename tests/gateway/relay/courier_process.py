@@ -50,7 +50,7 @@ class FileIntake(Intake):
 
     async def notice(self, sender: None, recipient: str, content: bytes) -> str:
         if self._path:
-            with open(self._path, "a") as file:
+            with open(self._path, "a", encoding="utf-8") as file:
                 file.write(json.dumps([recipient, content.decode("latin-1")]) + "\n")
                 file.flush()
                 os.fsync(file.fileno())
