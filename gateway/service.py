@@ -84,6 +84,8 @@ class Service:
         self.roles = roles
         self.workers = workers
         self.shared_ports = shared_ports
+        self.reloaded: Callable[[], None] = lambda: None
+        """Called after each reload, once its configuration is in force or refused."""
         self._tasks = Tasks()
         self._reloading = asyncio.Lock()
         self._concluding = asyncio.Lock()
@@ -348,6 +350,8 @@ class Service:
                 detail = {"outcome": "refused", "reason": str(refused)[:500]}
             else:
                 detail = {"outcome": "done", "reason": " ".join(self._take_up(config))}
+            finally:
+                self.reloaded()
         async with self._concluding:
             await self._tasks.at_last(partial(self._conclude, Event(Kind.RELOADED, detail=detail)))
 

@@ -5,7 +5,7 @@ worker is the same command with ``--worker``; workers share listening ports by S
 (:mod:`gateway.sharing`), and share nothing else but the database and the blobs.
 Promise: SIGTERM reaches every worker and waits for its graceful end; one that hangs is killed; a worker that dies is
 started again after a pause that grows while it keeps dying, and stays short while no other serves; no worker outlives its
-supervisor, however that ends.
+supervisor, however that ends. systemd is told when all serve, and that we live for as long as one does.
 Failure: when the first worker cannot start at all (a configuration fault), the supervisor ends with that worker's exit
 code instead of trying for ever.
 """
@@ -25,6 +25,7 @@ from pathlib import Path
 import structlog
 
 from gateway.leash import NONE, hold
+from gateway.sd_notify import Systemd
 from mailboxes.given import create
 
 GRACE = 40.0  # seconds between SIGTERM and SIGKILL, at least: a running DATA has 30 s to end (F20)
@@ -79,6 +80,7 @@ class _Worker:
     pause: float = FIRST_PAUSE
     ports: dict[str, object] = field(default_factory=dict)
     hurried: bool = False  # asked to read its configuration again before it was ready
+    reloading: int = 0  # reloads it has not answered
 
 
 class Supervisor:
@@ -99,6 +101,8 @@ class Supervisor:
         self.ready_file = ready_file
         self.stopping = asyncio.Event()
         self.exit_code = 0
+        self._systemd = Systemd(os.environ)
+        self._served = False
 
     async def run(self) -> int:
         """Serve until SIGTERM or SIGINT; returns the exit code."""
@@ -112,14 +116,23 @@ class Supervisor:
 
     def _stop(self) -> None:
         self.stopping.set()
+        self._systemd.stopping()
         self._pass_on(signal.SIGTERM, self.workers)
         asyncio.get_running_loop().call_later(self.grace, self._pass_on, signal.SIGKILL, self.workers)
 
     def _reload(self) -> None:
         """Workers that serve hear it now, one that starts when it is ready: before, it would die of it."""
+        self._systemd.reloading()
         for worker in self.workers:
             worker.hurried = not worker.ports
+            worker.reloading += bool(worker.ports)
         self._pass_on(signal.SIGHUP, [worker for worker in self.workers if worker.ports])
+        self._tell_reloaded()
+
+    def _tell_reloaded(self) -> None:
+        """Once nobody reads the configuration any more; a worker that died reads it when it starts."""
+        if self._served and not any(worker.reloading for worker in self.workers):
+            self._systemd.ready()
 
     def _pass_on(self, number: signal.Signals, workers: Sequence[_Worker]) -> None:
         for worker in workers:
@@ -179,13 +192,20 @@ class Supervisor:
                 worker.ports = json.loads(line)
                 if worker.hurried:
                     worker.hurried = False
+                    worker.reloading += 1
                     process.send_signal(signal.SIGHUP)
                 self._announce()
+            elif line.startswith(b'{"reloaded"'):
+                worker.reloading = max(0, worker.reloading - 1)
+                self._tell_reloaded()
             else:
                 sys.stdout.buffer.write(line)
                 sys.stdout.flush()
         code = await self._reap(process)
         worker.ports = {}
+        if worker.reloading:
+            worker.reloading = 0
+            self._tell_reloaded()
         return code, ready
 
     async def _reap(self, process: asyncio.subprocess.Process) -> int:
@@ -196,6 +216,12 @@ class Supervisor:
             return await process.wait()
 
     def _announce(self) -> None:
-        """Write the ready file once every worker serves."""
-        if self.ready_file is not None and all(worker.ports for worker in self.workers):
+        """Tell once every worker serves: systemd, the first time, and whoever waits for the ready file."""
+        if not all(worker.ports for worker in self.workers):
+            return
+        if self.ready_file is not None:
             write_atomically(self.ready_file, json.dumps({**self.workers[0].ports, "pid": os.getpid()}))
+        if not self._served:
+            self._served = True
+            self._systemd.ready()
+            self._systemd.beat(lambda: any(worker.ports for worker in self.workers))

@@ -10,6 +10,7 @@ import signal
 import sys
 import threading
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -146,6 +147,7 @@ async def _one(
     """This very process serves."""
     import structlog
 
+    from gateway.sd_notify import Systemd
     from gateway.service import Service
     from gateway.smtp.tls import BadIdentity
     from mailboxes import heap
@@ -166,12 +168,22 @@ async def _one(
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stopping.set)
     hold(leash, stopping.set)
-    loop.add_signal_handler(signal.SIGHUP, service.reload, config_path)
-    if hurried.asked:
+    systemd = Systemd({} if shared_ports else os.environ)  # a worker's supervisor tells it
+
+    def reload() -> None:
+        systemd.reloading()
         service.reload(config_path)
+
+    service.reloaded = partial(_say, {"reloaded": True}) if shared_ports else systemd.ready
+    loop.add_signal_handler(signal.SIGHUP, reload)
     _announce(service.ports, shared_ports, ready_file)
+    systemd.ready()
+    systemd.beat()
+    if hurried.asked:
+        reload()
     await stopping.wait()
     log.info("stopping")
+    systemd.stopping()
     leave_within(service.config.service.grace + LAST_WORDS)
     await service.stop()
     return 0
@@ -200,7 +212,12 @@ def _announce(ports: dict[str, Any], shared_ports: bool, ready_file: Path | None
 
     said = {"ready": True, "pid": os.getpid(), "doors": ports}
     if shared_ports:
-        sys.stdout.write(json.dumps(said) + "\n")
-        sys.stdout.flush()
+        _say(said)
     if ready_file is not None:
         write_atomically(ready_file, json.dumps(said))
+
+
+def _say(said: dict[str, Any]) -> None:
+    """One line to the supervisor."""
+    sys.stdout.write(json.dumps(said) + "\n")
+    sys.stdout.flush()
