@@ -118,8 +118,10 @@ async def test_what_is_fetched_often_counts_as_often(
         seen.append(seconds)
         raise asyncio.CancelledError
 
+    serving: Any = service.Service(config, ())
+    serving._doors = object()
     monkeypatch.setattr(asyncio, "sleep", sleep)
-    for loop in (service.Service(config, ())._recheck(), TrustSpace(config, None, NOW.timestamp, lambda: None).run()):
+    for loop in (serving._recheck(), TrustSpace(config, None, NOW.timestamp, lambda: None).run()):
         with pytest.raises(asyncio.CancelledError):
             await loop
     assert [*seen, part_settings.imap_limits(config, config.imaps).alive_every] == pauses
