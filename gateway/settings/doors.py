@@ -128,7 +128,8 @@ class Limits:
     header_size: int = setting("size", "Largest header block.", 100 * KiB, low=4 * KiB, high=4 * MiB)
     bytes_in_flight: int = setting(
         "size",
-        "Memory all messages being received may take together; when it is full, new ones wait or hear 452.",
+        "Memory all messages being received may take together; when it is full, new ones wait or hear 452. Each worker "
+        "may always hold one: three times message_size, whatever is set here.",
         512 * MiB,
         low=1 * MiB,
         high=1024 * GiB,
