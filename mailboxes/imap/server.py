@@ -31,7 +31,8 @@ from mailboxes.imap import (
 from mailboxes.imap.login import certificate_of, greet
 from mailboxes.imap.ports import Service
 from mailboxes.imap.session import NEW, Session
-from mailboxes.imap.wire import Threshold, Wire
+from mailboxes.imap.threshold import Threshold
+from mailboxes.imap.wire import Wire
 from policies.events import Event, Kind
 
 __all__ = ["ImapServer", "access", "appending", "changing", "fetch", "folders", "metadata", "notify"]

@@ -21,7 +21,7 @@ from typing import Any, Protocol
 
 import structlog
 
-from mailboxes.layer import NO_APPLICATION_PROTOCOL, Hello, Layer
+from mailboxes.imap.threshold import tls_layer
 
 LONGEST_LINE = 65536
 MOST_LITERALS = 200
@@ -29,7 +29,6 @@ MOST_LITERAL_BYTES = 256 << 20  # of one command, MULTIAPPEND included
 FLUSH_AT = 1 << 18  # bytes put before they are written although the command goes on
 PACK_AT = 1 << 16  # bytes deflated beside the event loop, at some 25 MB/s: these take 2 ms
 TURN = 0.005  # seconds of pipelined commands before other connections have their turn
-HANDSHAKE_SECONDS = 30
 _INFLATE_STEP = 1 << 16
 _ANNOUNCED = re.compile(rb"(~?)\{([0-9]{1,12})(\+?)\}\Z")
 _HTTP = re.compile(rb"(?:GET|POST|PUT|HEAD|DELETE|OPTIONS|CONNECT|TRACE|PATCH) \S* HTTP/|PRI \* HTTP/|\x16\x03")
@@ -447,16 +446,13 @@ class Wire(asyncio.Protocol):
 
     # changes of layer
 
-    def start_tls(self, context: Any, secured: Callable[[asyncio.Transport], None]) -> Awaitable[None]:
+    async def start_tls(self, context: SSLContext, secured: Callable[[asyncio.Transport], None]) -> None:
         """Forget what came in clear, say what was put, then handshake; ``secured`` hears of the new transport."""
-        return self._start_tls(context, secured)
-
-    async def _start_tls(self, context: Any, secured: Callable[[asyncio.Transport], None]) -> None:
         self._buffer = b""
         self.flush()
         assert self.transport is not None
         waiter: asyncio.Future[None] = self._loop.create_future()
-        layer = _layer(self._loop, self, context, waiter, announced=True)
+        layer = tls_layer(self._loop, self, context, waiter, announced=True)
         self.transport.set_protocol(layer)
         layer.connection_made(self.transport)
         try:
@@ -520,50 +516,3 @@ class Wire(asyncio.Protocol):
 def _deflated(deflate: Any, data: bytes) -> bytes:
     packed: bytes = deflate.compress(data) + deflate.flush(zlib.Z_SYNC_FLUSH)
     return packed
-
-
-# --------------------------------------------------------------------------- TLS
-
-
-class Threshold(asyncio.Protocol):
-    """A connection with implicit TLS before its handshake; ``wire`` hears of it afterwards."""
-
-    def __init__(self, wire: Wire, context: SSLContext) -> None:
-        self._wire = wire
-        self._context = context
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        loop = asyncio.get_running_loop()
-        waiter: asyncio.Future[None] = loop.create_future()
-        waiter.add_done_callback(_unheard)
-        layer = _layer(loop, self._wire, self._context, waiter, announced=False)
-        transport.set_protocol(layer)
-        layer.connection_made(transport)
-
-
-def _layer(
-    loop: asyncio.AbstractEventLoop, wire: Wire, context: SSLContext, waiter: asyncio.Future[None], *, announced: bool
-) -> Layer:
-    """The TLS layer of a connection; ``announced`` when ``wire`` knows the connection already."""
-    return Layer(
-        loop,
-        wire,
-        context,
-        waiter,
-        server_side=True,
-        call_connection_made=not announced,
-        ssl_handshake_timeout=HANDSHAKE_SECONDS,
-        refuse=_refuse,
-    )
-
-
-def _refuse(hello: Hello) -> int | None:
-    """The alert a ClientHello deserves: who names protocols and not IMAP wants to speak to somebody else (F52)."""
-    return NO_APPLICATION_PROTOCOL if hello.protocols and b"imap" not in hello.protocols else None
-
-
-def _unheard(waiter: asyncio.Future[None]) -> None:
-    """A handshake failed: the caller has its alert, and there is nobody else to tell."""
-    if not waiter.cancelled():
-        waiter.exception()
