@@ -11,9 +11,10 @@ from pathlib import Path
 import pytest
 
 from mailboxes.blobs import FileBlobs
-from mailboxes.engine import Line, open_database
+from mailboxes.engine import open_database
 from mailboxes.given import create, group_bits, make_folder
 from mailboxes.keys import create_master_key_file, master_key_from_file
+from mailboxes.line import Line
 
 
 @pytest.fixture(params=[0o022, 0o077])

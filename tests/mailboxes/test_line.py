@@ -7,12 +7,12 @@ import sys
 import threading
 from pathlib import Path
 
-from mailboxes.engine import Line
+from mailboxes.line import Line
 
 HOLD = """
 import sys
 from pathlib import Path
-from mailboxes.engine import Line
+from mailboxes.line import Line
 with Line(Path(sys.argv[1])):
     print("held", flush=True)
     sys.stdin.read()
