@@ -15,6 +15,7 @@ from datetime import date, timedelta
 
 from hprim import dates, fields, header, ins, insrules, names
 from hprim.findings import DEFAULT, Findings
+from hprim.lines import split
 from hprim.match import names_another
 from hprim.model import Document, Format, Identifier, Patient, Place, Severity, Source, Traits, Words, mask
 from hprim.shown import shown
@@ -179,7 +180,7 @@ def _of_text(data: bytes, place: Place, findings: Findings, today: date) -> tupl
     if text is None or not text.media_type.startswith("text/"):
         return ()
     findings.spend_lines(text.content)
-    lines, aside = header.split(text.content[:_LONGEST_TEXT]), Findings(findings.profile)
+    lines, aside = split(text.content[:_LONGEST_TEXT]), Findings(findings.profile)
     letter = header.read(lines, place, aside, today, sure=False)
     return tuple(one for document in letter.documents for one in document.patients) if letter else ()
 

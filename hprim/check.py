@@ -20,6 +20,7 @@ from hprim.endtoend import MAX_PARTS, opened, unreadable
 from hprim.findings import DEFAULT, Findings, Profile
 from hprim.history import History
 from hprim.insrules import is_qualified
+from hprim.lines import Text, split
 from hprim.mailrules import Envelope
 from hprim.mime import Mail, split_mail
 from hprim.model import Document, Format, Part, Patient, Place, Report, Severity, Source, Words, mask, ordered
@@ -50,7 +51,7 @@ class _Gathered:
     archive_named: bool = False
     mail: bool = False
     documents: list[Document] = field(default_factory=list)
-    texts: list[tuple[header.Text, Place]] = field(default_factory=list)
+    texts: list[tuple[Text, Place]] = field(default_factory=list)
     headerless: list[Place] = field(default_factory=list)
     header_found: bool = False
     html: list[tuple[Part, Place]] = field(default_factory=list)
@@ -326,7 +327,7 @@ def _read_told(part: Part, place: Place, g: _Gathered, kinds: frozenset[Format])
             g.documents.append(hl7.read(part.data, place, g.findings, g.today, name=part.name))
         elif kind is Format.TEXT:
             g.findings.spend_lines(part.data)
-            text, named = header.split(part.data[:MAX_TEXT]), is_hprim_name(part.name)
+            text, named = split(part.data[:MAX_TEXT]), is_hprim_name(part.name)
             found = header.read(text, place, g.findings, g.today, sure=named, size=len(part.data))
             g.documents.extend(found.documents if found else ())
         elif kind is Format.ZIP and not is_office(part.name):
@@ -342,7 +343,7 @@ def _read_text(part: Part, place: Place, g: _Gathered) -> None:
         return
     g.findings.spend_lines(part.data)
     _declared_charset(part, place, g)
-    text = header.split(part.data[:MAX_TEXT], part.charset)
+    text = split(part.data[:MAX_TEXT], part.charset)
     if len(part.data) > MAX_TEXT:
         text = replace(text, cut=True)
     _keep_text(text, part, place, g, sure=named)
@@ -355,7 +356,7 @@ def _declared_charset(part: Part, place: Place, g: _Gathered) -> None:
         g.findings.add("MSS-112", place, charset=mask(part.charset, 30))
 
 
-def _keep_text(text: header.Text, part: Part, place: Place, g: _Gathered, *, sure: bool) -> bool:
+def _keep_text(text: Text, part: Part, place: Place, g: _Gathered, *, sure: bool) -> bool:
     found = header.read(text, place, g.findings, g.today, sure=sure, size=len(part.data), declared=part.charset)
     g.texts.append((replace(text, lines=text.lines[:MAX_BODY_LINES]), place))
     if found is None:
@@ -378,14 +379,14 @@ def _read_html(g: _Gathered) -> None:
         if room < 0:
             break
         text = html.to_text(decode(part.data[: html.MAX_TEXT], part.charset).text)
-        lines = header.split(text.encode("utf-8", "replace"), "utf-8")
+        lines = split(text.encode("utf-8", "replace"), "utf-8")
         if repeated:
             g.documents.extend(_repeated(lines, place, g))
         elif _keep_text(lines, part, place, g, sure=False):
             g.findings.add("HID-006", place)
 
 
-def _repeated(text: header.Text, place: Place, g: _Gathered) -> tuple[Document, ...]:
+def _repeated(text: Text, place: Place, g: _Gathered) -> tuple[Document, ...]:
     """The patient of a header in HTML that is whole beyond doubt; markup may shift lines, so anything less counts for nothing."""
     aside = Findings(g.findings.profile)
     found = header.read(text, place, aside, g.today, sure=False)

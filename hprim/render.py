@@ -16,6 +16,7 @@ from html import escape
 from hprim import cda, dates, header, sante
 from hprim.charset import decode
 from hprim.findings import TEST_SPACE, Findings
+from hprim.lines import Text, results, split, tags
 from hprim.model import Document, Language, Patient, Place, Words
 from hprim.xmlsafe import Node, Unreadable, parse
 
@@ -155,7 +156,7 @@ def _written(document: Document) -> str:
 
 def hprim_view(data: bytes, today: date, *, declared: str = "", language: Language = "fr") -> View:
     """An HPRIM Médecins text: who, from whom, the free text, the coded results as a table."""
-    text = header.split(data[: 8 << 20], declared)
+    text = split(data[: 8 << 20], declared)
     findings = Findings(TEST_SPACE)
     found = header.read(text, Place(), findings, today, sure=True)
     page = _Page(language)
@@ -196,9 +197,9 @@ def _hprim_head(document: Document, page: _Page, language: Language) -> None:
     page.add(Block(Kind.TABLE, rows=tuple(rows)))
 
 
-def _hprim_body(text: header.Text, documents: Sequence[Document], page: _Page, language: Language) -> None:
+def _hprim_body(text: Text, documents: Sequence[Document], page: _Page, language: Language) -> None:
     start = int(documents[0].details.get("header_line", "1")) + 11 if documents else 0
-    tagged = {t.index for t in header.tags(text.lines)}
+    tagged = {t.index for t in tags(text.lines)}
     kept = [
         line
         for index, line in enumerate(text.lines)
@@ -212,8 +213,8 @@ def _hprim_body(text: header.Text, documents: Sequence[Document], page: _Page, l
     _results(text, page, language)
 
 
-def _results(text: header.Text, page: _Page, language: Language) -> None:
-    found = header.results(text.lines)
+def _results(text: Text, page: _Page, language: Language) -> None:
+    found = results(text.lines)
     if not found:
         return
     rows = [_columns(language)]

@@ -13,8 +13,8 @@ from datetime import date
 
 from hprim import dates, fields, insrules
 from hprim.findings import Findings
-from hprim.header import split
 from hprim.hl7 import Signs, part
+from hprim.lines import split
 from hprim.match import names_another
 from hprim.model import Document, Format, Identifier, Patient, Place, Severity, Source, Traits, Words
 from hprim.shown import shown

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from hprim import cda, charset, fhir, header, hl7, html, hxml, mime, render, sante, subject, xdm, xmlsafe, zipsafe
 from hprim.check import check_file, check_message
 from hprim.findings import DEFAULT, TEST_SPACE, Findings
+from hprim.lines import split
 from hprim.model import Part, Place, Report
 from tests.hprim import builders
 from tests.hprim.examples import TODAY, V2, V4, V5, unix, v1
@@ -134,7 +135,7 @@ READERS: dict[str, tuple[str, Callable[[bytes], object]]] = {
     "charset": ("hprim-latin", charset.decode),
     "header": (
         "hprim",
-        lambda d: header.read(header.split(d), Place(), Findings(DEFAULT), TODAY, sure=True),
+        lambda d: header.read(split(d), Place(), Findings(DEFAULT), TODAY, sure=True),
     ),
     "sante": ("sante", lambda d: sante.read(d, Place(), Findings(DEFAULT), TODAY)),
     "hxml": ("hxml", lambda d: hxml.read(d, Place(), Findings(DEFAULT), TODAY)),

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from hprim import header
 from hprim.findings import DEFAULT, Findings, Profile
+from hprim.lines import split
 from hprim.model import Place, Severity
 from tests.hprim.builders import attached, body, cda, file, mail
 from tests.hprim.examples import TODAY, V1, V2, V3, V4, V5, text, unix, v1
@@ -134,35 +135,6 @@ def test_details_of_the_header() -> None:
     assert document.written == "2025-11-03"
 
 
-def test_results_keep_empty_fields_in_place() -> None:
-    found = header.results(["RES||IGET 005|A", "TEX|x", "RES|GLY|GLY|N|5.5|mmol/l||6.0|H|F", "RES|x"])
-    assert [(r.label, r.code, r.kind, r.value) for r in found] == [
-        ("", "IGET 005", "A", ""),
-        ("GLY", "GLY", "N", "5.5"),
-        ("x", "", "", ""),
-    ]
-    assert (found[1].low, found[1].high, found[1].abnormal, found[1].status, found[1].line) == ("", "6.0", "H", "F", 3)
-
-
-@pytest.mark.parametrize(
-    ("line", "word", "exact"),
-    [
-        ("****FIN****", "FIN", True),
-        ("  ****LAB****  ", "LAB", True),
-        ("****FINFICHIER***", "FINFICHIER", False),
-        ("****fin****", "FIN", False),
-        ("**** FIN ****", "FIN", False),
-    ],
-)
-def test_tags(line: str, word: str, exact: bool) -> None:
-    assert header.tags([line]) == [header.Tag(word, 0, exact)]
-
-
-@pytest.mark.parametrize("line", ["****FINI****", "***", "FIN", "texte ****FIN****", "****FIN**** suite"])
-def test_not_tags(line: str) -> None:
-    assert header.tags([line]) == []
-
-
 def test_bare_results_without_a_patient_are_refused() -> None:
     report = file(b"RES|GLY|GLY|N|5.5|mmol/l\r\nRES|NA|NA|N|140|mmol/l\r\n")
     assert "HID-001" in {p.rule for p in report.refused}
@@ -197,7 +169,7 @@ def test_any_bytes_get_an_answer(data: bytes) -> None:
 @given(st.text(max_size=300))
 def test_reader_alone_never_raises(written: str) -> None:
     findings = Findings(DEFAULT)
-    header.read(header.split(written.encode("utf-8", "replace")), Place(), findings, TODAY, sure=True)
+    header.read(split(written.encode("utf-8", "replace")), Place(), findings, TODAY, sure=True)
     assert all(p.place.line >= 0 for p in findings.problems)
 
 
