@@ -6,6 +6,7 @@ Promise: nothing recurses, whatever references say; loops in them are broken; ti
 from __future__ import annotations
 
 import unicodedata
+from bisect import bisect_right
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
@@ -15,6 +16,10 @@ from mailboxes.imap.envelopes import FROM, TO, addresses
 from mailboxes.imap.search import Message
 from mailboxes.summary import NO_DATE, column, epochs
 from mailboxes.words import SUBJECT_LENGTH
+
+SORTED_AT_ONCE = 20_000  # messages: 5 ms
+PART = 2000
+SAMPLED = 2000
 
 
 def rank(text: str) -> str:
@@ -98,8 +103,28 @@ def order_of(messages: Sequence[Message], criteria: Sequence[tuple[str, bool]]) 
     """Places of the messages in the order of the criteria, the first weighing most."""
     order = list(range(len(messages)))
     for name, reverse in reversed(criteria):
-        order.sort(key=_KEYS[name](messages).__getitem__, reverse=reverse)
+        order = _arranged(order, _KEYS[name](messages), reverse)
     return order
+
+
+def _arranged(order: list[int], keys: Sequence[Any], reverse: bool) -> list[int]:
+    """``order`` by ``keys``; equals stay as they were.
+
+    Very many are parted first, by keys that some of them have: ``list.sort`` keeps the interpreter from every other thread, the
+    event loop's too, for 30 to 60 ms of 100 000.
+    """
+    if len(order) <= SORTED_AT_ONCE:
+        return sorted(order, key=keys.__getitem__, reverse=reverse)
+    sample = sorted([keys[place] for place in order[:: len(order) // SAMPLED]])
+    bounds = sample[:: max(SAMPLED * PART // len(order), 1)]
+    parts: list[list[int]] = [[] for _ in range(len(bounds) + 1)]
+    for place in order:
+        parts[bisect_right(bounds, keys[place])].append(place)
+    found: list[int] = []
+    for part in reversed(parts) if reverse else parts:
+        part.sort(key=keys.__getitem__, reverse=reverse)
+        found += part
+    return found
 
 
 # --------------------------------------------------------------------------- THREAD
@@ -330,3 +355,11 @@ def rendered(roots: Iterable[Node], number: Callable[[Message], int]) -> bytes:
                 out.append(b" ")
             stack += [(child, b"", True) for child in reversed(node.children)]
     return b"".join(out)
+
+
+def dismantle(roots: list[Node]) -> None:
+    """Take threads apart node by node: as they are they hold one another, and only a whole collection would find them."""
+    while roots:
+        node = roots.pop()
+        roots += node.children
+        node.children, node.parent = [], None

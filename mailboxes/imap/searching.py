@@ -11,13 +11,14 @@ from array import array
 from bisect import bisect_left
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from functools import partial
-from typing import Any, TypeVar
+from typing import NamedTuple
 
 from mailboxes.imap import values as v
 from mailboxes.imap.announce import latest
+from mailboxes.imap.beside import beside, let_go
 from mailboxes.imap.fetch import need_condstore, partial_slice
 from mailboxes.imap.names import string
-from mailboxes.imap.ordering import order_of, ordered_subject, references, rendered
+from mailboxes.imap.ordering import dismantle, order_of, ordered_subject, references, rendered
 from mailboxes.imap.search import (
     INDEX,
     SUMMARY,
@@ -35,7 +36,6 @@ from mailboxes.imap.view import Snapshot
 from mailboxes.store import Entry, StoreError
 
 MOST_CONTEXTS = 16
-SORTED_HERE = 2000  # more are gathered, sorted and numbered in a thread
 MOST_SORTED = 500_000
 WARMED = 8 << 20  # bytes of messages read ahead for a live search
 PROGRESS_EVERY = 5.0  # seconds
@@ -96,7 +96,7 @@ def _begun(session: Session, asked: v.Command, by_uid: bool) -> Awaitable[None] 
         found = _candidates(selected)
         for test in tests:
             found = test.kept(found)
-        _answer(session, selected, asked, found, by_uid, tests, _said(asked, found, by_uid, session.rev2))
+        _answer(session, selected, asked, by_uid, tests, _outcome(asked, found, by_uid, session.rev2))
         session.done(asked, "Searched", expunge=by_uid)
         return None
     return _search_later(session, selected, asked, tests, by_uid)
@@ -146,28 +146,23 @@ def _candidates(selected: Selected) -> list[Message]:
     return list(map(Message, range(len(snapshot.entries)), latest(selected, snapshot.entries)))
 
 
-T = TypeVar("T")
-
-
-async def _aside(count: int, work: Callable[..., T], *given: Any) -> T:
-    """What ``work`` makes of so many messages, in a thread when they are many: of 200 000 it takes 100 ms and more."""
-    return await asyncio.to_thread(work, *given) if count > SORTED_HERE else work(*given)
-
-
 async def _search_later(
     session: Session, selected: Selected, asked: v.Command, tests: list[Test], by_uid: bool
 ) -> None:
     args: v.Search = asked.args
     _forget(selected, args)  # the tests hold what ``$`` was; should reading fail, it is nothing
     reader = Reader(session.service.cache, session.mailbox_id)
-    candidates = await _aside(len(selected.snapshot.uids), _candidates, selected)
-    found = await matching(reader, candidates, tests, _progress(session, asked))
-    if args.sort:
-        found = await _sorted(reader, selected, found, args.sort)
-    if args.returns is not None and "UPDATE" in args.returns.options:
-        await _warm(session, selected, tests)
-    said = await _aside(len(found), _said, asked, found, by_uid, session.rev2)
-    _answer(session, selected, asked, found, by_uid, tests, said)
+    found = candidates = await beside(len(selected.snapshot.uids), _candidates, selected)
+    try:
+        found = await matching(reader, candidates, tests, _progress(session, asked))
+        if args.sort:
+            found = await _sorted(reader, selected, found, args.sort)
+        if args.returns is not None and "UPDATE" in args.returns.options:
+            await _warm(session, selected, tests)
+        outcome = await beside(len(found), _outcome, asked, found, by_uid, session.rev2)
+    finally:
+        let_go(candidates, found)
+    _answer(session, selected, asked, by_uid, tests, outcome)
     session.done(asked, _told(reader, "Sorted" if args.sort else "Searched"), expunge=by_uid)
 
 
@@ -180,13 +175,16 @@ async def _warm(session: Session, selected: Selected, tests: list[Test]) -> None
     need = needed(tests)
     if need == INDEX:
         return
-    messages = await _aside(len(selected.snapshot.uids), _candidates, selected)
-    if sum(message.entry[3] for message in messages) > WARMED:
+    if sum(entry[3] for entry in selected.snapshot.entries) > WARMED:
         return
+    messages = await beside(len(selected.snapshot.uids), _candidates, selected)
     reader = Reader(session.service.cache, session.mailbox_id)
-    for start in range(0, len(messages), 500):
-        await reader.fill(messages[start : start + 500], need)
-        await asyncio.sleep(0)
+    try:
+        for start in range(0, len(messages), 500):
+            await reader.fill(messages[start : start + 500], need)
+            await asyncio.sleep(0)
+    finally:
+        let_go(messages)
 
 
 async def _sorted(
@@ -197,13 +195,13 @@ async def _sorted(
     uids, orders = selected.snapshot.uids, selected.index.orders
     order = orders.get(criteria, uids)
     if order is not None:
-        return await _aside(len(order), _ordered, found, order, len(uids))
+        return await beside(len(order), _ordered, found, order, len(uids))
     if any(name not in ("ARRIVAL", "SIZE") for name, _ in criteria):
         found = await _with_summaries(reader, found)
-    order = await _aside(len(found), order_of, found, criteria)
+    order = await beside(len(found), order_of, found, criteria)
     if len(found) == len(uids):
         orders.keep(criteria, uids, array("I", order))
-    return await _aside(len(found), _ordered, found, order, len(found))
+    return await beside(len(found), _ordered, found, order, len(found))
 
 
 def _ordered(found: list[Message], order: Sequence[int], whole: int) -> list[Message]:
@@ -242,6 +240,24 @@ def _progress(session: Session, asked: v.Command) -> Callable[[int, int], Awaita
 # --------------------------------------------------------------------------- answers
 
 
+class _Outcome(NamedTuple):
+    """What a search comes to: the untagged answer, the UIDs that ``$`` names, those a live search holds; None where not asked."""
+
+    said: bytes
+    saved: list[int] | None
+    held: set[int] | None
+
+
+def _outcome(asked: v.Command, found: list[Message], by_uid: bool, rev2: bool) -> _Outcome:
+    wanted = asked.args.returns
+    options = wanted.options if wanted is not None else frozenset()
+    return _Outcome(
+        _said(asked, found, by_uid, rev2),
+        _saved(found, wanted) if "SAVE" in options else None,
+        {message.entry[0] for message in found} if "UPDATE" in options else None,
+    )
+
+
 def _said(asked: v.Command, found: list[Message], by_uid: bool, rev2: bool) -> bytes:
     """The untagged answer; empty when the result is only saved."""
     args: v.Search = asked.args
@@ -259,22 +275,14 @@ def _said(asked: v.Command, found: list[Message], by_uid: bool, rev2: bool) -> b
 
 
 def _answer(
-    session: Session,
-    selected: Selected,
-    asked: v.Command,
-    found: list[Message],
-    by_uid: bool,
-    tests: list[Test],
-    said: bytes,
+    session: Session, selected: Selected, asked: v.Command, by_uid: bool, tests: list[Test], outcome: _Outcome
 ) -> None:
-    options = asked.args.returns.options if asked.args.returns is not None else frozenset()
-    if "SAVE" in options:
-        selected.saved = _saved(found, asked.args.returns)
-    if said:
-        session.put(said)
-    if "UPDATE" in options:
-        uids = [message.entry[0] for message in found]
-        selected.contexts[asked.tag] = Context(asked, by_uid, uids, tests)
+    if outcome.saved is not None:
+        selected.saved = outcome.saved
+    if outcome.said:
+        session.put(outcome.said)
+    if outcome.held is not None:
+        selected.contexts[asked.tag] = Context(asked, by_uid, outcome.held, tests)
 
 
 def _numbers(found: Iterable[Message], by_uid: bool) -> list[int]:
@@ -345,17 +353,20 @@ async def _thread(session: Session, asked: v.Command, by_uid: bool) -> None:
         raise Refused("The search looks for too many texts", b"LIMIT")
     tests = stages(args.key, _setting(session, selected, args.charset))
     reader = Reader(session.service.cache, session.mailbox_id)
-    candidates = await _aside(len(selected.snapshot.uids), _candidates, selected)
-    found = await matching(reader, candidates, tests, _progress(session, asked))
-    if len(found) > MOST_SORTED:
-        raise Refused("Too many messages to thread", b"LIMIT")
-    uids, orders, what = selected.snapshot.uids, selected.index.orders, (args.thread, by_uid)
-    said = orders.get(what, uids) if len(found) == len(uids) else None
-    if said is None:
-        found = await _with_summaries(reader, found)
-        said = await asyncio.to_thread(_threaded, found, args.thread, by_uid)
-        if len(found) == len(uids):
-            orders.keep(what, uids, said)
+    found = candidates = await beside(len(selected.snapshot.uids), _candidates, selected)
+    try:
+        found = await matching(reader, candidates, tests, _progress(session, asked))
+        if len(found) > MOST_SORTED:
+            raise Refused("Too many messages to thread", b"LIMIT")
+        uids, orders, what = selected.snapshot.uids, selected.index.orders, (args.thread, by_uid)
+        said = orders.get(what, uids) if len(found) == len(uids) else None
+        if said is None:
+            found = await _with_summaries(reader, found)
+            said = await asyncio.to_thread(_threaded, found, args.thread, by_uid)
+            if len(found) == len(uids):
+                orders.keep(what, uids, said)
+    finally:
+        let_go(candidates, found)
     session.put(b"* THREAD %b\r\n" % said if said else b"* THREAD\r\n")
     session.done(asked, _told(reader, "Threaded"), expunge=by_uid)
 
@@ -365,7 +376,9 @@ def _threaded(found: list[Message], algorithm: str, by_uid: bool) -> bytes:
         roots = ordered_subject(found)
     else:
         roots = references(found, by_subject=algorithm == "REFERENCES")
-    return rendered(roots, lambda message: message.entry[0] if by_uid else message.place + 1)
+    said = rendered(roots, lambda message: message.entry[0] if by_uid else message.place + 1)
+    dismantle(roots)
+    return said
 
 
 # --------------------------------------------------------------------------- contexts
@@ -397,10 +410,10 @@ class Context:
 
     __slots__ = ("asked", "by_uid", "held", "need", "tests", "waiting")
 
-    def __init__(self, asked: v.Command, by_uid: bool, uids: list[int], tests: list[Test]) -> None:
+    def __init__(self, asked: v.Command, by_uid: bool, held: set[int], tests: list[Test]) -> None:
         self.asked = asked
         self.by_uid = by_uid
-        self.held = set(uids)
+        self.held = held
         self.tests = tests
         self.need = needed(tests)
         self.waiting: dict[int, Entry] = {}  # by UID, what is still to be judged

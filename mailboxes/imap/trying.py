@@ -17,7 +17,7 @@ from mailboxes.imap.search import BOTH, CONTENT, INDEX, TEXT, Message, Test
 from mailboxes.store import MissingBody
 
 STRIDE = 64  # messages tried between two looks at the clock
-TURN = 0.008  # seconds
+TURN = 0.004  # seconds: what came before and comes after is in the same turn
 
 
 async def matching(

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import gc
+import random
 import threading
 import time
 from collections.abc import Iterator
@@ -11,8 +13,11 @@ from typing import Any
 
 import pytest
 
-from mailboxes.imap import searching
+from mailboxes.anatomy import dissect, pack, unpack
+from mailboxes.imap import ordering, searching
 from mailboxes.imap.grammar import parse
+from mailboxes.imap.search import Message
+from mailboxes.store import Entry
 from tests.mailboxes.imap.harness import Client, Pki, Running, message, serving
 
 
@@ -482,10 +487,10 @@ async def test_many_messages_are_gathered_and_ordered_beside_the_event_loop(
 
         monkeypatch.setattr(searching, name, watched)
 
-    steps = ("_candidates", "order_of", "_ordered", "_said")
+    steps = ("_candidates", "order_of", "_ordered", "_outcome")
     for name in steps:
         aside(name)
-    monkeypatch.setattr(searching, "SORTED_HERE", 2)
+    monkeypatch.setattr("mailboxes.imap.beside.HERE", 2)
     client = await running.login()
     for number in (3, 1, 2):
         await client.append(message(f"s{number}", f"body{number}"))
@@ -495,5 +500,68 @@ async def test_many_messages_are_gathered_and_ordered_beside_the_event_loop(
     assert await client.ok("UID SORT (SUBJECT) UTF-8 UID 1:2") == [b"* SORT 2 1"]
     assert len(await client.ok("UID THREAD REFS UTF-8 ALL")) == 1
     assert {name for name, elsewhere in seen if elsewhere} == set(steps)
-    assert [name for name, elsewhere in seen if not elsewhere] == ["_said"]  # that of the two messages
+    assert [name for name, elsewhere in seen if not elsewhere] == ["_outcome"]  # that of the two messages
     await client.close()
+
+
+async def test_what_a_search_looked_at_is_let_go_beside_the_event_loop(
+    running: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """To free what a search of 100 000 had looked at took the event loop 5 to 45 ms, after its answer."""
+    freed: list[int] = []
+
+    class Freed(Message):
+        def __del__(self) -> None:
+            freed.append(threading.get_ident())
+
+    monkeypatch.setattr(searching, "Message", Freed)
+    monkeypatch.setattr("mailboxes.imap.beside.HERE", 2)
+    client = await running.login()
+    for number in range(1, 5):
+        await client.append(message(f"s{number}", f"body{number}"))
+    await client.ok("SELECT INBOX")
+    for text in ("SEARCH RETURN (SAVE) TEXT body", "SORT (SUBJECT) UTF-8 UNSEEN", "THREAD REFERENCES UTF-8 ALL"):
+        await client.ok(text)
+        for _ in range(100):
+            if len(freed) == 4:
+                break
+            await asyncio.sleep(0.01)
+        assert len(freed) == 4
+        assert threading.get_ident() not in freed
+        freed.clear()
+    await client.close()
+
+
+@pytest.mark.parametrize("reverse", [False, True])
+@pytest.mark.parametrize("values", [10_000, 5, 1])
+def test_very_many_are_parted_before_they_are_sorted(
+    monkeypatch: pytest.MonkeyPatch, values: int, *, reverse: bool
+) -> None:
+    """``list.sort`` of 100 000 keeps every other thread waiting for 30 to 60 ms."""
+    for name, number in (("SORTED_AT_ONCE", 100), ("PART", 20), ("SAMPLED", 50)):
+        monkeypatch.setattr(ordering, name, number)
+    draw = random.Random(values)
+    keys = [draw.randrange(values) for _ in range(1000)]
+    order = ordering._arranged(list(range(1000)), keys, reverse)
+    assert order == sorted(range(1000), key=keys.__getitem__, reverse=reverse)
+
+
+def test_a_thread_taken_apart_leaves_nothing_to_collect() -> None:
+    """Nodes hold one another: of 100 000 messages a whole collection kept everybody waiting for 30 to 50 ms."""
+    gc.collect()
+    gc.disable()
+    try:
+        summaries = [
+            unpack(pack(dissect(linked(number, "a", *map(str, range(1, number)), minute=number))))
+            for number in range(1, 9)
+        ]
+        messages = [Message(place, Entry(place + 1, 1, "", 1, 0, 0, 1, b"", 0)) for place in range(8)]
+        for one, summary in zip(messages, summaries, strict=True):
+            one.summary = summary
+        roots = ordering.references(messages)
+        assert ordering.rendered(roots, lambda one: one.place + 1) == b"(1 2 3 4 5 6 7 8)"
+        ordering.dismantle(roots)
+        del roots
+        assert not [one for one in gc.get_objects() if isinstance(one, ordering.Node)]
+    finally:
+        gc.enable()

@@ -228,7 +228,7 @@ def test_a_live_search_looks_only_at_what_changes(large: Snapshot) -> None:
     said: list[bytes] = []
     session, selected = cast(Any, SimpleNamespace(put=said.append)), cast(Any, SimpleNamespace(snapshot=large))
     tests = stages(Key("ALL"), Setting(large, set(), [], 0.0, "utf-8"))
-    context = Context(Command(b"t", "SEARCH", Search(Key("ALL"))), True, large.uids[1:], tests)
+    context = Context(Command(b"t", "SEARCH", Search(Key("ALL"))), True, set(large.uids[1:]), tests)
     context.held = Unlisted(context.held)
     context.vanished(session, [1, 2], large)
     context._settle(session, selected, [Message(2, large.entries[2]), Message(0, large.entries[0])], [])
