@@ -239,7 +239,15 @@ async def _lsub(session: Session, asked: v.Command) -> None:
     session.need("l")
     tree, _ = await _tree(session, subscribed=True)
     for pattern in _patterns(session, asked.args):
-        for line in subscriptions_listed(tree, pattern):
+        many = len(tree.subscribed) > LISTED_HERE
+        lines = (
+            await asyncio.to_thread(subscriptions_listed, tree, pattern)
+            if many
+            else subscriptions_listed(tree, pattern)
+        )
+        for count, line in enumerate(lines, 1):
+            if not count % SAID_AT_ONCE:
+                await session.out.drain()
             session.put(_list_line(session, b"LSUB", line, plain=True))
     session.done(asked, "Listed")
 

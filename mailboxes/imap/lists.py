@@ -86,11 +86,12 @@ class Tree:
         """Every name that has inferiors."""
         found: set[str] = set()
         for name in self.folders:
-            found.update(_above(name))
+            found.update(above(name))
         return found
 
 
-def _above(name: str) -> Iterable[str]:
+def above(name: str) -> Iterable[str]:
+    """The superiors of a name, the highest first."""
     place = name.find(SEPARATOR)
     while place >= 0:
         yield name[:place]
@@ -143,7 +144,7 @@ def _child_info(
     found: dict[str, tuple[str, ...]] = {}
     for name in set(tree.folders) | tree.subscribed:
         if wanted(name) and name not in matching:
-            for parent in _above(name):
+            for parent in above(name):
                 found[parent] = words
     return found
 
@@ -168,7 +169,7 @@ def subscriptions_listed(tree: Tree, pattern: Pattern) -> list[Line]:
         if pattern.matches(name):
             found[name] = ()
         elif pattern.text.endswith("%"):
-            for parent in _above(name):
+            for parent in above(name):
                 if pattern.matches(parent) and parent not in tree.subscribed:
                     found.setdefault(parent, ("\\Noselect",))
     return [Line(name, found[name]) for name in sorted(found, key=_inbox_first)]

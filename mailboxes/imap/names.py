@@ -16,6 +16,7 @@ LONGEST = 255
 DEEPEST = 16
 
 _PLAIN = re.compile(rb'[^\x00-\x1f\x7f-\xff"\\]*\Z')
+_SHIFTED = re.compile(r"[^ -~]+")
 _ATOM = re.compile(rb"[!#$&'+,\-./0-9:;<=>?@A-Z\[\]^_`a-z|}~]+\Z")
 
 
@@ -25,24 +26,12 @@ class BadName(ValueError):
 
 def encode_utf7(name: str) -> bytes:
     """Modified UTF-7 of ``name``."""
-    out: list[bytes] = []
-    pending: list[str] = []
-    for character in name:
-        if " " <= character <= "~":
-            _flush(pending, out)
-            out.append(b"&-" if character == "&" else character.encode("ascii"))
-        else:
-            pending.append(character)
-    _flush(pending, out)
-    return b"".join(out)
+    return _SHIFTED.sub(_shift, name.replace("&", "&-")).encode("ascii")
 
 
-def _flush(pending: list[str], out: list[bytes]) -> None:
-    if pending:
-        raw = "".join(pending).encode("utf-16-be", "surrogatepass")
-        coded = binascii.b2a_base64(raw, newline=False).rstrip(b"=").replace(b"/", b",")
-        out.append(b"&" + coded + b"-")
-        pending.clear()
+def _shift(run: re.Match[str]) -> str:
+    raw = run[0].encode("utf-16-be", "surrogatepass")
+    return "&" + binascii.b2a_base64(raw, newline=False).decode("ascii").rstrip("=").replace("/", ",") + "-"
 
 
 def decode_utf7(raw: bytes) -> str:

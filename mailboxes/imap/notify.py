@@ -14,6 +14,7 @@ from functools import partial
 
 from mailboxes.imap import values as v
 from mailboxes.imap.fetch import unasked
+from mailboxes.imap.lists import above
 from mailboxes.imap.names import SEPARATOR, formerly
 from mailboxes.imap.rendering import BODY, SUMMARY, Chosen, Renderer
 from mailboxes.imap.session import BAD, LOGGED_IN, Refused, Selected, Session, command
@@ -23,6 +24,7 @@ from policies.events import Kind
 MESSAGES = frozenset(("MessageNew", "MessageExpunge"))
 SUPPORTED = MESSAGES | {"FlagChange", "MailboxName", "SubscriptionChange"}
 _SELECTED = ("selected", "selected-delayed")
+TOLD_AT_ONCE = 200  # folders looked at and told of before others have their turn: 2 ms
 
 
 @command("NOTIFY", LOGGED_IN)
@@ -86,16 +88,25 @@ class Subscription:
         self._again = False
 
     async def begin(self, status: bool) -> None:
-        """Learn the folders as they are; with ``status``, tell them."""
-        folders = await self.session.service.store.folders(self.session.mailbox_id)
-        self._known = {folder.id: folder for folder in folders}
-        if status:
-            for folder in folders:
-                events = self._events(folder)
-                if events & MESSAGES and not self._is_selected(folder):
-                    self.session.put(self._status(folder, events, everything=True))
+        """Learn the folders as they are; with ``status``, tell them. What changes meanwhile is told once the command ended."""
         if self.filters:
             self.session.service.indexes.listen(self.session.mailbox_id, self._wake)
+        try:
+            folders = await self.session.service.store.folders(self.session.mailbox_id)
+            self._known = {folder.id: folder for folder in folders}
+            if status:
+                await self._tell_all(folders)
+        except BaseException:
+            self.stop()
+            raise
+
+    async def _tell_all(self, folders: list[Folder]) -> None:
+        for count, folder in enumerate(folders, 1):
+            events = self._events(folder)
+            if events & MESSAGES and not self._is_selected(folder):
+                self.session.put(self._status(folder, events, everything=True))
+            if not count % TOLD_AT_ONCE:
+                await self.session.out.drain()
 
     def stop(self) -> None:
         if self.filters:
@@ -138,13 +149,17 @@ class Subscription:
         if folders is None or self.session.notify is not self:
             return
         known, self._known = self._known, {folder.id: folder for folder in folders}
-        for folder in folders:
+        for count, folder in enumerate(folders, 1):
             before = known.pop(folder.id, None)
             if before != folder:
                 self._tell(before, folder)
-        for folder in known.values():
+            if not count % TOLD_AT_ONCE:
+                await self.session.out.drain()
+        for count, folder in enumerate(known.values(), 1):
             if "MailboxName" in self._events(folder):
                 self._list(folder, b"\\NonExistent")
+            if not count % TOLD_AT_ONCE:
+                await self.session.out.drain()
 
     def _tell(self, before: Folder | None, folder: Folder) -> None:
         events = self._events(folder)
@@ -221,7 +236,6 @@ def _names(one: v.Filter, names: frozenset[str], folder: Folder) -> bool:
         return folder.subscribed
     if scope == "mailboxes":
         return name in names
-    above = [root for root in names if name == root or name.startswith(root + SEPARATOR)]
     if scope == "subtree":
-        return bool(above)
-    return any(name.count(SEPARATOR) - root.count(SEPARATOR) <= 1 for root in above)
+        return name in names or not names.isdisjoint(above(name))
+    return name in names or name.rpartition(SEPARATOR)[0] in names
