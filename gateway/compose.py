@@ -3,11 +3,13 @@
 :mod:`gateway.service` adds the doors, the courier and IMAP on top of it.
 Promise: what is opened here is closed by the ``close`` of what it returned, in reverse order. Failure:
 :class:`mailboxes.keys.WrongMasterKey` for a master key that is missing or another one (F15),
-:class:`mailboxes.store.StoreUnavailable` for a database that cannot be opened as promised; both before anything serves.
+:class:`mailboxes.store.StoreUnavailable` for a database that cannot be opened as promised; both before anything serves. One
+that can be read but takes no write, on a full disk, is opened for reading.
 """
 
 from __future__ import annotations
 
+import secrets
 import shutil
 import time
 from collections.abc import Callable
@@ -18,8 +20,10 @@ from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
-from sqlalchemy import URL
+import structlog
+from sqlalchemy import URL, Connection
 from sqlalchemy.engine import make_url
+from sqlalchemy.exc import SQLAlchemyError
 
 import mailboxes.account_tables
 import mailboxes.rule_tables
@@ -31,7 +35,7 @@ from mailboxes import blob_mark, upkeep
 from mailboxes.blob_mark import Mark
 from mailboxes.blobs import Blobs, FileBlobs, S3Blobs, place
 from mailboxes.commit import Committer, Reading
-from mailboxes.engine import Database, open_database
+from mailboxes.engine import Database, cursor_of, open_database
 from mailboxes.given import make_folder
 from mailboxes.keys import (
     Keyring,
@@ -44,8 +48,9 @@ from mailboxes.keys import (
 from mailboxes.notices import LocalNotices, open_notices
 from mailboxes.provision import next_instance
 from mailboxes.reading import PATIENCE_SECONDS
-from mailboxes.seal import FRAME, BodyIds, Sealer
+from mailboxes.seal import FRAME, NO_INSTANCE, BodyIds, Sealer
 from mailboxes.sqlstore import SqlStore
+from mailboxes.store import StoreError
 from mailboxes.unit import Unit
 
 S3_SECONDS = PATIENCE_SECONDS
@@ -53,18 +58,22 @@ S3_SECONDS = PATIENCE_SECONDS
 mail program that waits for it has given up by then, without a word why."""
 ROOM_SECONDS = 1.0
 """Seconds an answer about free room is good for."""
+NOBODYS = 1 << 40
+"""From here on numbers are never given: by one drawn here a process without its own is told from others in notices."""
 POOL_THREADS = 4
 """Threads for what is too heavy for the event loop: large messages, blobs, bulk decryption."""
 
+log = structlog.get_logger("store")
 
 T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
 class Storage:
-    """Everything durable, opened. ``instance`` numbers this process among those on the same database.
+    """Everything durable, opened. ``ids`` hold the number of this process among those on the same database.
 
-    The folder of large messages may lack its ``mark``: whoever cannot do without it asks for it.
+    The folder of large messages may lack its ``mark``: whoever cannot do without it asks for it. Where nothing could be
+    written (a full disk) it serves reading; :meth:`take_number`, once that is over, has it number new messages too.
     """
 
     config: Config
@@ -79,9 +88,18 @@ class Storage:
     store: SqlStore
     journal: Journal
     pool: ThreadPoolExecutor
-    instance: int
+    ids: BodyIds
     clock: Callable[[], float]
     mark: Mark
+
+    @property
+    def reads_only(self) -> bool:
+        """Whether nothing could be written since it was opened."""
+        return self.ids.instance == NO_INSTANCE
+
+    async def take_number(self) -> None:
+        """Raises :class:`mailboxes.store.StoreError` while nothing can be written."""
+        self.ids.instance = await self.committer.run(lambda unit: next_instance(unit.cursor))
 
     async def close(self) -> None:
         """Commit what waits, then let go of everything."""
@@ -128,7 +146,7 @@ def storage(config: Config, *, clock: Callable[[], float] = time.time) -> Storag
     master = master_key(config)
     keyring = Keyring(master, time.monotonic)
     try:
-        begun = committer.run_sync(lambda unit: _begin(unit, keyring, config))
+        begun = _begun(database, committer, keyring, config)
         names, words = begun.names_left, begun.keywords_left
         while names is not None:
             names = committer.run_sync(partial(upkeep.seal_names, keyring=keyring, after=names))
@@ -142,8 +160,9 @@ def storage(config: Config, *, clock: Callable[[], float] = time.time) -> Storag
     reading = Reading(database, config.store.readers)
     blobs = blob_store(config, pool, begun.mark)
     limit = min(config.store.inline_limit, FRAME)
-    sealer = Sealer(keyring, blobs, BodyIds(begun.instance, clock), pool, limit, room=room(config, committer))
-    notices = open_notices(database, begun.instance)
+    ids = BodyIds(begun.instance, clock)
+    sealer = Sealer(keyring, blobs, ids, pool, limit, room=room(config, committer))
+    notices = open_notices(database, begun.instance or NOBODYS + secrets.randbelow(NOBODYS))
     committer.announcer = notices
     store = SqlStore(committer, reading, keyring, blobs, sealer, notices, pool)
     return Storage(
@@ -159,7 +178,7 @@ def storage(config: Config, *, clock: Callable[[], float] = time.time) -> Storag
         store,
         journal,
         pool,
-        begun.instance,
+        ids,
         clock,
         begun.mark,
     )
@@ -172,6 +191,27 @@ class _Begun(NamedTuple):
     mark: Mark
     names_left: int | None
     keywords_left: upkeep.Place | None
+
+
+def _begun(database: Database, committer: Committer, keyring: Keyring, config: Config) -> _Begun:
+    """Where nothing can be written, what is there may still be read, by mail programs and by whoever must mend it."""
+    try:
+        return committer.run_sync(lambda unit: _begin(unit, keyring, config))
+    except StoreError as refused:
+        try:
+            with database.turn(), database.reader.connect() as connection:
+                begun = _begin_reading(connection, keyring, config)
+        except (StoreError, SQLAlchemyError):
+            raise refused from None
+        log.error("nothing_can_be_written", kind=type(refused).__name__)
+        return begun
+
+
+def _begin_reading(connection: Connection, keyring: Keyring, config: Config) -> _Begun:
+    keyring.open(connection, 0)
+    root = blob_folder(config)
+    mark = Mark(Path()) if root is None else blob_mark.kept(cursor_of(connection), root)
+    return _Begun(NO_INSTANCE, mark, None, None)
 
 
 def _begin(unit: Unit, keyring: Keyring, config: Config) -> _Begun:

@@ -36,6 +36,7 @@ from gateway.volumes import Counted, MemoryLedger, Volumes, likeness
 from mailboxes.anatomy import Anatomy, Limits, dissect, pack
 from mailboxes.commit import Committer, Unit
 from mailboxes.seal import Sealer
+from mailboxes.seldom import Seldom
 from mailboxes.store import Delivery, OverQuota, Sealed, StoreError, StoreFull, StoreUnavailable
 from policies import certificate as certificates
 from policies import content as content_policy
@@ -135,6 +136,7 @@ class Intake:
         self._scanner = scanner
         self._sealer = sealer
         self._committer = committer
+        self._seldom = Seldom()
         self._acceptor = acceptor
         self._clock = clock
         self._pool = pool
@@ -366,7 +368,9 @@ class Intake:
             whole = _behind_trace(raw, head, len(self._trace(transaction, identifier, now))) if head else raw
             sealed = await self._sealer.seal(whole, pack(anatomy, whole))
         except (StoreError, OSError) as problem:  # before any commit, which would log it and could journal it
-            log.error("body_not_stored", error=type(problem).__name__, reason=_reason(problem))
+            reason = _reason(problem)
+            if times := self._seldom.times(reason):
+                log.error("body_not_stored", error=type(problem).__name__, reason=reason, times=times)
             return Answer(_store_decision(problem), identifier)
         entailed = Consequences()
         try:

@@ -57,6 +57,7 @@ from gateway.tasks import Tasks, Work, report
 from gateway.trust_space import TrustSpace, pace
 from gateway.user_rules import UserRules
 from gateway.volumes import SqlLedger, Volumes
+from mailboxes.store import StoreError
 from mailboxes.tally import LocalTally, SharedTally, Tally
 from policies.events import Event, Kind
 
@@ -116,12 +117,21 @@ class Service:
     async def _start(self) -> None:
         tell_absent(self.config)
         opened = await self._open_storage()
-        rules = await self._make_parts(opened)
+        await self._make_parts(opened)
         self._doors = doors = self._make_doors()
         await doors.open(self.roles, opened)
-        await rules.rejudge(opened.committer)
+        await self._now_or_at_last(self._rejudge)
         self._keep_up(opened)
-        await self._record(Event(Kind.STARTED, detail={"roles": list(self.roles)}))
+        if opened.reads_only:
+            self._tasks.begin(partial(self._tasks.at_last, opened.take_number))
+        await self._now_or_at_last(partial(self._record, Event(Kind.STARTED, detail={"roles": list(self.roles)})))
+
+    async def _now_or_at_last(self, work: Work) -> None:
+        """Do ``work``; where the store takes no write (a full disk) the doors open all the same, and ``work`` is done later."""
+        try:
+            await work()
+        except StoreError:
+            self._tasks.begin(partial(self._tasks.at_last, work))
 
     async def _open_storage(self) -> Storage:
         self._storage = opened = await asyncio.to_thread(storage, self.config)
@@ -130,11 +140,11 @@ class Service:
         opened.notices.start()
         return opened
 
-    async def _make_parts(self, opened: Storage) -> UserRules:
-        """What the doors lead to, each part after those it asks. Returns the rules, which are still to be judged."""
+    async def _make_parts(self, opened: Storage) -> None:
+        """What the doors lead to, each part after those it asks."""
         config = self.config
         self._space = TrustSpace(config, opened.committer, opened.clock, self._trust_changed)
-        await self._space.open()
+        await self._now_or_at_last(self._space.open)
         self._authenticator = CertificateLogins(
             people.authenticator(opened),
             lambda: self._space.reader,
@@ -148,10 +158,9 @@ class Service:
         self._scanner = LiveScanner(part_settings.scanner(config))
         self._courier = self._make_courier(opened)
         self._documents = document_reader(config, opened, self._boxes)
-        self._rules = rules = self._make_rules(opened)
+        self._rules = self._make_rules(opened)
         self._intake = self._make_intake(opened)
         self._entry.intake = self._intake
-        return rules
 
     def _keep_up(self, opened: Storage) -> None:
         """All that goes on from here to the end."""

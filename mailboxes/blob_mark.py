@@ -45,14 +45,19 @@ class Mark:
             raise BlobsUnmounted(self.root / NAME, self.word)
 
 
+def kept(cursor: Any, root: Path) -> Mark:
+    """The mark this database knows for ``root``; reads only."""
+    row = _KNOWN(cursor).fetchone()
+    return Mark(root, str(row[0]) if row else "")
+
+
 def claim(cursor: Any, root: Path, lies_in: Callable[[str], bool]) -> Mark:
     """The mark of ``root``, made where this database has none yet; ``lies_in`` tells whether a blob is there.
 
     In a transaction that no other process is in at the same time. Where the mark cannot be written, such as on a full disk,
     the next start tries again.
     """
-    row = _KNOWN(cursor).fetchone()
-    known = str(row[0]) if row else ""
+    known = kept(cursor, root).word
     try:
         found = _read(root)
         word = known or found or secrets.token_hex(8)

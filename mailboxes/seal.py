@@ -26,7 +26,7 @@ from sqlalchemy import Connection
 
 from mailboxes.blobs import Blobs
 from mailboxes.keys import KEY_BYTES, NONCE_BYTES, Keyring, unwrap_key, wrap_key
-from mailboxes.store import Corrupted, Entry, MailboxGone, MissingBody, Sealed, StoreFull
+from mailboxes.store import Corrupted, Entry, MailboxGone, MissingBody, Sealed, StoreFull, StoreUnavailable
 
 FORMAT = b"\x01"
 _FORMAT = FORMAT[0]
@@ -44,29 +44,34 @@ _EPOCH_MS = 1_735_689_600_000  # 2025-01-01: 41 bits of milliseconds from here l
 _INSTANCE_BITS = 14
 _SERIAL_BITS = 8
 INSTANCES = 1 << _INSTANCE_BITS
+NO_INSTANCE = 0
 
 
 class BodyIds:
     """Numbers for messages: milliseconds, the number of this process, a serial; 63 bits, growing.
 
     Known before any row exists, so that ciphertext can be bound to it. ``instance`` comes from
-    :func:`mailboxes.provision.next_instance`, which gives each process another one.
+    :func:`mailboxes.provision.next_instance`, which gives each process another one; :data:`NO_INSTANCE` for one that began
+    while nothing could be written, and numbers nothing until it has one.
     """
 
     def __init__(self, instance: int, clock: Callable[[], float] = time.time) -> None:
         self.instance = instance
-        self._low = (instance % INSTANCES) << _SERIAL_BITS
         self._clock = clock
         self._tick = 0  # milliseconds and serial; never goes back, even when the clock does
         self._lock = threading.Lock()
 
     def next(self) -> int:
+        """Raises :class:`StoreUnavailable` without an instance."""
+        if self.instance == NO_INSTANCE:
+            raise StoreUnavailable("nothing could be written since this process began")
         now = (int(self._clock() * 1000) - _EPOCH_MS) << _SERIAL_BITS
         with self._lock:
             self._tick = max(self._tick + 1, now)
             tick = self._tick
         milliseconds, serial = divmod(tick, 1 << _SERIAL_BITS)
-        return (milliseconds << (_INSTANCE_BITS + _SERIAL_BITS)) | self._low | serial
+        low = (self.instance % INSTANCES) << _SERIAL_BITS
+        return (milliseconds << (_INSTANCE_BITS + _SERIAL_BITS)) | low | serial
 
 
 class Sealer:

@@ -55,6 +55,13 @@ class Server:
         options += " -c recovery_init_sync_method=syncfs"  # one sync, not one per file of each test's database
         self.control("-o", options, "-l", str(self.directory / "log"), "start")
 
+    def alive(self) -> bool:
+        try:
+            psycopg.connect(self._address("postgres")).close()
+        except psycopg.Error:
+            return False
+        return True
+
     def stop(self, mode: str = "fast") -> None:
         self.control("-m", mode, "stop")
 
@@ -110,24 +117,34 @@ def after_our_death(directory: Path, command: list[str]) -> Iterator[None]:
 
 
 @contextmanager
-def running() -> Iterator[Server]:
-    """Initialise, start, and stop and remove at the end; skips the test when PostgreSQL is not installed."""
+def running(place: Path | None = None, settings: str = "", log_on: Path | None = None) -> Iterator[Server]:
+    """Initialise, start, and stop and remove at the end; skips the test when PostgreSQL is not installed.
+
+    In ``place`` (a small disk) with ``settings``; ``log_on``: its write-ahead log is moved to this folder.
+    """
     tools = binaries()
     if tools is None:
         pytest.skip("no PostgreSQL server is installed")
-    directory = Path(tempfile.mkdtemp(prefix="caducee-pg-"))
+    directory = Path(tempfile.mkdtemp(prefix="caducee-pg-", dir=place))
     if os.geteuid() == 0:
         try:
             user = pwd.getpwnam("postgres")
         except KeyError:
             pytest.skip("PostgreSQL refuses to run as root and there is no user postgres")
-        os.chown(directory, user.pw_uid, user.pw_gid)
+        for each in (directory, *([log_on] if log_on else [])):
+            os.chown(each, user.pw_uid, user.pw_gid)
     initialise = [
         str(tools / "initdb"), "-D", str(directory / "data"), "-U", "caducee", "-A", "trust", "-E", "UTF8",
-        "--locale=C", "--no-instructions", "--no-sync",
+        "--locale=C", "--no-instructions", "--no-sync", "--wal-segsize", "1" if place else "16",
     ]  # fmt: skip
     try:
         subprocess.run(_unprivileged(initialise), check=True, stdout=subprocess.DEVNULL, cwd="/")
+        with (directory / "data" / "postgresql.conf").open("a", encoding="utf-8") as more:
+            more.write(settings)
+        if log_on is not None:
+            ours = directory / "data" / "pg_wal"
+            subprocess.run(_unprivileged(["mv", str(ours), str(log_on)]), check=True, cwd="/")
+            ours.symlink_to(log_on / "pg_wal")
         server = Server(directory, tools, free_port())
         with after_our_death(directory, server.controlling("-m", "immediate", "stop")):
             server.start()

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import imaplib
+import os
 import smtplib
 import ssl
 from collections.abc import Callable, Iterable, Sequence
@@ -16,6 +17,7 @@ from typing import TYPE_CHECKING
 import dns.asyncresolver
 import dns.exception
 import dns.resolver
+import psycopg
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.serialization import Encoding
@@ -28,7 +30,8 @@ from gateway.migrations import NewerDatabase
 from gateway.scan import Clamd, ScanUnavailable
 from gateway.smtp import expiry, tls
 from mailboxes.given import group_bits
-from mailboxes.store import BlobsUnmounted
+from mailboxes.sql import Sql
+from mailboxes.store import BlobsUnmounted, StoreError
 from policies import certificate as certificates
 from policies.certificate import Role
 from policies.trust import Freshness, freshness
@@ -41,6 +44,7 @@ if TYPE_CHECKING:
     from gateway.config import Config
     from gateway.config_units import Listen
     from gateway.trust_space import TrustSpace
+    from mailboxes.unit import Unit
 
 PATIENCE = 10.0
 SOON, URGENT = 30, 7
@@ -101,6 +105,31 @@ def bodies(storage: Storage) -> list[Finding]:
     except OSError as problem:
         return [found(State.AWAY, "blobs.away", path=storage.mark.root, reason=problem.strerror)]
     return []
+
+
+FILLER = 1 << 20
+_SCRATCH = Sql("CREATE TEMPORARY TABLE doctor_scratch (filler bytea) ON COMMIT DROP")
+_FILL = Sql("INSERT INTO doctor_scratch VALUES (?)")
+
+
+def writing(storage: Storage) -> list[Finding]:
+    """The database takes a write. The disk of a PostgreSQL server shows nowhere else: a temporary table tries it."""
+    if storage.reads_only:
+        return [found(State.AWAY, "store.reads_only")]
+    if storage.database.sqlite:
+        return []
+    try:
+        storage.committer.run_sync(_try_to_write)
+    except StoreError:
+        return [found(State.AWAY, "store.reads_only")]
+    except psycopg.Error:  # temporary tables may be forbidden: then nothing is known
+        pass
+    return []
+
+
+def _try_to_write(unit: Unit) -> None:
+    _SCRATCH(unit.cursor)
+    _FILL(unit.cursor, os.urandom(FILLER))
 
 
 def journal_head(storage: Storage) -> list[Finding]:
@@ -328,6 +357,7 @@ async def examine(
     else:
         stored = [
             found(State.GOOD, "store.good"),
+            *await asyncio.to_thread(writing, storage),
             *await asyncio.to_thread(bodies, storage),
             *await asyncio.to_thread(journal_head, storage),
             *await asyncio.to_thread(postmasters, storage),

@@ -1,7 +1,7 @@
 """What every subcommand starts from: the configuration, the open store, and who is asking.
 
 Promise: nothing is opened before it is needed; what :func:`opened` opens, it closes. Failure: ConfigError, WrongMasterKey and
-StoreUnavailable, which :mod:`gateway.cli.errors` turns into words.
+StoreUnavailable, which :mod:`gateway.cli.errors` turns into words; a full disk is said as one.
 """
 
 from __future__ import annotations
@@ -10,9 +10,12 @@ import getpass
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from operator import itemgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from gateway.cli.errors import UNAVAILABLE, Said
+from gateway.cli.output import size
 from gateway.config import Config, load
 from policies.catalogue.sentences_console import say
 from policies.decision import Language
@@ -73,11 +76,43 @@ def open_store(config: Config) -> Iterator[Storage]:
 
     if not structlog.is_configured():
         set_up("error", config.log.format)
-    storage = compose.storage(config)
+    with telling_room(config):
+        storage = compose.storage(config)
+        try:
+            yield storage
+        finally:
+            storage.close_sync()
+
+
+NO_ROOM = 1 << 20
+"""Octets free below which a disk explains why SQLite failed: it calls a log or an index it cannot make an input/output error."""
+
+
+@contextmanager
+def telling_room(config: Config) -> Iterator[None]:
+    """Say of a store that failed for want of room which disk is full."""
     try:
-        yield storage
-    finally:
-        storage.close_sync()
+        yield
+    except Exception as problem:
+        full = _full(config, problem)
+        if full is None:
+            raise
+        raise full from problem
+
+
+def _full(config: Config, problem: Exception) -> Said | None:
+    from gateway.compose import volumes
+    from mailboxes.engine import refusal
+    from mailboxes.store import BlobsUnavailable, StoreError, StoreFull
+
+    store = problem if isinstance(problem, StoreError) else refusal(problem)
+    if store is None or isinstance(store, BlobsUnavailable):
+        return None
+    path, free = min(volumes(config).items(), key=itemgetter(1))
+    here = config.store.url.startswith("sqlite:")
+    if here and (free < NO_ROOM or isinstance(store, StoreFull)):
+        return Said("cli.store_full", UNAVAILABLE, path=path, free=size(free))
+    return Said("cli.store_full_there", UNAVAILABLE) if isinstance(store, StoreFull) and not here else None
 
 
 @contextmanager

@@ -100,6 +100,10 @@ def _own(config: Config, space: TrustSpace) -> list[Finding]:
     try:
         with open_store(config) as storage:
             return asyncio.run(examine(config, space, storage))
+    except Said as full:
+        return asyncio.run(
+            examine(config, space, None, full.__cause__ if isinstance(full.__cause__, Exception) else full)
+        )
     except (StoreError, WrongMasterKey, OSError) as problem:
         return asyncio.run(examine(config, space, None, problem))
 

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from gateway.cli.context import Console, here
+from gateway.cli.context import Console, here, telling_room
 from gateway.cli.errors import UNAVAILABLE, USAGE, Said
 from gateway.cli.language import tr
 from gateway.leash import NONE, hold
@@ -82,9 +82,9 @@ def serve(
     if worker >= 0:
         die_with_supervisor()
         keep_to_core(worker, count)
-    raise typer.Exit(
-        asyncio.run(_one(config, console.config_path, roles, count, worker >= 0, ready_file, leash, hurried))
-    )
+    with telling_room(config):
+        ended = asyncio.run(_one(config, console.config_path, roles, count, worker >= 0, ready_file, leash, hurried))
+    raise typer.Exit(ended)
 
 
 def take_descriptors() -> None:

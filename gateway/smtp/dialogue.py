@@ -319,7 +319,9 @@ class Dialogue(Edge):
             return self._broken(fault)
 
     def _broken(self, fault: Exception) -> Decision:
-        log.error("smtp.intake_failed", fault=type(fault).__name__, door=self.doorway.door.value)
+        name = type(fault).__name__
+        if times := self.doorway.seldom.times(name):
+            log.error("smtp.intake_failed", fault=name, door=self.doorway.door.value, times=times)
         return decide(rule("store.unavailable"))
 
     async def refuse(self, name: str, **parameters: object) -> None:

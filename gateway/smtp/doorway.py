@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from ssl import SSLContext, SSLObject
 
@@ -20,6 +20,7 @@ from gateway.smtp.limits import Clock, Gate, Limits
 from gateway.smtp.transaction import Intake, Recipient
 from mailboxes.authentication import Authenticator
 from mailboxes.layer import NO_APPLICATION_PROTOCOL, UNRECOGNIZED_NAME, Hello
+from mailboxes.seldom import Seldom
 from policies.events import Event
 from policies.values import Address, CertificateFacts, Door, Login
 
@@ -51,6 +52,7 @@ class Doorway:
     tokens: bool = False  # somebody issues them: offered to nobody before, since programs that see them prefer them
     names: frozenset[str] = frozenset()
     record: Record = lambda event: None
+    seldom: Seldom = field(default_factory=Seldom)  # of what a database that is away does to each command
     ready: Ready = _at_once  # awaited between the handshake and ``facts``: who must be asked elsewhere is asked there
 
     def refuse(self, hello: Hello) -> int | None:

@@ -15,6 +15,7 @@ from mailboxes.anatomy import Anatomy
 from mailboxes.authentication import Authenticator
 from mailboxes.imap.content import Cache
 from mailboxes.imap.indexes import Indexes
+from mailboxes.seldom import Seldom
 from mailboxes.store import MailStore
 from mailboxes.tally import LocalTally, Tally
 from policies.decision import Decision
@@ -110,4 +111,5 @@ class Service:
     limits: Limits = field(default_factory=Limits)
     tls: SSLContext | None = None
     tokens: bool = False  # offer OAUTHBEARER and XOAUTH2
+    seldom: Seldom = field(default_factory=Seldom)
     tally: Tally = field(default_factory=LocalTally)  # connections per IP and per account

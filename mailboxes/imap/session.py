@@ -384,7 +384,9 @@ class Session:
         shown = code.decode("ascii", "replace").replace("\r", "?").replace("\n", "?")
         self.tagged(asked, status, f"[{shown}] {text}" if code else text)
         if isinstance(error, StoreError) and not isinstance(error, NoSuchFolder | FolderExists | OverQuota):
-            log.warning("imap.store_error", command=asked.name, error=type(error).__name__)
+            name = type(error).__name__
+            if times := self.service.seldom.times(name):
+                log.warning("imap.store_error", command=asked.name, error=name, times=times)
 
     # rights, names, evidence
 

@@ -371,6 +371,18 @@ CLI: Mapping[str, Sentence] = {
         "caducee doctor examine aussi le reste : place libre, droits, serveur.",
         "caducee doctor examines the rest too: free space, rights, server.",
     ),
+    "cli.store_full": _s(
+        "La place manque sur le disque de {path} ({free}) : rien ne peut y être écrit.",
+        "The disk of {path} is full ({free} left): nothing can be written there.",
+        "Libérez-y de la place ; un service en marche reprend de lui-même, un service arrêté se relance.",
+        "Make room there; a running service goes on by itself, a stopped one is to be started again.",
+    ),
+    "cli.store_full_there": _s(
+        "La place manque sur le disque du serveur PostgreSQL : rien ne peut y être écrit.",
+        "The disk of the PostgreSQL server is full: nothing can be written there.",
+        "Libérez-y de la place, journaux de transactions (pg_wal) compris, et relancez PostgreSQL s’il s’est arrêté ; le service reprend de lui-même.",
+        "Make room there, for its write-ahead log (pg_wal) too, and start PostgreSQL again if it ended; the service goes on by itself.",
+    ),
     "cli.store_newer": _s(
         "Une version plus récente a écrit cette base (révision {found}, celle-ci connaît jusqu’à {known}) : rien n’y a été changé.",
         "A newer release wrote this database (revision {found}, this one knows up to {known}): nothing in it was changed.",

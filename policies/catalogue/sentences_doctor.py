@@ -36,6 +36,12 @@ DOCTOR: Mapping[str, Sentence] = {
         "Vérifiez store.url, le serveur, les droits du dossier, puis caducee fsck.",
         "Check store.url, the server, the folder’s rights, then caducee fsck.",
     ),
+    "store.reads_only": _s(
+        "la base se lit, mais rien ne peut y être écrit : tout courrier est différé (451, 452)",
+        "the database can be read, but nothing can be written in it: all mail is deferred (451, 452)",
+        "Libérez de la place sur son disque (avec PostgreSQL, celui du serveur, pg_wal compris), ou rendez-le inscriptible.",
+        "Make room on its disk (with PostgreSQL the server’s, for pg_wal too), or make it writable.",
+    ),
     "store.newer": _s(
         "une version plus récente a écrit la base (révision {found}, celle-ci connaît jusqu’à {known})",
         "a newer release wrote the database (revision {found}, this one knows up to {known})",

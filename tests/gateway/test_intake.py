@@ -84,10 +84,11 @@ async def test_a_body_that_finds_no_place_is_deferred_and_the_log_says_why(
 
     monkeypatch.setattr(rig.sealer, "seal", away)
     with capture_logs() as logs:
-        answer = await rig.intake.message(transaction(partner(), BOB, ALICE), letter(BOB))
-    assert answer.decision.code == 451
-    said = {"error": "BlobsUnavailable", "reason": "NotFoundError"}
-    assert {"event": "body_not_stored", "log_level": "error", **said} in logs
+        answers = [await rig.intake.message(transaction(partner(), BOB, ALICE), letter(BOB)) for _ in range(3)]
+    assert {answer.decision.code for answer in answers} == {451}
+    said = {"error": "BlobsUnavailable", "reason": "NotFoundError", "times": 1}
+    told = [line for line in logs if line["event"] == "body_not_stored"]
+    assert told == [{"event": "body_not_stored", "log_level": "error", **said}], "once, not at each message"
 
 
 async def test_a_user_s_message_goes_to_the_queue_and_to_a_colleague(rig: Rig) -> None:
