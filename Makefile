@@ -5,30 +5,35 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 SPACE  ?= run
-JOBS   ?= 2
+# A test waits for half of its time: for the disk, for a server to start, for what must not happen.
+JOBS   ?= $(shell n=$$(nproc 2>/dev/null || echo 1); test $$n -lt 4 && expr 2 \* $$n || echo 8)
 
 # Moved, copied or left behind by its interpreter, an environment does not run the code of this folder: it is made anew.
 OURS   := import gateway, os, sys; sys.exit(not os.path.samefile(gateway.__path__[0], "gateway"))
 $(shell test ! -e $(READY) || $(BIN)/python -Pc '$(OURS)' 2>/dev/null || rm -f $(READY))
 
 .DEFAULT_GOAL := help
-.PHONY: help setup system run test check conformity bench lock clean
+.PHONY: help setup compiled system run test check conformity bench lock clean
 
 help: ## show this list
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 16
 
-setup: $(READY) ## create .venv with the locked dependencies
+setup: compiled ## create .venv with the locked dependencies
 
 $(READY): requirements.lock pyproject.toml
 	@PYTHON="$(PYTHON)" sh deploy/environment.sh $(VENV)
 
+# Where nobody may write beside the code (the user of a service, PYTHONDONTWRITEBYTECODE), each command compiled it anew.
+compiled: $(READY)
+	@$(BIN)/python -m compileall -q policies hprim directory mailboxes gateway tests
+
 system: ## install the Debian packages the real-client tests use (root), or say what is missing
 	@sh deploy/system-packages.sh test
 
-run: $(READY) ## start two operators on loopback, send a first exchange A to B to A, keep serving
+run: compiled ## start two operators on loopback, send a first exchange A to B to A, keep serving
 	@$(BIN)/caducee space --dir $(SPACE) --demo
 
-test: $(READY) system ## run every test
+test: compiled system ## run every test
 	@$(BIN)/python -m pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder $(PYTEST)
 
 check: $(READY) ## ruff, mypy --strict, import direction
