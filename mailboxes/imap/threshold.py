@@ -1,15 +1,21 @@
 """The handshake of an IMAP connection: with TLS from the first byte, or after STARTTLS.
 
 Promise: nothing of the conversation begins before the handshake is done, and it is given :data:`HANDSHAKE_SECONDS`.
-Failure: the caller has its alert; a handshake that was waited for raises in the waiter.
+Failure: the caller has its alert and the log the reason; a handshake that was waited for raises in the waiter.
 """
 
 from __future__ import annotations
 
 import asyncio
+import ssl
+from functools import partial
 from ssl import SSLContext
 
+import structlog
+
 from mailboxes.layer import NO_APPLICATION_PROTOCOL, Hello, Layer
+
+log = structlog.get_logger("imap")
 
 HANDSHAKE_SECONDS = 30
 
@@ -25,7 +31,7 @@ class Threshold(asyncio.Protocol):
         assert isinstance(transport, asyncio.Transport)
         loop = asyncio.get_running_loop()
         waiter: asyncio.Future[None] = loop.create_future()
-        waiter.add_done_callback(_unheard)
+        waiter.add_done_callback(partial(_ended, transport))
         layer = tls_layer(loop, self._inside, self._context, waiter, announced=False)
         transport.set_protocol(layer)
         layer.connection_made(transport)
@@ -57,7 +63,16 @@ def _refuse(hello: Hello) -> int | None:
     return NO_APPLICATION_PROTOCOL if hello.protocols and b"imap" not in hello.protocols else None
 
 
-def _unheard(waiter: asyncio.Future[None]) -> None:
-    """A handshake failed: the caller has its alert, and there is nobody else to tell."""
+def _ended(transport: asyncio.Transport, waiter: asyncio.Future[None]) -> None:
+    """A handshake that failed is told to the log: the caller's program shows its user nothing but a connection lost."""
     if not waiter.cancelled():
-        waiter.exception()
+        note_failed(transport, waiter.exception())
+
+
+def note_failed(transport: asyncio.Transport, error: BaseException | None) -> None:
+    """What OpenSSL or the caller objected to: an old version, an authority unknown to the device. Who only leaves, as
+    monitors of ports do, is no news."""
+    if isinstance(error, ssl.SSLError) and not isinstance(error, ssl.SSLEOFError | ssl.SSLZeroReturnError):
+        peer = transport.get_extra_info("peername")
+        reason = (error.reason or type(error).__name__).lower().replace("_", " ")
+        log.info("imap.handshake_failed", ip=str(peer[0]) if peer else "", detail=reason)

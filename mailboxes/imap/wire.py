@@ -21,7 +21,7 @@ from typing import Any, Protocol
 
 import structlog
 
-from mailboxes.imap.threshold import tls_layer
+from mailboxes.imap.threshold import note_failed, tls_layer
 
 LONGEST_LINE = 65536
 MOST_LITERALS = 200
@@ -458,6 +458,7 @@ class Wire(asyncio.Protocol):
         try:
             await waiter
         except OSError as error:  # ssl.SSLError, TimeoutError and ConnectionResetError are
+            note_failed(self.transport, error)
             raise ConnectionResetError from error
         transport = layer.app_transport()
         if transport is None:

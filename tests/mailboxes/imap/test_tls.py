@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import socket
 import ssl
+import warnings
 
 import pytest
+from structlog.testing import capture_logs
 
 from tests.mailboxes.imap.harness import Pki, Running
 
@@ -81,3 +84,39 @@ async def test_a_handshake_that_fails_or_never_comes_hurts_nobody(running: Runni
         writer.transport.abort()
     await asyncio.sleep(0.2)
     assert not running.server.connections
+
+
+def outdated() -> ssl.SSLContext:
+    """A program of 2010: the c-client library still speaks TLS 1.0 only after STARTTLS."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        context.minimum_version, context.maximum_version = ssl.TLSVersion.TLSv1, ssl.TLSVersion.TLSv1_1
+    context.set_ciphers("ALL:@SECLEVEL=0")
+    return context
+
+
+def knock(port: int, door: str, context: ssl.SSLContext) -> None:
+    """As a mail program does it: its alert leaves before it closes, where asyncio's client keeps it to itself."""
+    with socket.create_connection(("127.0.0.1", port), timeout=10) as plain:
+        if door == "imap":
+            plain.recv(1000)
+            plain.sendall(b"s STARTTLS\r\n")
+            assert plain.recv(1000).startswith(b"s OK")
+        context.wrap_socket(plain, server_hostname="localhost").close()
+
+
+@pytest.mark.parametrize("door", ["imap", "imaps"])
+async def test_the_log_says_why_a_handshake_failed(running: Running, door: str) -> None:
+    """The user sees a connection that drops: whoever he calls needs the reason. Monitors that only look leave nothing."""
+    port = getattr(running, door)
+    with capture_logs() as said:
+        for context in (ssl.create_default_context(), outdated()):
+            with pytest.raises(ssl.SSLError):
+                await asyncio.to_thread(knock, port, door, context)
+        _, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.close()
+        await asyncio.sleep(0.2)
+    told = [(line["ip"], line["detail"]) for line in said if line["event"] == "imap.handshake_failed"]
+    assert told == [("127.0.0.1", "tlsv1 alert unknown ca"), ("127.0.0.1", "unsupported protocol")]
