@@ -75,4 +75,4 @@ def note_failed(transport: asyncio.Transport, error: BaseException | None) -> No
     if isinstance(error, ssl.SSLError) and not isinstance(error, ssl.SSLEOFError | ssl.SSLZeroReturnError):
         peer = transport.get_extra_info("peername")
         reason = (error.reason or type(error).__name__).lower().replace("_", " ")
-        log.info("imap.handshake_failed", ip=str(peer[0]) if peer else "", detail=reason)
+        log.info("imap.handshake_failed", ip=peer[0] if peer else "", detail=reason)
