@@ -19,7 +19,7 @@ from concurrent.futures import Executor
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import partial
-from typing import Protocol, TypeVar
+from typing import TypeVar
 
 import structlog
 
@@ -28,6 +28,7 @@ from gateway.acceptance import Acceptance, Acceptor
 from gateway.arrival import Arrival, Consequences, Followers, nothing
 from gateway.identifiers import message_identifier
 from gateway.intake_events import Judged, message_accepted, message_refused, peer_refused
+from gateway.intake_ports import Mailboxes, Medical, MedicalReader, NoMedicalReader
 from gateway.partner_judgement import PartnerJudgement
 from gateway.relay.queue import Queued
 from gateway.scan import Scanner, ScanUnavailable
@@ -61,38 +62,6 @@ log = structlog.get_logger("intake")
 _ACCEPTED = "session.message_accepted"
 
 
-class Mailboxes(Protocol):
-    """Our mailboxes, as far as delivery asks."""
-
-    async def find(self, key: str) -> MailboxFacts | None:
-        """The mailbox of an address key, aliases followed; None when there is none."""
-        ...
-
-
-@dataclass(frozen=True, slots=True)
-class Medical:
-    """What reading the medical content gave: decisions about the message, and header fields to add. ``forbidden`` are mailboxes that
-    a patient of the message forbade by name: no rule sends it on to them."""
-
-    decisions: tuple[Decision, ...] = ()
-    fields: dict[str, str] = field(default_factory=dict)
-    also: tuple[Callable[[Unit], None], ...] = ()
-    forbidden: frozenset[str] = frozenset()
-
-
-class MedicalReader(Protocol):
-    """Reads HPRIM, CDA and XDM content; :mod:`gateway.medical` is the real one."""
-
-    async def read(self, transaction: Transaction, anatomy: Anatomy, raw: bytes) -> Medical: ...
-
-
-class NoMedicalReader:
-    """Looks at nothing: for services that carry no documents, and for tests."""
-
-    async def read(self, transaction: Transaction, anatomy: Anatomy, raw: bytes) -> Medical:
-        return Medical()
-
-
 @dataclass(frozen=True, slots=True)
 class IntakeSettings:
     """The values every judgement needs; replaced as a whole at reload."""
@@ -103,6 +72,23 @@ class IntakeSettings:
     content: ContentSettings = content_policy.DEFAULT
     volume: VolumeSettings = unsolicited.DEFAULT
     limits: Limits = field(default_factory=Limits)
+
+
+@dataclass(slots=True)
+class _Held:
+    """A message being judged: ``identifier`` is ours, ``now`` when it came (epoch seconds), ``raw`` all of it behind our trace,
+    ``judged`` what was decided so far."""
+
+    transaction: Transaction
+    identifier: str
+    now: float
+    anatomy: Anatomy
+    raw: bytes
+    judged: Judged
+
+    @property
+    def accepted(self) -> bool:
+        return all(decision.accepted for _, _, decision in self.judged)
 
 
 T = TypeVar("T")
@@ -233,47 +219,40 @@ class Intake:
         headers = sum([part.body_start - part.header_start for part in anatomy.parts])
         weight = len(raw) + HEADER_COST * headers
         judged = await self._off_loop(weight, partial(self._judge_content, transaction, anatomy, raw))
-        counted = await self._judge_volume(transaction, anatomy, raw, judged)
+        held = _Held(transaction, identifier, now, anatomy, raw, judged)
+        counted = await self._judge_volume(held)
         accepted = False
         try:
-            answer = await self._judge_further(transaction, identifier, anatomy, raw, judged, counted.also, now)
+            answer = await self._judge_further(held, counted.also)
             accepted = answer.decision.accepted
         finally:
             counted.end(accepted)
         return answer
 
-    async def _judge_further(
-        self,
-        transaction: Transaction,
-        identifier: str,
-        anatomy: Anatomy,
-        raw: bytes,
-        judged: Judged,
-        also: Also,
-        now: float,
-    ) -> Answer:
-        """What costs more: the scanner, the documents, each recipient again; then the commit."""
-        medical = Medical()
-        if all(decision.accepted for _, _, decision in judged):
-            judged.extend(await self._scan(raw))
-        if all(decision.accepted for _, _, decision in judged):
-            medical = await self._medical.read(transaction, anatomy, raw)
+    async def _judge_further(self, held: _Held, also: Also) -> Answer:
+        """What costs more: the scanner, the documents, each recipient again; then the commit, with what is ``also`` in it."""
+        medical, judged = Medical(), held.judged
+        if held.accepted:
+            judged.extend(await self._scan(held.raw))
+        if held.accepted:
+            medical = await self._medical.read(held.transaction, held.anatomy, held.raw)
             judged.extend(("medical", "", decision) for decision in medical.decisions)
-        judged.extend(await self._recipients_again(transaction, anatomy))
+        judged.extend(await self._recipients_again(held.transaction, held.anatomy))
         worst = gravest([decision for _, _, decision in judged])
         if not worst.accepted:
-            return await self._refuse(transaction, identifier, judged, worst)
+            return await self._refuse(held, worst)
         medical = replace(medical, also=(*medical.also, *also)) if also else medical
-        return await self._accept(transaction, identifier, anatomy, raw, judged, medical, now)
+        return await self._accept(held, medical)
 
-    async def _judge_volume(self, transaction: Transaction, anatomy: Anatomy, raw: bytes, judged: Judged) -> Counted:
+    async def _judge_volume(self, held: _Held) -> Counted:
         """Count what our own users send (TOU-A06)."""
+        transaction, judged = held.transaction, held.judged
         login, settings = transaction.peer.login, self.settings.volume
         if transaction.peer.door is not Door.SUBMISSION or login is None or not settings.counts:
             return _UNCOUNTED
         addresses = [recipient.address for recipient in transaction.recipients]
         try:
-            alike = await self._off_loop(len(raw), partial(likeness, anatomy.parts, raw))
+            alike = await self._off_loop(len(held.raw), partial(likeness, held.anatomy.parts, held.raw))
             counted = await self._volumes.count(login.address.key, alike, addresses)
         except StoreError as problem:
             judged.append(("volume", "", _store_decision(problem)))
@@ -347,25 +326,18 @@ class Intake:
             judged.append(("rcpt", recipient.address.key, decision))
         return judged
 
-    async def _refuse(self, transaction: Transaction, identifier: str, judged: Judged, worst: Decision) -> Answer:
+    async def _refuse(self, held: _Held, worst: Decision) -> Answer:
+        transaction, identifier = held.transaction, held.identifier
         addresses = tuple(recipient.address for recipient in transaction.recipients)
-        event = message_refused(transaction.peer, transaction.sender, addresses, judged, identifier)
+        event = message_refused(transaction.peer, transaction.sender, addresses, held.judged, identifier)
         await self._record(event)
         return Answer(replace(worst, reference=identifier), identifier)
 
-    async def _accept(
-        self,
-        transaction: Transaction,
-        identifier: str,
-        anatomy: Anatomy,
-        raw: bytes,
-        judged: Judged,
-        medical: Medical,
-        now: float,
-    ) -> Answer:
+    async def _accept(self, held: _Held, medical: Medical) -> Answer:
+        transaction, identifier, anatomy, raw = held.transaction, held.identifier, held.anatomy, held.raw
         head = received.fields(medical.fields) if medical.fields else b""
         try:
-            whole = _behind_trace(raw, head, len(self._trace(transaction, identifier, now))) if head else raw
+            whole = _behind_trace(raw, head, len(self._trace(transaction, identifier, held.now))) if head else raw
             sealed = await self._sealer.seal(whole, pack(anatomy, whole))
         except (StoreError, OSError) as problem:  # before any commit, which would log it and could journal it
             reason = _reason(problem)
@@ -377,7 +349,7 @@ class Intake:
             local = await self._local(transaction)
             arrival = Arrival(transaction, identifier, anatomy, raw, head, sealed, local, medical.forbidden)
             entailed = await self._followers(arrival)
-            acceptance = self._acceptance(arrival, judged, medical, entailed, now)
+            acceptance = self._acceptance(arrival, held, medical, entailed)
             await self._committer.grouped(self._acceptor.accept, acceptance)
         except (StoreError, OSError) as problem:
             # Of one that does not answer the commit may have happened: a blob too many, which the daily sweep removes, is
@@ -403,12 +375,10 @@ class Intake:
                     found[address.key] = mailbox
         return found
 
-    def _acceptance(
-        self, arrival: Arrival, judged: Judged, medical: Medical, entailed: Consequences, now: float
-    ) -> Acceptance:
+    def _acceptance(self, arrival: Arrival, held: _Held, medical: Medical, entailed: Consequences) -> Acceptance:
         transaction, sealed, local = arrival.transaction, arrival.sealed, arrival.local
         kept = [(key, mailbox.id) for key, mailbox in local.items() if key not in entailed.withheld]
-        thread, at, flags = thread_of(arrival.anatomy), int(now), entailed.flags
+        thread, at, flags = thread_of(arrival.anatomy), int(held.now), entailed.flags
         deliveries = [
             (key, Delivery(sealed, number, at, flags=flags.get(key, ""), thread_id=thread))
             for key, number in (*kept, *entailed.extra)
@@ -418,7 +388,7 @@ class Intake:
             for recipient in unique(transaction.recipients)
             if recipient.address.key not in local
         ]
-        event = message_accepted(transaction, arrival.message, sealed, judged)
+        event = message_accepted(transaction, arrival.message, sealed, held.judged)
         also = (*medical.also, *entailed.also)
         return Acceptance(arrival.message, sealed, tuple(deliveries), tuple(queued), event, also)
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from gateway.arrival import Arrival
-from gateway.intake import Mailboxes
+from gateway.intake_ports import Mailboxes
 from gateway.medical.registers import Registers
 from policies.values import BalState, Door
 

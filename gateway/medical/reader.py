@@ -1,4 +1,4 @@
-"""Implements :class:`gateway.intake.MedicalReader`: read apart, judge by policy, give back decisions, headers and what to store.
+"""Implements :class:`gateway.intake_ports.MedicalReader`: read apart, judge by policy, give back decisions, headers and what to store.
 
 Order: a quick look (most mail ends there), the patient's own conversation, the names inside archives, the reading process, what the
 mailbox remembers, the opposition register, the policy. Warnings become one notice in the sender's INBOX, in the same transaction as his message.
@@ -22,7 +22,7 @@ from typing import Literal, Protocol
 import structlog
 
 from gateway.facts import is_notice
-from gateway.intake import Mailboxes, Medical
+from gateway.intake_ports import Mailboxes, Medical
 from gateway.medical import notice
 from gateway.medical.memory import NO_MEMORY, OPERATOR, Memory, Remark
 from gateway.medical.met import Met
@@ -113,7 +113,7 @@ class DocumentReader:
         self._without_number: dict[str, tuple[PatientSettings, Medical]] = {}
 
     async def read(self, transaction: Transaction, anatomy: Anatomy, raw: bytes) -> Medical:
-        """Implements :meth:`gateway.intake.MedicalReader.read`."""
+        """Implements :meth:`gateway.intake_ports.MedicalReader.read`."""
         peer = transaction.peer
         if peer.door is Door.INTERNAL:
             return Medical()

@@ -18,7 +18,7 @@ from policies.patient import PatientSettings
 
 if TYPE_CHECKING:
     from gateway.compose import Storage
-    from gateway.intake import Mailboxes
+    from gateway.intake_ports import Mailboxes
 
 
 def document_reader(config: Config, opened: Storage, boxes: Mailboxes, readers: Reader | None = None) -> DocumentReader:

@@ -12,7 +12,7 @@ from sqlalchemy import select
 
 from gateway.answering import PERIOD, Answering
 from gateway.following import Following
-from gateway.intake import Medical
+from gateway.intake_ports import Medical
 from gateway.record import journal
 from gateway.redirecting import RETURNED, Judgement, Redirecting
 from gateway.relay import letters, outbox

@@ -1,0 +1,49 @@
+"""What the intake asks of others while it judges a message: whose an address is, and what its documents say.
+
+Promise: small enough for a test to stand in for the real ones, :mod:`gateway.people` and :mod:`gateway.medical.reader`.
+Failure: a store that does not answer raises :class:`mailboxes.store.StoreError`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from gateway.smtp.transaction import Transaction
+from mailboxes.anatomy import Anatomy
+from mailboxes.unit import Unit
+from policies.decision import Decision
+from policies.values import MailboxFacts
+
+
+class Mailboxes(Protocol):
+    """Our mailboxes, as far as delivery asks."""
+
+    async def find(self, key: str) -> MailboxFacts | None:
+        """The mailbox of an address key, aliases followed; None when there is none."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Medical:
+    """What reading the medical content gave: decisions about the message, and header fields to add. ``forbidden`` are mailboxes that
+    a patient of the message forbade by name: no rule sends it on to them."""
+
+    decisions: tuple[Decision, ...] = ()
+    fields: dict[str, str] = field(default_factory=dict)
+    also: tuple[Callable[[Unit], None], ...] = ()
+    forbidden: frozenset[str] = frozenset()
+
+
+class MedicalReader(Protocol):
+    """Reads HPRIM, CDA and XDM content; :mod:`gateway.medical` is the real one."""
+
+    async def read(self, transaction: Transaction, anatomy: Anatomy, raw: bytes) -> Medical: ...
+
+
+class NoMedicalReader:
+    """Looks at nothing: for services that carry no documents, and for tests."""
+
+    async def read(self, transaction: Transaction, anatomy: Anatomy, raw: bytes) -> Medical:
+        return Medical()
