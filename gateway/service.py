@@ -147,11 +147,11 @@ class Service:
         await self._now_or_at_last(self._space.open)
         self._authenticator = CertificateLogins(
             people.authenticator(opened),
-            lambda: self._space.reader,
-            lambda: self._space.settings.certificate,
-            lambda: self._space.now,
-            self._record_soon,
-            self._space.ready,
+            reader=lambda: self._space.reader,
+            settings=lambda: self._space.settings.certificate,
+            now=lambda: self._space.now,
+            record=self._record_soon,
+            ready=self._space.ready,
         )
         self._boxes = people.mailboxes(opened)
         self._budget = Budget(part_settings.budget(config, self.workers), spare=config.limits.message_size)
@@ -240,17 +240,16 @@ class Service:
         space, clock, bodies = self._space, opened.clock, StoreBodies(opened.store)
         book = RuleBook(opened.reading, time.monotonic)
         judgement = Judgement(space.trusted, lambda: space.settings, lambda: self._intake.settings.recipient, clock)
-        hostname = self.config.operator.hostname
         self._redirecting = redirecting = Redirecting(
-            book,
-            self._boxes,
-            judgement,
-            opened.sealer,
-            opened.store,
-            bodies,
-            policy_settings.schedule(self.config),
-            self._courier.wake,
-            hostname,
+            book=book,
+            boxes=self._boxes,
+            judgement=judgement,
+            sealer=opened.sealer,
+            store=opened.store,
+            bodies=bodies,
+            schedule=policy_settings.schedule(self.config),
+            wake=self._courier.wake,
+            hostname=self.config.operator.hostname,
         )
         answering = Answering(book, opened.sealer, bodies, space.trusted, lambda: space.settings, clock)
         return UserRules(book, redirecting, answering, judgement, bodies)
@@ -267,12 +266,12 @@ class Service:
             part_settings.client_identity(config), suites=part_settings.suites(config)
         )
         guard = TrustGuard(
-            self._space.trusted,
-            lambda: self._space.settings,
-            lambda: self._client_context,
-            lambda: self._space.reader,
-            lambda: self._space.now,
-            self._space.asked,
+            lists=self._space.trusted,
+            settings=lambda: self._space.settings,
+            context=lambda: self._client_context,
+            reader=lambda: self._space.reader,
+            now=lambda: self._space.now,
+            ready=self._space.asked,
         )
         self._partners = Partners(
             part_settings.resolver(config),
@@ -286,17 +285,17 @@ class Service:
         )
         self._entry = NoticeEntry()
         return Courier(
-            f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(4)}",
-            opened.committer,
-            opened.reading,
-            StoreBodies(opened.store),
-            self._partners,
-            self._entry,
-            House(config.operator.hostname, postmaster(config.operator)),
-            Wall(),
-            random.SystemRandom().random,
-            lambda: secrets.token_hex(16),
-            part_settings.courier_settings(config),
+            name=f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(4)}",
+            committer=opened.committer,
+            reading=opened.reading,
+            bodies=StoreBodies(opened.store),
+            transport=self._partners,
+            submit=self._entry,
+            house=House(config.operator.hostname, postmaster(config.operator)),
+            clock=Wall(),
+            chance=random.SystemRandom().random,
+            token=lambda: secrets.token_hex(16),
+            settings=part_settings.courier_settings(config),
         )
 
     # keeping it true

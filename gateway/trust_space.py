@@ -12,11 +12,11 @@ import asyncio
 import fcntl
 import os
 import secrets
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import structlog
 from cryptography import x509
@@ -286,9 +286,8 @@ def kept_space(config: Config, clock: Callable[[], float]) -> TrustSpace:
 
 
 @contextmanager
-def _alone(path: Path):  # type: ignore[no-untyped-def]
+def _alone(path: Path) -> Iterator[bool]:
     """True for the one process that holds the lock."""
-    file: IO[bytes]
     with os.fdopen(create(path, os.O_WRONLY | os.O_APPEND), "ab") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
