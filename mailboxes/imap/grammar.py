@@ -1,8 +1,8 @@
 """The grammar of IMAP commands: bytes in, a :class:`mailboxes.imap.values.Command` out. Pure.
 
 RFC 9051 section 9 and the extensions named beside each function; ``COMMANDS`` names the function of each command, and the modules
-``*_grammar`` hold those of one subject. Promise: time and memory are bounded by the length of
-the command, which the wire bounds; nothing recurses; an unknown or malformed command raises :class:`CommandError`,
+``*_grammar`` hold those of one subject. Promise: time and memory are bounded by the length of the command, which the wire
+bounds; nothing recurses; an unknown or malformed command raises :class:`CommandError`,
 which carries the tag, and never anything else. The grammar has one space between words and none inside parentheses;
 programs write more (aioimaplib's ``ID ( "name" "x" )``) and Dovecot reads it, so a command that only has spaces to spare
 is read without them.
