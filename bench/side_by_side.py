@@ -27,6 +27,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from generator import build
 from slow_sync import slow_syncs
 
 HERE = Path(__file__).resolve().parent
@@ -87,13 +88,6 @@ class Side:
                 raise SystemExit(f"{self.name}: messages are missing in IMAP")
             time.sleep(0.05)
         return messages / (time.perf_counter() - started)
-
-
-def build_generator() -> Path:
-    binary = WORK / "smtpload"
-    source = HERE / "smtpload.c"
-    subprocess.run(["cc", "-O2", "-o", binary, source, "-lssl", "-lcrypto", "-lpthread"], check=True)
-    return binary
 
 
 def start_peers(space: dict[str, Any] | None) -> Side:
@@ -183,7 +177,7 @@ def main() -> None:
     rounds, scale = (1, 0.2) if options.quick else (options.rounds, 1.0)
     WORK.mkdir(parents=True, exist_ok=True)
     peers("check")
-    generator = build_generator()
+    generator = build(WORK)
     if options.sync_ms:
         os.environ.update(slow_syncs(WORK, options.sync_ms))
     process, ours, space = start_ours(options.workers)

@@ -7,9 +7,9 @@ Three servers take turns in the same minutes, because the machine's speed drifts
               per connection, own address reader, replies gathered in one write
     doors     gateway.smtp.inbound
 
-    python -m bench.smtp_doors_speed --load PATH-TO-smtpload [--rounds 3] [--profile doors]
+    python -m bench.smtp_doors_speed [--rounds 3] [--profile doors]
 
-The load generator (smtpload) is a program of its own; so is each server, in a child process. Prints one line per run and the medians.
+The load generator (smtpload.c, built with cc) is a program of its own; so is each server, in a child process. Prints one line per run and the medians.
 Failure: a run with a refused message stops everything.
 """
 
@@ -29,6 +29,7 @@ from pathlib import Path
 
 from aiosmtpd.smtp import SMTP, syntax
 
+from bench.generator import build
 from gateway.smtp.commands import parse_mail, parse_rcpt
 from gateway.smtp.content import ContentReader
 from gateway.smtp.limits import Limits
@@ -179,16 +180,15 @@ def measure(which: str, pki: Pki, load: str, size: int, count: int, per: int, pr
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--load", required=True)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--only", default="stock,streams,doors")
     parser.add_argument("--sizes", default="2048,51200")
     parser.add_argument("--profile", default="")
     chosen = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        pki = make_pki(Path(folder))
+        pki, load = make_pki(Path(folder)), str(build(Path(folder)))
         if chosen.profile:
-            measure(chosen.profile, pki, chosen.load, 2048, 6000, 10**6, "yes")
+            measure(chosen.profile, pki, load, 2048, 6000, 10**6, "yes")
             return
         rates: dict[tuple[str, int, int], list[float]] = {}
         for _ in range(chosen.rounds):
@@ -197,7 +197,7 @@ def main() -> None:
                     continue
                 for which in chosen.only.split(","):
                     for per, share in ((10**6, 1), (1, 5)):
-                        rate = measure(which, pki, chosen.load, size, max(count // share, 10), per)
+                        rate = measure(which, pki, load, size, max(count // share, 10), per)
                         rates.setdefault((which, size, per), []).append(rate)
         for (which, size, per), found in sorted(rates.items()):
             print(

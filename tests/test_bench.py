@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 BENCH = Path(__file__).resolve().parent.parent / "bench"
-OURS = {"policies", "hprim", "directory", "mailboxes", "gateway", "tests"}
+OURS = {"policies", "hprim", "directory", "mailboxes", "gateway", "tests", "bench"}
 
 
 @pytest.mark.parametrize("program", sorted(path.name for path in BENCH.glob("*.py")))
