@@ -31,6 +31,8 @@ log = structlog.get_logger("smtp")
 _HTTP = frozenset({"GET", "POST", "PUT", "HEAD", "CONNECT", "OPTIONS", "DELETE", "TRACE", "PATCH", "PRI"})
 _ALONE = frozenset({"HELO", "EHLO", "DATA", "AUTH", "QUIT"})
 """Verbs that must end a pipelined group (RFC 2920 3.1); QUIT may be followed by nothing we would read."""
+_PATHS = (b"MAIL ", b"RCPT ")
+"""The verbs with an address, in which a letter beyond ASCII means an internationalised one (RFC 6531)."""
 _JUNK = frozenset({"NOOP", "RSET", "VRFY", "EXPN", "HELP"})
 _DONE = replies.plain(250, "2.0.0 Ok")
 _SENDER_OK = replies.plain(250, "2.1.0 Ok")
@@ -67,7 +69,8 @@ class Dialogue(Edge):
         try:
             line = octets.decode("ascii")
         except UnicodeDecodeError:
-            await self.refuse("session.smtputf8_unsupported")
+            path = octets[:5].upper() in _PATHS
+            await self.refuse("session.smtputf8_unsupported" if path else "session.syntax")
             return
         word, _, argument = line.partition(" ")
         verb = word.upper()

@@ -180,6 +180,8 @@ async def test_a_message_for_nobody_says_that_its_recipients_were_refused(opened
         ("RSET now", "session.syntax"),
         ("EHLO", "session.syntax"),
         ("EHLO a b", "session.syntax"),
+        ("EHLO h\xf4pital.b.test", "session.syntax"),
+        ("HELP \xe0 moi", "session.syntax"),
         ("EXPN team", "session.expn"),
     ],
 )
