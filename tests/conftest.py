@@ -80,9 +80,25 @@ def postgres_url(postgres_server: postgres.Server) -> Iterator[str]:
         yield url
 
 
+LONGEST = (
+    "fault/test_relay_faults", "space/test_send_space", "contract/test_store", "contract/test_store_commit",
+    "fault/test_trust_faults", "clients/test_tls_scanners", "mailboxes/test_store_faults", "space/test_redirection_space",
+    "fault/test_acceptance", "space/test_receipts_space", "space/test_trust_space", "space/test_volumes_space",
+    "space/test_transfer_space", "clients/test_thunderbird", "fault/test_workers", "contract/test_store_processes",
+    "gateway/relay/test_faults", "space/test_medical_space", "space/test_ocsp_space",
+)  # fmt: skip
+"""A minute or so each, the longest first; a file stays with one process (``--dist loadfile``)."""
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The slow files first, so that no process is left alone with one at the end."""
-    items.sort(key=lambda item: item.get_closest_marker("slow") is None)
+    """The longest files first, then the slow ones, so that no process is left alone with one at the end."""
+    places = {f"tests/{name}.py": place for place, name in enumerate(LONGEST)}
+
+    def place(item: pytest.Item) -> tuple[int, bool]:
+        own = places.get(item.nodeid.partition("::")[0], len(places))
+        return own, item.get_closest_marker("slow") is None
+
+    items.sort(key=place)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
