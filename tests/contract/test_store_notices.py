@@ -6,7 +6,6 @@ import asyncio
 import os
 import socket
 import time
-from collections.abc import Callable
 from contextlib import nullcontext
 from types import SimpleNamespace
 from typing import Any
@@ -19,15 +18,9 @@ from mailboxes.notices import LogWire, NotifyWire, SharedNotices
 from mailboxes.sqlstore import SqlStore
 from mailboxes.store import FlagChange, NewMessage, StoreUnavailable
 from tests import stores
+from tests.waiting import until
 
 MESSAGE = NewMessage(b"x", b"s")
-
-
-async def eventually(condition: Callable[[], bool], seconds: float = 5.0) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline
-        await asyncio.sleep(0.01)
 
 
 async def test_a_watcher_hears_of_its_own_mailbox_only(store: SqlStore) -> None:
@@ -72,7 +65,7 @@ async def test_another_process_is_heard_soon(shared_url: str) -> None:
         heard: list[int] = []
         here.notices.watch(1, heard.append)
         await there.append(1, 1, [MESSAGE])
-        await eventually(lambda: heard == [1])
+        await until(lambda: heard == [1])
         await here.append(1, 1, [MESSAGE])
         await asyncio.sleep(0.5)
         assert heard == [1, 1]  # its own change is not heard a second time
@@ -149,7 +142,7 @@ async def test_the_log_is_looked_at_only_while_somebody_watches(tmp_path, monkey
             stop = here.notices.watch(1, heard.append)
             heard.clear()
             await there.append(1, 1, [MESSAGE])
-            await eventually(lambda: heard != [])
+            await until(lambda: heard != [])
             stop()
             await asyncio.sleep(0.3)  # the look under way
 
@@ -166,7 +159,7 @@ async def test_a_change_too_large_to_tell_wakes_everybody(shared_url: str) -> No
             unit.touched(1, 3)
 
         await there.committer.run(touch_many)
-        await eventually(lambda: 3 in heard)
+        await until(lambda: 3 in heard)
 
 
 async def test_a_log_cut_short_wakes_everybody(tmp_path) -> None:
@@ -184,7 +177,7 @@ async def test_a_log_cut_short_wakes_everybody(tmp_path) -> None:
             unit.connection.exec_driver_sql("DELETE FROM change_log WHERE id < (SELECT MAX(id) FROM change_log)")
 
         await there.committer.run(write_and_cut)
-        await eventually(lambda: heard == {0, 1, 2, 3, 4, 5, 6})
+        await until(lambda: heard == {0, 1, 2, 3, 4, 5, 6})
 
 
 @pytest.mark.postgres
@@ -203,10 +196,10 @@ async def test_a_listener_cut_off_catches_up(postgres_server) -> None:
 
         await there.committer.run(cut)
         await there.append(1, 2, [MESSAGE])
-        await eventually(lambda: 2 in heard)
+        await until(lambda: 2 in heard)
         heard.clear()
         await there.append(1, 1, [MESSAGE])
-        await eventually(lambda: 1 in heard)
+        await until(lambda: 1 in heard)
 
 
 async def test_the_log_does_not_grow_for_ever(tmp_path, monkeypatch) -> None:

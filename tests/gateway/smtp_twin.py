@@ -45,6 +45,7 @@ class MemoryIntake:
     keep_content: bool = True
     broken: str = ""  # the method that raises
     gate: asyncio.Event | None = None  # message() waits for it
+    waiting: int = 0  # for the gate, now
 
     async def session(self, peer: Peer) -> Decision:
         self._maybe_break("session")
@@ -70,7 +71,9 @@ class MemoryIntake:
         self._maybe_break("message")
         assert isinstance(content, list)  # in the pieces it arrived in
         if self.gate is not None:
+            self.waiting += 1
             await self.gate.wait()
+            self.waiting -= 1
         if self.verdict.accepted:
             self.kept.append((transaction, b"".join(content) if self.keep_content else b""))
         return Answer(self.verdict, f"m{len(self.kept)}" if self.verdict.accepted else "")

@@ -24,6 +24,7 @@ from mailboxes.tally import Crowd, SharedTally
 from policies.catalogue import rule
 from policies.decision import decide
 from tests.space.running import ROOT
+from tests.waiting import until
 
 
 class Desk(asyncio.Protocol):
@@ -92,8 +93,7 @@ async def test_whoever_accepts_each_has_as_many(tmp_path: Path) -> None:
         assert sorted(name for name, _ in calls) == sorted([b"0", b"1", b"2"] * 4)
         for _, writer in calls:
             writer.close()
-        await asyncio.sleep(0.1)
-        assert [len(one.crowd) for one in made] == [0, 0, 0]
+        await until(lambda: [len(one.crowd) for one in made] == [0, 0, 0])
 
 
 async def test_a_second_listener_of_one_server_counts_nobody_twice(tmp_path: Path) -> None:

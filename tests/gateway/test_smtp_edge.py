@@ -14,6 +14,7 @@ from policies.catalogue import rule
 from policies.decision import decide
 from policies.events import Event
 from tests.gateway.smtp_twin import QUICK, MemoryIntake, Pki, doorway, make_pki
+from tests.waiting import until
 
 MIB = 1024 * 1024
 
@@ -144,8 +145,7 @@ async def test_silence_is_ended_after_the_command_timeout(pki: Pki) -> None:
     await scene.pass_time(2)
     assert "421-4.4.2" in scene.paper.said
     assert "[session.timeout]" in scene.paper.said
-    await asyncio.sleep(0.3)
-    assert scene.paper.closed
+    await until(lambda: scene.paper.closed)
     assert [event.detail["reason"] for event in scene.events] == ["session.timeout"]
 
 

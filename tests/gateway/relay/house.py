@@ -239,15 +239,3 @@ def running(courier: Courier) -> Iterator[asyncio.Task[None]]:
         # that while another test is reading source (gh-106905).
         for each in (task, *courier._tasks):
             each.cancel()
-
-
-async def until(condition: Callable[[], object], seconds: float = 15.0) -> None:
-    """Wait for something that must come true; awaits the condition when it is a coroutine."""
-    async with asyncio.timeout(seconds):
-        while True:
-            found = condition()
-            if asyncio.iscoroutine(found):
-                found = await found
-            if found:
-                return
-            await asyncio.sleep(0.01)

@@ -11,9 +11,10 @@ import pytest
 from gateway.relay.courier import Courier
 from gateway.relay.partners import Partners
 from gateway.smtp.resolver import FixedNames, Routed, Target
-from tests.gateway.relay.house import MESSAGE, House, Intake, running, until
+from tests.gateway.relay.house import MESSAGE, House, Intake, running
 from tests.gateway.relay.peer import Peer, serving
 from tests.gateway.relay.space import DOMAIN, HOST, QUICK, Space
+from tests.waiting import until
 
 pytestmark = pytest.mark.timeout(60)
 

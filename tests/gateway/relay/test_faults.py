@@ -17,9 +17,10 @@ from pathlib import Path
 import pytest
 
 from gateway.relay import queue
-from tests.gateway.relay.house import House, close_house, open_house, until
+from tests.gateway.relay.house import House, close_house, open_house
 from tests.gateway.relay.peer import Peer, serving
 from tests.gateway.relay.space import DOMAIN, Space
+from tests.waiting import until
 
 pytestmark = [pytest.mark.fault, pytest.mark.slow]
 ROOT = Path(__file__).resolve().parents[3]

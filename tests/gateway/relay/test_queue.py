@@ -22,7 +22,8 @@ from policies.catalogue import rule
 from policies.decision import decide
 from policies.retry import Schedule
 from policies.values import DsnRequest
-from tests.gateway.relay.house import House, Intake, Script, Time, accepted, answering, running, until
+from tests.gateway.relay.house import House, Intake, Script, Time, accepted, answering, running
+from tests.waiting import until
 
 DAY = 86400.0
 

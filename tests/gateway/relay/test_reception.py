@@ -14,7 +14,8 @@ from mailboxes.anatomy import dissect
 from policies.receipts import State
 from policies.trust import TrustList, trust_list
 from policies.values import Address, CertificateFacts, Door, DsnRequest, Login, Peer
-from tests.gateway.relay.house import House, Intake, Script, running, until
+from tests.gateway.relay.house import House, Intake, Script, running
+from tests.waiting import until
 
 ALICE = Address("alice", "op-a.mssante.test")
 BOB = Address("Bob", "op-b.mssante.test")

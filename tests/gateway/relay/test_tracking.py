@@ -13,7 +13,8 @@ from mailboxes.commit import Unit
 from policies.receipts import State
 from policies.values import DsnRequest
 from tests import stores
-from tests.gateway.relay.house import House, Intake, Script, answering, running, until
+from tests.gateway.relay.house import House, Intake, Script, answering, running
+from tests.waiting import until
 
 BOB = "bob@op-b.mssante.test"
 MAILBOX = 7

@@ -36,6 +36,15 @@ async def found(client: Client, text: str) -> list[int]:
     return [int(word) for word in line.split()[2:]]
 
 
+async def news(client: Client, command: str = "NOOP") -> list[bytes]:
+    """What live contexts say next: with the command, or with one after it."""
+    async with asyncio.timeout(15):
+        while not (told := [line for line in await client.ok(command) if b"ESEARCH" in line]):
+            command = "NOOP"
+            await asyncio.sleep(0.01)
+    return told
+
+
 async def test_keys(running: Running) -> None:
     mails = [
         message("Hello beautiful world", "asdfghjkl zxcvbnm"),
@@ -381,11 +390,7 @@ async def test_live_contexts(running: Running) -> None:
     untagged = await client.ok("UID SORT RETURN (UPDATE ALL) (REVERSE SUBJECT) UTF-8 ALL")
     assert untagged == [b'* ESEARCH (TAG "%b") UID ALL 2,1' % tag]
     await client.append(message("s11"))
-    await asyncio.sleep(0.05)
-    untagged = await client.ok("NOOP")
-    told = b'* ESEARCH (TAG "%b") UID ADDTO (2 7)' % tag
-    untagged += await client.ok("NOOP")
-    assert told in untagged or told in (await client.ok("NOOP"))
+    assert await news(client) == [b'* ESEARCH (TAG "%b") UID ADDTO (2 7)' % tag]
     for _ in range(15):
         await client.ok("SEARCH RETURN (UPDATE) SEEN")
     await client.no("SEARCH RETURN (UPDATE) SEEN", "NOUPDATE")
@@ -403,10 +408,8 @@ async def test_what_enters_a_sorted_context_stands_where_a_new_sort_puts_it(runn
     await client.ok("UID SORT RETURN (UPDATE) (SUBJECT) UTF-8 UNSEEN")
     told: list[bytes] = []
     for change in ("+", "-"):
-        told += await client.ok(f"STORE 2 {change}FLAGS.SILENT (\\Seen)")
-        await asyncio.sleep(0.05)
-        told += await client.ok("NOOP")
-    assert [line for line in told if b"ESEARCH" in line] == [
+        told += await news(client, f"STORE 2 {change}FLAGS.SILENT (\\Seen)")
+    assert told == [
         b'* ESEARCH (TAG "%b") UID REMOVEFROM (0 2)' % tag,
         b'* ESEARCH (TAG "%b") UID ADDTO (2 2)' % tag,
     ]

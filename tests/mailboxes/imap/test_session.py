@@ -20,6 +20,7 @@ from mailboxes.imap.ports import Limits
 from policies.events import Kind
 from policies.values import Login
 from tests.mailboxes.imap.harness import Pki, Running, message, serving
+from tests.waiting import until
 
 USER = "u1@op-a.mssante.test"
 
@@ -310,11 +311,11 @@ async def test_connections_are_counted_by_address_and_account(tmp_path: Path, pk
         assert await closed(fourth)
         await clients[0].ok("LOGOUT")
         await clients[0].close()
-        await asyncio.sleep(0.05)
+        await until(lambda: len(running.server.connections) == 2)
         await third.ok(f"LOGIN {USER} secret")
         for client in (clients[1], third):
             await client.close()
-        await asyncio.sleep(0.05)
+        await until(lambda: not running.server.connections)
     assert not len(running.service.tally)  # type: ignore[arg-type]
 
 
@@ -374,7 +375,8 @@ async def test_a_withdrawn_mailbox_is_cut(tmp_path: Path, pki: Pki) -> None:
         assert (await client.line()).startswith(b"* BYE [UNAVAILABLE] This mailbox or device was withdrawn")
         assert await closed(client)
         await other.ok("NOOP")
-        await asyncio.sleep(0.2)
+        await until(lambda: any(event.kind is Kind.CUT for event in running.journal.events))
+        await asyncio.sleep(0.2)  # a few sweeps more
         assert [event.kind for event in running.journal.events if event.kind is Kind.CUT] == [Kind.CUT]
         again = await running.client()
         await again.no(f"LOGIN {USER} secret", "UNAVAILABLE")

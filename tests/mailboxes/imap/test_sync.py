@@ -314,10 +314,11 @@ async def test_a_live_search_does_not_name_what_was_erased_while_it_was_read(
     await other.ok("STORE 4 +FLAGS.SILENT (\\Deleted)")
     await other.ok("EXPUNGE")
     await other.append(message("autre"))
-    for _ in range(3):
-        heard += await client.ok("NOOP")
-        await asyncio.sleep(0.4)
-    told = [line.partition(b") ")[2] or line for line in heard if b"ESEARCH" in line or b"EXPUNGE" in line]
+    told: list[bytes] = []
+    async with asyncio.timeout(15):
+        while len(told) < 4:
+            heard += await client.ok("NOOP")
+            told = [line.partition(b") ")[2] or line for line in heard if b"ESEARCH" in line or b"EXPUNGE" in line]
     assert told == [b"ADDTO (0 4)", b"REMOVEFROM (0 4)", b"* 4 EXPUNGE", b"ADDTO (0 4)"]
     await client.close()
     await other.close()

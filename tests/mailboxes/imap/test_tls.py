@@ -12,6 +12,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from tests.mailboxes.imap.harness import Pki, Running
+from tests.waiting import until
 
 
 def client(pki: Pki, *protocols: str) -> ssl.SSLContext:
@@ -82,8 +83,7 @@ async def test_a_handshake_that_fails_or_never_comes_hurts_nobody(running: Runni
     assert (await greeted(running.imaps, client(pki))).startswith(b"* OK")
     for writer in callers:
         writer.transport.abort()
-    await asyncio.sleep(0.2)
-    assert not running.server.connections
+    await until(lambda: not running.server.connections)
 
 
 def outdated() -> ssl.SSLContext:
@@ -117,6 +117,6 @@ async def test_the_log_says_why_a_handshake_failed(running: Running, door: str) 
                 await asyncio.to_thread(knock, port, door, context)
         _, writer = await asyncio.open_connection("127.0.0.1", port)
         writer.close()
-        await asyncio.sleep(0.2)
+        await until(lambda: len(said) >= 2 and not running.server.connections)
     told = [(line["ip"], line["detail"]) for line in said if line["event"] == "imap.handshake_failed"]
     assert told == [("127.0.0.1", "tlsv1 alert unknown ca"), ("127.0.0.1", "unsupported protocol")]
