@@ -9,8 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
+from mailboxes.imap.beside import let_go
 from mailboxes.imap.sets import compact
-from mailboxes.imap.view import News, Snapshot, changes_ahead, news
+from mailboxes.imap.view import Ahead, News, Snapshot, news
 from mailboxes.store import Entry
 
 if TYPE_CHECKING:
@@ -73,8 +74,9 @@ def announce(session: Session, may_expunge: bool, most: int = 1 << 62) -> bool:
             known = latest(selected, known)
             told.update((entry[0], entry) for entry in known)
         say_flags(session, selected, known)
-    if told and selected.step.following is None:
-        told.clear()
+    if selected.step.following is None and (told or selected.unheard is not None):
+        let_go(told, selected.unheard.look() if selected.unheard is not None else {})
+        selected.told, selected.unheard = {}, None
     if session.notify is not None and session.notify.items:
         session.notify.arrived(selected, [entry for entry in heard.changed if entry[0] > known_last])
     if selected.contexts:
@@ -89,7 +91,10 @@ def latest(selected: Selected, entries: Iterable[Entry]) -> list[Entry]:
     places = current.each([entry[0] for entry in known])
     if -1 not in places:
         return [current.entries[place] for place in places]
-    ahead, told = changes_ahead(selected.step), selected.told
+    unheard = selected.unheard
+    if unheard is None:
+        unheard = selected.unheard = Ahead(selected.step)
+    ahead, told = unheard.look(), selected.told
 
     def last(entry: Entry) -> Entry:
         newer = ahead.get(entry[0], entry)
@@ -120,7 +125,7 @@ def say_exists(session: Session, selected: Selected, count: int) -> None:
     if not selected.readonly:
         given = selected.index.recents.take(selected.snapshot.uids, selected.snapshot.uidnext)
         if not session.rev2:
-            selected.recent |= given
+            selected.recent = selected.recent | given if selected.recent else given
     if not session.rev2:
         say_recent(session, selected)
 

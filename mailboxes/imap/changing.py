@@ -14,9 +14,11 @@ from collections.abc import AsyncIterator, Awaitable, Sequence
 from mailboxes import flags as flagging
 from mailboxes.imap import values as v
 from mailboxes.imap.announce import allowed_flags, latest, say_flags, say_keywords
-from mailboxes.imap.fetch import need_condstore, places_of
+from mailboxes.imap.beside import beside
+from mailboxes.imap.fetch import named, need_condstore
 from mailboxes.imap.session import BAD, SELECTED, Refused, Selected, Session, command
 from mailboxes.imap.sets import compact
+from mailboxes.imap.view import Snapshot
 from mailboxes.store import Copied, Entry, FlagChange, Folder, NoSuchFolder, Stored, portions
 from policies.events import Kind
 
@@ -72,10 +74,9 @@ async def _store(session: Session, asked: v.Command, by_uid: bool) -> None:
     selected = session.writable()
     args: v.Store = asked.args
     flags = _flags_to_store(session, selected, args)
-    places = places_of(session, selected, args.ranges, by_uid)
+    uids = await named(session, selected, args.ranges, by_uid)
     if args.unchanged_since >= 0:
         need_condstore(session)
-    uids = [selected.snapshot.uids[place] for place in places]
     unchanged = args.unchanged_since if args.unchanged_since >= 0 else None
     change = FlagChange(args.operation, frozenset(flags), unchanged, _kept(session))
     if not uids:
@@ -101,7 +102,8 @@ async def _store(session: Session, asked: v.Command, by_uid: bool) -> None:
             selected.told[entry[0]] = entry
         if some[-1] != uids[-1]:
             await _rest(session, expunge=False)
-    session.done(asked, _stored_text(selected, modified, by_uid, missing), expunge=by_uid)
+    text = await beside(len(modified), _stored_text, selected.snapshot, modified, by_uid, missing)
+    session.done(asked, text, expunge=by_uid)
 
 
 async def _rest(session: Session, *, expunge: bool) -> None:
@@ -172,11 +174,10 @@ async def _take_in(selected: Selected, stored: Stored) -> None:
         await selected.index.refresh()
 
 
-def _stored_text(selected: Selected, modified: list[int], by_uid: bool, missing: bool) -> str:
+def _stored_text(snapshot: Snapshot, modified: list[int], by_uid: bool, missing: bool) -> str:
     if not modified:
         return "[EXPUNGEISSUED] Some messages were erased" if missing else "Stored"
-    snapshot = selected.snapshot
-    numbers = modified if by_uid else [snapshot.place(uid) + 1 for uid in modified]
+    numbers = modified if by_uid else [place + 1 for place in snapshot.each(modified)]
     return f"[MODIFIED {compact(numbers).decode('ascii')}] Some were changed by another client"
 
 
@@ -209,7 +210,7 @@ def uid_copy(session: Session, asked: v.Command) -> Awaitable[None]:
 async def _copy(session: Session, asked: v.Command, by_uid: bool) -> None:
     selected = session.chosen()
     session.need("i")
-    uids = _uids(session, selected, asked.args.ranges, by_uid)
+    uids = await named(session, selected, asked.args.ranges, by_uid)
     target = await destination(session, asked.args.mailbox)
     if not uids:
         session.done(asked, "Nothing to copy", expunge=by_uid)
@@ -221,12 +222,8 @@ async def _copy(session: Session, asked: v.Command, by_uid: bool) -> None:
     if not copied.source:
         session.done(asked, "[EXPUNGEISSUED] The messages were erased", expunge=by_uid)
         return
-    code = _copyuid(copied.uidvalidity, copied.source, copied.destination)
+    code = await beside(len(uids), _copyuid, copied.uidvalidity, copied.source, copied.destination)
     session.done(asked, f"[{code}] Copied", by_uid)
-
-
-def _uids(session: Session, selected: Selected, ranges: v.Ranges, by_uid: bool) -> list[int]:
-    return [selected.snapshot.uids[place] for place in places_of(session, selected, ranges, by_uid)]
 
 
 def _copyuid(uidvalidity: int, source: list[int], copies: list[int]) -> str:
@@ -247,7 +244,7 @@ async def _move(session: Session, asked: v.Command, by_uid: bool) -> None:
     """RFC 6851: COPYUID comes untagged, before the messages are told to be gone."""
     selected = session.writable()
     session.need("ite")
-    uids = _uids(session, selected, asked.args.ranges, by_uid)
+    uids = await named(session, selected, asked.args.ranges, by_uid)
     target = await destination(session, asked.args.mailbox)
     if not uids:
         session.done(asked, "Nothing to move")
@@ -259,17 +256,18 @@ async def _move(session: Session, asked: v.Command, by_uid: bool) -> None:
             store = session.service.store
             moved.append(await store.move(session.mailbox_id, selected.folder.id, some, target.id, trace))
     finally:
-        _say_moved(session, moved)
+        await _say_moved(session, moved)
     await selected.index.refresh()
     if target.id != selected.folder.id:
         await session.service.indexes.committed(session.mailbox_id, target.id)
     session.done(asked, _with_modseq(session, selected, "Moved"))
 
 
-def _say_moved(session: Session, moved: list[Copied]) -> None:
+async def _say_moved(session: Session, moved: list[Copied]) -> None:
     source = [uid for one in moved for uid in one.source]
     if source:
-        code = _copyuid(moved[0].uidvalidity, source, [uid for one in moved for uid in one.destination])
+        copies = [uid for one in moved for uid in one.destination]
+        code = await beside(len(source), _copyuid, moved[0].uidvalidity, source, copies)
         session.put(b"* OK [%b] Moved\r\n" % code.encode("ascii"))
 
 
@@ -289,15 +287,16 @@ def expunge(session: Session, asked: v.Command) -> Awaitable[None]:
 
 @command("UID EXPUNGE", SELECTED)
 def uid_expunge(session: Session, asked: v.Command) -> Awaitable[None]:
-    selected = session.writable()
-    return _expunge(session, asked, _uids(session, selected, asked.args, by_uid=True))
+    return _expunge(session, asked, asked.args)
 
 
-async def _expunge(session: Session, asked: v.Command, uids: list[int] | None) -> None:
+async def _expunge(session: Session, asked: v.Command, ranges: v.Ranges | None) -> None:
     selected = session.writable()
+    uids = await named(session, selected, ranges, by_uid=True) if ranges is not None else None
     session.need("e")
     await selected.index.refresh()  # what another process flagged a moment ago goes too, and is in the trace
-    doomed = _doomed(selected.index.snapshot.entries, uids)
+    entries = selected.index.snapshot.entries
+    doomed = await beside(len(entries), marked, entries, uids)
     async for some in erasing(session, selected, asked.name, doomed):
         await selected.index.refresh()
         if some[-1] != doomed[-1]:
@@ -313,6 +312,7 @@ async def erasing(session: Session, selected: Selected, name: str, doomed: list[
         yield some
 
 
-def _doomed(entries: Sequence[Entry], uids: list[int] | None) -> list[int]:
+def marked(entries: Sequence[Entry], uids: list[int] | None = None) -> list[int]:
+    """The UIDs of what is flagged ``\\Deleted``, or of those among ``uids``."""
     wanted = None if uids is None else set(uids)
     return [entry[0] for entry in entries if "\\Deleted" in entry[2] and (wanted is None or entry[0] in wanted)]

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import re
 import unicodedata
-from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Iterable, Iterator, Sequence
 from functools import partial
 from typing import Any, Generic, NamedTuple, TypeVar
 
@@ -193,39 +193,40 @@ async def _held(
     return [found[entry[6]] for entry in entries]
 
 
-def batches(entries: Sequence[Entry], most: int = BATCH, most_bytes: int = BATCH_BYTES) -> list[tuple[int, int]]:
+def batches(entries: Sequence[Entry], most: int = BATCH, most_bytes: int = BATCH_BYTES) -> Iterator[tuple[int, int]]:
     """Slices of ``entries`` of at most ``most`` messages and about ``most_bytes``; a large message is alone."""
-    found: list[tuple[int, int]] = []
     start, size = 0, 0
     for place, entry in enumerate(entries):
         large = entry[3] > SMALL
         if place > start and (place - start >= most or size + entry[3] > most_bytes or large):
-            found.append((start, place))
+            yield start, place
             start, size = place, 0
         size += entry[3]
         if large:
-            found.append((start, place + 1))
+            yield start, place + 1
             start, size = place + 1, 0
     if start < len(entries):
-        found.append((start, len(entries)))
-    return found
+        yield start, len(entries)
 
 
 async def reads(
-    slices: Sequence[tuple[int, int]], read: Callable[[int, int], Coroutine[Any, Any, T]]
+    slices: Iterable[tuple[int, int]], read: Callable[[int, int], Coroutine[Any, Any, T]]
 ) -> AsyncGenerator[tuple[int, int, asyncio.Task[T]], None]:
     """``read`` of each slice, finished; while the caller makes use of one, the next is being read.
 
     To be closed (``aclosing``) when it may be left early: the read under way is then given up.
     """
     loop = asyncio.get_running_loop()
-    tasks = [loop.create_task(read(*slices[0]))] if slices else []
+    ahead = iter(slices)
+    at = next(ahead, None)
+    tasks = [loop.create_task(read(*at))] if at is not None else []
     try:
-        for place, (start, end) in enumerate(slices):
+        while at is not None:
+            (start, end), at = at, next(ahead, None)
             now = tasks[-1]
             await asyncio.wait((now,))
-            if place + 1 < len(slices):
-                tasks = [now, loop.create_task(read(*slices[place + 1]))]
+            if at is not None:
+                tasks = [now, loop.create_task(read(*at))]
                 await asyncio.sleep(0)  # it reaches the store before the caller takes the event loop
             yield start, end, now
     finally:

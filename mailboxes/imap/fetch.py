@@ -6,10 +6,12 @@ erased by another session meanwhile is left out, and the answer says ``[EXPUNGEI
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Sequence
 
 from mailboxes.imap import values as v
 from mailboxes.imap.announce import latest, say_keywords
+from mailboxes.imap.beside import beside
 from mailboxes.imap.rendering import BODY, Chosen, Renderer, level
 from mailboxes.imap.session import BAD, SELECTED, Refused, Selected, Session, command
 from mailboxes.imap.sets import compact, inside, joined
@@ -18,6 +20,7 @@ from policies.events import Kind
 
 AT_ONCE = 200  # messages answered without leaving data_received
 AT_ONCE_BYTES = 1 << 20
+CHOSEN_HERE = 20_000  # messages looked for on the event loop: 1 ms, and 6 where an EXPUNGE was not told yet
 
 
 def places_of(session: Session, selected: Selected, ranges: v.Ranges, by_uid: bool) -> Sequence[int]:
@@ -33,6 +36,24 @@ def places_of(session: Session, selected: Selected, ranges: v.Ranges, by_uid: bo
     if found is None:
         raise Refused("No message has that number", b"CLIENTBUG", BAD)
     return list(found)
+
+
+def most_named(selected: Selected, ranges: v.Ranges) -> int:
+    """At most so many messages are in a sequence set: whether to look for them on the event loop."""
+    if ranges == v.SAVED:
+        return len(selected.saved)
+    top = selected.snapshot.uidnext
+    return min(sum(min(high, top) - min(low, top) + 1 for low, high in ranges), len(selected.snapshot.uids))
+
+
+async def named(session: Session, selected: Selected, ranges: v.Ranges, by_uid: bool) -> list[int]:
+    """The UIDs of a sequence set, as :func:`places_of` has it."""
+    return await beside(most_named(selected, ranges), _uids_of, session, selected, ranges, by_uid)
+
+
+def _uids_of(session: Session, selected: Selected, ranges: v.Ranges, by_uid: bool) -> list[int]:
+    uids = selected.snapshot.uids
+    return [uids[place] for place in places_of(session, selected, ranges, by_uid)]
 
 
 def choose(selected: Selected, places: Sequence[int]) -> Chosen:
@@ -89,25 +110,37 @@ def _fetch(session: Session, asked: v.Command, by_uid: bool) -> Awaitable[None] 
     args: v.Fetch = asked.args
     items = _items(session, args, by_uid)
     say_keywords(session, selected)
-    places = places_of(session, selected, args.ranges, by_uid)
-    if args.changed_since >= 0:
-        entries = selected.snapshot.entries
-        places = [place for place in places if entries[place][1] > args.changed_since]
-    if args.partial is not None:
-        places = partial_slice(places, args.partial)
-    chosen = choose(selected, places)
     renderer = Renderer(session, selected, items)
+    if args.vanished and not (by_uid and "QRESYNC" in session.enabled):
+        raise Refused("VANISHED needs UID FETCH and QRESYNC enabled", b"CLIENTBUG", BAD)
+    if most_named(selected, args.ranges) > CHOSEN_HERE:
+        return _choose_later(session, asked, renderer, by_uid)
+    chosen = _chosen(session, selected, args, by_uid)
     if args.vanished:
-        if not (by_uid and "QRESYNC" in session.enabled):
-            raise Refused("VANISHED needs UID FETCH and QRESYNC enabled", b"CLIENTBUG", BAD)
         return _later(session, asked, renderer, chosen, by_uid)
-    if len(places) <= AT_ONCE and not _touches(session, items, chosen):
+    if len(chosen.places) <= AT_ONCE and not _touches(session, items, chosen):
         made = renderer.at_once(chosen) if _light(renderer, chosen) else None
         if made is not None:
             session.put(made)
             session.done(asked, "Fetched", expunge=by_uid)
             return None
     return _later(session, asked, renderer, chosen, by_uid)
+
+
+def _chosen(session: Session, selected: Selected, args: v.Fetch, by_uid: bool) -> Chosen:
+    places = places_of(session, selected, args.ranges, by_uid)
+    if args.changed_since >= 0:
+        entries = selected.snapshot.entries
+        places = [place for place in places if entries[place][1] > args.changed_since]
+    if args.partial is not None:
+        places = partial_slice(places, args.partial)
+    return choose(selected, places)
+
+
+async def _choose_later(session: Session, asked: v.Command, renderer: Renderer, by_uid: bool) -> None:
+    """The same beside the event loop: of 100 000 it takes 10 ms, and 30 where an EXPUNGE was not told yet."""
+    chosen = await asyncio.to_thread(_chosen, session, renderer.selected, asked.args, by_uid)
+    await _later(session, asked, renderer, chosen, by_uid)
 
 
 def partial_slice(places: Sequence[int], partial: tuple[int, int]) -> Sequence[int]:
@@ -176,9 +209,18 @@ async def _mark_seen(session: Session, selected: Selected, chosen: Chosen) -> No
 async def _vanished_earlier(session: Session, selected: Selected, args: v.Fetch) -> None:
     """``VANISHED (EARLIER)``: which of the UIDs asked were erased since (RFC 7162 3.2.6)."""
     changes = await session.service.store.changes(session.mailbox_id, selected.folder.id, args.changed_since)
-    gone = within(changes.vanished, args.ranges, selected)
+    await say_vanished(session, selected, changes.vanished, args.ranges)
+
+
+async def say_vanished(session: Session, selected: Selected, uids: list[int], ranges: v.Ranges) -> None:
+    """Tell which of the UIDs erased are in ``ranges``."""
+    gone = await beside(len(uids), _compacted, uids, ranges, selected)
     if gone:
-        session.put(b"* VANISHED (EARLIER) %b\r\n" % compact(gone))
+        session.put(b"* VANISHED (EARLIER) %b\r\n" % gone)
+
+
+def _compacted(uids: list[int], ranges: v.Ranges, selected: Selected) -> bytes:
+    return compact(within(uids, ranges, selected))
 
 
 def within(uids: list[int], ranges: v.Ranges, selected: Selected) -> list[int]:
@@ -188,4 +230,5 @@ def within(uids: list[int], ranges: v.Ranges, selected: Selected) -> list[int]:
     else:
         last = selected.snapshot.uidnext
         kept = inside(uids, joined([(min(low, last), high) for low, high in ranges]))
-    return [uid for uid in kept if selected.snapshot.place(uid) < 0]
+    places = selected.snapshot.each(kept)
+    return [uid for uid, place in zip(kept, places, strict=True) if place < 0]

@@ -273,7 +273,7 @@ class Renderer:
 
     def _portions(self, entries: Sequence[Entry]) -> list[tuple[int, int]]:
         if self.bodied:
-            return batches(entries, BATCH, PORTION)
+            return list(batches(entries, BATCH, PORTION))
         return _plain(len(entries), PORTION // HEADER_KEPT * 8 if self.headed else BATCH)
 
     async def _one_by_one(self, chosen: Chosen) -> bool:

@@ -9,11 +9,11 @@ from collections.abc import Awaitable
 
 from mailboxes.imap import values as v
 from mailboxes.imap.announce import announce, say_exists, say_flag_list, say_flags
-from mailboxes.imap.changing import erasing
-from mailboxes.imap.fetch import within
+from mailboxes.imap.beside import beside
+from mailboxes.imap.changing import erasing, marked
+from mailboxes.imap.fetch import say_vanished
 from mailboxes.imap.session import ANY, BAD, LOGGED_IN, SELECTED, Refused, Selected, Session, command
-from mailboxes.imap.sets import compact
-from mailboxes.imap.view import MOST_TOLD
+from mailboxes.imap.view import MOST_TOLD, Snapshot
 from mailboxes.store import Entry, NoSuchFolder
 
 
@@ -71,7 +71,7 @@ def _describe(session: Session, selected: Selected, called: bytes) -> None:
         selected.recent = set(snapshot.uids[len(snapshot.uids) - index.recents.count(snapshot.uids) :])
     say_exists(session, selected, len(snapshot.uids))
     put = session.put
-    if not session.rev2:
+    if not session.rev2 and selected.folder.unseen:
         unseen = next((n for n, entry in enumerate(snapshot.entries, 1) if "\\Seen" not in entry[2]), 0)
         if unseen:
             put(b"* OK [UNSEEN %d] First unseen\r\n" % unseen)
@@ -91,18 +91,17 @@ async def _resynchronise(session: Session, selected: Selected, known: v.QResync)
     if known.match is not None:
         since = _matched_since(known)
     changes = await session.service.store.changes(session.mailbox_id, selected.folder.id, since)
-    snapshot = selected.snapshot
-    ranges = known.known or ((1, v.STAR),)
-    gone = within(changes.vanished, ranges, selected)
-    if gone:
-        session.put(b"* VANISHED (EARLIER) %b\r\n" % compact(gone))
-    changed: list[Entry] = [entry for entry in snapshot.entries if entry[1] > known.modseq]
-    if known.known is not None:
-        wanted = set(snapshot.by_uid(known.known))
-        changed = [entry for entry in changed if snapshot.place(entry[0]) in wanted]
+    snapshot, ranges = selected.snapshot, known.known or ((1, v.STAR),)
+    await say_vanished(session, selected, changes.vanished, ranges)
+    changed = await beside(len(snapshot.uids), _changed_since, snapshot, known.modseq, ranges)
     for start in range(0, len(changed), MOST_TOLD):
         say_flags(session, selected, changed[start : start + MOST_TOLD], with_uid=True)
         await session.out.drain()
+
+
+def _changed_since(snapshot: Snapshot, modseq: int, ranges: v.Ranges) -> list[Entry]:
+    entries = [snapshot.entries[place] for place in snapshot.by_uid(ranges)]
+    return [entry for entry in entries if entry[1] > modseq]
 
 
 def _matched_since(known: v.QResync) -> int:
@@ -130,7 +129,8 @@ async def _erase_and_close(session: Session, asked: v.Command, selected: Selecte
     index = selected.index
     await index.refresh()
     abreast, highest = selected.snapshot is index.snapshot, selected.snapshot.highestmodseq
-    doomed = [entry[0] for entry in index.snapshot.entries if "\\Deleted" in entry[2]]
+    entries = index.snapshot.entries
+    doomed = await beside(len(entries), marked, entries)
     if doomed:
         changes = len([some async for some in erasing(session, selected, "CLOSE", doomed)])
         await index.refresh()

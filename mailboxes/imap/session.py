@@ -24,7 +24,17 @@ from mailboxes.imap.grammar import CommandError, parse
 from mailboxes.imap.names import BadName, astring, decode, formerly, written
 from mailboxes.imap.ports import Service, Standing
 from mailboxes.imap.sets import compact
-from mailboxes.imap.view import LAG, MOST_TOLD, FolderIndex, Snapshot, Step, gathered
+from mailboxes.imap.view import (
+    GATHERED_HERE,
+    LAG,
+    MOST_TOLD,
+    Ahead,
+    FolderIndex,
+    Snapshot,
+    Step,
+    gathered,
+    walk_off,
+)
 from mailboxes.store import (
     Corrupted,
     Entry,
@@ -120,6 +130,7 @@ class Selected:
         "aside",
         "contexts",
         "folder",
+        "gathering",
         "index",
         "keywords_told",
         "readonly",
@@ -128,6 +139,7 @@ class Selected:
         "snapshot",
         "step",
         "told",
+        "unheard",
     )
 
     def __init__(self, folder: Folder, index: FolderIndex, readonly: bool) -> None:
@@ -140,6 +152,8 @@ class Selected:
         self.saved: list[int] = []  # UIDs kept by SEARCH RETURN (SAVE)
         self.contexts: dict[bytes, Any] = {}  # tag -> search.Context
         self.told: dict[int, Entry] = {}  # by UID, what was told ahead of the snapshot
+        self.unheard: Ahead | None = None  # what was brought since the snapshot, once it was asked for
+        self.gathering: asyncio.Task[None] | None = None
         self.ahead = False  # a MODSEQ may have been told that is newer than the snapshot
         self.aside = False  # the size was last told within the answer to a command that did not ask for news
         self.keywords_told = 0
@@ -368,6 +382,9 @@ class Session:
         """
         selected = self.chosen()
         until = selected.index.brought
+        if until - selected.step.begun > GATHERED_HERE and selected.unheard is None:
+            selected.unheard = Ahead(selected.step)
+            await asyncio.to_thread(selected.unheard.look)
         while until - selected.step.begun > MOST_TOLD:
             step = selected.step
             self.hear(expunge, aside=aside, most=MOST_TOLD)
@@ -457,8 +474,12 @@ class Session:
             return
         # Gathered changes are at most what is there, gathered erasures what the client knows: else each would gather again.
         most = max(len(selected.index.snapshot.uids), len(selected.snapshot.uids))
-        if selected.behind > 2 * most + LAG:
-            selected.step = gathered(selected.index, selected.snapshot, selected.step)
+        if selected.behind > 2 * most + LAG and selected.gathering is None:
+            if selected.behind <= GATHERED_HERE:
+                selected.step = gathered(selected.index, selected.snapshot, selected.step)
+                selected.unheard = None
+            else:
+                selected.gathering = asyncio.get_running_loop().create_task(_gather(selected))
 
     @property
     def listening(self) -> bool:
@@ -469,6 +490,19 @@ class Session:
         """Tell a client that listens more of very much; what is left then is told when this has ended (:meth:`rested`)."""
         if self.selected is not None and self.listening:
             await self.catch_up(self.idling or self.notify.expunges, aside=False)
+
+
+async def _gather(selected: Selected) -> None:
+    """Gather very much beside the event loop, unless the session hears of it meanwhile."""
+    held = [selected.step]
+    try:
+        one = await asyncio.to_thread(gathered, selected.index.present, selected.snapshot, held[0])
+        if selected.step is held[0]:
+            selected.step = one
+            selected.unheard = None
+    finally:
+        selected.gathering = None
+    await asyncio.to_thread(walk_off, held)
 
 
 def _tag(text: bytes) -> bytes:
