@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import json
 import os
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
@@ -156,7 +157,8 @@ class FileVersions:
         with partial.open("wb") as file:
             file.write(content)
             file.flush()
-            os.fchmod(file.fileno(), 0o644)  # the folder says who comes as far
+            with suppress(OSError):  # some file systems have modes of their own
+                os.fchmod(file.fileno(), 0o644)  # the folder says who comes as far
             os.fsync(file.fileno())
         partial.replace(path)
         folder = os.open(self._folder, os.O_RDONLY | os.O_DIRECTORY)

@@ -9,6 +9,7 @@ that can be read but takes no write, on a full disk, is opened for reading.
 
 from __future__ import annotations
 
+import os
 import secrets
 import shutil
 import time
@@ -251,6 +252,36 @@ def volumes(config: Config) -> dict[Path, int]:
         if folder is not None:
             found.setdefault(_there(folder).stat().st_dev, folder)
     return {folder: shutil.disk_usage(_there(folder)).free for folder in found.values()}
+
+
+def flaws(config: Config) -> dict[Path, str]:
+    """The volumes of :func:`volumes` on which nothing new can be made: ``read_only``, ``no_inodes`` or ``full``."""
+    found = {folder: _flaw(_there(folder)) for folder in volumes(config)}
+    return {folder: flaw for folder, flaw in found.items() if flaw}
+
+
+NO_ROOM = 1 << 20
+"""Octets free below which SQLite and its log cannot grow any more."""
+
+
+def _flaw(folder: Path) -> str:
+    volume = os.statvfs(folder)
+    if volume.f_flag & os.ST_RDONLY or _in_emergency(folder):
+        return "read_only"
+    if volume.f_files and not volume.f_favail:  # some file systems count none
+        return "no_inodes"
+    return "full" if volume.f_bavail * volume.f_frsize < NO_ROOM else ""
+
+
+def _in_emergency(folder: Path) -> bool:
+    """Whether ext4 let go of a disk after an error: newer kernels go on calling it writable, and say so in one place alone."""
+    device = folder.stat().st_dev
+    mark = f" {os.major(device)}:{os.minor(device)} "
+    try:
+        mounts = Path("/proc/self/mountinfo").read_text("utf-8", "surrogateescape").splitlines()
+    except OSError:
+        return False
+    return any(mark in mount and "emergency_ro" in mount.rpartition(" ")[2].split(",") for mount in mounts)
 
 
 def _database_folder(config: Config) -> Path | None:

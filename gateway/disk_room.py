@@ -1,7 +1,7 @@
 """Whether the disks we write to have room: looked at all the time, so that accepting a message asks no disk.
 
 Promise: what :meth:`DiskRoom.decision` says is a second or two old, and the log tells once when a disk is nearly full and once
-when it has room again. Failure: a disk that does not answer leaves the last answer in force; an ``OSError`` of looking is raised.
+when it has room again, and once that one takes nothing (read-only, no inodes). Failure: a disk that does not answer leaves the last answer in force; an ``OSError`` of looking is raised.
 """
 
 from __future__ import annotations
@@ -9,10 +9,11 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from operator import itemgetter
+from pathlib import Path
 
 import structlog
 
-from gateway.compose import volumes
+from gateway.compose import flaws, volumes
 from gateway.settings import Config
 from policies.catalogue import rule
 from policies.decision import Decision, decide
@@ -29,6 +30,7 @@ class DiskRoom:
     def __init__(self, config: Callable[[], Config]) -> None:
         self._config = config
         self._has_room = True
+        self._flaws: dict[Path, str] = {}
 
     def decision(self) -> Decision | None:
         """A deferral when a disk is nearly full (F07)."""
@@ -44,6 +46,14 @@ class DiskRoom:
             log.error("disk_low", folder=folder.as_posix(), free=free, needed=needed)
         elif self._has_room and not had:
             log.info("disk_has_room", free=free, needed=needed)
+        self._tell_flaws(flaws(config))
+
+    def _tell_flaws(self, found: dict[Path, str]) -> None:
+        """Each once, for as long as it lasts."""
+        for folder, flaw in found.items():
+            if self._flaws.get(folder) != flaw:
+                log.error("disk_takes_nothing", folder=folder.as_posix(), flaw=flaw)
+        self._flaws = found
 
     async def watch(self) -> None:
         """Look, for ever."""

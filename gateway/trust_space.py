@@ -294,4 +294,6 @@ def _alone(path: Path) -> Iterator[bool]:
         except BlockingIOError:
             yield False
             return
+        except OSError as problem:  # a file system without locks, such as some network ones
+            raise OSError(problem.errno, problem.strerror, str(path)) from None
         yield True

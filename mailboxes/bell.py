@@ -94,7 +94,7 @@ class Bell:
         own, self._socket = self._socket, None
         if own is not None:
             own.close()
-            (self._directory / self._name).unlink(missing_ok=True)
+            self._take_down(self._name)
         self._let_go()
 
     def _path(self, name: str) -> str:

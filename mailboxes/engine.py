@@ -171,8 +171,13 @@ def _open_sqlite(url: str) -> Database:
 
 def _create_private(path: Path) -> None:
     """A new database is for its owner, and the group its folder was given to; the log and its index inherit the mode."""
-    if path.parent.is_dir():
+    if not path.parent.is_dir():
+        return
+    try:
         os.close(create(path, os.O_RDWR))
+    except OSError:
+        if not path.exists():
+            raise  # else it may still be read, on a disk that became read-only: SQLite says what it can do
 
 
 def _open_sqlite_memory() -> Database:

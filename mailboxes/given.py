@@ -27,9 +27,9 @@ def create(path: Path, flags: int) -> int:
     handle = os.open(path, flags | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         share(handle, path.parent)
-    except OSError:
+    except OSError as problem:  # of an open file, the system does not say which
         os.close(handle)
-        raise
+        raise OSError(problem.errno, problem.strerror, str(path)) from None
     return handle
 
 

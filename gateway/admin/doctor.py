@@ -79,19 +79,21 @@ def keys(config: Config) -> list[Finding]:
 
 def disk(config: Config) -> list[Finding]:
     """Room on each volume we write to (F07)."""
-    from gateway.compose import volumes
+    from gateway.compose import flaws, volumes
 
     limit = config.limits.free_space
     try:
-        free = volumes(config)
+        free, ailing = volumes(config), flaws(config)
     except OSError as problem:
         return [found(State.AWAY, "store.away", reason=problem.strerror)]
-    return [_room(path, octets, limit) for path, octets in free.items()]
+    return [_room(path, octets, limit, ailing.get(path, "")) for path, octets in free.items()]
 
 
-def _room(path: Path, free: int, limit: int) -> Finding:
+def _room(path: Path, free: int, limit: int, flaw: str) -> Finding:
     facts = {"free": Octets(free), "limit": Octets(limit), "path": path}
-    if free < limit:
+    if flaw in ("read_only", "no_inodes"):
+        return found(State.BAD, f"disk.{flaw}", path=path)
+    if flaw or free < limit:
         return found(State.BAD, "disk.full", **facts)
     return found(State.WARN, "disk.low", **facts) if free < 4 * limit else found(State.GOOD, "disk.good", **facts)
 

@@ -1,21 +1,20 @@
 """What every subcommand starts from: the configuration, the open store, and who is asking.
 
 Promise: nothing is opened before it is needed; what :func:`opened` opens, it closes. Failure: ConfigError, WrongMasterKey and
-StoreUnavailable, which :mod:`gateway.cli.errors` turns into words; a full disk is said as one.
+StoreUnavailable, which :mod:`gateway.cli.errors` turns into words; a disk that is full or read-only is said as such.
 """
 
 from __future__ import annotations
 
+import errno
 import getpass
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from operator import itemgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gateway.cli.errors import UNAVAILABLE, Said
-from gateway.cli.output import size
 from gateway.config import Config, load
 from policies.catalogue.sentences_console import say
 from policies.decision import Language
@@ -76,7 +75,7 @@ def open_store(config: Config) -> Iterator[Storage]:
 
     if not structlog.is_configured():
         set_up("error", config.log.format)
-    with telling_room(config):
+    with telling_disk(config):
         storage = compose.storage(config)
         try:
             yield storage
@@ -84,35 +83,35 @@ def open_store(config: Config) -> Iterator[Storage]:
             storage.close_sync()
 
 
-NO_ROOM = 1 << 20
-"""Octets free below which a disk explains why SQLite failed: it calls a log or an index it cannot make an input/output error."""
-
-
 @contextmanager
-def telling_room(config: Config) -> Iterator[None]:
-    """Say of a store that failed for want of room which disk is full."""
+def telling_disk(config: Config) -> Iterator[None]:
+    """Say of a store that failed because of a disk which one, and what ails it. SQLite calls that by many names."""
     try:
         yield
     except Exception as problem:
-        full = _full(config, problem)
-        if full is None:
+        ailing = _ailing(config, problem)
+        if ailing is None:
             raise
-        raise full from problem
+        raise ailing from problem
 
 
-def _full(config: Config, problem: Exception) -> Said | None:
-    from gateway.compose import volumes
+_OF_A_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
+
+
+def _ailing(config: Config, problem: Exception) -> Said | None:
+    from gateway.compose import flaws
     from mailboxes.engine import refusal
     from mailboxes.store import BlobsUnavailable, StoreError, StoreFull
 
     store = problem if isinstance(problem, StoreError) else refusal(problem)
-    if store is None or isinstance(store, BlobsUnavailable):
+    of_a_disk = isinstance(problem, OSError) and problem.errno in _OF_A_DISK
+    if isinstance(store, BlobsUnavailable) or (store is None and not of_a_disk):
         return None
-    path, free = min(volumes(config).items(), key=itemgetter(1))
-    here = config.store.url.startswith("sqlite:")
-    if here and (free < NO_ROOM or isinstance(store, StoreFull)):
-        return Said("cli.store_full", UNAVAILABLE, path=path, free=size(free))
-    return Said("cli.store_full_there", UNAVAILABLE) if isinstance(store, StoreFull) and not here else None
+    for path, flaw in flaws(config).items():
+        return Said(f"cli.disk_{flaw}", UNAVAILABLE, path=path)
+    if isinstance(store, StoreFull) and not config.store.url.startswith("sqlite:"):
+        return Said("cli.disk_of_server_full", UNAVAILABLE)
+    return None
 
 
 @contextmanager

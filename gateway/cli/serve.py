@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from gateway.cli.context import Console, here, telling_room
+from gateway.cli.context import Console, here, telling_disk
 from gateway.cli.errors import UNAVAILABLE, USAGE, Said
 from gateway.cli.language import tr
 from gateway.leash import NONE, hold
@@ -82,7 +82,7 @@ def serve(
     if worker >= 0:
         die_with_supervisor()
         keep_to_core(worker, count)
-    with telling_room(config):
+    with telling_disk(config):
         ended = asyncio.run(_one(config, console.config_path, roles, count, worker >= 0, ready_file, leash, hurried))
     raise typer.Exit(ended)
 

@@ -15,6 +15,7 @@ import asyncio
 import hashlib
 import os
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -106,7 +107,8 @@ class FolderCache:
         partial = path.with_name(f"{path.name}.{os.getpid()}.new")
         try:
             partial.write_bytes(data)
-            partial.chmod(0o644)  # the folder says who comes as far
+            with suppress(OSError):  # some file systems have modes of their own
+                partial.chmod(0o644)  # the folder says who comes as far
             partial.replace(path)
         except OSError:
             partial.unlink(missing_ok=True)

@@ -371,13 +371,25 @@ CLI: Mapping[str, Sentence] = {
         "caducee doctor examine aussi le reste : place libre, droits, serveur.",
         "caducee doctor examines the rest too: free space, rights, server.",
     ),
-    "cli.store_full": _s(
-        "La place manque sur le disque de {path} ({free}) : rien ne peut y être écrit.",
-        "The disk of {path} is full ({free} left): nothing can be written there.",
+    "cli.disk_full": _s(
+        "La place manque sur le disque de {path} : rien ne peut y être écrit.",
+        "The disk of {path} is full: nothing can be written there.",
         "Libérez-y de la place ; un service en marche reprend de lui-même, un service arrêté se relance.",
         "Make room there; a running service goes on by itself, a stopped one is to be started again.",
     ),
-    "cli.store_full_there": _s(
+    "cli.disk_no_inodes": _s(
+        "Le disque de {path} ne peut plus recevoir de fichier : tous ses inodes sont pris.",
+        "The disk of {path} can take no further file: all its inodes are in use.",
+        "Supprimez-y des fichiers (df -i les compte) ; un service en marche reprend de lui-même.",
+        "Delete files there (df -i counts them); a running service goes on by itself.",
+    ),
+    "cli.disk_read_only": _s(
+        "Le disque de {path} est en lecture seule.",
+        "The disk of {path} is read-only.",
+        "Le système l’a peut-être remonté ainsi après une erreur : lisez dmesg, vérifiez-le, remontez-le en écriture, puis caducee fsck.",
+        "The system may have remounted it so after an error: read dmesg, check it, mount it writable, then caducee fsck.",
+    ),
+    "cli.disk_of_server_full": _s(
         "La place manque sur le disque du serveur PostgreSQL : rien ne peut y être écrit.",
         "The disk of the PostgreSQL server is full: nothing can be written there.",
         "Libérez-y de la place, journaux de transactions (pg_wal) compris, et relancez PostgreSQL s’il s’est arrêté ; le service reprend de lui-même.",

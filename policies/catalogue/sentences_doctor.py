@@ -73,6 +73,18 @@ DOCTOR: Mapping[str, Sentence] = {
         "Libérez de la place sur le disque de {path}.",
         "Free some space on the disk of {path}.",
     ),
+    "disk.no_inodes": _s(
+        "le disque de {path} ne peut plus recevoir de fichier : tous ses inodes sont pris",
+        "the disk of {path} can take no further file: all its inodes are in use",
+        "Supprimez-y des fichiers (df -i les compte).",
+        "Delete files there (df -i counts them).",
+    ),
+    "disk.read_only": _s(
+        "le disque de {path} est en lecture seule : tout courrier est différé",
+        "the disk of {path} is read-only: all mail is deferred",
+        "Lisez dmesg, vérifiez le disque, remontez-le en écriture, puis caducee fsck.",
+        "Read dmesg, check the disk, mount it writable, then caducee fsck.",
+    ),
     "journal.good": _s(
         "journal : dernier enregistrement {records}, ancre concordante",
         "journal: last record {records}, anchor agrees",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 from collections.abc import Callable
 from datetime import timedelta
@@ -252,3 +253,15 @@ def test_a_half_written_version_is_not_listed(tmp_path: Path) -> None:
 def test_a_name_never_leaves_the_folder(tmp_path: Path, name: str) -> None:
     with pytest.raises(KeyError):
         FileVersions(tmp_path).read(name)
+
+
+def test_a_file_system_with_modes_of_its_own_keeps_lists(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Some network and foreign ones refuse every change of a mode: the service did not start."""
+
+    def refused(*_: object) -> None:
+        raise PermissionError(errno.EPERM, "Operation not permitted")
+
+    monkeypatch.setattr("os.fchmod", refused)
+    versions = FileVersions(tmp_path)
+    versions.point(Current("", NOW))
+    assert versions.current() is not None

@@ -1,4 +1,4 @@
-"""Disks that others fill to the last octet: told with the disk's name, nothing said accepted is lost, service goes on (F07)."""
+"""Disks that others fill, or that become read-only: told with the disk's name, nothing accepted is lost, service goes on (F07)."""
 
 from __future__ import annotations
 
@@ -59,6 +59,40 @@ def fill(point: Path, leave: int = 0) -> Path:
     return ballast
 
 
+@contextmanager
+def block_disk(point: Path, size: str) -> Iterator[Callable[[], None]]:
+    """An ext4 on a loop device; what is yielded has it checked and mounted again."""
+    image = point.with_suffix(".image")
+    point.mkdir()
+    if os.geteuid() or shutil.which("mkfs.ext4") is None:
+        pytest.skip("a block image needs root and mkfs.ext4")
+    subprocess.run(["truncate", "-s", size, str(image)], check=True)
+    subprocess.run(["mkfs.ext4", "-q", str(image)], check=True)
+    mount = ["mount", "-o", "loop,errors=remount-ro", str(image), str(point)]
+    if subprocess.run(mount, check=False, capture_output=True).returncode:
+        pytest.skip("loop devices are not available")
+
+    def again() -> None:
+        subprocess.run(["umount", str(point)], check=True)
+        subprocess.run(["e2fsck", "-fy", str(image)], check=False, capture_output=True)
+        subprocess.run(mount, check=True)
+
+    try:
+        yield again
+    finally:
+        subprocess.run(["umount", "-l", str(point)], check=True)
+
+
+def on(small: Path, elsewhere: Path) -> Killable:
+    """An operator whose data lie on the disk."""
+    killable = Killable(build(elsewhere, settings=NO_RESERVE))
+    data = killable.site.config.parent / "data"
+    shutil.move(data, small / "data")
+    data.symlink_to(small / "data")
+    os.sync()  # what is copied here is not of the service's making
+    return killable
+
+
 def said(killable: Killable, ledger: Ledger, prefix: str, count: int, size: int = 0) -> Counter[int]:
     """What ``count`` messages hear."""
     before = Counter(ledger.replies)
@@ -81,10 +115,7 @@ def log_lines(killable: Killable, event: str) -> int:
 
 def test_a_full_disk_keeps_neither_the_service_nor_its_commands_from_starting(elsewhere: Path) -> None:
     with disk(elsewhere / "small", "96m") as small:
-        killable, ledger = Killable(build(elsewhere, settings=NO_RESERVE)), Ledger()
-        data = killable.site.config.parent / "data"
-        shutil.move(data, small / "data")
-        data.symlink_to(small / "data")
+        killable, ledger = on(small, elsewhere), Ledger()
         killable.start()
         try:
             killable.send(ledger, "before", 2, clients=1)
@@ -117,6 +148,67 @@ def test_a_full_disk_keeps_neither_the_service_nor_its_commands_from_starting(el
                 refused = killable.caducee("--lang", "en", *words)
                 assert refused.returncode == 3
                 assert f"The disk of {killable.site.config.parent / 'data'} is full" in refused.stderr
+        finally:
+            killable.kill()
+
+
+def test_a_disk_without_inodes_is_named_and_small_mail_goes_on(elsewhere: Path) -> None:
+    with disk(elsewhere / "small", "200m,nr_inodes=70") as small:
+        killable, ledger = on(small, elsewhere), Ledger()
+        killable.start()
+        try:
+            assert said(killable, ledger, "before", 2, 300_000) == {250: 2}
+            taken: list[Path] = []
+            with suppress(OSError):
+                while True:
+                    (small / f"taken{len(taken)}").touch()
+                    taken.append(small / f"taken{len(taken)}")
+            assert said(killable, ledger, "large", 2, 300_000) == {452: 2}
+            assert said(killable, ledger, "small", 2) == {250: 2}
+            doctor = killable.caducee("--lang", "en", "doctor")
+            assert doctor.returncode == 1
+            assert "all its inodes are in use" in doctor.stdout
+            deadline = time.monotonic() + PATIENCE
+            while not log_lines(killable, "disk_takes_nothing"):
+                assert time.monotonic() < deadline
+                time.sleep(0.2)
+            for one in taken:
+                one.unlink()
+            assert said(killable, ledger, "again", 2, 300_000) == {250: 2}
+            killable.judge(ledger, 0)
+            assert killable.stop() == 0
+        finally:
+            killable.kill()
+
+
+def test_a_disk_that_becomes_read_only_is_read_and_named(elsewhere: Path) -> None:
+    """As after an error of the medium: what was accepted is read, the rest waits at its senders, a stop is clean."""
+    with block_disk(elsewhere / "small", "200M") as again:
+        killable, ledger = on(elsewhere / "small", elsewhere), Ledger()
+        killable.start()
+        try:
+            assert said(killable, ledger, "before", 2) == {250: 2}
+            assert said(killable, ledger, "large", 2, 300_000) == {250: 2}
+            subprocess.run(["mount", "-o", "remount,abort", str(elsewhere / "small")], check=True)
+            assert said(killable, ledger, "lost", 2) == {451: 2}
+            assert said(killable, ledger, "lost-too", 2, 300_000) == {451: 2}
+            for words in (("fsck",), ("journal", "verify")):
+                assert killable.caducee(*words).returncode == 0
+            doctor = killable.caducee("--lang", "en", "doctor")
+            assert doctor.returncode == 3
+            assert f"{killable.site.config.parent / 'data'} is read-only" in doctor.stdout
+            refused = killable.caducee(
+                "--lang", "fr", "mailbox", "alias", "add", killable.box["address"], "x@op-a.mssante.test"
+            )
+            assert refused.returncode == 3
+            assert "est en lecture seule" in refused.stderr
+            assert killable.stop() == 0
+            assert "Traceback" not in killable.site.log.read_text("utf-8")
+            again()
+            killable.start()
+            assert said(killable, ledger, "again", 2, 300_000) == {250: 2}
+            killable.judge(ledger, 0)
+            assert killable.stop() == 0
         finally:
             killable.kill()
 

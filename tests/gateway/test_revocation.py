@@ -611,3 +611,13 @@ def test_a_renewed_certificate_is_silent_again(ca: Ca) -> None:
     subject = pki.organisation_name("neuf.test", "ESSAI", "99900000000018")
     renewed = ca.below.issue(subject, ca.key, late, life=timedelta(days=1095))
     assert expiry.alarms((renewed,), late, told) == ({}, ())
+
+
+def test_a_file_system_with_modes_of_its_own_keeps_lists(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refused(*_: object, **__: object) -> None:
+        raise PermissionError(errno.EPERM, "Operation not permitted")
+
+    cache = FolderCache(tmp_path / "crl")
+    monkeypatch.setattr(Path, "chmod", refused)
+    cache.write("http://list.test/a.crl", b"list")
+    assert cache.read("http://list.test/a.crl") == b"list"

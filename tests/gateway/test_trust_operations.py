@@ -24,7 +24,7 @@ from hypothesis import strategies as st
 from structlog.testing import capture_logs
 
 from directory import trustlist
-from gateway import intake, part_settings, service, volumes
+from gateway import intake, part_settings, service, trust_space, volumes
 from gateway.admin import authority, doctor
 from gateway.admin.derive import derive
 from gateway.admin.examination import Octets, State, exit_code, found
@@ -427,3 +427,12 @@ def test_the_gravest_state_is_the_exit_code() -> None:
     good, warn = found(State.GOOD, "store.good"), found(State.WARN, "scanner.off")
     bad, away = found(State.BAD, "list.missing"), found(State.AWAY, "scanner.away")
     assert [exit_code(found_) for found_ in ((), (good, warn), (good, bad), (bad, away))] == [0, 0, 1, 3]
+
+
+def test_a_file_system_without_locks_is_told_with_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refused(*_: object) -> None:
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr("fcntl.flock", refused)
+    with pytest.raises(OSError, match="No locks available: .*lock"), trust_space._alone(tmp_path / "lock"):
+        pass
