@@ -434,5 +434,5 @@ def test_a_file_system_without_locks_is_told_with_the_file(tmp_path: Path, monke
         raise OSError(errno.ENOLCK, "No locks available")
 
     monkeypatch.setattr("fcntl.flock", refused)
-    with pytest.raises(OSError, match="No locks available: .*lock"), trust_space._alone(tmp_path / "lock"):
+    with pytest.raises(OSError, match=r"No locks available: .*lock"), trust_space._alone(tmp_path / "lock"):
         pass
