@@ -75,6 +75,7 @@ class Storage:
 
     The folder of large messages may lack its ``mark``: whoever cannot do without it asks for it. Where nothing could be
     written (a full disk) it serves reading; :meth:`take_number`, once that is over, has it number new messages too.
+    ``volume_key`` is that of the digests of recipients (:mod:`gateway.volumes`).
     """
 
     config: Config
@@ -92,6 +93,7 @@ class Storage:
     ids: BodyIds
     clock: Callable[[], float]
     mark: Mark
+    volume_key: bytes
 
     @property
     def reads_only(self) -> bool:
@@ -182,6 +184,7 @@ def storage(config: Config, *, clock: Callable[[], float] = time.time) -> Storag
         ids,
         clock,
         begun.mark,
+        begun.volume_key,
     )
 
 
@@ -192,6 +195,7 @@ class _Begun(NamedTuple):
     mark: Mark
     names_left: int | None
     keywords_left: upkeep.Place | None
+    volume_key: bytes
 
 
 def _begun(database: Database, committer: Committer, keyring: Keyring, config: Config) -> _Begun:
@@ -212,7 +216,7 @@ def _begin_reading(connection: Connection, keyring: Keyring, config: Config) -> 
     keyring.open(connection, 0)
     root = blob_folder(config)
     mark = Mark(Path()) if root is None else blob_mark.kept(cursor_of(connection), root)
-    return _Begun(NO_INSTANCE, mark, None, None)
+    return _Begun(NO_INSTANCE, mark, None, None, keyring.drawn(cursor_of(connection), _VOLUMES))
 
 
 def _begin(unit: Unit, keyring: Keyring, config: Config) -> _Begun:
@@ -220,7 +224,16 @@ def _begin(unit: Unit, keyring: Keyring, config: Config) -> _Begun:
     instance = next_instance(unit.cursor)  # and with it the turn of all that begin
     root = blob_folder(config)
     mark = Mark(Path()) if root is None else blob_mark.claim(unit.cursor, root, lambda one: place(root, one).exists())
-    return _Begun(instance, mark, upkeep.seal_names(unit, keyring), upkeep.seal_keywords(unit, keyring))
+    return _Begun(
+        instance,
+        mark,
+        upkeep.seal_names(unit, keyring),
+        upkeep.seal_keywords(unit, keyring),
+        keyring.drawn(unit.cursor, _VOLUMES),
+    )
+
+
+_VOLUMES = b"caducee digests of recipients"
 
 
 def database_url(config: Config) -> str:

@@ -221,7 +221,7 @@ class Service:
             medical=self._documents,
             followers=self._make_following(opened),
             room=self._room.decision,
-            volumes=Volumes(SqlLedger(opened.reading), opened.clock, time.monotonic),
+            volumes=Volumes(SqlLedger(opened.reading), opened.clock, time.monotonic, opened.volume_key),
         )
 
     def _make_following(self, opened: Storage) -> Following:

@@ -121,7 +121,7 @@ def _wired(config: Config, opened: Storage, readers: Reader) -> WayIn:
         pool=opened.pool,
         medical=document_reader(config, opened, boxes, readers),
         followers=Following(reception, opened.sealer),
-        volumes=Volumes(SqlLedger(opened.reading), opened.clock, time.monotonic),
+        volumes=Volumes(SqlLedger(opened.reading), opened.clock, time.monotonic, opened.volume_key),
     )
     return WayIn(opened, intake, boxes, config.limits.recipients)
 

@@ -138,10 +138,14 @@ class Counted:
 
 
 class Volumes:
-    """``clock`` is seconds since the epoch, ``monotonic`` never goes back."""
+    """``clock`` is seconds since the epoch, ``monotonic`` never goes back. ``key`` is the operator's, of recipients' digests:
+    without one whoever has them could try all numbers of patients."""
 
-    def __init__(self, ledger: Ledger, clock: Callable[[], float], monotonic: Callable[[], float]) -> None:
+    def __init__(
+        self, ledger: Ledger, clock: Callable[[], float], monotonic: Callable[[], float], key: bytes = b""
+    ) -> None:
         self._ledger = ledger
+        self._key = key
         self._clock = clock
         self._monotonic = monotonic
         self._under_way: dict[str, list[_Attempt]] = {}
@@ -151,7 +155,7 @@ class Volumes:
         """Count an attempt of ``sender`` (an address key) and tell what went before. Its ``end`` must be called."""
         began = self._monotonic()
         past = await self._ledger.past(sender, content, self._clock())
-        marks = frozenset(_mark(address.key) for address in recipients if counted(address))
+        marks = frozenset(self.mark(address) for address in recipients if counted(address))
         others = [one for one in self._under_way.get(sender, ()) if one.done is None or one.done > began]
         same = past.marks.union(*(one.marks for one in others if one.content == content))
         before = Volume(
@@ -169,6 +173,10 @@ class Volumes:
             (lambda unit: self._ledger.note(unit, row),),
             lambda accepted: self._ended(sender, attempt, accepted),
         )
+
+    def mark(self, address: Address) -> bytes:
+        """The digest a recipient is counted by."""
+        return hashlib.blake2b(address.key.encode(), digest_size=MARK, key=self._key).digest()
 
     def _ended(self, sender: str, attempt: _Attempt, accepted: bool) -> None:
         """An accepted one stays a moment longer, for the reads that began before its row was there."""
@@ -203,10 +211,6 @@ class Volumes:
             return True
         del self._shut[sender]
         return False
-
-
-def _mark(key: str) -> bytes:
-    return hashlib.blake2b(key.encode(), digest_size=MARK).digest()
 
 
 def _split(marks: Iterable[bytes]) -> frozenset[bytes]:

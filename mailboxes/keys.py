@@ -25,6 +25,8 @@ from typing import Any, NamedTuple, Protocol
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDFExpand
 from sqlalchemy import Connection, delete, insert, select, update
 
 from mailboxes.engine import cursor_of
@@ -240,6 +242,14 @@ class Keyring:
     def keywords(self, cursor: Any, mailbox_id: int) -> Keywords:
         """The same of the flags of its messages."""
         return (self._current(mailbox_id) or self._fetch(cursor, mailbox_id)).keywords
+
+    def drawn(self, cursor: Any, label: bytes) -> bytes:
+        """32 octets made from the queue's key, for what ``label`` says: the operator's own, in every process and after
+        each change of the master key the same. Raises :class:`Corrupted`."""
+        wrapped = _READ_KEY(cursor, QUEUE).fetchone()
+        if wrapped is None:
+            raise MailboxGone("the queue has no key")
+        return HKDFExpand(SHA256(), KEY_BYTES, label).derive(self._master.unwrap(bytes(wrapped[0]), _context(QUEUE)))
 
     def cached(self, mailbox_id: int) -> AESGCM | None:
         """The cipher, when it is at hand without asking the database."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -81,6 +82,17 @@ async def test_what_was_refused_is_given_back_and_an_hour_forgets(house: House) 
     house.clocks.pass_(2)
     before = await house.send(process, b"a", accepted=False)
     assert (before.recipients_last_hour, before.same_content) == (0, 0)
+
+
+async def test_who_was_written_to_is_told_to_nobody_without_the_key(store: SqlStore) -> None:
+    """Numbers of patients are few enough to try them all: processes with the key agree, another key finds nothing."""
+    patient = Address("279039999900003", "patient.mssante.fr")
+    alike = [Volumes(SqlLedger(store.reading), lambda: 1e9, lambda: 1.0, key * 32) for key in (b"k", b"k", b"o", b"")]
+    counted = await alike[0].count(ALICE, b"a", [patient])
+    await store.committer.run(lambda unit: [note(unit) for note in counted.also])
+    [marks] = await store.reading.run(lambda c: c.exec_driver_sql("SELECT marks FROM volume").scalars().all())
+    assert bytes(marks) != hashlib.blake2b(patient.key.encode(), digest_size=8).digest()
+    assert [one.mark(patient) == bytes(marks) for one in alike] == [True, True, False, False]
 
 
 async def test_attempts_under_way_count_and_none_counts_twice(house: House) -> None:

@@ -145,12 +145,14 @@ def test_rewrapping_changes_the_master_and_nothing_else(database: Database) -> N
         ring.open(connection, 0)
         ring.create(connection, 7, 0)
         wrapped = wrap_key(ring.key(connection, 7), b"d" * 32, 7, 1)
+        drawn = ring.drawn(cursor_of(connection), b"a")
         assert ring.rewrap(connection, OTHER) == 2
         with pytest.raises(WrongMasterKey):
             keyring().open(connection, 0)
         after = keyring(OTHER)
         after.open(connection, 0)
         assert unwrap_key(after.key(connection, 7), wrapped, 7, 1) == b"d" * 32
+        assert after.drawn(cursor_of(connection), b"a") == drawn != after.drawn(cursor_of(connection), b"b")
 
 
 # mailbox keys
