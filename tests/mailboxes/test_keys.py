@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import delete, select, update
 
-from mailboxes.engine import Database, heal, open_database
+from mailboxes.engine import Database, cursor_of, heal, open_database
 from mailboxes.keys import (
     CACHED_KEYS,
     FORGET_SECONDS,
