@@ -18,13 +18,7 @@ from datetime import date, datetime
 from html import escape
 
 from hprim import cda
-from hprim.findings import TEST_SPACE, Findings
-from hprim.ins import key_of
-from hprim.insrules import ins_ids
-from hprim.model import Document, Patient, Place, Traits
-from hprim.names import display
-from hprim.subject import XDM_MARK
-from hprim.xdm import (
+from hprim.ebrim import (
     CONFIDENTIALITY,
     ENTRY_PATIENT,
     ENTRY_UNIQUE,
@@ -34,6 +28,12 @@ from hprim.xdm import (
     SET_UNIQUE,
     TYPE_CODE,
 )
+from hprim.findings import TEST_SPACE, Findings
+from hprim.ins import key_of
+from hprim.insrules import ins_ids
+from hprim.model import Document, Patient, Place, Traits
+from hprim.names import display
+from hprim.subject import XDM_MARK
 
 
 class ComposeError(ValueError):

@@ -10,8 +10,7 @@ from __future__ import annotations
 
 import binascii
 import hashlib
-import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import date
 from itertools import islice
@@ -20,21 +19,14 @@ from urllib.parse import unquote
 from hprim import cda, dates, fields, hl7, insrules
 from hprim.cda import refuse_unreadable
 from hprim.detect import is_fhir_xml, is_office, sealed, unread
+from hprim.ebrim import SET_PATIENT, DocumentEntry, entry_of, externals, said_by
 from hprim.findings import Findings
 from hprim.ins import SOCIAL_SECURITY
-from hprim.model import Document, Format, Identifier, Patient, Place, Severity, Source, Traits, Words, mask
+from hprim.model import Document, Format, Patient, Place, Severity, Source, Traits, Words, mask
 from hprim.shown import shown
 from hprim.xmlsafe import MAX_BYTES, Node, Unreadable, looks_xml, parse, root_of
 from hprim.zipsafe import Archive, Entry, open_archive
 
-EXTRINSIC = "urn:uuid:7edca82f-054d-47f2-a032-9b2a5b5186c1"
-ENTRY_PATIENT = "urn:uuid:58a6f841-87b3-4a3e-92fd-a8ffeff98427"
-ENTRY_UNIQUE = "urn:uuid:2e82c1f6-a085-4c72-9da3-8640a32e42ab"
-SET_PATIENT = "urn:uuid:6b5aea1a-874d-4603-a4bc-96a0a7b38446"
-SET_UNIQUE = "urn:uuid:96fdda7c-d067-4183-912e-bf5ee74998a8"
-SET_SOURCE = "urn:uuid:554ac39e-e3fe-47fe-b233-965d2a147832"
-TYPE_CODE = "urn:uuid:f0306f51-975f-434e-a61c-c59651d33983"
-CONFIDENTIALITY = "urn:uuid:f4f85eac-e6cb-4883-b524-f2705394840f"
 MAX_METADATA = 4 << 20
 MAX_SUBSETS = 20
 MAX_DESCRIBED = 200
@@ -47,33 +39,30 @@ _FLAG_NAMES = {"INVISIBLE_REPRESENTANTS_LEGAUX": "INVISIBLE_REP_LEGAUX"}
 Other = Callable[[bytes, Place], None]
 
 
-@dataclass(frozen=True, slots=True)
-class DocumentEntry:
-    """One ``ExtrinsicObject``: where its document is, how long, its hash, and whose it says it is."""
-
-    uri: str
-    hash: str
-    size: str
-    unique_id: str
-    type_code: str
-    mime: str
-    patient_id: Identifier | None
-    source_ids: tuple[Identifier, ...]
-    info: tuple[str, ...]
-    confidentiality: tuple[str, ...] = ()
-    raw_hash: str = ""
-
-
 @dataclass(slots=True)
-class _Contents:
-    """What is gathered while an archive is read."""
+class _Opened:
+    """An archive being read, and what is gathered from it. ``announced``: the mail says that its document bears an INS."""
 
+    archive: Archive
+    place: Place
+    findings: Findings
+    today: date
+    announced: bool
     documents: list[Document] = field(default_factory=list)
     readings: list[Patient] = field(default_factory=list)
     used: set[str] = field(default_factory=set)
     digests: dict[str, tuple[str, str]] = field(default_factory=dict)
     flags: dict[str, str] = field(default_factory=dict)
-    problems: int = 0
+
+    def at(self, member: str) -> Place:
+        """Where one file of the archive is."""
+        return Place(self.place.part, member=member)
+
+    def read_cda(self, data: bytes, file: Entry) -> Document:
+        inside = self.place.part or "archive"
+        return cda.read(
+            data, self.at(file.name), self.findings, self.today, name=file.name, inside=inside, announced=self.announced
+        )
 
 
 def is_named_xdm(name: str) -> bool:
@@ -106,7 +95,7 @@ def read(
             found = _other_archive(archive, place, findings, name)
         else:
             _refuse_hidden(archive)
-            found = _read_all(archive, metadata, place, findings, today, name, announced)
+            found = _read_all(_Opened(archive, place, findings, today, announced), metadata, name)
         _tell_unopened(archive, place, findings, name)
         _read_others(archive, place, other)
         return found
@@ -207,10 +196,8 @@ def _is_cda(archive: Archive, entry: Entry, findings: Findings) -> bool:
     return cda.kind_of(parse(data, skip=frozenset({"component"}))) is Format.CDA
 
 
-def _read_all(
-    archive: Archive, metadata: list[Entry], place: Place, findings: Findings, today: date, name: str, announced: bool
-) -> tuple[Document, ...]:
-    contents = _Contents()
+def _read_all(opened: _Opened, metadata: list[Entry], name: str) -> tuple[Document, ...]:
+    archive, place, findings = opened.archive, opened.place, opened.findings
     if not metadata:
         detail = Words("l'archive n'a pas de METADATA.XML", "the archive has no METADATA.XML")
         findings.add("MSS-090", place, detail=detail)
@@ -218,33 +205,25 @@ def _read_all(
         if archive.find(expected) is None:
             _incoherent(place, findings, f"{expected} absent", f"{expected} missing", Severity.NOTE)
     for one in metadata:
-        _read_subset(archive, one, place, findings, today, contents, announced)
-    _read_forgotten(archive, place, findings, today, contents, announced, warn=bool(metadata))
-    restrictions = ",".join(f"{k}={v}" for k, v in sorted(contents.flags.items()))
+        _read_subset(opened, one)
+    _read_forgotten(opened, warn=bool(metadata))
+    restrictions = ",".join(f"{k}={v}" for k, v in sorted(opened.flags.items()))
     head = Document(
         Format.XDM,
         place,
         name=name,
         size=len(archive.data),
-        patients=tuple(contents.readings),
+        patients=tuple(opened.readings),
         details={"restrictions": restrictions} if restrictions else {},
     )
-    return (head, *contents.documents)
+    return (head, *opened.documents)
 
 
-def _read_subset(
-    archive: Archive,
-    metadata: Entry,
-    place: Place,
-    findings: Findings,
-    today: date,
-    contents: _Contents,
-    announced: bool,
-) -> None:
-    here = Place(place.part, member=metadata.name)
-    contents.used.add(metadata.name)
+def _read_subset(opened: _Opened, metadata: Entry) -> None:
+    here, findings = opened.at(metadata.name), opened.findings
+    opened.used.add(metadata.name)
     try:
-        content = archive.read(metadata, MAX_METADATA)
+        content = opened.archive.read(metadata, MAX_METADATA)
         findings.spend_markup(content)
         root = parse(content)
     except Unreadable as error:
@@ -257,69 +236,17 @@ def _read_subset(
     if len(entries) > MAX_DESCRIBED:
         raise Unreadable("METADATA.XML décrit trop de documents", "METADATA.XML describes too many documents")
     for entry in entries:
-        _read_entry(archive, metadata, entry, place, findings, today, contents, announced)
+        _read_entry(opened, metadata, entry)
 
 
 def _incoherent(place: Place, findings: Findings, fr: str, en: str, severity: Severity | None = None) -> None:
     findings.add("MSS-092", place, severity, detail=Words(fr, en))
 
 
-def slots(node: Node) -> dict[str, list[str]]:
-    """The slots of an ebRIM object: lower-case name to values (spellings of names vary)."""
-    found: dict[str, list[str]] = {}
-    for slot in node.all("Slot")[:200]:
-        values = [" ".join(v.text.split()) for v in slot.all("ValueList", "Value")[:100]]
-        found.setdefault(slot.get("name").lower(), []).extend(values)
-    return found
-
-
-def _externals(node: Node, scheme: str, name: str) -> list[str]:
-    """The identifiers of one kind, at least an empty one: another program may read the last where we read the first."""
-    found = []
-    for one in node.all("ExternalIdentifier")[:50]:
-        said = one.one("Name", "LocalizedString")
-        if one.get("identificationScheme").lower() == scheme or (said and said.get("value") == name):
-            found.append(one.get("value"))
-    return found or [""]
-
-
-def _codes(node: Node, scheme: str) -> tuple[str, ...]:
-    found = (c for c in node.all("Classification")[:100] if c.get("classificationScheme").lower() == scheme)
-    return tuple(c.get("nodeRepresentation") for c in found)
-
-
-def _uri(values: Iterable[str]) -> str:
-    """The URI slot; long ones are cut in numbered pieces (``1|…``, ``2|…``)."""
-    pieces = [v for v in values if v]
-    if len(pieces) > 1 and all(p[:1].isdigit() and "|" in p[:4] for p in pieces):
-        pieces = [p.partition("|")[2] for p in sorted(pieces, key=lambda p: p.partition("|")[0].zfill(3))]
-        return "".join(pieces)
-    return pieces[0] if pieces else ""
-
-
-def entry_of(node: Node) -> DocumentEntry:
-    """The document entry that an ``ExtrinsicObject`` holds."""
-    found = slots(node)
-    patient, *further = _externals(node, ENTRY_PATIENT, "XDSDocumentEntry.patientId")
-    return DocumentEntry(
-        uri=_uri(found.get("uri", [])),
-        hash=next(iter(found.get("hash", [])), "").lower(),
-        size=next(iter(found.get("size", [])), ""),
-        unique_id=_externals(node, ENTRY_UNIQUE, "XDSDocumentEntry.uniqueId")[0],
-        type_code=next(iter(_codes(node, TYPE_CODE)), ""),
-        mime=node.get("mimeType"),
-        patient_id=hl7.cx(patient) if patient else None,
-        source_ids=tuple(hl7.cx(one) for one in [*found.get("sourcepatientid", [])[:20], *further] if one),
-        info=tuple(found.get("sourcepatientinfo", [])),
-        confidentiality=_codes(node, CONFIDENTIALITY),
-        raw_hash=next(iter(found.get("hash", [])), "")[:200],
-    )
-
-
 def _submission_set(root: Node, entries: list[DocumentEntry], place: Place, findings: Findings) -> None:
     """The submission set is about the same patient as its entries."""
     for package in (n for n in root.walk() if n.name == "RegistryPackage"):
-        given = {hl7.cx(raw) for raw in _externals(package, SET_PATIENT, "XDSSubmissionSet.patientId") if raw}
+        given = {hl7.cx(raw) for raw in externals(package, SET_PATIENT, "XDSSubmissionSet.patientId") if raw}
         known = {e.patient_id for e in entries if e.patient_id}
         if known and not given <= known:
             findings.add("HID-075", place)
@@ -335,67 +262,47 @@ def _find(archive: Archive, metadata: Entry, uri: str) -> Entry | None:
     return None
 
 
-def _read_entry(
-    archive: Archive,
-    metadata: Entry,
-    entry: DocumentEntry,
-    place: Place,
-    findings: Findings,
-    today: date,
-    contents: _Contents,
-    announced: bool,
-) -> None:
-    here = Place(place.part, member=metadata.name)
+def _read_entry(opened: _Opened, metadata: Entry, entry: DocumentEntry) -> None:
     for code in entry.confidentiality:
         flag = _FLAG_NAMES.get(code.upper(), code.upper())
         if flag in hl7.RESTRICTIONS:
-            contents.flags[flag] = "Y"
-    file = _find(archive, metadata, entry.uri) if entry.uri else None
+            opened.flags[flag] = "Y"
+    file = _find(opened.archive, metadata, entry.uri) if entry.uri else None
     member = file.name if file else metadata.name
-    reading = _reading(entry, Place(place.part, member=member), findings, today)
-    said, signs = _said(entry.info), hl7.Signs()
+    reading = _reading(entry, opened.at(member), opened.findings, opened.today)
+    said, signs = said_by(entry.info), hl7.Signs()
     further = hl7.others(said.get("5", ""), signs, reading.traits)
     further += hl7.further_sexes(said.get("8", ""), signs, reading.traits)
-    contents.readings += [reading, *(replace(reading, traits=traits) for traits in further)]
+    opened.readings += [reading, *(replace(reading, traits=traits) for traits in further)]
     if file is None:
         fr, en = f"le document {shown(entry.uri)} est absent", f"document {shown(entry.uri)} is missing"
         if not entry.uri:
             fr, en = "les métadonnées ne disent pas où est un document", "the metadata do not say where a document is"
-        _incoherent(here, findings, fr, en)
+        _incoherent(opened.at(metadata.name), opened.findings, fr, en)
         return
-    if file.name in contents.digests:  # described twice: read once, compared each time
-        _check_size(entry, file, Place(place.part, member=file.name), findings)
-        _check_hash(entry, contents.digests[file.name], Place(place.part, member=file.name), findings)
+    if file.name in opened.digests:  # described twice: read once, compared each time
+        _check_size(entry, file, opened.at(file.name), opened.findings)
+        _check_hash(entry, opened.digests[file.name], opened.at(file.name), opened.findings)
         return
-    contents.used.add(file.name)
-    document = _check_file(archive, file, entry, place, findings, today, announced, contents)
-    contents.documents.append(document)
+    opened.used.add(file.name)
+    opened.documents.append(_check_file(opened, file, entry))
 
 
-def _check_file(
-    archive: Archive,
-    file: Entry,
-    entry: DocumentEntry,
-    place: Place,
-    findings: Findings,
-    today: date,
-    announced: bool,
-    contents: _Contents,
-) -> Document:
-    here = Place(place.part, member=file.name)
+def _check_file(opened: _Opened, file: Entry, entry: DocumentEntry) -> Document:
+    archive, here, findings = opened.archive, opened.at(file.name), opened.findings
     _check_size(entry, file, here, findings)
     if _looks_xml(archive, file):
         data = archive.read(file, MAX_BYTES)
         digests = (hashlib.sha1(data, usedforsecurity=False).hexdigest(), hashlib.sha256(data).hexdigest())
-        contents.digests[file.name] = digests
+        opened.digests[file.name] = digests
         _check_hash(entry, digests, here, findings)
-        return _xml_document(data, file, entry, place, findings, today, announced)
-    contents.digests[file.name] = archive.digest(file)
-    _check_hash(entry, contents.digests[file.name], here, findings)
+        return _xml_document(opened, data, file, entry)
+    opened.digests[file.name] = archive.digest(file)
+    _check_hash(entry, opened.digests[file.name], here, findings)
     if file.name.lower().endswith(".xml") or entry.mime.lower().endswith("xml"):
         refuse_unreadable(Unreadable("ce n'est pas du XML", "it is not XML", safety=False), file.name, here, findings)
     kind = Format.PDF if archive.peek(file, 5) == b"%PDF-" else Format.OTHER
-    return Document(kind, here, name=file.name, size=file.size, code=entry.type_code, inside=place.part)
+    return Document(kind, here, name=file.name, size=file.size, code=entry.type_code, inside=opened.place.part)
 
 
 def _check_size(entry: DocumentEntry, file: Entry, place: Place, findings: Findings) -> None:
@@ -425,18 +332,14 @@ def _check_hash(entry: DocumentEntry, digests: tuple[str, str], place: Place, fi
         )
 
 
-def _xml_document(
-    data: bytes, file: Entry, entry: DocumentEntry, place: Place, findings: Findings, today: date, announced: bool
-) -> Document:
-    here = Place(place.part, member=file.name)
+def _xml_document(opened: _Opened, data: bytes, file: Entry, entry: DocumentEntry) -> Document:
+    here, findings, inside = opened.at(file.name), opened.findings, opened.place.part
     if not cda.is_cda(data):
         if file.name.lower().endswith((".xsl", ".xslt")):
-            return Document(Format.XML, here, name=file.name, size=len(data), inside=place.part)
+            return Document(Format.XML, here, name=file.name, size=len(data), inside=inside)
         if not _hides_cda(data, file, here, findings):
-            return Document(Format.XML, here, name=file.name, size=len(data), inside=place.part)
-    document = cda.read(
-        data, here, findings, today, name=file.name, inside=place.part or "archive", announced=announced
-    )
+            return Document(Format.XML, here, name=file.name, size=len(data), inside=inside)
+    document = opened.read_cda(data, file)
     if entry.unique_id and document.identifier and entry.unique_id != document.identifier:
         fr = "l'identifiant unique des métadonnées n'est pas celui du document"
         _incoherent(here, findings, fr, "the metadata's unique identifier is not the document's", Severity.WARN)
@@ -456,22 +359,9 @@ def _hides_cda(data: bytes, file: Entry, place: Place, findings: Findings) -> bo
         return False
 
 
-_PID = re.compile(r"(?:^|\s)PID-([0-9]{1,2})\s*\|\s*", re.IGNORECASE)
-
-
-def _said(info: Iterable[str]) -> dict[str, str]:
-    """The PID fields of ``sourcePatientInfo``, by number. A field given by several values (a name of each kind) repeats."""
-    found: dict[str, list[str]] = {}
-    for value in info:
-        pieces = _PID.split(value)
-        for number, text in zip(pieces[1::2], pieces[2::2], strict=True):
-            found.setdefault(number, []).append(text.strip())
-    return {number: "~".join(filter(None, texts)) for number, texts in found.items()}
-
-
 def _reading(entry: DocumentEntry, place: Place, findings: Findings, today: date) -> Patient:
     """The identity that the metadata give, as one more source."""
-    said = _said(entry.info)
+    said = said_by(entry.info)
     birth, used, first, used_first, listed = hl7.names(said.get("5", ""), hl7.Signs())
     raw = said.get("7", "")
     born = hl7.birth_date(raw) or dates.read_french(raw, today)
@@ -497,25 +387,13 @@ def _reading(entry: DocumentEntry, place: Place, findings: Findings, today: date
     return Patient(Source.XDM, place, traits, insrules.ins_ids(ids, findings.profile), ids)
 
 
-def _read_forgotten(
-    archive: Archive,
-    place: Place,
-    findings: Findings,
-    today: date,
-    contents: _Contents,
-    announced: bool,
-    *,
-    warn: bool,
-) -> None:
+def _read_forgotten(opened: _Opened, *, warn: bool) -> None:
     """CDA documents that no metadata names: the recipient may never see them, or see another patient's."""
-    for file in archive.entries:
-        if file.name in contents.used or not _is_cda(archive, file, findings):
+    for file in opened.archive.entries:
+        if file.name in opened.used or not _is_cda(opened.archive, file, opened.findings):
             continue
-        here = Place(place.part, member=file.name)
         if warn:
             fr, en = "document présent mais absent des métadonnées", "document present but not in the metadata"
-            _incoherent(here, findings, fr, en, Severity.WARN)
-        data = archive.read(file, MAX_BYTES)
-        contents.documents.append(
-            cda.read(data, here, findings, today, name=file.name, inside=place.part or "archive", announced=announced)
-        )
+            _incoherent(opened.at(file.name), opened.findings, fr, en, Severity.WARN)
+        data = opened.archive.read(file, MAX_BYTES)
+        opened.documents.append(opened.read_cda(data, file))

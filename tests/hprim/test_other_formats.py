@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from hprim import cda as cda_reader
 from hprim import hl7, render, sante, xdm
 from hprim.detect import detect
+from hprim.ebrim import entry_of
 from hprim.findings import DEFAULT, Findings, Profile
 from hprim.model import Format, Identifier, Place, Severity
 from hprim.xmlsafe import parse, root_of
@@ -269,7 +270,7 @@ def test_metadata_of_other_spellings() -> None:
         b'<m:Name><m:LocalizedString value="XDSDocumentEntry.patientId"/></m:Name></m:ExternalIdentifier>'
         b"</m:ExtrinsicObject></r:SubmitObjectsRequest>"
     )
-    entry = xdm.entry_of(next(n for n in parse(meta).walk() if n.name == "ExtrinsicObject"))
+    entry = entry_of(next(n for n in parse(meta).walk() if n.name == "ExtrinsicObject"))
     assert entry.uri == "DOC0001.XML"
     assert entry.info == ("PID-5|LEFEVRE^ANDREE^^^^^L",)
     assert entry.patient_id == Identifier("1.2", "5")
