@@ -19,21 +19,17 @@ from hprim.ins import read_number
 from hprim.lines import MAX_MESSAGES
 
 MAX_HEADER_LINE = 1_000
-
 FIELDS = 12
-
 _SEARCHED = 30
 """How many lines of greeting may precede a header."""
 
 _NAME = re.compile(r"[^\W\d_][^\W\d_ '\-\u2019.]{0,60}(?:[ '\-\u2019.]{1,3}[^\W\d_]{1,60}){0,8}[ .]{0,60}")
-
 _POSTCODE = re.compile(r"[0-9]{5}(?![0-9])", re.ASCII)
-
 _DATE_LIKE = re.compile(r"[0-9]{1,4}[/.\-][0-9]{1,2}[/.\-][0-9]{1,4}|[0-9]{6}|[0-9]{8}", re.ASCII)
 
 _INSIDE = [(1, 3), (1, 4), (1, 5), (2, 3), (2, 4), (3, 3)]
-
 _NAMES_LOST = [(1, 1), (1, 2)]
+"""How many lines are missing, and from which on."""
 
 
 class Hypothesis(NamedTuple):

@@ -14,7 +14,6 @@ from dataclasses import dataclass, replace
 from hprim.charset import Decoded, decode
 
 MAX_LINES = 200_000
-
 MAX_MESSAGES = 50
 
 
