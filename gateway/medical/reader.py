@@ -24,18 +24,16 @@ import structlog
 from gateway.facts import is_notice
 from gateway.intake_ports import Mailboxes, Medical
 from gateway.medical import notice
-from gateway.medical.memory import NO_MEMORY, OPERATOR, Memory, Remark
-from gateway.medical.met import Met
+from gateway.medical.memory import NO_MEMORY, OPERATOR, Memory
 from gateway.medical.parts import archived_names, leaves, worth_reading
 from gateway.medical.pool import Reader, ReaderDied
 from gateway.medical.question import PartBytes, Question, ReaderOptions, Reading
 from gateway.medical.registers import ANYBODY, NO_REGISTERS, Exchange, Objected, Registers
+from gateway.medical.telling import completed, due_fields, remarks_of, remembered
 from gateway.relay import receipts
 from gateway.relay.notices import House
 from gateway.smtp.transaction import Transaction
 from hprim.ins import is_matricule
-from hprim.model import Place, Problem
-from hprim.rules import CATALOGUE
 from mailboxes.anatomy import Anatomy, dissect, pack
 from mailboxes.commit import Unit
 from mailboxes.seal import Sealer
@@ -185,9 +183,7 @@ class DocumentReader:
         asked: bool,
     ) -> Medical:
         try:
-            async with (
-                self._large if len(raw) > OFF_LOOP else nullcontext()
-            ):  # decoded copies of large ones are few at a time
+            async with self._large if len(raw) > OFF_LOOP else nullcontext():  # few decoded copies at a time
                 question = await self._question(anatomy, raw, recipients, asked=asked)
                 packed = judge_archived(archived_names(question.parts))
                 if not packed.accepted:
@@ -195,10 +191,10 @@ class DocumentReader:
                 reading = await self._readers.read(question)
         except ReaderDied as death:
             return Medical((self._poisoned(raw, anatomy, str(death)),))
-        reading = _completed(reading, anatomy)
+        reading = completed(reading, anatomy)
         concerned, issuer = await self._concerned(transaction, reading), _issuer(transaction)
         own = concerned[:1] if transaction.peer.door is Door.SUBMISSION else concerned
-        reading = _remembered(reading, await self._memory.consult(own, reading.met, issuer))
+        reading = remembered(reading, await self._memory.consult(own, reading.met, issuer))
         objected, alike = await self._objected(transaction, reading, to_patients)
         named, between = objected - {ANYBODY}, frozenset[str]()
         if named or alike - {ANYBODY}:
@@ -345,7 +341,7 @@ class DocumentReader:
         warned = patient.warnings(decisions)
         if warned and self.settings.notices and transaction.peer.login is not None:
             also.append(await self._notice(transaction, anatomy, reading, warned))
-        return Medical(decisions, _fields(reading, anatomy), tuple(also))
+        return Medical(decisions, due_fields(reading, anatomy), tuple(also))
 
     async def _notice(
         self, transaction: Transaction, anatomy: Anatomy, reading: Reading, warned: tuple[Decision, ...]
@@ -353,7 +349,9 @@ class DocumentReader:
         login = transaction.peer.login
         assert login is not None
         about, to = anatomy.message_id, str(login.address)
-        content = notice.build(_remarks(warned, reading), self.settings.house, to, about, self._clock(), self._token())
+        content = notice.build(
+            remarks_of(warned, reading), self.settings.house, to, about, self._clock(), self._token()
+        )
         sealed = await self._sealer.seal(content, pack(dissect(content)))
         delivery = Delivery(sealed, login.mailbox_id, int(self._clock()))
         store = self._store
@@ -384,65 +382,3 @@ def _is_report(anatomy: Anatomy) -> bool:
 def _issuer(transaction: Transaction) -> str:
     """Whose record and file numbers these are, where the document does not say."""
     return transaction.sender.domain if transaction.sender else ""
-
-
-def _remembered(reading: Reading, remarks: Sequence[Remark]) -> Reading:
-    """The reading with what history says of it."""
-    if not remarks:
-        return reading
-    told = [_remark(remark, reading.met) for remark in remarks]
-    findings = (*reading.findings, *(finding for finding, _ in told))
-    return replace(reading, findings=findings, told=(*reading.told, *(words for _, words in told)))
-
-
-def _remark(remark: Remark, met: Met) -> tuple[Finding, tuple[Said, Said]]:
-    if remark.person >= 0:
-        place, told = met.people[remark.person].place, met.people[remark.person].told
-    else:
-        place, told = met.places[remark.document]
-    definition = CATALOGUE[remark.rule]
-    parameters = {"detail": remark.detail} if remark.detail else {}
-    problem = Problem(definition, definition.severity, Place(), parameters)
-    sentence = Said(problem.sentence("fr"), problem.sentence("en"))
-    advice = Said(problem.remedy("fr"), problem.remedy("en"))
-    return Finding(remark.rule, definition.severity.value, place, sentence, advice), (told, sentence)
-
-
-def _completed(reading: Reading, anatomy: Anatomy) -> Reading:
-    """A missing X-MSS-INS is written by us: nothing to reproach the sender with."""
-    if "INS" in anatomy.mss or not reading.codes:
-        return reading
-    findings = tuple(replace(found, severity="N") if found.name == "HID-059" else found for found in reading.findings)
-    return replace(reading, findings=findings)
-
-
-def _fields(reading: Reading, anatomy: Anatomy) -> dict[str, str]:
-    """MSS-093, MSS-095: what the archive holds, where the message does not say it or says it wrongly."""
-    if not reading.codes:
-        return {}
-    due = {"CODECDA": ",".join(reading.codes), "INS": "O" if reading.qualified else "N"}
-    said = anatomy.mss
-    return {f"X-MSS-{name}": value for name, value in due.items() if said.get(name, "").strip() != value}
-
-
-def _remarks(warned: tuple[Decision, ...], reading: Reading) -> list[notice.Remark]:
-    """The warnings in full words: the sender may read what he wrote."""
-    full = {
-        (found.name, found.place.fr, found.sentence.fr.rstrip(". ")): words
-        for found, words in zip(reading.findings, reading.told, strict=True)
-    }
-    remarks = []
-    for decision in warned:
-        given = decision.parameters
-        words = full.get((given.get("finding", ""), given.get("place_fr", ""), given.get("sentence_fr", "")))
-        advice = (decision.remedy("fr"), decision.remedy("en"))
-        if words is None:
-            remarks.append(
-                notice.Remark(f"{decision.sentence('fr')} {advice[0]}", f"{decision.sentence('en')} {advice[1]}")
-            )
-            continue
-        place, sentence = words
-        name = given["finding"]
-        french = f"[{name}] {place.fr.replace(' de le ', ' du ')} : {sentence.fr} {advice[0]}".strip()
-        remarks.append(notice.Remark(french, f"[{name}] {place.en}: {sentence.en} {advice[1]}".strip()))
-    return remarks
