@@ -94,7 +94,8 @@ class Answering:
 
         def work(unit: Unit) -> None:
             if rules.claim(unit, absent.mailbox_id, absent.kind, sender.key, PERIOD):
-                self._owe(unit, letters.ABSENCE, arrival, str(sender), absent, said, 0, b"")
+                of = _about(unit, arrival, str(absent.owner))
+                self._owe(unit, letters.ABSENCE, of, said)
 
         return work
 
@@ -108,28 +109,22 @@ class Answering:
 
         def work(unit: Unit) -> None:
             if rules.claim(unit, receipt.mailbox_id, receipt.kind, whom, rules.ANSWERS_KEPT):
-                wrapped = self._sealer.wrap(sealed, 0)
-                self._owe(unit, letters.PROCESSED, arrival, str(sender), receipt, said, sealed.body_id, wrapped, key)
+                of = _about(unit, arrival, key or str(receipt.owner))
+                of = of._replace(body_id=sealed.body_id, wrapped=self._sealer.wrap(sealed, 0))
+                self._owe(unit, letters.PROCESSED, of, said)
 
         return work
 
-    def _owe(
-        self,
-        unit: Unit,
-        action: str,
-        arrival: Arrival,
-        to: str,
-        by: Rule,
-        said: Decision,
-        body_id: int,
-        wrapped: bytes,
-        addressed_as: str = "",
-    ) -> None:
+    def _owe(self, unit: Unit, action: str, of: outbox.About, said: Decision) -> None:
         draft = outbox.Draft(self._bodies)
-        spoken_of = addressed_as or str(by.owner)
-        about = outbox.About(arrival.message, body_id, wrapped, to, spoken_of, _WISH, unit.now, NEVER)
-        draft.add(action, about, Result(0, said, said.enhanced))
+        draft.add(action, of, Result(0, said, said.enhanced))
         draft.commit(unit)
+
+
+def _about(unit: Unit, arrival: Arrival, owner: str) -> outbox.About:
+    """To the sender of what arrived, in the name of its ``owner``, without its body."""
+    sender = arrival.transaction.sender
+    return outbox.About(arrival.message, 0, b"", str(sender), owner, _WISH, unit.now, NEVER)
 
 
 def receipt_due(arrival: Arrival) -> bool:
