@@ -81,6 +81,10 @@ def announce(session: Session, may_expunge: bool, most: int = 1 << 62) -> bool:
         session.notify.arrived(selected, [entry for entry in heard.changed if entry[0] > known_last])
     if selected.contexts:
         _entering(session, selected, heard)
+    if heard.vanished and session.listening and "QRESYNC" in session.enabled:
+        # VANISHED has no MODSEQ of its own: who listens would not know that he stands elsewhere now. interimap goes by the
+        # number alone and left the erasure undone on its other side. Dovecot tells it too.
+        session.put(b"* OK [HIGHESTMODSEQ %d] Highest\r\n" % max(heard.snapshot.highestmodseq, 1))
     return grown
 
 

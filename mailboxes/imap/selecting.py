@@ -174,12 +174,12 @@ def idle(session: Session, asked: v.Command) -> None:
     new message at its next poll only, ten minutes later. RFC 9051 7.4.1 lets a server tell it at any time.
     """
     session.put(b"+ idling\r\n")
+    session.idling = True
     selected = session.selected
     if selected is not None:
         if not announce(session, may_expunge=True, most=MOST_TOLD) and selected.aside:
             session.put(b"* %d EXISTS\r\n" % len(selected.snapshot.uids))
         selected.aside = False
-    session.idling = True
     if selected is not None and selected.behind:
         session.changed()
 

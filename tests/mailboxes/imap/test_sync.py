@@ -147,6 +147,36 @@ async def test_qresync_after_any_history(running: Running) -> None:
     await other.close()
 
 
+@pytest.mark.parametrize(
+    "listen", [b"i IDLE\r\n", b"i NOTIFY SET (SELECTED (MessageNew MessageExpunge FlagChange))\r\n"]
+)
+@pytest.mark.parametrize("first", [True, False])
+async def test_who_listens_hears_how_far_an_erasure_brings_him(running: Running, listen: bytes, first: bool) -> None:
+    """VANISHED has no MODSEQ: interimap, which goes by the number, took the folder for unchanged. Dovecot tells it too."""
+    other = await filled(running, 3)
+    listener = await running.login()
+    await listener.ok("ENABLE QRESYNC")
+    await listener.ok("SELECT INBOX")
+    await other.ok("STORE 2 +FLAGS.SILENT (\\Deleted)")
+    await listener.ok("NOOP")
+    if first:
+        await other.ok("EXPUNGE")
+    await listener.send(listen)
+    if not first:
+        while not (await listener.line()).startswith((b"+ idling", b"i OK")):
+            pass
+        await other.ok("EXPUNGE")
+    while (await asyncio.wait_for(listener.line(), 10)) != b"* VANISHED 2":
+        pass
+    told = b""
+    while not told.startswith(b"* OK [HIGHESTMODSEQ"):
+        told = await asyncio.wait_for(listener.line(), 10)
+    now = (await other.ok("STATUS INBOX (HIGHESTMODSEQ)"))[-1].partition(b"HIGHESTMODSEQ ")[2].strip(b")")
+    assert told == b"* OK [HIGHESTMODSEQ %b] Highest" % now
+    await listener.close()
+    await other.close()
+
+
 async def test_close_promises_no_more_than_was_told(running: Running) -> None:
     """A client resynchronises from the MODSEQ of CLOSE: what others did and it never heard must come after it."""
     other = await filled(running, 6)
