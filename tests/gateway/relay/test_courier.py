@@ -17,8 +17,8 @@ from tests.gateway.relay.house import (
     accepted,
     answering,
     running,
-    until,
 )
+from tests.waiting import until
 
 T = TypeVar("T")
 
