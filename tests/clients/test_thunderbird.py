@@ -35,6 +35,15 @@ def count(space: Space, operator: dict, box: dict, folder: str, *criteria: str) 
         return len(imap.search(None, *criteria)[1][0].split())
 
 
+def emptied(space: Space, operator: dict, box: dict) -> None:
+    """The mailbox without what other tests of this process were sent or left in it."""
+    with space.imap(operator, box) as imap:
+        for folder in ("INBOX", "Trash", "Archive"):
+            if imap.select(f'"{folder}"')[0] == "OK" and imap.search(None, "ALL")[1][0]:
+                imap.store("1:*", "+FLAGS", "\\Deleted")
+                imap.expunge()
+
+
 def kept(profile: Path, mark: str) -> bool:
     """Whether the mark is in what Thunderbird keeps of INBOX: its offline store or its summary."""
     found = [*profile.glob("ImapMail/**/INBOX"), *profile.glob("ImapMail/**/INBOX.msf")]
@@ -79,6 +88,7 @@ def test_a_message_is_written_and_sent(space: Space, screen: dict[str, str], tmp
 def test_a_message_is_deleted_and_another_moved(space: Space, screen: dict[str, str], tmp_path: Path) -> None:
     """One unread message is deleted (to Trash), the other archived: both are a MOVE to another folder."""
     operator, box = space.b, space.box(space.b, "CAB")
+    emptied(space, operator, box)
     append(space, operator, box, "tbird-garder-04")
     append(space, operator, box, "tbird-jeter-05")
     profile = thunderbird.make_profile(tmp_path, box, operator, space.ca)
