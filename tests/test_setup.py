@@ -95,6 +95,20 @@ def test_an_environment_that_runs_the_code_of_another_folder_is_made_anew(clone:
     assert ready.exists() == ours
 
 
+def test_setting_up_compiles_for_those_who_may_not_write_beside_the_code(clone: Path) -> None:
+    """The users of the units may not, nor may anybody where PYTHONDONTWRITEBYTECODE is set: each start compiled all it imported."""
+    rooms = ("policies", "hprim", "directory", "mailboxes", "gateway", "tests")
+    for room in rooms:
+        (clone / room).mkdir()
+        (clone / room / "__init__.py").touch()
+    (clone / ".venv/bin").mkdir(parents=True)
+    (clone / ".venv/bin/python").symlink_to(sys.executable)
+    (clone / ".venv/.ready").touch()
+    answer = sh(clone, "make", "setup", PYTHONPATH=str(clone), PYTHONDONTWRITEBYTECODE="1")
+    assert answer.returncode == 0, answer.stderr
+    assert {path.parts[-3] for path in clone.glob("*/__pycache__/__init__.*.pyc")} == set(rooms)
+
+
 def test_two_that_set_up_at_once_take_turns(clone: Path) -> None:
     """The second would empty the folder that the first is filling, and both would fail."""
     path = programs(clone, python3='echo "$@" >> calls')
