@@ -1,6 +1,7 @@
 """The trust space moves while two operators run, and every process follows on new and open sessions within a minute.
 
-Two processes per operator; the list is looked at each second here (each hour in the field), nothing else is shortened.
+Two processes per operator; list and revocations are fetched each second here (each hour in the field), and open sessions are
+judged as often (every fifteen and thirty seconds in the field: ``test_trust_operations.py``); nothing else is shortened.
 """
 
 from __future__ import annotations
