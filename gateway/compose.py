@@ -30,7 +30,7 @@ import mailboxes.account_tables
 import mailboxes.rule_tables
 import mailboxes.tables  # noqa: F401
 from gateway import migrations
-from gateway.record.journal import Journal
+from gateway.record.journal import AnchorFile, Journal
 from gateway.settings import Config
 from mailboxes import blob_mark, upkeep
 from mailboxes.blob_mark import Mark
@@ -51,7 +51,7 @@ from mailboxes.provision import next_instance
 from mailboxes.reading import PATIENCE_SECONDS
 from mailboxes.seal import FRAME, NO_INSTANCE, BodyIds, Sealer
 from mailboxes.sqlstore import SqlStore
-from mailboxes.store import StoreError
+from mailboxes.store import StoreEmptied, StoreError
 from mailboxes.unit import Unit
 
 S3_SECONDS = PATIENCE_SECONDS
@@ -149,6 +149,7 @@ def storage(config: Config, *, clock: Callable[[], float] = time.time) -> Storag
     master = master_key(config)
     keyring = Keyring(master, time.monotonic)
     try:
+        _demand_ours(database, keyring, config)
         begun = _begun(database, committer, keyring, config)
         names, words = begun.names_left, begun.keywords_left
         while names is not None:
@@ -217,6 +218,17 @@ def _begin_reading(connection: Connection, keyring: Keyring, config: Config) -> 
     root = blob_folder(config)
     mark = Mark(Path()) if root is None else blob_mark.kept(cursor_of(connection), root)
     return _Begun(NO_INSTANCE, mark, None, None, keyring.drawn(cursor_of(connection), _VOLUMES))
+
+
+def _demand_ours(database: Database, keyring: Keyring, config: Config) -> None:
+    """Raises :class:`StoreEmptied` for a new database where the anchors of a journal tell of one in use.
+
+    Begun anew, the service would tell every sender for good that nobody lives here.
+    """
+    with database.turn(), database.reader.connect() as connection:
+        known = keyring.known(connection)
+    if not known and (anchors := AnchorFile(config.journal.anchor).read()):
+        raise StoreEmptied(config.journal.anchor, anchors[-1][0])
 
 
 def _begin(unit: Unit, keyring: Keyring, config: Config) -> _Begun:

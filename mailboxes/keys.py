@@ -180,6 +180,10 @@ class Keyring:
         self._kept: dict[int, _Kept] = {}
         self._changing = threading.Lock()
 
+    def known(self, connection: Connection) -> bool:
+        """Whether a master key was ever used with this database; only a new one has none."""
+        return connection.execute(select(master_check.c.id).where(master_check.c.id == 1)).first() is not None
+
     def open(self, connection: Connection, now: float) -> None:
         """At start: make sure this is the database's own master key, and have a key for the queue. Writes.
 

@@ -37,6 +37,15 @@ class StoreUnavailable(StoreError):
     """The database or blob store does not answer; nothing was changed."""
 
 
+class StoreEmptied(StoreUnavailable):
+    """A database without anything in it stands in the place of one that was in use: its disk is not mounted, or was lost."""
+
+    def __init__(self, anchor: Path, records: int) -> None:
+        super().__init__("an empty database is in the place of the one that was in use")
+        self.anchor = anchor
+        self.records = records
+
+
 class BlobsUnavailable(StoreUnavailable):
     """The folder or bucket of large bodies does not answer, whatever the database does."""
 

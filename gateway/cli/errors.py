@@ -94,8 +94,10 @@ def _from_the_rooms(problem: Exception, language: Language) -> int | None:
 
 def away(problem: StoreError) -> Said:
     """Which part of the store does not answer, and why."""
-    from mailboxes.store import BlobsUnavailable, BlobsUnmounted
+    from mailboxes.store import BlobsUnavailable, BlobsUnmounted, StoreEmptied
 
+    if isinstance(problem, StoreEmptied):
+        return Said("cli.store_emptied", UNAVAILABLE, anchor=problem.anchor, records=problem.records)
     if isinstance(problem, BlobsUnmounted):
         return Said("cli.blobs_unmounted", UNAVAILABLE, path=problem.root, file=problem.file, word=problem.word)
     name = "cli.blobs_unavailable" if isinstance(problem, BlobsUnavailable) else "cli.store_unavailable"

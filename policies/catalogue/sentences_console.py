@@ -371,6 +371,12 @@ CLI: Mapping[str, Sentence] = {
         "caducee doctor examine aussi le reste : place libre, droits, serveur.",
         "caducee doctor examines the rest too: free space, rights, server.",
     ),
+    "cli.store_emptied": _s(
+        "La base est vide, alors que {anchor} atteste un journal de {records} enregistrements : son disque est-il monté ?",
+        "The database is empty, though {anchor} attests a journal of {records} records: is its disk mounted?",
+        "Montez-le, ou restaurez la sauvegarde. Pour commencer une base nouvelle, gardez ce fichier ailleurs, comme preuve.",
+        "Mount it, or restore the backup. To begin a new database, keep that file elsewhere, as evidence.",
+    ),
     "cli.disk_full": _s(
         "La place manque sur le disque de {path} : rien ne peut y être écrit.",
         "The disk of {path} is full: nothing can be written there.",

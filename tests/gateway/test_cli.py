@@ -36,6 +36,7 @@ from gateway.cli.errors import Said, said_text
 from gateway.cli.language import choose
 from gateway.cli.output import visible
 from gateway.config import load
+from gateway.record.journal import AnchorFile
 from gateway.supervisor import ourselves, write_atomically
 from mailboxes.blob_mark import NAME
 from mailboxes.store import BlobsUnavailable, BlobsUnmounted
@@ -495,6 +496,23 @@ def test_a_stop_that_waits_for_a_silent_database_ends_all_the_same() -> None:
         [sys.executable, "-c", program], capture_output=True, text=True, cwd=ROOT, timeout=30, check=False
     )
     assert (stopped.returncode, "stop_forced" in stopped.stdout + stopped.stderr) == (3, True)
+
+
+def test_an_empty_database_in_the_place_of_one_in_use_is_not_begun_anew(terminal: Terminal) -> None:
+    """Its disk was not mounted, its file lost: all that was written to its mailboxes was refused for good."""
+    terminal("account", "list")
+    config = load(terminal.folder / "config.toml")
+    database = Path(config.store.url.removeprefix("sqlite:"))
+    AnchorFile(config.journal.anchor).write(12, b"d" * 32, 1.0)
+    assert terminal("account", "list").exit_code == 0
+    for file in database.parent.glob(f"{database.name}*"):
+        shutil.rmtree(file) if file.is_dir() else file.unlink()
+    for _ in range(2):  # what it left behind is no database in use either
+        said = terminal.refused("account", "list", code=3)
+        assert str(config.journal.anchor) in said
+        assert "is its disk mounted?" in said
+    config.journal.anchor.rename(terminal.folder / "evidence")
+    assert terminal("account", "list").exit_code == 0
 
 
 def test_workers_speak_the_language_of_their_service(monkeypatch: pytest.MonkeyPatch) -> None:
