@@ -9,6 +9,7 @@ Failure: a log that cannot be written is lost; what must not be lost is in the j
 
 from __future__ import annotations
 
+import errno
 import logging
 import os
 import sys
@@ -114,6 +115,8 @@ def _traced(logger: Any, method: str, event: structlog.types.EventDict) -> struc
     problem = sys.exc_info()[1] if given is True else given[1] if isinstance(given, tuple) else given
     if isinstance(problem, BaseException):
         event.setdefault("error", type(problem).__name__)
+        if isinstance(problem, OSError) and (name := errno.errorcode.get(problem.errno or 0)):
+            event.setdefault("reason", name)
         event["where"] = where(problem)
     event.pop("stack_info", None)
     return event

@@ -241,3 +241,12 @@ def test_an_error_of_the_database_does_not_repeat_the_values(url: str, tmp_path:
             connection.execute(text("SELECT json(:given)"), {"given": NAME})
         assert NAME not in str(caught.value)
     database.dispose()
+
+
+def test_an_error_of_the_system_is_told_by_its_name_and_never_by_its_words() -> None:
+    try:
+        Path("/nonexistent-ZEPHYRINE").read_bytes()
+    except OSError as problem:
+        said = operations._traced(None, "error", {"event": "x", "exc_info": problem})
+    assert said["reason"] == "ENOENT"
+    assert "ZEPHYRINE" not in str(said)

@@ -132,7 +132,8 @@ class Partners:
         say = log.error if alarm else log.warning
         say("partner_not_reached", domain=parcel.domain, rule=name, detail=failure.decision.detail, alarm=alarm)
         # A server that has enough of our sessions is not down: the ones that stand go on working.
-        crowded = failure.decision.rule.name == "relay.partner_deferred" and self._busy.get(parcel.domain, 0) > 1
+        crowded = name == "relay.partner_deferred" and self._busy.get(parcel.domain, 0) > 1
+        crowded = crowded or name == "relay.busy"  # we are short of something ourselves
         # What is refused for good is refused for each message; only what may mend is waited for together.
         mends = failure.decision.verdict is Verdict.DEFER
         return _all(parcel, failure.decision, failure.reply, broken=mends and not crowded)

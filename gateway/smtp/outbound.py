@@ -12,6 +12,7 @@ Sources: RFC 5321, 3207, 1870, 2920, 6152, 3461; MSS-030..049; F23-F33.
 from __future__ import annotations
 
 import asyncio
+import errno
 import ssl
 from dataclasses import dataclass, replace
 from typing import Protocol
@@ -400,6 +401,10 @@ def _xtext(value: str) -> str:
     return "".join(one if 33 <= ord(one) < 127 and one not in "+=" else f"+{ord(one):02X}" for one in value)
 
 
+OURS = frozenset((errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOBUFS, errno.EADDRNOTAVAIL))
+"""What keeps us from calling anybody: no fault of the one who was to be called, and no reason to spare him."""
+
+
 async def _connect(target: Target, address: str, patience: Patience) -> Wire:
     loop = asyncio.get_running_loop()
     try:
@@ -407,6 +412,8 @@ async def _connect(target: Target, address: str, patience: Patience) -> Wire:
             _, wire = await loop.create_connection(Wire, address, target.port)
     except (OSError, TimeoutError) as failure:
         host = target.name or address
+        if failure.errno in OURS:
+            raise NoSession(decide(rule("relay.busy"), errno.errorcode[failure.errno])) from None
         raise NoSession(decide(rule("relay.unreachable"), f"{address} {type(failure).__name__}", host=host)) from None
     return wire
 

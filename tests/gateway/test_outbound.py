@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import resource
 import ssl
 from collections.abc import AsyncIterator
 from dataclasses import replace
@@ -457,6 +459,22 @@ async def test_a_server_that_takes_nothing_now_is_not_the_only_one(
     assert rules_of(attempt)[0] == rule_name
     assert len(second.messages) == taken
     assert peer.connections == 1
+
+
+async def test_want_of_a_descriptor_is_ours_and_spares_nobody(space: Space, peer: Peer) -> None:
+    """It was told as a partner that cannot be reached, and all mail to his domain waited for him."""
+    partners = space.partners(peer.port, addresses=("127.0.0.1",))
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (len(os.listdir("/proc/self/fd")) - 1, hard))
+    try:
+        attempt = await partners.send(parcel())
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    assert rules_of(attempt) == ["relay.busy"]
+    assert attempt.results[0].decision.detail == "EMFILE"
+    assert attempt.broken is None
+    assert rules_of(await partners.send(parcel())) == ["relay.handed_over"]
+    await partners.close()
 
 
 async def test_when_nobody_takes_it_each_server_is_asked_once(space: Space, peer: Peer) -> None:
