@@ -17,6 +17,7 @@ from gateway.admin import pki
 from gateway.relay.parcel import Waypoint
 from gateway.smtp.resolver import Target
 from mailboxes.seal import FRAME
+from policies.catalogue import rule
 from policies.values import DsnRequest
 from tests.gateway.relay.peer import CLOSE, HANG, Peer, serving
 from tests.gateway.relay.space import DOMAIN, QUICK, Body, Space, parcel, rules_of
@@ -464,6 +465,7 @@ async def test_a_server_that_takes_nothing_now_is_not_the_only_one(
 async def test_want_of_a_descriptor_is_ours_and_spares_nobody(space: Space, peer: Peer) -> None:
     """It was told as a partner that cannot be reached, and all mail to his domain waited for him."""
     partners = space.partners(peer.port, addresses=("127.0.0.1",))
+    assert rule("relay.busy")  # the catalogue is read from files when first asked
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (len(os.listdir("/proc/self/fd")) - 1, hard))
     try:
