@@ -32,7 +32,8 @@ import mailboxes.tables  # noqa: F401
 from gateway import migrations
 from gateway.record.journal import AnchorFile, Journal
 from gateway.settings import Config
-from mailboxes import blob_mark, upkeep
+from mailboxes import addresses_in_clear, blob_mark, upkeep
+from mailboxes.address_columns import seal_with
 from mailboxes.blob_mark import Mark
 from mailboxes.blobs import Blobs, FileBlobs, S3Blobs, place
 from mailboxes.commit import Committer, Reading
@@ -151,11 +152,16 @@ def storage(config: Config, *, clock: Callable[[], float] = time.time) -> Storag
     try:
         _demand_ours(database, keyring, config)
         begun = _begun(database, committer, keyring, config)
-        names, words = begun.names_left, begun.keywords_left
+        seal_with(database, begun.address_key, begun.patients.domains)
+        names, words, rows = begun.names_left, begun.keywords_left, begun.patients.place
         while names is not None:
             names = committer.run_sync(partial(upkeep.seal_names, keyring=keyring, after=names))
         while words is not None:
             words = committer.run_sync(partial(upkeep.seal_keywords, keyring=keyring, after=words))
+        if rows is not None and begun.instance > 1:
+            time.sleep(addresses_in_clear.SETTLE)
+        while rows is not None:
+            rows = committer.run_sync(partial(addresses_in_clear.seal, domains=begun.patients.domains, after=rows))
     except BaseException:
         committer.close_sync()
         database.dispose()
@@ -196,6 +202,8 @@ class _Begun(NamedTuple):
     mark: Mark
     names_left: int | None
     keywords_left: upkeep.Place | None
+    patients: addresses_in_clear.Begun
+    address_key: bytes
     volume_key: bytes
 
 
@@ -215,9 +223,12 @@ def _begun(database: Database, committer: Committer, keyring: Keyring, config: C
 
 def _begin_reading(connection: Connection, keyring: Keyring, config: Config) -> _Begun:
     keyring.open(connection, 0)
-    root = blob_folder(config)
-    mark = Mark(Path()) if root is None else blob_mark.kept(cursor_of(connection), root)
-    return _Begun(NO_INSTANCE, mark, None, None, keyring.drawn(cursor_of(connection), _VOLUMES))
+    root, cursor = blob_folder(config), cursor_of(connection)
+    mark = Mark(Path()) if root is None else blob_mark.kept(cursor, root)
+    patients = addresses_in_clear.known(connection)
+    return _Begun(
+        NO_INSTANCE, mark, None, None, patients, keyring.drawn(cursor, _ADDRESSES), keyring.drawn(cursor, _VOLUMES)
+    )
 
 
 def _demand_ours(database: Database, keyring: Keyring, config: Config) -> None:
@@ -241,11 +252,13 @@ def _begin(unit: Unit, keyring: Keyring, config: Config) -> _Begun:
         mark,
         upkeep.seal_names(unit, keyring),
         upkeep.seal_keywords(unit, keyring),
+        addresses_in_clear.begin(unit.connection, config.limits.patient_domains),
+        keyring.drawn(unit.cursor, _ADDRESSES),
         keyring.drawn(unit.cursor, _VOLUMES),
     )
 
 
-_VOLUMES = b"caducee digests of recipients"
+_ADDRESSES, _VOLUMES = b"caducee addresses of patients", b"caducee digests of recipients"
 
 
 def database_url(config: Config) -> str:

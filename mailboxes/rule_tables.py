@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from sqlalchemy import BigInteger, Boolean, Column, Index, String, Table, Text
 
+from mailboxes.address_columns import Addressed
 from mailboxes.schema import metadata
 from mailboxes.tables import Identifier
 
@@ -18,7 +19,7 @@ mailbox_rule = Table(
     Column("id", Identifier, primary_key=True, autoincrement=True),
     Column("mailbox_id", BigInteger, nullable=False),
     Column("kind", String(16), nullable=False, comment="forward, absence or acknowledge"),
-    Column("target", Text, nullable=False, comment="forward: the address"),
+    Column("target", Addressed(), nullable=False, comment="forward: the address"),
     Column("keep", Boolean, nullable=False, comment="forward: a copy stays in the mailbox"),
     Column("starts_at", BigInteger, nullable=False, comment="absence"),
     Column("ends_at", BigInteger, nullable=False, comment="absence"),
@@ -38,7 +39,7 @@ mailbox_answer = Table(
     metadata,
     Column("mailbox_id", BigInteger, primary_key=True, autoincrement=False),
     Column("kind", String(16), primary_key=True),
-    Column("whom", String(320), primary_key=True, comment="address key, or digest of a message identifier"),
+    Column("whom", Addressed(320), primary_key=True, comment="address key, or digest of a message identifier"),
     Column("answered_at", BigInteger, nullable=False),
 )
 Index("ix_mailbox_answer_at", mailbox_answer.c.answered_at)

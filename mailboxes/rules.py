@@ -12,7 +12,7 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, delete, func, insert, select, text, update
+from sqlalchemy import Connection, bindparam, delete, func, insert, select, text, update
 
 from mailboxes import register
 from mailboxes.account_tables import address, mailbox
@@ -244,7 +244,7 @@ def _rule(row: Any) -> Rule:
 _CLAIM = text(
     "INSERT INTO mailbox_answer (mailbox_id, kind, whom, answered_at) VALUES (:mailbox_id, :kind, :whom, :now)"
     " ON CONFLICT (mailbox_id, kind, whom) DO UPDATE SET answered_at = :now WHERE mailbox_answer.answered_at <= :before"
-)
+).bindparams(bindparam("whom", type_=mailbox_answer.c.whom.type))
 
 
 def claim(unit: Unit, mailbox_id: int, kind: str, whom: str, period: float) -> bool:

@@ -4,7 +4,7 @@ What one mailbox owns starts with ``mailbox_id`` in its primary key, so that a d
 SQLite keeps a folder's entries side by side on disk (WITHOUT ROWID). What several mailboxes may share (a message body)
 is keyed by ``body_id`` alone, which grows with time. Rows that are updated (``body.refs``) are kept apart from the bytes
 that never change (``content``, ``summary``).
-Promise: no column holds a plaintext of a message the name of a folder or a keyword that people chose; sizes, dates and flags that any
+Promise: no column holds a plaintext of a message, the name of a folder or a keyword that people chose; sizes, dates and flags that any
 program may set are the only clear values.
 """
 
@@ -77,6 +77,13 @@ keywords_in_clear = Table(
     "keywords_in_clear",
     metadata,
     Column("mailbox_id", Identifier, primary_key=True, autoincrement=False, comment="still to be sealed at a start"),
+)
+
+sealed_domain = Table(
+    "sealed_domain",
+    metadata,
+    Column("domain", String(255), primary_key=True, comment="of patients, whose addresses every process seals"),
+    Column("done", SmallInteger, nullable=False, comment="no row holds any in clear"),
 )
 
 folder_metadata = Table(

@@ -3,7 +3,8 @@
 Each row's hash covers the row and the hash before it, so an edited, removed, inserted or swapped row breaks the chain at
 its place; the head row shows a cut tail; an anchor written outside the database shows a rollback of the whole (F35).
 Promise: :meth:`Journal.append` writes inside the caller's transaction and takes the head lock last, so chains of several
-processes never fork. Failure: a database error propagates and the caller's transaction fails with it: there is no
+processes never fork. Addresses of patients are sealed before they are chained (:mod:`mailboxes.addresses`): whoever has no key
+verifies all the same. Failure: a database error propagates and the caller's transaction fails with it: there is no
 untraced access (F22, MSS-144).
 """
 
@@ -24,6 +25,8 @@ from sqlalchemy import delete as sql_delete
 from sqlalchemy import insert as sql_insert
 
 from gateway.record.tables import journal, journal_head, journal_segment
+from mailboxes.address_columns import addresses_of
+from mailboxes.addresses import Addresses
 from mailboxes.engine import raw
 from mailboxes.given import create
 from mailboxes.sql import Insert, Sql
@@ -33,13 +36,16 @@ GENESIS = hashlib.sha256(b"caducee journal 1").digest()
 HEAD = 1
 PAGE = 5000
 
+_REFUSED = Kind.MESSAGE_REFUSED
+"""It may name a patient's number before a domain that is not of patients: people mistype."""
+
 _encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), sort_keys=True).encode
 _text = json.encoder.encode_basestring
 
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """One journal row as it was written. ``at`` is in microseconds since the epoch, UTC."""
+    """One journal row as it was told. ``at`` is in microseconds since the epoch, UTC."""
 
     seq: int
     at: int
@@ -82,18 +88,15 @@ class Journal:
         cursor = raw(connection).cursor()
         seq, before = _lock_head(cursor)
         at = int(now * 1_000_000)
+        own = addresses_of(connection)
         rows = []
         for event in events:
             seq += 1
-            row = (
-                at,
-                event.kind.word,
-                event.actor,
-                event.message,
-                event.recipient,
-                event.mailbox,
-                event.written or written(event.detail),
-            )
+            recipient, detail = event.recipient, event.written or written(event.detail)
+            patient = own.concern(recipient) or event.kind is _REFUSED
+            if patient or own.concern(detail):
+                recipient, detail = own.sealed(recipient), own.sealed_json(detail, patient=patient)
+            row = (at, event.kind.word, event.actor, event.message, recipient, event.mailbox, detail)
             before = link(before, seq, row)
             rows.append((seq, *row, before))
         _INSERT(cursor, rows)
@@ -127,11 +130,13 @@ def read(
         query = query.where(journal.c.mailbox == mailbox, journal.c.mailbox != 0)
     if kind is not None:
         query = query.where(journal.c.kind == kind.word)
-    return [_record(row) for row in connection.execute(query)][::-1]
+    own = addresses_of(connection)
+    return [_record(row, own) for row in connection.execute(query)][::-1]
 
 
-def _record(row: Any) -> Record:
-    return Record(row.seq, row.at, row.kind, row.actor, row.message, row.recipient, row.mailbox, json.loads(row.detail))
+def _record(row: Any, own: Addresses) -> Record:
+    recipient, detail = own.opened(row.recipient), own.opened_json(row.detail)
+    return Record(row.seq, row.at, row.kind, row.actor, row.message, recipient, row.mailbox, detail)
 
 
 def head(connection: Connection) -> tuple[int, bytes]:

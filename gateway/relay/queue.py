@@ -27,6 +27,8 @@ from sqlalchemy import (
 )
 
 from gateway.relay.tables import NEVER, destination, queue
+from mailboxes.address_columns import addresses_of
+from mailboxes.addresses import Addresses
 from mailboxes.commit import Unit
 from mailboxes.sql import Insert
 from policies.events import Event, Kind
@@ -75,7 +77,8 @@ def enqueue(unit: Unit, rows: Sequence[Queued], schedule: Schedule) -> None:
     """Add recipients, inside the acceptance transaction. The caller holds one body reference per row."""
     if not rows:
         return
-    _INSERT(unit.cursor, [_fresh(row, unit.now, schedule) for row in rows])
+    own = addresses_of(unit.connection)
+    _INSERT(unit.cursor, [_fresh(row, unit.now, schedule, own) for row in rows])
     unit.emit(
         *(
             Event(Kind.QUEUED, message=row.message, recipient=row.recipient.lower(), detail={"domain": row.domain})
@@ -84,7 +87,7 @@ def enqueue(unit: Unit, rows: Sequence[Queued], schedule: Schedule) -> None:
     )
 
 
-def _fresh(row: Queued, now: float, schedule: Schedule) -> tuple[Any, ...]:
+def _fresh(row: Queued, now: float, schedule: Schedule, own: Addresses) -> tuple[Any, ...]:
     # Nobody is warned of a delay who did not want to be, and never the null sender.
     silent = (bool(row.dsn.notify) and "DELAY" not in row.dsn.notify) or not row.sender or not schedule.warn
     return (
@@ -93,13 +96,13 @@ def _fresh(row: Queued, now: float, schedule: Schedule) -> tuple[Any, ...]:
         row.wrapped,
         row.size,
         int(row.eight_bit),
-        row.sender,
-        row.recipient,
+        own.sealed(row.sender),
+        own.sealed(row.recipient),
         row.domain,
         " ".join(sorted(row.dsn.notify)),
-        row.dsn.orcpt,
+        own.sealed(row.dsn.orcpt),
         row.dsn.ret,
-        row.dsn.envid,
+        own.sealed(row.dsn.envid),
         now,
         now,
         now + (schedule.life if silent else schedule.warn),

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from sqlalchemy import BigInteger, Column, Float, Index, Integer, LargeBinary, SmallInteger, String, Table, Text
 
+from mailboxes.address_columns import Addressed
 from mailboxes.schema import metadata
 
 NEVER = 4e12  # later than any date this century writes
@@ -24,13 +25,13 @@ queue = Table(
     Column("wrapped", LargeBinary, nullable=False, comment="the body's key under the queue's key"),
     Column("size", BigInteger, nullable=False),
     Column("eight_bit", SmallInteger, nullable=False),
-    Column("sender", Text, nullable=False, comment="empty for the null reverse-path"),
-    Column("recipient", Text, nullable=False),
+    Column("sender", Addressed(), nullable=False, comment="empty for the null reverse-path"),
+    Column("recipient", Addressed(), nullable=False),
     Column("domain", String(255), nullable=False),
     Column("notify", String(64), nullable=False, comment="RFC 3461, words separated by spaces"),
-    Column("orcpt", Text, nullable=False),
+    Column("orcpt", Addressed(), nullable=False),
     Column("ret", String(8), nullable=False),
-    Column("envid", Text, nullable=False),
+    Column("envid", Addressed(), nullable=False),
     Column("accepted_at", Float(53), nullable=False),
     Column("due_at", Float(53), nullable=False),
     Column("deadline_at", Float(53), nullable=False, comment="next of: delay warning, end of the queue life"),
@@ -41,7 +42,7 @@ queue = Table(
     Column("owner", String(64), nullable=False, comment="courier holding the lease, empty when none"),
     Column("fence", BigInteger, nullable=False, comment="grows each time the row is taken"),
     Column("rule", String(64), nullable=False, comment="why it waits"),
-    Column("reply", Text, nullable=False),
+    Column("reply", Addressed(kind="saying"), nullable=False),
     sqlite_autoincrement=True,
 )
 Index("ix_queue_due", queue.c.domain, queue.c.due_at, queue.c.id)
@@ -55,7 +56,7 @@ destination = Table(
     Column("failures", Integer, nullable=False),
     Column("retry_at", Float(53), nullable=False),
     Column("rule", String(64), nullable=False),
-    Column("reply", Text, nullable=False),
+    Column("reply", Addressed(kind="saying"), nullable=False),
 )
 
 owed = Table(
@@ -64,13 +65,13 @@ owed = Table(
     Column("id", Identifier, primary_key=True, autoincrement=True),
     Column("action", String(16), nullable=False, comment="failed, delayed, delivered, relayed, expanded, or deadline"),
     Column("message", String(32), nullable=False, comment="the message it speaks of"),
-    Column("recipient", Text, nullable=False, comment="who is told; empty for the postmaster"),
+    Column("recipient", Addressed(), nullable=False, comment="who is told; empty for the postmaster"),
     Column("body_id", BigInteger, nullable=False, comment="0 when nothing of the message is returned"),
     Column("wrapped", LargeBinary, nullable=False),
     Column("ret", String(8), nullable=False),
-    Column("envid", Text, nullable=False),
+    Column("envid", Addressed(), nullable=False),
     Column("accepted_at", Float(53), nullable=False),
-    Column("entries", Text, nullable=False, comment="JSON, one object per recipient"),
+    Column("entries", Addressed(kind="json"), nullable=False, comment="JSON, one object per recipient"),
     Column("due_at", Float(53), nullable=False),
     Column("attempts", Integer, nullable=False),
     Column("fence", BigInteger, nullable=False),
@@ -82,11 +83,11 @@ followed = Table(
     "followed",
     metadata,
     Column("message", String(32), primary_key=True),
-    Column("recipient", String(320), primary_key=True, comment="address key"),
+    Column("recipient", Addressed(320), primary_key=True, comment="address key"),
     Column("mailbox", BigInteger, nullable=False, comment="the sender's"),
-    Column("sender", Text, nullable=False),
+    Column("sender", Addressed(), nullable=False),
     Column("message_id", Text, nullable=False, comment="RFC 5322 Message-ID without angle brackets"),
-    Column("envid", Text, nullable=False),
+    Column("envid", Addressed(), nullable=False),
     Column("channel", String(16), nullable=False),
     Column("wants", String(32), nullable=False, comment="what the sender asked for: delivery, reading"),
     Column("sent_at", Float(53), nullable=False),

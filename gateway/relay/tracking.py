@@ -11,14 +11,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from operator import attrgetter
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, Select, and_, bindparam, delete, select, update
+from sqlalchemy import Connection, Select, Text, and_, bindparam, delete, select, type_coerce, update
 
 from gateway.relay import outbox
 from gateway.relay.parcel import Result
 from gateway.relay.queue import Taken
 from gateway.relay.tables import NEVER, followed
+from mailboxes.address_columns import addresses_of
+from mailboxes.addresses import Addresses
 from mailboxes.commit import Unit
 from mailboxes.sql import Insert
 from policies.catalogue import rule
@@ -66,22 +69,23 @@ class Line:
 def follow(unit: Unit, rows: Sequence[Followed], deadline: float) -> None:
     """Start following, in the acceptance transaction. Who asked for something is answered within ``deadline`` seconds."""
     if rows:
-        _INSERT(unit.cursor, [_fresh(row, unit.now, deadline) for row in rows])
+        own = addresses_of(unit.connection)
+        _INSERT(unit.cursor, [_fresh(row, unit.now, deadline, own) for row in rows])
 
 
 _COLUMNS = "message recipient mailbox sender message_id envid channel wants sent_at state state_at code deadline_at"
 _INSERT = Insert("followed", _COLUMNS)
 
 
-def _fresh(row: Followed, now: float, deadline: float) -> tuple[Any, ...]:
+def _fresh(row: Followed, now: float, deadline: float, own: Addresses) -> tuple[Any, ...]:
     waits = bool(row.wants) and not confirmed(row.state, row.wants)
     return (
         row.message,
-        row.recipient,
+        own.sealed(row.recipient),
         row.mailbox,
-        row.sender,
+        own.sealed(row.sender),
         row.message_id[:250],
-        row.envid,
+        own.sealed(row.envid),
         row.channel,
         " ".join(sorted(row.wants)),
         now,
@@ -265,10 +269,11 @@ def _silence(row: Any) -> outbox.About:
 def forget(unit: Unit, before: float, limit: int = CHUNK) -> int:
     """Stop following what was sent before that time and waits for nothing any more (TOU-F02). Returns how many rows."""
     old = and_(followed.c.deadline_at == NEVER, followed.c.sent_at < before)  # one range of ix_followed_deadline
-    found = unit.connection.execute(select(followed.c.message, followed.c.recipient).where(old).limit(limit)).all()
+    stored = type_coerce(followed.c.recipient, Text)  # one that does not open must go too
+    found = unit.connection.execute(select(followed.c.message, stored.label("whom")).where(old).limit(limit)).all()
     if found:
-        gone = delete(followed).where(_KEY)
-        unit.connection.execute(gone, [{"about": row.message, "of": row.recipient} for row in found])
+        gone = delete(followed).where(followed.c.message == bindparam("about"), stored == bindparam("of"))
+        unit.connection.execute(gone, [{"about": row.message, "of": row.whom} for row in found])
     return len(found)
 
 
@@ -279,14 +284,14 @@ def track(connection: Connection, message: str) -> list[Line]:
     """Every recipient of a message, by address. Takes our identifier or an RFC 5322 Message-ID."""
     wanted = message.strip("<>")
     query = select(followed).where((followed.c.message == message) | (followed.c.message_id == wanted))
-    return [_line(row) for row in connection.execute(query.order_by(followed.c.message, followed.c.recipient))]
+    return sorted(map(_line, connection.execute(query)), key=attrgetter("message", "recipient"))
 
 
 def board(connection: Connection, mailbox: int, *, before: float = NEVER, limit: int = 100) -> list[Line]:
     """The "sent" board of a mailbox: newest first, one line per message and recipient (TOU-C02)."""
     query = select(followed).where(followed.c.mailbox == mailbox, followed.c.sent_at < before)
     rows = connection.execute(query.order_by(followed.c.sent_at.desc(), followed.c.recipient).limit(limit))
-    return [_line(row) for row in rows]
+    return sorted(map(_line, rows), key=lambda line: (-line.sent_at, line.recipient))  # the database sorts sealed ones
 
 
 def _line(row: Any) -> Line:

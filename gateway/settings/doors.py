@@ -138,7 +138,9 @@ class Limits:
         "sizes", 'Smaller limits of recipient domains: `domain_sizes = { "mssante.exemple.fr" = "10MiB" }`.', {}
     )
     patient_domains: tuple[str, ...] = setting(
-        "domains", "Domains of patients' mailboxes (MSS-098).", ("patient.mssante.fr",)
+        "domains",
+        "Domains of patients' mailboxes (MSS-098). Once named here, their addresses are sealed in the database for good.",
+        ("patient.mssante.fr",),
     )
     patient_size: int = setting("size", "Largest message to a patient (MSS-045).", 25 * MiB, low=64 * KiB, high=1 * GiB)
     mime_depth: int = setting("number", "Deepest nesting of parts.", 32, low=4, high=100)

@@ -6,6 +6,8 @@ import asyncio
 import base64
 import json
 import os
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -179,3 +181,39 @@ def test_a_step_is_explained_with_its_rule(config: Path) -> None:
     """Why a recipient failed or waits is the rule of that step, and the reply may be empty."""
     run(config, "queue", "drop", "--to", "c@op-c.test", "--yes")
     assert "rule=relay.dropped" in run(config, "explain", "B" * 26)
+
+
+def test_a_patient_is_found_after_his_domain_was_named_and_the_master_key_replaced(
+    config: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """C becomes a domain of patients: its rows are sealed at the next start, and open with each key the operator has later."""
+    monkeypatch.setattr("mailboxes.addresses_in_clear.SETTLE", 0.0)
+
+    def rows() -> str:
+        with closing(sqlite3.connect(config.with_name("c.db"))) as connection:
+            return "\n".join(line for line in connection.iterdump() if "journal" not in line)
+
+    def found() -> None:
+        assert listed(config, "--to", "c@op-c.test") == [("c@op-c.test", "waiting")]
+        assert "c@op-c.test" in run(config, "track", "B" * 26)
+        assert "c@op-c.test" in run(config, "explain", "B" * 26)
+        assert "c@op-c.test" not in rows()
+
+    assert "c@op-c.test" in rows()
+    config.write_text(derive(config.read_text(), {("limits", "patient_domains"): ["op-c.test"]}))
+    found()
+    new, keys = config.with_name("new.key"), config.with_name("keys.json")
+    run(config, "config", "rotate-key", str(new), "--yes")
+    config.write_text(derive(config.read_text(), {("store", "master_key"): f"file:{new}"}))
+    found()
+    run(config, "config", "export-keys", str(keys))
+    run(config, "config", "import-keys", str(keys), "--yes")
+    found()
+    config.write_text(derive(config.read_text(), {("limits", "patient_domains"): []}))
+    found()  # what was sealed once stays so
+    run(config, "queue", "hold", "--to", "c@op-c.test")
+    run(config, "queue", "drop", "--to", "c@op-c.test", "--yes")
+    assert listed(config, "--domain", "op-c.test") == []
+    assert '"c@op-c.test"' in run(config, "journal", "list", "--message", "B" * 26, "--json")
+    assert json.loads(run(config, "journal", "verify", "--json"))["intact"]
+    assert "c@op-c.test" not in rows()
