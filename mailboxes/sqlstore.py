@@ -26,7 +26,8 @@ from mailboxes.folder_names import FolderNames
 from mailboxes.folder_rows import FolderRow
 from mailboxes.holding import Holding
 from mailboxes.keys import Keyring, open_value, seal_value
-from mailboxes.keywords import any_sealed
+from mailboxes.keywords import MARK, any_sealed
+from mailboxes.packed import read_packed
 from mailboxes.retrieving import Retrieving
 from mailboxes.seal import Sealer
 from mailboxes.sql import Sql
@@ -186,9 +187,12 @@ class SqlStore(Holding, Retrieving):
         def read(cursor: Any) -> Snapshot:
             row, names = folder_rows.by_id(cursor, mailbox_id, folder_id), self.keyring.names(cursor, mailbox_id)
             folder = _with_subscription(cursor, row, names)
-            return Snapshot(
-                folder, self._opened(cursor, mailbox_id, entry_rows.read_all(cursor, mailbox_id, folder_id))
-            )
+            packed = read_packed(cursor, row)
+            if any(MARK in flags for flags in packed.spoken):
+                opened = self.keyring.keywords(cursor, mailbox_id).opened
+                flags, spoken = list(map(opened, packed.flags)), set(map(opened, packed.spoken))
+                packed = packed._replace(flags=flags, spoken=spoken)
+            return Snapshot(folder, packed)
 
         return await self.reading.run(lambda connection: read(cursor_of(connection)))
 

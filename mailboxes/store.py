@@ -16,9 +16,12 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import NamedTuple, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from policies.events import Event
+
+if TYPE_CHECKING:
+    from mailboxes.packed import Packed
 
 PORTION = 2000
 """Messages changed or erased in one transaction: some 50 ms, for which all other changes of this process wait."""
@@ -133,10 +136,14 @@ class Folder:
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """A folder and its entries in UID order, read at one instant."""
+    """A folder and its entries in UID order, read at one instant; ``entries`` are made anew each time they are asked for."""
 
     folder: Folder
-    entries: list[Entry]
+    packed: Packed
+
+    @property
+    def entries(self) -> list[Entry]:
+        return self.packed.opened()
 
 
 @dataclass(frozen=True, slots=True)

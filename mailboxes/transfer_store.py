@@ -41,7 +41,7 @@ class StoreOrigin:
         for folder in self._run(self._store.folders(self._mailbox)):
             snapshot = self._run(self._store.snapshot(self._mailbox, folder.id))
             self._entries[folder.name] = {entry.uid: entry for entry in snapshot.entries}
-            uids = tuple(entry.uid for entry in snapshot.entries)
+            uids = tuple(snapshot.packed.uids)
             found.append(Shelf(folder.name, folder.special_use, folder.uidvalidity, uids))
             self._trace(folder, len(uids))
         return found

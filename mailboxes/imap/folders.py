@@ -318,6 +318,7 @@ async def _counted(session: Session, folder: Folder) -> dict[str, int]:
     index = await indexes.open(session.mailbox_id, folder.id)
     try:
         await index.recents.look()
+        await index.whole()
         doomed = [entry for entry in index.snapshot.entries if "\\Deleted" in entry[2]]
         return {
             "RECENT": index.recents.count(index.snapshot.uids),

@@ -72,7 +72,7 @@ def _describe(session: Session, selected: Selected, called: bytes) -> None:
     say_exists(session, selected, len(snapshot.uids))
     put = session.put
     if not session.rev2 and selected.folder.unseen:
-        unseen = next((n for n, entry in enumerate(snapshot.entries, 1) if "\\Seen" not in entry[2]), 0)
+        unseen = snapshot.first_unseen()
         if unseen:
             put(b"* OK [UNSEEN %d] First unseen\r\n" % unseen)
     put(b"* OK [UIDVALIDITY %d] UIDs valid\r\n" % index.uidvalidity)
@@ -91,6 +91,7 @@ async def _resynchronise(session: Session, selected: Selected, known: v.QResync)
     if known.match is not None:
         since = _matched_since(known)
     changes = await session.service.store.changes(session.mailbox_id, selected.folder.id, since)
+    await selected.index.whole()
     snapshot, ranges = selected.snapshot, known.known or ((1, v.STAR),)
     await say_vanished(session, selected, changes.vanished, ranges)
     changed = await beside(len(snapshot.uids), _changed_since, snapshot, known.modseq, ranges)

@@ -285,6 +285,9 @@ class Session:
             return None
         if self.state != NEW:
             self.errors = 0
+        opening = self.selected.index.opening if self.selected is not None else None
+        if opening is not None:
+            return self._guard(asked, self._opened_first(opening, handler, asked))
         try:
             waiting = handler(self, asked)
         except (Refused, BadName, StoreError) as error:
@@ -295,6 +298,13 @@ class Session:
             return None
         waiting = waiting or self._rest_of_it()
         return None if waiting is None else self._guard(asked, waiting)
+
+    async def _opened_first(self, opening: asyncio.Task[None], handler: Handler, asked: v.Command) -> None:
+        """The command, once the entries of the folder just selected are opened."""
+        await asyncio.wait((opening,))
+        waiting = handler(self, asked)
+        if waiting is not None:
+            await waiting
 
     def _rest_of_it(self) -> Awaitable[None] | None:
         """What is still to be said of a command that has to wait for it."""

@@ -238,6 +238,27 @@ async def test_names_that_an_older_release_left_in_clear_are_sealed_once(
 FLAGS = "SELECT flags FROM entry ORDER BY mailbox_id, folder_id, uid"
 
 
+@pytest.mark.parametrize("at_once", [1, 2, 3, 9, 10, 11, 20_000])
+async def test_a_folder_is_read_packed_as_its_rows_are(
+    store: SqlStore, monkeypatch: pytest.MonkeyPatch, at_once: int
+) -> None:
+    monkeypatch.setattr("mailboxes.packed.AT_ONCE", at_once)
+    assert (await store.snapshot(1, INBOX)).packed == ([], [], set(), [])
+    flags = ["", "a,b", "\\Seen", "", "\\Flagged \\Seen $Junk", "Dupont_Jean", "a,b", "", "", "\\Draft", "", ""]
+    messages = [message(b"n" * number, one, internal_date=1 << number * 3) for number, one in enumerate(flags)]
+    _, appended = await store.append(1, INBOX, messages)
+    await change(store, [appended[3].uid, appended[-1].uid], "add", "\\Deleted")
+    await store.expunge(1, INBOX, None)
+    read, rows = await store.snapshot(1, INBOX), (await store.changes(1, INBOX, 0)).changed
+    assert read.entries == rows
+    assert len(rows) == read.folder.messages == 10
+    assert [type(value) for value in read.entries[0]] == [type(value) for value in rows[0]]
+    assert read.packed.uids == [entry.uid for entry in rows]
+    assert read.packed.flags == [entry.flags for entry in rows]
+    assert read.packed.spoken == set(flags)
+    assert len(read.packed.portions) == -(-10 // at_once)
+
+
 async def test_keywords_are_sealed_whatever_sets_them(store: SqlStore) -> None:
     """Physicians make labels of patients' names. APPEND, STORE, COPY, MOVE, REPLACE and a delivery write none in clear."""
     sent = await store.folder(1, "Sent")

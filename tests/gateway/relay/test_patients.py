@@ -21,7 +21,7 @@ from mailboxes.schema import metadata
 from policies.events import Event, Kind
 from policies.receipts import State
 from policies.values import DsnRequest
-from tests.gateway.relay.house import House, Intake, Script, answering, running, until
+from tests.gateway.relay.house import House, Intake, Script, answering, running
 
 DOMAIN = "patient.mssante.fr"
 NUMBER, OTHER = "279039999900003", "179039999900053"

@@ -14,10 +14,13 @@ from pathlib import Path
 
 import pytest
 
+from mailboxes.anatomy import dissect, pack
 from mailboxes.authentication import LoginRefused
 from mailboxes.imap.announce import announce
 from mailboxes.imap.ports import Limits
 from mailboxes.imap.view import gathered
+from mailboxes.packed import Packed
+from mailboxes.store import Entry, NewMessage
 from policies.events import Kind
 from policies.values import Login
 from tests.mailboxes.imap.harness import Pki, Running, message, serving
@@ -525,6 +528,37 @@ async def test_a_silent_client_of_a_folder_that_was_emptied_is_not_gathered_for_
     assert sum(b"EXPUNGE" in line for line in await silent.ok("NOOP")) == 18
     await silent.close()
     await writer.close()
+
+
+async def test_what_comes_right_behind_select_waits_for_the_entries(
+    running: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client, other = await running.login(), await running.login()
+    for number in range(1, 5):
+        await client.append(message(f"Lettre {number}"))
+    goes, open_entries = threading.Event(), Packed.opened
+
+    def slowly(packed: Packed) -> list[Entry]:
+        assert goes.wait(10)
+        return open_entries(packed)
+
+    monkeypatch.setattr(Packed, "opened", slowly)
+    monkeypatch.setattr("mailboxes.imap.beside.HERE", 2)
+    assert b"* OK [UNSEEN 1] First unseen" in await client.ok("SELECT INBOX")
+    await client.send(b"f FETCH 2 (UID RFC822.SIZE)\r\nbad\r\n")
+    counted = asyncio.ensure_future(other.ok("STATUS INBOX (DELETED)"))
+    arrived = asyncio.ensure_future(running.store.append(1, 1, [NewMessage(message(), pack(dissect(message())))]))
+    await arrived
+    await asyncio.sleep(0.1)
+    assert not counted.done()
+    goes.set()
+    assert await counted == [b"* STATUS INBOX (DELETED 0)"]
+    assert await client.line() == b"* 2 FETCH (UID 2 RFC822.SIZE %d)" % len(message("Lettre 2"))
+    assert (await client.finish(b"f")).startswith(b"OK")
+    assert b" BAD " in await client.line()
+    assert b"* 5 EXISTS" in [*client.untagged, *await client.ok("NOOP")]
+    await client.close()
+    await other.close()
 
 
 async def test_very_much_is_gathered_beside_the_event_loop(running: Running, monkeypatch: pytest.MonkeyPatch) -> None:
