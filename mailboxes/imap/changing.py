@@ -18,7 +18,7 @@ from mailboxes.imap.beside import beside
 from mailboxes.imap.fetch import named, need_condstore
 from mailboxes.imap.session import BAD, SELECTED, Refused, Selected, Session, command
 from mailboxes.imap.sets import compact
-from mailboxes.imap.view import Snapshot
+from mailboxes.imap.view import FolderIndex, Snapshot
 from mailboxes.store import Copied, Entry, FlagChange, Folder, NoSuchFolder, Stored, portions
 from policies.events import Kind
 
@@ -295,8 +295,7 @@ async def _expunge(session: Session, asked: v.Command, ranges: v.Ranges | None) 
     uids = await named(session, selected, ranges, by_uid=True) if ranges is not None else None
     session.need("e")
     await selected.index.refresh()  # what another process flagged a moment ago goes too, and is in the trace
-    entries = selected.index.snapshot.entries
-    doomed = await beside(len(entries), marked, entries, uids)
+    doomed = await to_erase(selected.index, uids)
     async for some in erasing(session, selected, asked.name, doomed):
         await selected.index.refresh()
         if some[-1] != doomed[-1]:
@@ -310,6 +309,12 @@ async def erasing(session: Session, selected: Selected, name: str, doomed: list[
         trace = session.trace(Kind.ERASED, name, selected.folder.reference, some)
         await session.service.store.expunge(session.mailbox_id, selected.folder.id, some, trace)
         yield some
+
+
+async def to_erase(index: FolderIndex, uids: list[int] | None = None) -> list[int]:
+    """What :func:`marked` finds now. The entries are not held on to: whoever did would free all that are erased at one go."""
+    entries = index.snapshot.entries
+    return await beside(len(entries), marked, entries, uids)
 
 
 def marked(entries: Sequence[Entry], uids: list[int] | None = None) -> list[int]:

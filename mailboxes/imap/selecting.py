@@ -10,7 +10,7 @@ from collections.abc import Awaitable
 from mailboxes.imap import values as v
 from mailboxes.imap.announce import announce, say_exists, say_flag_list, say_flags
 from mailboxes.imap.beside import beside
-from mailboxes.imap.changing import erasing, marked
+from mailboxes.imap.changing import erasing, to_erase
 from mailboxes.imap.fetch import say_vanished
 from mailboxes.imap.session import ANY, BAD, LOGGED_IN, SELECTED, Refused, Selected, Session, command
 from mailboxes.imap.view import MOST_TOLD, Snapshot
@@ -130,8 +130,7 @@ async def _erase_and_close(session: Session, asked: v.Command, selected: Selecte
     index = selected.index
     await index.refresh()
     abreast, highest = selected.snapshot is index.snapshot, selected.snapshot.highestmodseq
-    entries = index.snapshot.entries
-    doomed = await beside(len(entries), marked, entries)
+    doomed = await to_erase(index)
     if doomed:
         changes = len([some async for some in erasing(session, selected, "CLOSE", doomed)])
         await index.refresh()
