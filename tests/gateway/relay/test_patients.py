@@ -22,6 +22,7 @@ from policies.events import Event, Kind
 from policies.receipts import State
 from policies.values import DsnRequest
 from tests.gateway.relay.house import House, Intake, Script, answering, running
+from tests.waiting import until
 
 DOMAIN = "patient.mssante.fr"
 NUMBER, OTHER = "279039999900003", "179039999900053"
