@@ -85,6 +85,8 @@ def read_packed(cursor: Any, folder: FolderRow) -> Packed:
         found.portions.append(_Portion(tuple(numbers), keys, key))
         if len(found.flags) != len(found.uids) or len(keys) != key * (len(found.uids) - count):
             raise ValueError("a column does not fit the others")
+    if found.uids != sorted(found.uids):  # SQL promises no order here: better no folder than one whose numbers lie
+        raise ValueError("not in the order of their UIDs")
     return found
 
 
