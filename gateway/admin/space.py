@@ -10,13 +10,14 @@ Failure: :class:`SpaceFailed` names the step; a folder that is not empty and not
 from __future__ import annotations
 
 import json
+import secrets
 import shutil
 import signal
 import socket
 import subprocess
 import time
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -42,6 +43,7 @@ DOORS = ("inbound", "submission", "submissions", "imap", "imaps")
 READY_NAMES = {"inbound": "smtp"}
 LOOPBACK = "127.0.0.1"
 PATIENCE = 60.0
+PORTS = range(20_000, 32_000)
 MARK = "space.json"
 
 Say = Callable[[str], None]
@@ -322,12 +324,25 @@ class Space:
 
 
 def free_ports(count: int) -> list[int]:
-    """Loopback ports nobody listens on; all are held at once, so they are distinct."""
+    """Loopback ports nobody listens on; all are held at once, so they are distinct.
+
+    Not those the kernel gives to whoever asks for any: between an operator's end and its next start, a call of another
+    program took one of its ports, and it did not start.
+    """
     held = [socket.socket() for _ in range(count)]
+    candidates = iter(secrets.SystemRandom().sample(PORTS, len(PORTS)))
     try:
         for each in held:
-            each.bind((LOOPBACK, 0))
+            _take(each, candidates)
         return [int(each.getsockname()[1]) for each in held]
     finally:
         for each in held:
             each.close()
+
+
+def _take(free: socket.socket, candidates: Iterator[int]) -> None:
+    for port in candidates:
+        with suppress(OSError):
+            free.bind((LOOPBACK, port))
+            return
+    free.bind((LOOPBACK, 0))  # all are taken: one of the kernel's is better than none

@@ -177,6 +177,19 @@ def test_a_ready_file_that_cannot_be_is_said_before_anything_starts(terminal: Te
     assert not list((tmp_path / "s").iterdir())
 
 
+def test_the_ports_of_a_space_are_not_given_to_the_calls_of_others() -> None:
+    """One of an operator that was killed was taken, until its next start, by a call of another program."""
+    from gateway.admin.space import PORTS, free_ports
+
+    assert PORTS.stop <= 32_768  # where Linux begins to give away
+    ports = free_ports(40)
+    assert len(set(ports)) == 40
+    assert set(ports) <= set(PORTS)
+    with socket.socket() as held:
+        held.bind(("127.0.0.1", ports[0]))
+        assert ports[0] not in free_ports(40)
+
+
 @pytest.mark.parametrize(
     ("words", "code", "said"),
     [

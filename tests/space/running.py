@@ -7,7 +7,6 @@ import imaplib
 import json
 import os
 import signal
-import socket
 import ssl
 import subprocess
 import sys
@@ -19,6 +18,8 @@ from email.policy import SMTP
 from pathlib import Path
 from typing import Any
 
+from gateway.admin.space import free_ports
+
 ROOT = Path(__file__).resolve().parents[2]
 PATIENCE = 60.0
 
@@ -26,9 +27,7 @@ __all__ = ["SMTP", "Space", "free_port", "letter", "start"]
 
 
 def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    return free_ports(1)[0]
 
 
 @dataclass
