@@ -10,6 +10,7 @@ import re
 import resource
 import shlex
 import shutil
+import socket
 import sqlite3
 import subprocess
 import sys
