@@ -200,11 +200,15 @@ def test_a_patient_is_found_after_his_domain_was_named_and_the_master_key_replac
         assert "c@op-c.test" not in rows()
 
     assert "c@op-c.test" in rows()
-    config.write_text(derive(config.read_text(encoding="utf-8"), {("limits", "patient_domains"): ["op-c.test"]}), encoding="utf-8")
+    config.write_text(
+        derive(config.read_text(encoding="utf-8"), {("limits", "patient_domains"): ["op-c.test"]}), encoding="utf-8"
+    )
     found()
     new, keys = config.with_name("new.key"), config.with_name("keys.json")
     run(config, "config", "rotate-key", str(new), "--yes")
-    config.write_text(derive(config.read_text(encoding="utf-8"), {("store", "master_key"): f"file:{new}"}), encoding="utf-8")
+    config.write_text(
+        derive(config.read_text(encoding="utf-8"), {("store", "master_key"): f"file:{new}"}), encoding="utf-8"
+    )
     found()
     run(config, "config", "export-keys", str(keys))
     run(config, "config", "import-keys", str(keys), "--yes")
