@@ -57,7 +57,8 @@ class Addresses:
         self._at = re.compile(rf"@({ours})(?![A-Za-z0-9-]|\.[A-Za-z0-9])", re.IGNORECASE)
 
     def concern(self, text: str) -> bool:
-        """Whether a text, in lower case where it matters, holds an address of a patient."""
+        """Whether a text holds an address of a patient, in letters of any case."""
+        text = text.lower()
         for sign in self._signs:  # noqa: SIM110 - a generator takes three times as long, and this runs for each message
             if sign in text:
                 return True
@@ -69,7 +70,7 @@ class Addresses:
             return text
         if self.concern(text):
             return self._sealed_before_domains(text)
-        if "+" in text and self.concern(_CODED.sub(_decoded, text).lower()):
+        if "+" in text and self.concern(_CODED.sub(_decoded, text)):
             return self._token(_APART, text)  # some programs write more in hexadecimal than they must
         return text
 

@@ -44,6 +44,15 @@ def test_an_address_keeps_its_domain_and_is_found_again() -> None:
     )  # not told to be the same person
 
 
+def test_a_domain_in_capitals_is_the_same() -> None:
+    """A parameter of a command stays as it was written: ORCPT in capitals lay in clear."""
+    for written in (f"rfc822;{NUMBER}@PATIENT.MSSANTE.FR", f"{NUMBER}@Patient.mssante.fr"):
+        stored = OURS.sealed(written)
+        assert NUMBER not in stored
+        assert OURS.opened(stored) == written
+    assert NUMBER not in OURS.sealed_json(json.dumps({"orcpt": f"{NUMBER}@PATIENT.mssante.fr"}))
+
+
 @pytest.mark.parametrize("text", ORDINARY)
 def test_ordinary_mail_stays_as_it_is(text: str) -> None:
     assert OURS.sealed(text) is OURS.opened(text) is text
