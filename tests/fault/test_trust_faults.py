@@ -548,9 +548,12 @@ def test_a_list_whose_file_is_gone_does_not_keep_the_service_from_starting(tmp_p
 
 
 def _said_to_partner(killable: Killable, sender: str) -> str:
-    """The code of a first MAIL, and the rule where there is one."""
+    """The code of a first MAIL, and the rule where there is one; 421 where the session was just asked about again, and ended."""
     session = killable.partner_session()
-    code, text = session.mail(sender)
+    try:
+        code, text = session.mail(sender)
+    except smtplib.SMTPServerDisconnected:
+        return "421"
     session.close()
     return " ".join([str(code), *(["trust.list_missing"] if b"trust.list_missing" in text else [])])
 

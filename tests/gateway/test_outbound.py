@@ -467,7 +467,9 @@ async def test_want_of_a_descriptor_is_ours_and_spares_nobody(space: Space, peer
     partners = space.partners(peer.port, addresses=("127.0.0.1",))
     assert rule("relay.busy")  # the catalogue is read from files when first asked
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (len(os.listdir("/proc/self/fd")) - 1, hard))
+    lowest = os.dup(0)  # the limit is one of numbers, and below this one all are taken
+    os.close(lowest)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (lowest, hard))
     try:
         attempt = await partners.send(parcel())
     finally:
