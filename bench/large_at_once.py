@@ -17,7 +17,8 @@ import sys
 import threading
 from pathlib import Path
 
-from side_by_side import WORK, Case, build_generator, start_ours
+from generator import build
+from side_by_side import WORK, Case, start_ours
 
 from gateway.config_units import read_size
 
@@ -72,7 +73,7 @@ def main() -> None:
     parser.add_argument("--workers", type=int, default=0, help="our processes; 0 is what the cores give")
     options = parser.parse_args()
     WORK.mkdir(parents=True, exist_ok=True)
-    generator = build_generator()
+    generator = build(WORK)
     settings = (f"limits.bytes_in_flight={options.budget}", f"inbound.connections_per_ip={options.clients}")
     process, ours, space = start_ours(options.workers, *settings)
     try:
