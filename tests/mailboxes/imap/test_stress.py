@@ -7,6 +7,7 @@ What they notice is in :mod:`tests.mailboxes.imap.hearing`, :mod:`~tests.mailbox
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import Path
 
 import pytest
@@ -28,6 +29,39 @@ def account(running: Running) -> Account:
 
 @pytest.mark.parametrize("seed", [1, 2])
 async def test_random_programs_are_never_lied_to(running: Running, seed: int) -> None:
+    world = await contest([account(running)] * 5, SECONDS, seed, every=2.0)
+    assert world.steps > 50
+
+
+LARGE = {
+    "HERE": 0,
+    "FREED_AT_ONCE": 2,
+    "GATHERED_HERE": 1,
+    "MOST_TOLD": 2,
+    "CHOSEN_HERE": 0,
+    "SORTED_AT_ONCE": 1,
+    "PART": 2,
+    "SAMPLED": 1,
+    "LISTED_HERE": 0,
+    "SAID_AT_ONCE": 1,
+    "TOLD_AT_ONCE": 1,
+    "AT_ONCE": 3,
+}
+"""The sizes from which on a folder is worked on in portions, or beside the event loop: so small that a few messages have them."""
+
+
+@pytest.mark.parametrize("seed", [4, 5])
+async def test_nor_where_everything_is_done_in_portions(
+    running: Running, monkeypatch: pytest.MonkeyPatch, seed: int
+) -> None:
+    """What 100 000 messages take, on as many as a contest has."""
+    changed = set()
+    for name, module in list(sys.modules.items()):
+        if name.startswith(("mailboxes.imap.", "mailboxes.packed")):
+            for size in LARGE.keys() & vars(module).keys():
+                monkeypatch.setattr(module, size, LARGE[size])
+                changed.add(size)
+    assert changed == LARGE.keys()
     world = await contest([account(running)] * 5, SECONDS, seed, every=2.0)
     assert world.steps > 50
 
