@@ -84,9 +84,10 @@ def test_two_mailboxes_are_kept_alike(
                 "INBOX", "\\Flagged" if number else "", None,
                 letter(here["address"], there["address"], f"interimap {number}").as_bytes(),
             )  # fmt: skip
-        done = run(*command, env={**os.environ, "HOME": str(tmp_path)})
-        assert done.returncode == 0, done.stderr
-        assert "WARNING" not in done.stderr
+        for _ in range(2):  # of what it appends itself it learns the MODSEQ when it comes again
+            done = run(*command, env={**os.environ, "HOME": str(tmp_path)})
+            assert done.returncode == 0, done.stderr
+            assert "WARNING" not in done.stderr
         assert marks(remote, "INBOX", "interimap") == [set(), {"\\Flagged"}, {"\\Flagged"}, {"\\Flagged"}]
         with following(command, log):
             remote.store("1:*", "+FLAGS", "(\\Seen $Label1)")
