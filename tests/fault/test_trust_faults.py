@@ -548,12 +548,9 @@ def test_a_list_whose_file_is_gone_does_not_keep_the_service_from_starting(tmp_p
 
 
 def _said_to_partner(killable: Killable, sender: str) -> str:
-    """The code of a first MAIL, and the rule where there is one; 421 where the session was just asked about again, and ended."""
+    """The code of a first MAIL, and the rule where there is one."""
     session = killable.partner_session()
-    try:
-        code, text = session.mail(sender)
-    except smtplib.SMTPServerDisconnected:
-        return "421"
+    code, text = session.mail(sender)
     session.close()
     return " ".join([str(code), *(["trust.list_missing"] if b"trust.list_missing" in text else [])])
 

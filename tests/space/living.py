@@ -128,10 +128,16 @@ class Living:
         return context
 
     def partner(self, card: Card | None = None) -> smtplib.SMTP:
-        """A session at operator A's inbound door, with operator B's certificate or another, after EHLO."""
-        session = smtplib.SMTP("127.0.0.1", self.a.ports["inbound"], "smtp.op-b.mssante.test", timeout=30)
-        session.starttls(context=self.trust(card or self.pki.operators["op-b"].client))
-        session.ehlo()
+        """A session at operator A's inbound door, with operator B's certificate or another, after EHLO.
+
+        Sessions are judged again each second here: one that may not go on can be ended before its EHLO is answered.
+        """
+        for _ in range(5):
+            session = smtplib.SMTP("127.0.0.1", self.a.ports["inbound"], "smtp.op-b.mssante.test", timeout=30)
+            session.starttls(context=self.trust(card or self.pki.operators["op-b"].client))
+            if session.ehlo()[0] == 250:
+                break
+            session.close()
         return session
 
     def caducee(self, site: Site, *words: str) -> subprocess.CompletedProcess[str]:
