@@ -1,7 +1,8 @@
 """Whether the disks we write to have room: looked at all the time, so that accepting a message asks no disk.
 
 Promise: what :meth:`DiskRoom.decision` says is a second or two old, and the log tells once when a disk is nearly full and once
-when it has room again, and once that one takes nothing (read-only, no inodes). Failure: a disk that does not answer leaves the last answer in force; an ``OSError`` of looking is raised.
+when it has room again, and once that one takes nothing (read-only, no inodes). Failure: a disk that does not answer leaves the
+last answer in force; an ``OSError`` of looking is raised.
 """
 
 from __future__ import annotations

@@ -86,13 +86,10 @@ def _write(config: Config, folder: Path) -> list[Path]:
         "caducee.mobileconfig": apple(config),
         "caducee.zone": "".join(f"{record}\n" for record in records(config)).encode("ascii"),
     }
-    written = []
-    for name, octets in files.items():
-        path = folder / name
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-            path.write_bytes(octets)
-        except OSError as problem:
-            raise Said("cli.cannot_write", UNAVAILABLE, path=path, reason=problem) from None
-        written.append(path)
-    return written
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for name, octets in files.items():
+            (folder / name).write_bytes(octets)
+    except OSError as problem:
+        raise Said("cli.cannot_write", UNAVAILABLE, path=folder, reason=problem) from None
+    return [folder / name for name in files]

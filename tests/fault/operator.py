@@ -20,6 +20,7 @@ from typing import Any
 
 from gateway.admin.derive import Value
 from gateway.admin.space import Site, Space
+from tests.space.living import inbound_session
 from tests.space.running import ROOT
 
 PATIENCE = 40.0
@@ -116,18 +117,12 @@ class Killable:
         return ssl.create_default_context(cafile=str(self.space.pki.ca))
 
     def partner_session(self) -> smtplib.SMTP:
-        """Operator B at our inbound door. A session that may not go on can be ended before its EHLO is answered."""
+        """Operator B at our inbound door."""
         assert self.space.pki is not None
         card = self.space.pki.operators["op-b"].client
         context = self.trust()
         context.load_cert_chain(card.certificate, card.key)
-        for _ in range(5):
-            session = smtplib.SMTP("127.0.0.1", self.site.ports["inbound"], "smtp.op-b.mssante.test", timeout=PATIENCE)
-            session.starttls(context=context)
-            if session.ehlo()[0] == 250:
-                break
-            session.close()
-        return session
+        return inbound_session(self.site.ports["inbound"], context, PATIENCE)
 
     def send(self, ledger: Ledger, prefix: str, count: int, size: int = 0, clients: int = 3) -> None:
         """Several clients send until all is sent or the operator is gone."""

@@ -45,6 +45,20 @@ def children(pid: int) -> list[int]:
     return [int(word) for word in Path(f"/proc/{pid}/task/{pid}/children").read_text("ascii").split()]
 
 
+def inbound_session(port: int, context: ssl.SSLContext, patience: float = 30) -> smtplib.SMTP:
+    """A session at an inbound door, after EHLO, as operator B's courier has it.
+
+    Where lists are fetched each second sessions are judged as often: one that may not go on can be ended before its EHLO is answered.
+    """
+    for _ in range(5):
+        session = smtplib.SMTP("127.0.0.1", port, "smtp.op-b.mssante.test", timeout=patience)
+        session.starttls(context=context)
+        if session.ehlo()[0] == 250:
+            break
+        session.close()
+    return session
+
+
 def until(question: Callable[[], Any], patience: float = IN_FORCE, what: str = "") -> Any:
     """Ask until the answer is true; the answer. Fails after ``patience`` seconds."""
     deadline = time.monotonic() + patience
@@ -128,17 +142,8 @@ class Living:
         return context
 
     def partner(self, card: Card | None = None) -> smtplib.SMTP:
-        """A session at operator A's inbound door, with operator B's certificate or another, after EHLO.
-
-        Sessions are judged again each second here: one that may not go on can be ended before its EHLO is answered.
-        """
-        for _ in range(5):
-            session = smtplib.SMTP("127.0.0.1", self.a.ports["inbound"], "smtp.op-b.mssante.test", timeout=30)
-            session.starttls(context=self.trust(card or self.pki.operators["op-b"].client))
-            if session.ehlo()[0] == 250:
-                break
-            session.close()
-        return session
+        """A session at operator A's inbound door, with operator B's certificate or another, after EHLO."""
+        return inbound_session(self.a.ports["inbound"], self.trust(card or self.pki.operators["op-b"].client))
 
     def caducee(self, site: Site, *words: str) -> subprocess.CompletedProcess[str]:
         command = [sys.executable, "-m", "gateway.cli", "--config", str(site.config), *words]
