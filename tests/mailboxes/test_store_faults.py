@@ -312,11 +312,11 @@ def test_a_power_cut_loses_nothing_said_durable(block_disk: tuple[Path, Path], e
     """F04: what reached the block device is copied while the writer works; the copy is mounted as after a cut."""
     image, point = block_disk
     directory = prepared(point)
-    cut = elsewhere / "cut"
     after = elsewhere / "after"
     after.mkdir()
     first = 0
-    for _turn in range(2):
+    for turn in range(2):
+        cut = elsewhere / f"cut{turn}"  # another test's mount namespace may still hold the one before
         with subprocess.Popen(
             command(directory, first, 100), cwd=ROOT, env=environment(), stdout=subprocess.PIPE, text=True
         ) as child:
