@@ -103,6 +103,6 @@ def test_a_question_is_bounded() -> None:
         deep = Not(deep)
     wide = Every(tuple(Every(()) for _ in range(5 * CONDITIONS)))
     for condition in (many, deep, wide, Field("responsible", Way.IS, "a")):
-        with pytest.raises(ValueError, match="conditions|field"):
+        with pytest.raises(ValueError, match=r"conditions|field"):
             demand_bounded(condition)
     demand_bounded(words("a b c d e f g h i j k"))
