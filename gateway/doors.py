@@ -156,7 +156,7 @@ class Doors:
             try:
                 entrance = self._bind(listen, http_connection.CROWDED)
             except OSError as taken:
-                log.error("door_not_open", door="monitor", reason=str(taken))
+                log.error("door_not_open", door="monitor", host=listen.host, port=listen.port, reason=taken.strerror)
                 continue
             self._opened("monitor", listen.host, await server.listen(entrance, None))
 
