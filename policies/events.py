@@ -41,6 +41,8 @@ class Kind(Enum):
     READ = ("mailbox.read", "command folder count uids ip")
     CHANGED = ("mailbox.changed", "command folder count uids ip")
     ERASED = ("mailbox.erased", "command folder count uids ip")
+    # asking the directory (MSS-130)
+    DIRECTORY_SEARCHED = ("directory.searched", "door ip searches entries refused")
     # accounts and mailboxes
     ACCOUNT = ("account.changed", "what account state reason")
     MAILBOX = ("account.mailbox", "what type state reason address certificate")
