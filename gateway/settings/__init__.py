@@ -24,6 +24,7 @@ from gateway.settings.doors import (
     Unsolicited,
 )
 from gateway.settings.http import Http, Monitor
+from gateway.settings.ldap import Ldap, LdapDoor, Ldaps
 from gateway.settings.operator import ROLES, Journal, Log, Operator, Service, Store
 from gateway.settings.people import Accounts, Tokens
 from gateway.settings.relay import Dns, Queue, Route
@@ -45,6 +46,9 @@ __all__ = [
     "Imaps",
     "Inbound",
     "Journal",
+    "Ldap",
+    "LdapDoor",
+    "Ldaps",
     "Limits",
     "Log",
     "Monitor",
@@ -80,6 +84,8 @@ class Config:
     imaps: Imaps = field(default_factory=Imaps)
     http: Http = field(default_factory=Http)
     monitor: Monitor = field(default_factory=Monitor)
+    ldap: Ldap = field(default_factory=Ldap)
+    ldaps: Ldaps = field(default_factory=Ldaps)
     limits: Limits = field(default_factory=Limits)
     unsolicited: Unsolicited = field(default_factory=Unsolicited)
     queue: Queue = field(default_factory=Queue)
@@ -106,6 +112,8 @@ SECTIONS: Mapping[str, type] = {
     "imaps": Imaps,
     "http": Http,
     "monitor": Monitor,
+    "ldap": Ldap,
+    "ldaps": Ldaps,
     "limits": Limits,
     "unsolicited": Unsolicited,
     "queue": Queue,
