@@ -22,12 +22,14 @@ from mailboxes.register_rows import (
     Mailbox,
     Membership,
     addresses,
+    by_id,
     certificates,
     find,
     get,
     key_of,
     listed,
     members,
+    of_person,
     rights,
 )
 from mailboxes.rule_tables import mailbox_rule
@@ -380,11 +382,13 @@ __all__ = [
     "Register",
     "addresses",
     "binding_of",
+    "by_id",
     "certificates",
     "find",
     "get",
     "key_of",
     "listed",
     "members",
+    "of_person",
     "rights",
 ]

@@ -27,6 +27,7 @@ from gateway.settings.http import Http, Monitor
 from gateway.settings.ldap import Ldap, LdapDoor, Ldaps
 from gateway.settings.operator import ROLES, Journal, Log, Operator, Service, Store
 from gateway.settings.people import Accounts, Tokens
+from gateway.settings.portal import Portal
 from gateway.settings.relay import Dns, Queue, Route
 from gateway.settings.trust import CBC_SUITES, SUITES, Tls, Trust
 
@@ -53,6 +54,7 @@ __all__ = [
     "Log",
     "Monitor",
     "Operator",
+    "Portal",
     "Queue",
     "Route",
     "Scan",
@@ -94,6 +96,7 @@ class Config:
     scan: Scan = field(default_factory=Scan)
     accounts: Accounts = field(default_factory=Accounts)
     tokens: Tokens = field(default_factory=Tokens)
+    portal: Portal = field(default_factory=Portal)
     hprim: Hprim = field(default_factory=Hprim)
     journal: Journal = field(default_factory=Journal)
     log: Log = field(default_factory=Log)
@@ -122,6 +125,7 @@ SECTIONS: Mapping[str, type] = {
     "scan": Scan,
     "accounts": Accounts,
     "tokens": Tokens,
+    "portal": Portal,
     "hprim": Hprim,
     "journal": Journal,
     "log": Log,

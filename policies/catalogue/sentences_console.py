@@ -424,6 +424,20 @@ CLI: Mapping[str, Sentence] = {
         "Nouveau secret de {login}, montré cette seule fois ; entrez-le dans l’application de codes :",
         "New secret of {login}, shown this once; enter it in the authenticator program:",
     ),
+    "cli.invited": _s(
+        "Lien pour {login}, montré cette seule fois, qui sert une fois jusqu’au {until} ; remettez-le à cette personne :",
+        "Link for {login}, shown this once, serves once until {until}; hand it to this person:",
+    ),
+    "cli.invited_contact": _s(
+        "Lien pour {login}, montré cette seule fois, qui sert une fois jusqu’au {until} ; envoyez-le à {contact} :",
+        "Link for {login}, shown this once, serves once until {until}; send it to {contact}:",
+    ),
+    "cli.right_granted": _s(
+        "{login} administre maintenant comptes et boîtes.", "{login} administers accounts and mailboxes from now on."
+    ),
+    "cli.right_ended": _s(
+        "{login} n’administre plus comptes ni boîtes.", "{login} no longer administers accounts and mailboxes."
+    ),
     "cli.session_open": _s("Session de {login} ouverte jusqu’à {until}.", "Session of {login} open until {until}."),
     "cli.session_ended": _s("Session fermée.", "Session ended."),
     "cli.login_needed": _s(
