@@ -147,7 +147,7 @@ class Register:
         _usable(found)
         if attributes:
             unit.connection.execute(update(mailbox).where(mailbox.c.id == found.id).values(cleaned(attributes)))
-        what = "attributes " + " ".join(sorted(attributes))
+        what = "attributes " + " ".join(_changed(found, attributes))
         unit.touched(found.id, 0)
         unit.emit(_event(actor, found.id, what, found.type, found.state, "", found.address.key))
 
@@ -356,6 +356,14 @@ def _end_all(unit: Unit, mailbox_id: int, actor: str) -> None:
     execute(update(certificate_binding).where(bound).values(revoked_at=now))
     ruled = (mailbox_rule.c.mailbox_id == mailbox_id) & (mailbox_rule.c.ended_at == 0)
     execute(update(mailbox_rule).where(ruled).values(ended_at=max(now, 1), ended_by=actor))
+
+
+def _changed(found: Mailbox, attributes: Mapping[str, Any]) -> list[str]:
+    """Names, which tell nothing of anybody; of the red list also what it is now, so that what it was at a date can be told (MSS-140)."""
+    given = dict.fromkeys(sorted(attributes), "")
+    if "red_list" in given and bool(attributes["red_list"]) is not found.red_list:
+        given["red_list"] = "=on" if attributes["red_list"] else "=off"
+    return [f"{name}{value}" for name, value in given.items()]
 
 
 def _event(actor: str, mailbox_id: int, what: str, kind: str, state: str, reason: str, key: str) -> Event:

@@ -18,7 +18,10 @@ class Kind(Enum):
     """Name of the event and the detail keys it may carry."""
 
     # the path of a message
-    MESSAGE_ACCEPTED = ("message.accepted", "door ip size sender recipients sha256 helo certificate envid decisions")
+    MESSAGE_ACCEPTED = (
+        "message.accepted",
+        "door ip size sender recipients sha256 helo certificate envid decisions codes ins nil",
+    )
     MESSAGE_REFUSED = ("message.refused", "door ip sender recipients certificate helo decisions")
     DECISION = ("message.decision", "decisions")
     DELIVERED = ("message.delivered", "folder uid")
@@ -60,6 +63,7 @@ class Kind(Enum):
     QUEUE_ACTION = ("service.queue_action", "what count")
     CLOCK_JUMP = ("service.clock_jump", "seconds")
     STORE_FAULT = ("service.store_fault", "what reference")
+    INDICATORS = ("service.indicators", "what month count sha256 reference")
     PURGED = ("service.purged", "what count before")
 
     def __init__(self, word: str, keys: str) -> None:

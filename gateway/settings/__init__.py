@@ -24,6 +24,7 @@ from gateway.settings.doors import (
     Unsolicited,
 )
 from gateway.settings.http import Http, Monitor
+from gateway.settings.indicators import Indicators
 from gateway.settings.ldap import Ldap, LdapDoor, Ldaps
 from gateway.settings.operator import ROLES, Journal, Log, Operator, Service, Store
 from gateway.settings.people import Accounts, Tokens
@@ -46,6 +47,7 @@ __all__ = [
     "ImapDoor",
     "Imaps",
     "Inbound",
+    "Indicators",
     "Journal",
     "Ldap",
     "LdapDoor",
@@ -99,6 +101,7 @@ class Config:
     portal: Portal = field(default_factory=Portal)
     hprim: Hprim = field(default_factory=Hprim)
     journal: Journal = field(default_factory=Journal)
+    indicators: Indicators = field(default_factory=Indicators)
     log: Log = field(default_factory=Log)
     service: Service = field(default_factory=Service)
 
@@ -128,6 +131,7 @@ SECTIONS: Mapping[str, type] = {
     "portal": Portal,
     "hprim": Hprim,
     "journal": Journal,
+    "indicators": Indicators,
     "log": Log,
     "service": Service,
 }

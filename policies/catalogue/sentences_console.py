@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from policies.catalogue.sentence import Sentence
 from policies.catalogue.sentences_config import CONFIG
 from policies.catalogue.sentences_medical import TEXTS
+from policies.catalogue.sentences_record import RECORD
 from policies.catalogue.sentences_trust import TRUST
 from policies.decision import CatalogueError, Language
 
@@ -42,6 +43,7 @@ HELP: Mapping[str, Sentence] = {
     ),
     "cli.help.send": _s("Envoyer un document sans connaître le courrier.", "Send a document without knowing mail."),
     "cli.help.hprim": _s("Vérifier un document médical.", "Check a medical document."),
+    "cli.help.indicators": _s("Les indicateurs mensuels d’usage.", "Monthly indicators of use."),
     "cli.help.journal": _s("Le journal chaîné : lire, vérifier, purger.", "The chained journal: read, verify, prune."),
 }
 
@@ -467,7 +469,7 @@ MEDICAL: Mapping[str, Sentence] = {name: Sentence(*texts) for name, texts in TEX
 
 WORDS: Mapping[str, Sentence] = {name: Sentence(*texts) for name, texts in TRUST.items()}
 
-SENTENCES: dict[str, Sentence] = {**CONFIG, **HELP, **CLI, **MEDICAL, **WORDS}
+SENTENCES: dict[str, Sentence] = {**CONFIG, **HELP, **CLI, **RECORD, **MEDICAL, **WORDS}
 
 
 def say(name: str, language: Language, /, **parameters: object) -> str:
