@@ -46,6 +46,7 @@ from mailboxes.imap.content import Cache
 from mailboxes.imap.indexes import Indexes
 from mailboxes.imap.ports import Service as ImapService
 from mailboxes.imap.server import CROWDED, ImapServer
+from mailboxes.rules import Judge
 from mailboxes.tally import Crowd, Tally
 from policies.catalogue import rule
 from policies.content import ContentSettings
@@ -77,6 +78,8 @@ class Behind:
     tally: Tally
     record: Callable[[Event], None]
     monitoring: Monitoring
+    judge: Judge
+    """Whether a mailbox may forward to a target."""
 
 
 class Doors:
@@ -178,7 +181,7 @@ class Doors:
 
     def _http_behind(self, storage: Storage) -> http_wiring.Behind:
         behind = self._behind
-        return http_wiring.Behind(lambda: self._config, storage, behind.space, behind.monitoring)
+        return http_wiring.Behind(lambda: self._config, storage, behind.space, behind.monitoring, behind.judge)
 
     def sessions(self) -> dict[str, int]:
         """How many are connected, by door."""

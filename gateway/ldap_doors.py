@@ -21,7 +21,7 @@ from directory.ldap.server import LdapServer
 from directory.ldap.wire import Code
 from directory.search import Directory
 from gateway.compose import Storage
-from gateway.own_directory import directory
+from gateway.directory.wiring import directory
 from gateway.settings import Config
 from gateway.trust_space import pace
 from mailboxes import layer

@@ -192,6 +192,7 @@ class Service:
     # parts
 
     def _make_doors(self) -> Doors:
+        assert self._rules is not None
         tally: Tally = LocalTally()
         sharing = None
         if self.shared_ports:
@@ -207,6 +208,7 @@ class Service:
             tally=tally,
             record=self._record_soon,
             monitoring=self._monitoring,
+            judge=self._rules.judgement.written,
         )
         return Doors(self.config, behind, sharing)
 

@@ -14,9 +14,12 @@ from gateway.http.server import Patience
 from gateway.monitoring.figures import Look
 from gateway.monitoring.health import Health
 from gateway.monitoring.monitoring import Monitoring
+from gateway.portal import routes as portal
+from gateway.portal import wiring as portal_wiring
 from gateway.settings import Config
 from gateway.smtp.limits import Limits, Rate
 from gateway.trust_space import TrustSpace
+from mailboxes.rules import Judge
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,11 +30,15 @@ class Behind:
     storage: Storage
     space: TrustSpace
     monitoring: Monitoring
+    judge: Judge
 
 
 def public(behind: Behind) -> ASGIApp:
     """What everybody may ask for."""
     parts = [autoconfig.part(behind.config)]
+    if behind.config().portal.enabled:
+        ports = portal_wiring.ports(behind.storage, behind.config, behind.judge)
+        parts.append(Part("portal", portal.routes(ports)))
     return _assembled("https", parts, behind)
 
 
