@@ -56,6 +56,7 @@ class Kind(Enum):
     TRUST_LIST = ("trust.list", "what version generated rows added removed changed sha256 reason")
     REVOCATION_LIST = ("trust.revocation_list", "what issuer number next_update reason")
     CERTIFICATE_EXPIRY = ("trust.certificate_expiry", "subject days")
+    EVIDENCE = ("evidence.made", "what with_body")
     # the service
     STARTED = ("service.started", "roles version")
     STOPPED = ("service.stopped", "roles")

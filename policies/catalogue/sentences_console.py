@@ -43,6 +43,7 @@ HELP: Mapping[str, Sentence] = {
     ),
     "cli.help.send": _s("Envoyer un document sans connaître le courrier.", "Send a document without knowing mail."),
     "cli.help.hprim": _s("Vérifier un document médical.", "Check a medical document."),
+    "cli.help.evidence": _s("Dossiers de preuve d’un message.", "Evidence of one message."),
     "cli.help.indicators": _s("Les indicateurs mensuels d’usage.", "Monthly indicators of use."),
     "cli.help.journal": _s("Le journal chaîné : lire, vérifier, purger.", "The chained journal: read, verify, prune."),
 }
