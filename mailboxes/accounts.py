@@ -256,6 +256,11 @@ class Accounts:
         unit.emit(_event(actor, step, found.login, move.state, reason))
         return AccountState(move.state)
 
+    def exported(self, unit: Unit, login: str, actor: str) -> None:
+        """Record that the person was given all that is kept about them (TOU-A16)."""
+        found = get(unit.connection, login)
+        unit.emit(_event(actor, "exported", found.login, found.state, ""))
+
     def set_password(self, unit: Unit, login: str, password: str, actor: str, hashed: str = "") -> None:
         """Choose a password; open sessions end. ``hashed`` may be computed beforehand by :meth:`Passwords.hash`."""
         found = get(unit.connection, login)

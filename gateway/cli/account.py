@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from dataclasses import asdict
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -152,6 +153,30 @@ def resume(ctx: typer.Context, login: Login, reason: Reason, as_json: Json = Fal
 @app.command(help=tr("Fermer un compte pour toujours.", "Close an account for ever."))
 def close(ctx: typer.Context, login: Login, reason: Reason, as_json: Json = False) -> None:
     _move(ctx, login, Step.CLOSE, reason, as_json)
+
+
+@app.command(
+    help=tr(
+        "Donner à une personne tout ce qui est gardé d’elle, dans un fichier JSON ; ni secret, ni courrier.",
+        "Give a person all that is kept about them, in one JSON file; no secret, and no mail.",
+    )
+)
+def export(
+    ctx: typer.Context,
+    login: Login,
+    out: Annotated[Path, typer.Option("--out", help=tr("Fichier à écrire, qui n’existe pas encore.", "New file."))],
+    as_json: Json = False,
+) -> None:
+    from gateway.record import person
+
+    with opened(ctx) as desk:
+        found: Account = desk.ask(lambda connection: accounts.get(connection, login))
+        octets = output.new_file(out, person.export(desk.ask, found.login, desk.storage.clock()))
+        desk.do(lambda unit: desk.people.accounts.exported(unit, found.login, actor()))
+        if as_json:
+            output.as_json({"login": found.login, "file": str(out), "octets": octets})
+        else:
+            output.line(desk.console.say("record.exported", login=found.login, path=out, size=output.size(octets)))
 
 
 @app.command(help=tr("Donner un mot de passe.", "Set a password."))

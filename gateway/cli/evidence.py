@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -68,16 +67,9 @@ def pack(
         if with_body:
             files[packing.BODY] = _body(desk, message)
         data = gathering.sealed(facts, files, _signer(desk))
+        output.new_file(out, (data,))
         detail = {"what": "pack", "with_body": with_body}
         desk.do(lambda unit: unit.emit(Event(Kind.EVIDENCE, actor=who, message=message, detail=detail)))
-        try:
-            handle = os.open(out, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-            with os.fdopen(handle, "wb") as file:
-                file.write(data)
-        except FileExistsError:
-            raise Said("transfer.exists", USAGE, place=out) from None
-        except OSError as problem:
-            raise Said("cli.cannot_write", UNAVAILABLE, path=out, reason=problem) from None
     if as_json:
         output.as_json({"file": str(out), "files": sorted(files), "octets": len(data)})
     else:

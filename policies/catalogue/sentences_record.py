@@ -113,4 +113,8 @@ RECORD: Mapping[str, Sentence] = {
     "evidence.body": _s(
         "{where} n’est pas le message qui a été accepté.", "{where} is not the message that was accepted."
     ),
+    "record.exported": _s(
+        "Tout ce qui est gardé de {login} est dans {path} ({size}).",
+        "All that is kept about {login} is in {path} ({size}).",
+    ),
 }
