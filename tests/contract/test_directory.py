@@ -14,6 +14,7 @@ from sqlalchemy import insert as sql_insert
 
 from directory.entry import Entry, Source
 from directory.index import MOST, Index, put
+from directory.reconcile import EMPTY
 from directory.search import (
     TEXTS,
     Answer,
@@ -29,7 +30,6 @@ from directory.search import (
     words,
 )
 from directory.tables import FOR_EVER, NATIONAL, entry, source
-from gateway.directory.own import EMPTY
 from mailboxes.engine import Database, open_database
 from tests.directory.test_search import HOPITAL, MARTIN
 

@@ -13,6 +13,7 @@ from sqlalchemy import insert as sql_insert
 
 from directory.entry import Entry, Source
 from directory.index import Index, put
+from directory.reconcile import EMPTY
 from directory.search import Condition, Every, Field, Way, words
 from directory.tables import FOR_EVER, NATIONAL, entry, source
 from gateway.directory import own
@@ -120,7 +121,7 @@ async def test_a_register_of_before_is_published_at_the_start(house: Publishing)
 def national(house: House, *entries: Entry) -> None:
     with house.database.turn(), house.database.writer.begin() as connection:
         connection.execute(delete(source).where(source.c.name == Source.NATIONAL.value))
-        connection.execute(sql_insert(source), {**own.EMPTY, "name": Source.NATIONAL.value, "generation": 1})
+        connection.execute(sql_insert(source), {**EMPTY, "name": Source.NATIONAL.value, "generation": 1})
         put(
             connection,
             [replace(one, source=Source.NATIONAL) for one in entries],
