@@ -45,6 +45,19 @@ def _operator(config: Config, report: Report) -> None:
             report(("operator", "domains"), "config.test_domain_in_production", domain=domain)
 
 
+def _penalties(config: Config, report: Report) -> None:
+    own = config.penalties
+    if own.large_from <= own.middle_from:
+        report(
+            ("penalties", "large_from"),
+            "config.out_of_order",
+            key="penalties.large_from",
+            other="penalties.middle_from",
+        )
+    if own.contest and own.contest.rpartition("@")[2] not in config.operator.domains:
+        report(("penalties", "contest"), "config.postmaster_outside", address=own.contest)
+
+
 def _separation(config: Config, report: Report) -> None:
     """Test and production never mix (MSS-016, MSS-148)."""
     if config.operator.test_mode:
@@ -268,6 +281,7 @@ def _rules(path: tuple[str, ...], severities: Mapping[str, str], report: Report)
 
 _CHECKS: tuple[Callable[[Config, Report], None], ...] = (
     _operator,
+    _penalties,
     _separation,
     _limits,
     _order,

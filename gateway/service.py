@@ -49,6 +49,7 @@ from gateway.relay.notices import House
 from gateway.relay.partners import Partners
 from gateway.relay.reception import Reception
 from gateway.rule_book import RuleBook
+from gateway.sanctions.wiring import at_the_doors, keep_time
 from gateway.scan import LiveScanner
 from gateway.settings import Config
 from gateway.sharing import Sharing
@@ -175,6 +176,7 @@ class Service:
             partial(rounds.anchor, opened, lambda: self.config),
             partial(rounds.retain, opened, lambda: self.config),
             partial(rounds.forget_volumes, opened),
+            partial(keep_time, opened, lambda: self.config),
         ]
         if self._courier is not None and "courier" in self.roles:
             lasting.append(self._courier.run)
@@ -228,6 +230,7 @@ class Service:
             medical=self._documents,
             followers=self._make_following(opened),
             room=self._room.decision,
+            sanctions=at_the_doors(opened, lambda: self.config),
             volumes=Volumes(SqlLedger(opened.reading), opened.clock, time.monotonic, opened.volume_key),
         )
 

@@ -52,6 +52,8 @@ class Kind(Enum):
     MEMBER = ("account.member", "what account rights")
     DEVICE = ("account.device", "what device name")
     RULE = ("account.rule", "what rule target")
+    SANCTION = ("account.sanction", "what case source step amount before recipients reason")
+    SUSPENSION = ("account.suspension", "what number cause structure until reason")
     # the trust space
     TRUST_LIST = ("trust.list", "what version generated rows added removed changed sha256 reason")
     REVOCATION_LIST = ("trust.revocation_list", "what issuer number next_update reason")

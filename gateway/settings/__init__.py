@@ -27,6 +27,7 @@ from gateway.settings.http import Http, Monitor
 from gateway.settings.indicators import Indicators
 from gateway.settings.ldap import Ldap, LdapDoor, Ldaps
 from gateway.settings.operator import ROLES, Journal, Log, Operator, Service, Store
+from gateway.settings.penalties import Penalties
 from gateway.settings.people import Accounts, Tokens
 from gateway.settings.portal import Portal
 from gateway.settings.relay import Dns, Queue, Route
@@ -56,6 +57,7 @@ __all__ = [
     "Log",
     "Monitor",
     "Operator",
+    "Penalties",
     "Portal",
     "Queue",
     "Route",
@@ -92,6 +94,7 @@ class Config:
     ldaps: Ldaps = field(default_factory=Ldaps)
     limits: Limits = field(default_factory=Limits)
     unsolicited: Unsolicited = field(default_factory=Unsolicited)
+    penalties: Penalties = field(default_factory=Penalties)
     queue: Queue = field(default_factory=Queue)
     routes: tuple[Route, ...] = ()
     dns: Dns = field(default_factory=Dns)
@@ -122,6 +125,7 @@ SECTIONS: Mapping[str, type] = {
     "ldaps": Ldaps,
     "limits": Limits,
     "unsolicited": Unsolicited,
+    "penalties": Penalties,
     "queue": Queue,
     "routes": Route,
     "dns": Dns,

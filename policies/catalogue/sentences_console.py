@@ -13,6 +13,7 @@ from policies.catalogue.sentence import Sentence
 from policies.catalogue.sentences_config import CONFIG
 from policies.catalogue.sentences_medical import TEXTS
 from policies.catalogue.sentences_record import RECORD
+from policies.catalogue.sentences_sanction import SANCTION
 from policies.catalogue.sentences_trust import TRUST
 from policies.decision import CatalogueError, Language
 
@@ -468,7 +469,7 @@ CLI: Mapping[str, Sentence] = {
 
 MEDICAL: Mapping[str, Sentence] = {name: Sentence(*texts) for name, texts in TEXTS.items()}
 
-WORDS: Mapping[str, Sentence] = {name: Sentence(*texts) for name, texts in TRUST.items()}
+WORDS: Mapping[str, Sentence] = {name: Sentence(*texts) for name, texts in {**TRUST, **SANCTION}.items()}
 
 SENTENCES: dict[str, Sentence] = {**CONFIG, **HELP, **CLI, **RECORD, **MEDICAL, **WORDS}
 
