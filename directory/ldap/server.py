@@ -51,7 +51,6 @@ class Connection(asyncio.Protocol):
         "closing",
         "heard",
         "session",
-        "told",
         "transport",
     )
 
@@ -65,7 +64,7 @@ class Connection(asyncio.Protocol):
         self._drained: asyncio.Future[None] | None = None
         self._handshaking = False
         self.closing = False
-        self.born = self.heard = self.told = self._loop.time()
+        self.born = self.heard = self._loop.time()
         self.transport: Any = None
         self.session = Session(server.service, server.door, "", secure)
 
@@ -300,6 +299,7 @@ class LdapServer:
             await asyncio.sleep(0.02)
         for connection in tuple(self.connections):
             connection.abort()
+        self.service.telling.tell(everything=True)
         await asyncio.sleep(0)
 
     # the sweep
@@ -310,6 +310,7 @@ class LdapServer:
             await asyncio.sleep(self.service.limits.sweep_every)
             try:
                 self._end_silent(loop.time())
+                self.service.telling.tell()
                 if loop.time() - self._checked >= self.service.limits.alive_every:
                     self._checked = loop.time()
                     await self.check_alive()
@@ -326,9 +327,6 @@ class LdapServer:
                     connection.abort()
             elif not connection.busy and (silent > patience or age > limits.session_time):
                 connection.bye(Code.UNAVAILABLE, "ldap.idle")
-            if now - connection.told >= limits.tell_every:
-                connection.told = now
-                connection.session.tell()
 
     async def check_alive(self) -> None:
         """Cut every session whose mailbox, account or device was withdrawn (MSS-055)."""

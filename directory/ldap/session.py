@@ -12,7 +12,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 from collections.abc import Awaitable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from enum import Enum
 from functools import lru_cache
 from typing import TypeVar
@@ -25,7 +25,6 @@ from directory.ldap.ports import BindRefused, Service
 from directory.ldap.wire import Bind, Code, Control, Extended, Message, Other, Paged, Scope, Search, Unbind
 from directory.search import Answer, Condition, DirectoryUnavailable, holds
 from policies.catalogue.sentences_ldap import both
-from policies.events import Event, Kind
 from policies.values import Login
 
 T = TypeVar("T")
@@ -74,15 +73,6 @@ class _Page:
 
 
 @dataclass(slots=True)
-class _Told:
-    """What is to be recorded of a session's searches."""
-
-    searches: int = 0
-    entries: int = 0
-    refused: int = 0
-
-
-@dataclass(slots=True)
 class Session:
     """One connection's conversation."""
 
@@ -93,7 +83,6 @@ class Session:
     login: Login | None = None
     failures: int = 0
     _page: _Page | None = None
-    _told: _Told = field(default_factory=_Told)
 
     async def answer(self, message: Message) -> Reply:
         """The response to one request."""
@@ -112,29 +101,11 @@ class Session:
 
     def ended(self) -> None:
         """The connection is gone."""
-        self.tell()
         self._leave()
-
-    def tell(self) -> None:
-        """Record what was searched since the last time."""
-        told, login = self._told, self.login
-        if login is not None and told.searches:
-            detail = {
-                "door": self.door,
-                "ip": self.ip,
-                "searches": told.searches,
-                "entries": told.entries,
-                "refused": told.refused,
-            }
-            self.service.record(
-                Event(Kind.DIRECTORY_SEARCHED, actor=login.account, mailbox=login.mailbox_id, detail=detail)
-            )
-        self._told = _Told()
 
     # binding
 
     async def _bind(self, message: Message, asked: Bind) -> Reply:
-        self.tell()
         self._leave()  # whatever comes of it, who was logged in no longer is (RFC 4511 4.2.1)
         refusal = self._bind_refusal(message, asked)
         if refusal is None and (asked.name or asked.secret):
@@ -220,7 +191,7 @@ class Session:
             page = _page_of(message.controls)
             found = await self._found(message, asked, page)
         except _Refused as refused:
-            self._told.refused += 1
+            self._searched(0, refused=True)
             end = Paged(0, b"") if page is not None else None
             return wire.done(message.id, refused.code, refused.words, matched=refused.matched, page=end)
         except Malformed:
@@ -235,7 +206,6 @@ class Session:
         if not asked.base and asked.scope is Scope.BASE:
             return self._own("", entries.root(self.service.base, secure=self.secure), asked)
         account = self._account()
-        self._told.searches += 1
         if not self.service.allowance.ask(account):
             raise _Refused(Code.BUSY, "ldap.too_often")
         if page is not None and page.cookie:
@@ -334,7 +304,7 @@ class Session:
         octets += [
             self._entry(message, asked, entries.name_of(each, base), entries.attributes(each, base)) for each in now
         ]
-        self._told.entries += len(now)
+        self._searched(len(now), refused=code is Code.ADMIN_LIMIT_EXCEEDED)
         cookie = b""
         if later.entries:
             cookie, code = secrets.token_bytes(8), Code.SUCCESS
@@ -342,6 +312,10 @@ class Session:
         end = Paged(0, cookie) if page is not None else None
         octets.append(wire.done(message.id, code, _said(code), page=end))
         return b"".join(octets)
+
+    def _searched(self, shown: int, *, refused: bool) -> None:
+        if self.login is not None:
+            self.service.telling.searched(self.login, self.door, self.ip, shown, refused=refused)
 
     def _allowed(self, now: Sequence[Entry]) -> int:
         if self.login is None or not now:
