@@ -24,6 +24,7 @@ from mailboxes.register_rows import (
     addresses,
     by_id,
     certificates,
+    count_by_state,
     find,
     get,
     key_of,
@@ -31,6 +32,7 @@ from mailboxes.register_rows import (
     members,
     of_person,
     rights,
+    search,
 )
 from mailboxes.rule_tables import mailbox_rule
 from mailboxes.tables import mailbox_key
@@ -392,6 +394,7 @@ __all__ = [
     "binding_of",
     "by_id",
     "certificates",
+    "count_by_state",
     "find",
     "get",
     "key_of",
@@ -399,4 +402,5 @@ __all__ = [
     "members",
     "of_person",
     "rights",
+    "search",
 ]

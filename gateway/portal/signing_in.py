@@ -43,8 +43,18 @@ class Hashing:
     places: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(AT_ONCE))
 
 
-def pages(ports: Ports) -> list[Page]:
-    own = Entering(ports, Hashing())
+async def hashed(hashing: Hashing, work: Callable[[], T]) -> T:
+    """``work``, which computes a hash, in a thread and in its turn."""
+    hashing.waiting += 1
+    try:
+        async with hashing.places:
+            return await asyncio.to_thread(work)
+    finally:
+        hashing.waiting -= 1
+
+
+def pages(ports: Ports, hashing: Hashing) -> list[Page]:
+    own = Entering(ports, hashing)
     return [
         Page("/sign-in", show_sign_in, own.sign_in, Access.ANYONE),
         Page("/sign-out", None, sign_out, Access.LEAVING),
@@ -111,21 +121,13 @@ class Entering:
         )
         if self.hashing.waiting >= WAITING:
             return visit.page("away.html", HTTPStatus.SERVICE_UNAVAILABLE)
-        opened: Opened = await self._hashed(work)
+        opened: Opened = await hashed(self.hashing, work)
         answer = visit.to(ours_only(visit.given("next")))
         safety.keep(answer, safety.SESSION, opened.token)
         safety.drop(answer, safety.FORM)
         if opened.browser:
             safety.keep(answer, safety.BROWSER, opened.browser, self.ports.rules.remember)
         return answer
-
-    async def _hashed(self, work: Callable[[], T]) -> T:
-        self.hashing.waiting += 1
-        try:
-            async with self.hashing.places:
-                return await asyncio.to_thread(work)
-        finally:
-            self.hashing.waiting -= 1
 
     # invitations
 
@@ -154,8 +156,8 @@ class Entering:
             return await self.show_invitation(visit)
         own, token = self.ports.people.accounts, _token(visit)
         require(own.judge_password(found.account, given.password))
-        hashed: str = await self._hashed(partial(self.ports.people.passwords.hash, given.password))
-        await visit.do(lambda unit: invitations.accept(unit, own, token, given, hashed))
+        encoded = await hashed(self.hashing, partial(self.ports.people.passwords.hash, given.password))
+        await visit.do(lambda unit: invitations.accept(unit, own, token, given, encoded))
         return visit.to("/sign-in", "invited")
 
     async def _invited(self, visit: Visit) -> Invited:
