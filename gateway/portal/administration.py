@@ -93,8 +93,8 @@ async def _account(visit: Visit, link: str = "") -> Response:
     if found is None:
         return visit.missing()
     steps = [step for step in ACCOUNT_STEPS[found["person"].state] if step is not Step.CLOSE]
-    days = visit.ports.config().portal.invitation / 86400
-    return visit.page("admin_account.html", **found, steps=steps, link=link, days=round(days, 1))
+    days = round(visit.ports.config().portal.invitation / 86400, 1)
+    return visit.page("admin_account.html", **found, steps=steps, link=link, days=f"{days:g}")
 
 
 async def move_account(visit: Visit) -> Response:

@@ -339,6 +339,7 @@ ACCOUNT: Mapping[str, Sentence] = {
     "account.identity": _s("Identifiant national", "National identifier"),
     "account.contact": _s("Adresse de contact", "Contact address"),
     "account.contact_verified": _s("vérifiée le {moment}", "verified on {moment}"),
+    "account.contact_none": _s("aucune", "none"),
     "account.contact_unverified": _s("non vérifiée", "not verified"),
     "account.last_login": _s("Dernière connexion", "Last login"),
     "account.correct": _s(
@@ -350,7 +351,9 @@ ACCOUNT: Mapping[str, Sentence] = {
     "account.browsers_none": _s("Aucun : chaque connexion demande un code.", "None: each login asks for a code."),
     "account.browser": _s("mémorisé le {made}, jusqu’au {until}", "remembered on {made}, until {until}"),
     "account.browser_used": _s("servi le {moment} depuis {ip}", "used on {moment} from {ip}"),
-    "account.forget": _s("Les oublier, et fermer mes autres sessions", "Forget them, and end my other sessions"),
+    "account.forget": _s(
+        "Oublier ces navigateurs et fermer mes autres sessions", "Forget these browsers and end my other sessions"
+    ),
     "account.rights": _s("Mes droits", "My rights"),
     "account.terms": _s("Conditions d’utilisation", "Terms of use"),
     "account.terms_yes": _s("version {version}… acceptée le {moment}", "version {version}… accepted on {moment}"),
@@ -405,6 +408,7 @@ ADMIN: Mapping[str, Sentence] = {
     "admin.type": _s("Type", "Type"),
     "admin.address": _s("Adresse", "Address"),
     "admin.reason": _s("Raison, gardée comme preuve", "Reason, kept as evidence"),
+    "admin.change": _s("Changer l’état", "Change the state"),
     "admin.has_password": _s("Mot de passe choisi", "Password chosen"),
     "admin.has_code": _s("Codes à usage unique", "One-time codes"),
     "admin.administrator": _s("Administre", "Administers"),

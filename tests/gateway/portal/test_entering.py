@@ -289,7 +289,7 @@ def test_every_answer_is_for_this_reader_alone(house: House) -> None:
         assert answer.headers["content-security-policy"].startswith("default-src 'none'")
         assert "unsafe" not in answer.headers["content-security-policy"]
         assert answer.headers["x-frame-options"] == "DENY"
-        assert answer.headers["referrer-policy"] == "no-referrer"
+        assert answer.headers["referrer-policy"] == "same-origin"
         if path != "/portal.css":
             assert answer.headers["cache-control"] == "no-store"
             assert not re.search(r"<script|<style|style=|onclick|javascript:", answer.text)
