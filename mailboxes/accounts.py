@@ -8,13 +8,15 @@ in every process within seconds (:func:`withdrawn`). Failure: :class:`Refused` c
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
 from typing import Any, Protocol
 
 from sqlalchemy import Connection, func, insert, select, text, update
 
 from mailboxes import naming
 from mailboxes.account_tables import account, device, mailbox, member, strong_session
+from mailboxes.calling import Calling, set_calling
 from mailboxes.commit import Unit
 from mailboxes.passwords import Passwords, new_totp_secret, personal, strength
 from mailboxes.portal_tables import known_browser, web_session
@@ -24,6 +26,9 @@ from policies.catalogue.sentences_trust import TRUST
 from policies.decision import Decision, decide
 from policies.events import Event, Kind
 from policies.lifecycle import AccountState, Step, move_account
+
+REQUIRED = ("family_name", "given_name")
+NAMES = (*REQUIRED, "title")
 
 
 class Refused(Exception):
@@ -89,6 +94,7 @@ class NewAccount:
     title: str = ""
     contact: str = ""
     verified: str = ""
+    calling: Calling = field(default_factory=Calling)
 
 
 @dataclass(frozen=True, slots=True)
@@ -235,8 +241,11 @@ class Accounts:
             "last_login_at": 0,
         }
         key = unit.connection.execute(insert(account), row).inserted_primary_key
+        account_id = int(key[0]) if key else 0
+        if new.calling != Calling():
+            set_calling(unit.connection, account_id, asdict(new.calling))
         unit.emit(_event(actor, "opened", new.login, state, new.verified))
-        return int(key[0]) if key else 0
+        return account_id
 
     def _judge(self, connection: Connection, new: NewAccount, identity: str) -> None:
         if not naming.is_login(new.login):
@@ -287,6 +296,17 @@ class Accounts:
         """Record that the person was given all that is kept about them (TOU-A16)."""
         found = get(unit.connection, login)
         unit.emit(_event(actor, "exported", found.login, found.state, ""))
+
+    def describe(self, unit: Unit, login: str, given: Mapping[str, str], actor: str) -> None:
+        """Change names, title, profession or specialty; only what is given. Never the identity: it is another person's."""
+        found = get(unit.connection, login)
+        names = {name: naming.clean(given[name]) for name in NAMES if name in given}
+        if not all(names.get(name, "given") for name in REQUIRED):
+            raise refuse("account.name_missing")
+        if names:
+            unit.connection.execute(update(account).where(account.c.id == found.id).values(names))
+        set_calling(unit.connection, found.id, given)
+        unit.emit(_event(actor, "described " + " ".join(sorted(given)), found.login, found.state, ""))
 
     def set_password(self, unit: Unit, login: str, password: str, actor: str, hashed: str = "") -> None:
         """Choose a password; open sessions end. ``hashed`` may be computed beforehand by :meth:`Passwords.hash`."""

@@ -15,6 +15,7 @@ from gateway.cli.language import tr
 from gateway.cli.output import Json, Reason, when
 from mailboxes import accounts
 from mailboxes.accounts import Account, NewAccount
+from mailboxes.calling import Calling, calling
 from policies.lifecycle import Step
 
 app = typer.Typer(no_args_is_help=True, help=tr("Les comptes des personnes.", "Accounts of people."))
@@ -28,6 +29,23 @@ Stdin = Annotated[
             "Lire les réponses sur l’entrée, une par ligne.", "Read the answers from standard input, one per line."
         ),
     ),
+]
+
+
+Profession = Annotated[
+    str | None, typer.Option("--profession", help=tr("Profession, comme Médecin.", "Profession, such as Médecin."))
+]
+ProfessionCode = Annotated[
+    str | None,
+    typer.Option("--profession-code", help=tr("Son code (TRE_G15), comme 10.", "Its code (TRE_G15), such as 10.")),
+]
+Specialty = Annotated[
+    str | None,
+    typer.Option("--specialty", help=tr("Spécialité, comme Cardiologie.", "Specialty, such as Cardiologie.")),
+]
+SpecialtyCode = Annotated[
+    str | None,
+    typer.Option("--specialty-code", help=tr("Son code (TRE_R38), comme SM04.", "Its code (TRE_R38), such as SM04.")),
 ]
 
 
@@ -64,11 +82,44 @@ def create(
             ),
         ),
     ] = "",
+    profession: Profession = None,
+    profession_code: ProfessionCode = None,
+    specialty: Specialty = None,
+    specialty_code: SpecialtyCode = None,
     as_json: Json = False,
 ) -> None:
-    new = NewAccount(login, family, given, identity, title, contact, verified)
+    shown = Calling(profession or "", profession_code or "", specialty or "", specialty_code or "")
+    new = NewAccount(login, family, given, identity, title, contact, verified, shown)
     with opened(ctx) as desk:
         desk.do(lambda unit: desk.people.accounts.open(unit, new, actor()))
+        _show(desk, login, as_json)
+
+
+@app.command("set", help=tr("Changer ce que l’annuaire montre.", "Change what the directory shows."))
+def set_(
+    ctx: typer.Context,
+    login: Login,
+    family: Annotated[str | None, typer.Option("--family", help=tr("Nom.", "Surname."))] = None,
+    given: Annotated[str | None, typer.Option("--given", help=tr("Prénom.", "First name."))] = None,
+    title: Annotated[str | None, typer.Option("--title", help=tr("Titre, comme Dr.", "Title, such as Dr."))] = None,
+    profession: Profession = None,
+    profession_code: ProfessionCode = None,
+    specialty: Specialty = None,
+    specialty_code: SpecialtyCode = None,
+    as_json: Json = False,
+) -> None:
+    asked = {
+        "family_name": family,
+        "given_name": given,
+        "title": title,
+        "profession": profession,
+        "profession_code": profession_code,
+        "specialty": specialty,
+        "specialty_code": specialty_code,
+    }
+    changed = {name: value for name, value in asked.items() if value is not None}
+    with opened(ctx) as desk:
+        desk.do(lambda unit: desk.people.accounts.describe(unit, login, changed, actor()))
         _show(desk, login, as_json)
 
 
@@ -103,18 +154,21 @@ def show(ctx: typer.Context, login: Login, as_json: Json = False) -> None:
 
 def _show(desk: Desk, login: str, as_json: bool) -> None:
     found: Account = desk.ask(lambda connection: accounts.get(connection, login))
+    shown: Calling = desk.ask(lambda connection: calling(connection, found.id))
     if as_json:
-        output.as_json(asdict(found))
+        output.as_json({**asdict(found), **asdict(shown)})
         return
     yes, no = tr("oui", "yes"), tr("non", "no")
     names = tr(
-        "identifiant|nom|identité|contact|état|depuis|par|raison|mot de passe|code|dernière connexion",
-        "login|name|identity|contact|state|since|by|reason|password|code|last login",
+        "identifiant|nom|identité|profession|spécialité|contact|état|depuis|par|raison|mot de passe|code|dernière connexion",
+        "login|name|identity|profession|specialty|contact|state|since|by|reason|password|code|last login",
     ).split("|")
     values: list[Any] = [
         found.login,
         f"{found.title} {found.given_name} {found.family_name}".strip(),
         found.identity,
+        " ".join(filter(None, (shown.profession, shown.profession_code))),
+        " ".join(filter(None, (shown.specialty, shown.specialty_code))),
         found.contact,
         errors.word("account", found.state, desk.console.language),
         when(found.state_at),
