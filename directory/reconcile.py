@@ -26,6 +26,9 @@ PORTION = 200
 NAME = Source.NATIONAL.value
 HELD_SECONDS = 900
 """How long a process that died keeps the others from importing."""
+NOTHING_READ = frozenset({"network", "tls", "status", "file", "unreadable", "stopped", "store"})
+AGAIN_SECONDS = 900
+"""After a try that failed for one of these, which cost nothing."""
 EMPTY: dict[str, object] = {
     **dict.fromkeys(("generation", "entries", "stamped_at", "taken_at", "added", "changed", "removed"), 0),
     "tried_at": 0,
@@ -76,6 +79,16 @@ def claim(connection: Connection, holder: str, now: int) -> bool:
     free = (source.c.holder == holder) | (source.c.held_until < now)
     values = {"holder": holder, "held_until": now + HELD_SECONDS, "tried_at": now}
     return bool(connection.execute(update(source).where(source.c.name == NAME, free).values(values)).rowcount)
+
+
+def claim_due(connection: Connection, holder: str, now: int, every: float) -> bool:
+    """Hold the list if nobody tried for ``every`` seconds, or if the clock went back since; sooner where nothing could be read."""
+    row = known(connection)
+    if row is not None:
+        every = min(every, AGAIN_SECONDS) if row.trouble in NOTHING_READ else every
+        if 0 <= now - row.tried_at < every:
+            return False
+    return claim(connection, holder, now)
 
 
 def release(connection: Connection, holder: str, trouble: str) -> None:

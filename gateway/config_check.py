@@ -302,6 +302,7 @@ def absent_sources(config: Config) -> Iterator[tuple[tuple[str | int, ...], str]
     named: list[tuple[tuple[str | int, ...], str]] = [
         (("trust", "list"), trust.list),
         (("trust", "list_checksum"), trust.list_checksum),
+        (("directory", "source"), config.directory.source),
         *((("trust", "crls", number), source) for number, source in enumerate(trust.crls)),
     ]
     for key, source in named:

@@ -32,6 +32,7 @@ from gateway.answering import Answering
 from gateway.certificate_logins import CertificateLogins
 from gateway.compose import Storage, storage
 from gateway.config import ConfigError, absent, changes, load, postmaster
+from gateway.directory import refresh
 from gateway.disk_room import DiskRoom
 from gateway.doors import Behind, Doors
 from gateway.following import Following
@@ -177,6 +178,7 @@ class Service:
             partial(rounds.retain, opened, lambda: self.config),
             partial(rounds.forget_volumes, opened),
             partial(keep_time, opened, lambda: self.config),
+            partial(refresh.keep, opened, lambda: self.config),
         ]
         if self._courier is not None and "courier" in self.roles:
             lasting.append(self._courier.run)

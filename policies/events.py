@@ -56,6 +56,7 @@ class Kind(Enum):
     SUSPENSION = ("account.suspension", "what number cause structure until reason")
     # the trust space
     TRUST_LIST = ("trust.list", "what version generated rows added removed changed sha256 reason")
+    DIRECTORY_LIST = ("directory.list", "what entries added changed removed reason")
     REVOCATION_LIST = ("trust.revocation_list", "what issuer number next_update reason")
     CERTIFICATE_EXPIRY = ("trust.certificate_expiry", "subject days")
     EVIDENCE = ("evidence.made", "what with_body")

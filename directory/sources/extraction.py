@@ -123,7 +123,7 @@ def _only(archive: zipfile.ZipFile, bounds: Bounds) -> zipfile.ZipInfo:
 
 
 class Reader:
-    """The entries of one text; :attr:`lines`, :attr:`bad` and :attr:`octets` tell how far it is."""
+    """The entries of one text; how many lines, bad ones and octets were read so far can be asked meanwhile."""
 
     def __init__(self, text: IO[bytes], bounds: Bounds | None = None) -> None:
         self._text = text

@@ -26,6 +26,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from sqlalchemy import select
 
 from gateway.admin.autoconfig import Record, records
+from gateway.admin.doctor_directory import extraction
 from gateway.admin.examination import Finding, Octets, State, found
 from gateway.expiry_watch import own_certificates
 from gateway.migrations import NewerDatabase
@@ -407,6 +408,7 @@ async def examine(
             *await asyncio.to_thread(bodies, storage),
             *await asyncio.to_thread(journal_head, storage),
             *await asyncio.to_thread(postmasters, storage),
+            *await asyncio.to_thread(extraction, storage),
         ]
     seen = [*configuration(config), *keys(config), *stored, *disk(config), *white_list(space)]
     seen += [*revocation(space, config), *own(space, config), *_told(config, space, storage)]

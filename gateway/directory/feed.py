@@ -14,7 +14,6 @@ import socket
 import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from functools import partial
 from itertools import islice
 from pathlib import Path
@@ -28,6 +27,7 @@ from directory.reconcile import PORTION, Counts, Import, Lost, Shrunk
 from directory.sources.extraction import BadExtraction, Bounds, Reader, opened, stamp
 from gateway.directory import own
 from mailboxes.commit import Committer, Reading, Unit
+from policies.events import Event, Kind
 
 T = TypeVar("T")
 
@@ -97,12 +97,29 @@ class Feed:
         *,
         rest: Callable[[float], None] = time.sleep,
         stopped: Callable[[], bool] = bool,
+        actor: str = "system",
     ) -> None:
+        self._actor = actor
         self._storage = storage
         self._limits = limits
         self._rest = rest
         self._stopped = stopped
         self._holder = f"{socket.gethostname()[:20]}-{os.getpid()}-{secrets.token_hex(4)}"
+
+    def due(self, every: float) -> bool:
+        """Hold the list if nobody looked for a newer one for ``every`` seconds."""
+        return self._do(lambda unit: reconcile.claim_due(unit.connection, self._holder, int(unit.now), every))
+
+    def leave(self, trouble: str = "") -> None:
+        """Let go of what :meth:`due` held, and record why nothing came of it."""
+
+        def work(unit: Unit) -> None:
+            reconcile.release(unit.connection, self._holder, trouble)
+            if trouble:
+                detail = {"what": "not_taken", "reason": trouble}
+                unit.emit(Event(Kind.DIRECTORY_LIST, actor=self._actor, detail=detail))
+
+        self._do(work)
 
     def bring(self, path: Path, stamped_at: float = 0.0) -> Counts:
         """Have the list in this file in force; ``stamped_at`` where its source told when it was made. Raises :class:`NotTaken`."""
@@ -120,7 +137,7 @@ class Feed:
         except Lost:
             raise NotTaken("busy") from None
         finally:
-            self._do(lambda unit: reconcile.release(unit.connection, self._holder, trouble))
+            self.leave(trouble)
 
     def _bring(self, path: Path, stamped_at: float) -> Counts:
         before = self._ask(reconcile.known)
@@ -138,9 +155,15 @@ class Feed:
         except BaseException:
             self._until_done(lambda unit: reconcile.undo(unit.connection, generation))
             raise
-        self._do(lambda unit: new.take(unit.connection, int(unit.now), int(stamped_at)))
+        self._do(lambda unit: self._take(unit, new, int(stamped_at)))
         self._until_done(lambda unit: reconcile.sweep(unit.connection, generation + 1))
         return new.counts
+
+    def _take(self, unit: Unit, new: Import, stamped_at: int) -> None:
+        new.take(unit.connection, int(unit.now), stamped_at)
+        counts = new.counts
+        told = {"entries": counts.entries, "added": counts.added, "changed": counts.changed, "removed": counts.removed}
+        unit.emit(Event(Kind.DIRECTORY_LIST, actor=self._actor, detail={"what": "taken", **told}))
 
     def _compare(self, new: Import, entries: Iterable[Entry]) -> None:
         for portion in _portions(entries):
@@ -179,8 +202,3 @@ def _stamped(path: Path, name: str) -> float:
     """When a file was made: by its name, else by the file system."""
     told = stamp(name)
     return told.timestamp() if told else path.stat().st_mtime
-
-
-def date(seconds: float) -> str:
-    """For logs: a moment in UTC."""
-    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="minutes")

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from gateway.settings.directory import Directory
 from gateway.settings.documents import Hprim, Scan
 from gateway.settings.doors import (
     Imap,
@@ -41,6 +42,7 @@ __all__ = [
     "SUITES",
     "Accounts",
     "Config",
+    "Directory",
     "Dns",
     "Hprim",
     "Http",
@@ -103,6 +105,7 @@ class Config:
     tokens: Tokens = field(default_factory=Tokens)
     portal: Portal = field(default_factory=Portal)
     hprim: Hprim = field(default_factory=Hprim)
+    directory: Directory = field(default_factory=Directory)
     journal: Journal = field(default_factory=Journal)
     indicators: Indicators = field(default_factory=Indicators)
     log: Log = field(default_factory=Log)
@@ -134,6 +137,7 @@ SECTIONS: Mapping[str, type] = {
     "tokens": Tokens,
     "portal": Portal,
     "hprim": Hprim,
+    "directory": Directory,
     "journal": Journal,
     "indicators": Indicators,
     "log": Log,
