@@ -71,7 +71,11 @@ class Publishing:
 
 
 def publish(connection: Connection, mailboxes: Iterable[int]) -> None:
-    """Make the entries of these mailboxes what the register says now."""
+    """Make the entries of these mailboxes what the register says now.
+
+    One process after the other: of two that change an account and its mailbox at once, the later one must see what the other did.
+    """
+    connection.execute(select(source.c.name).where(source.c.name == OWN).with_for_update())
     for some in chunks(sorted(mailboxes), TOGETHER):
         connection.execute(delete(entry).where(entry.c.owner.in_(some), entry.c.owner != NATIONAL))
         known_as = select(address.c.key).where(address.c.mailbox_id.in_(some))

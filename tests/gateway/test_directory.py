@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from dataclasses import replace
 from functools import partial
@@ -38,6 +39,9 @@ class Publishing(House):
         self.committer.close_sync()
         self.committer = Committer(self.database, journal=own.Publishing(Journal()), clock=self.clock)
         self.do(lambda unit: own.begin(unit.connection))
+        self.admit()
+
+    def admit(self) -> None:
         self.person()
         self.mailbox()
         self.mailbox("neurologie", BalType.ORG, attributes={"service": "Neurologie", "responsible": "Zoé Secret"})
@@ -50,6 +54,13 @@ class Publishing(House):
 
     async def found(self, condition: Condition) -> list[str]:
         return [one.address for one in (await directory(self).find(condition, 50)).entries]
+
+
+class Another(Publishing):
+    """One more process on the same register."""
+
+    def admit(self) -> None:
+        """Everybody is there."""
 
 
 @pytest.fixture(params=["memory", "file", pytest.param("postgres", marks=pytest.mark.postgres)])
@@ -107,6 +118,34 @@ async def test_a_change_that_is_undone_publishes_nothing(house: Publishing) -> N
     with pytest.raises(OSError, match="power"):
         house.do(work)
     assert await house.found(words("martin")) == [MARIE]
+
+
+@pytest.mark.parametrize("kind", ["file", pytest.param("postgres", marks=pytest.mark.postgres)])
+async def test_processes_that_change_an_account_and_its_mailbox_at_once(
+    kind: str, request: pytest.FixtureRequest, tmp_path: Any
+) -> None:
+    """MSS-122: whoever comes last, the entry has what both said, and one process hides for all."""
+    url = f"sqlite:///{tmp_path}/a.db" if kind == "file" else request.getfixturevalue("postgres_url")
+    first = Publishing(url)
+    second = Another(url)
+
+    def describe() -> None:
+        for number in range(25):
+            given = {"title": f"T{number}"}
+            first.do(lambda unit, given=given: first.accounts.describe(unit, "marie.martin", given, ACTOR))
+
+    other = threading.Thread(target=describe)
+    other.start()
+    for number in range(25):
+        second.set(MARIE, phone=str(number))
+    other.join()
+    seen = await directory(first).get(MARIE)
+    assert seen is not None
+    assert (seen.title, seen.phone) == ("T24", "24")
+    second.set(MARIE, red_list=True)
+    assert await directory(first).get(MARIE) is None
+    first.close()
+    second.close()
 
 
 async def test_a_register_of_before_is_published_at_the_start(house: Publishing) -> None:
