@@ -23,11 +23,10 @@ from pathlib import Path
 from typing import IO
 
 from directory.entry import Entry, Source
-from policies.address import AddressError, parse
+from directory.sources.lines import LONGEST_FIELD, bounded, is_address
 
 COLUMNS = 31
 KiB, GiB = 1 << 10, 1 << 30
-LONGEST_FIELD = 255
 TYPES = frozenset({"PER", "ORG", "APP", "CAB"})
 # Those an entry is made of: their meaning is not left to their place alone.
 _NAMED = {
@@ -183,25 +182,11 @@ def _entry(line: bytes) -> Entry | None:
         return None
     if len(fields) != COLUMNS:
         return None
-    if not line.isascii() or not line.rstrip(b"\r\n").decode("ascii").isprintable():
-        fields = [_clean(one) for one in fields]
-    type_, address = fields[0].strip().upper(), fields[1].strip()
-    if type_ not in TYPES or not _is_address(address):
+    fields = [bounded(one) for one in fields]
+    type_, address = fields[0].upper(), fields[1]
+    if type_ not in TYPES or not is_address(address):
         return None
-    return _made(type_, address, [one.strip()[:LONGEST_FIELD] for one in fields])
-
-
-def _is_address(written: str) -> bool:
-    try:
-        parse(written)
-    except AddressError:
-        return False
-    return True
-
-
-def _clean(text: str) -> str:
-    """Without what drives a terminal or hides: control, format and private characters."""
-    return "".join(one if one.isprintable() else " " for one in text)
+    return _made(type_, address, fields)
 
 
 def _made(type_: str, address: str, fields: list[str]) -> Entry:

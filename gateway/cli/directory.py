@@ -11,7 +11,7 @@ import typer
 
 from gateway.cli import errors, output
 from gateway.cli.context import Desk, actor, here, opened
-from gateway.cli.errors import REFUSED, USAGE, Said
+from gateway.cli.errors import REFUSED, UNAVAILABLE, USAGE, Said
 from gateway.cli.language import tr
 from gateway.cli.output import Json, when
 
@@ -88,8 +88,7 @@ def _question(line: str, name: str, rpps: str, profession: str, specialty: str, 
     named = ("name", "given", "organisation", "service")
     parts += [Some(tuple(Field(one, Way.CONTAINS, word) for one in named)) for word in folded(name).split()]
     if rpps:
-        whole = f"8{rpps}" if len(rpps) == 11 and rpps.isdigit() else rpps
-        parts.append(Field("person", Way.IS, whole))
+        parts.append(Field("person", Way.IS, _idnat(rpps)))
     for label, text in (("profession", profession), ("specialty", specialty)):
         if text:
             parts.append(Some((Field(label, Way.CONTAINS, text), Field(f"{label}_code", Way.IS, text))))
@@ -168,6 +167,59 @@ def show(
     values += [one.structure, one.organisation, one.service, one.description, one.phone, one.street]
     values += [f"{one.postal_code} {one.town}".strip(), one.department, one.country, one.rank or "", paperless]
     output.facts(zip(names, values, strict=True))
+
+
+@app.command(
+    help=tr("Interroger l’annuaire national (FHIR), à l’instant.", "Ask the national directory (FHIR), at this moment.")
+)
+def ask(
+    ctx: typer.Context,
+    what: Annotated[
+        str, typer.Argument(metavar="ADDRESS|RPPS", help=tr("Adresse, ou numéro RPPS.", "Address, or RPPS number."))
+    ],
+    as_json: Json = False,
+) -> None:
+    from directory.search import Answer
+    from gateway.directory import own
+
+    with opened(ctx) as desk:
+        found = asyncio.run(_ask(desk, what))
+        # Of an address of ours only the register speaks, and it may be silent (MSS-121).
+        ours = set(desk.ask(lambda connection: own.ours(connection, [one.address.lower() for one in found])))
+    told = Answer(tuple(one for one in found if one.address.lower() not in ours))
+    if as_json:
+        output.as_json({"entries": [_data(one) for one in told.entries]})
+    else:
+        _table(told)
+    if not told.entries:
+        if as_json:
+            raise typer.Exit(REFUSED)
+        raise Said("directory.nobody")
+
+
+async def _ask(desk: Desk, what: str) -> tuple[Entry, ...]:
+    from directory.sources.national import Api, NationalDirectory
+    from directory.trustlist_fetch import Unreachable
+    from gateway.directory.refresh import anchors
+
+    config = desk.storage.config
+    if not config.directory.api:
+        raise Said("directory.no_api", USAGE)
+    key = config.directory.api_key.read().decode("ascii", "replace") if config.directory.api_key else ""
+    api = Api(base=config.directory.api, key=key, anchors=config.directory.api_anchors or anchors(config))
+    national = NationalDirectory(api)
+    try:
+        return await (national.by_address(what) if "@" in what else national.by_person(_idnat(what)))
+    except Unreachable as problem:
+        reason = errors.word("extraction", problem.word, desk.console.language)
+        raise Said("directory.api_away", UNAVAILABLE, reason=reason) from None
+    finally:
+        await national.close()
+
+
+def _idnat(number: str) -> str:
+    """An RPPS number gets its digit."""
+    return f"8{number}" if len(number) == 11 and number.isascii() and number.isdigit() else number
 
 
 @app.command("import", help=tr("Reprendre une liste nationale d’un fichier.", "Take a national list from a file."))

@@ -81,7 +81,7 @@ async def _look(storage: Storage, config: Config, feed: Feed) -> bool:
     folder = config.service.data / "directory"
     make_folder(folder)
     with tempfile.NamedTemporaryFile(dir=folder, prefix="extraction-") as file:
-        fetch = WebFetch(config.directory.anchors or _anchors(config))
+        fetch = WebFetch(anchors(config))
         told = await fetch.save(
             source, file.file, config.directory.size, lambda fields: not _is_known(_stamped(fields), known)
         )
@@ -89,7 +89,10 @@ async def _look(storage: Storage, config: Config, feed: Feed) -> bool:
         return await _bring(feed, Path(file.name), _stamped(told), known)
 
 
-def _anchors(config: Config) -> tuple[Path, ...]:
+def anchors(config: Config) -> tuple[Path, ...]:
+    """Whose certificates count at the sources of the directory."""
+    if config.directory.anchors:
+        return config.directory.anchors
     return config.trust.test_anchors if config.operator.test_mode else config.trust.anchors
 
 

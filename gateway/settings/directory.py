@@ -1,11 +1,12 @@
 """The directory: `[directory]`."""
 
+# ruff: noqa: RUF009  (`setting` makes a dataclass field, as dataclasses.field does)
 from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
 
-from gateway.config_fields import setting
+from gateway.config_fields import Secret, setting
 from gateway.settings.units import DAY, HOUR, GiB, KiB
 
 
@@ -31,3 +32,12 @@ class Directory:
         high=1,
     )
     size: int = setting("size", "Largest extraction, unpacked.", 1 * GiB, low=1 * KiB, high=16 * GiB)
+    api: str = setting(
+        "text",
+        "National FHIR directory, asked by `caducee directory ask`, such as https://gateway.api.esante.gouv.fr/fhir/v2.",
+        "",
+    )
+    api_key: Secret = setting("secret", "Its key (ESANTE-API-KEY): `file:PATH` or `env:NAME`.", Secret())
+    api_anchors: tuple[Path, ...] = setting(
+        "files", "Authorities of its https server, PEM; empty: as anchors above.", ()
+    )

@@ -43,6 +43,15 @@ DIRECTORY: Mapping[str, Sentence] = {
         "Donnez directory.source, ou caducee directory import FICHIER.",
         "Set directory.source, or run caducee directory import FILE.",
     ),
+    "directory.no_api": _s(
+        "aucun annuaire national à interroger",
+        "no national directory to ask",
+        "Donnez directory.api, et sa clé dans directory.api_key.",
+        "Set directory.api, and its key in directory.api_key.",
+    ),
+    "directory.api_away": _s("l’annuaire national : {reason}", "the national directory: {reason}"),
+    "extraction.key": _s("la clé directory.api_key est refusée", "the key directory.api_key is refused"),
+    "extraction.answer": _s("la réponse n’est pas du FHIR", "the answer is not FHIR"),
     "extraction.unreadable": _s("le fichier ne se lit pas", "the file cannot be read"),
     "extraction.not_an_extraction": _s(
         "ce n’est pas l’extraction de l’Annuaire Santé", "this is not the extraction of Annuaire Santé"

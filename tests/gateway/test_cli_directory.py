@@ -5,15 +5,20 @@ from __future__ import annotations
 import json
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tests.directory.extractions import line, people, text
+from tests.directory.test_fhir import ADDRESS, CONCEPT, practitioner, telecom
+from tests.directory.test_national import KEY, Site, bundle
+from tests.directory.test_national import site as _site
+from tests.directory.test_national import space as _space
 from tests.gateway.test_cli import MARIE, Terminal
 from tests.gateway.test_cli import marie as _marie
 from tests.gateway.test_cli import terminal as _terminal
 
-marie, terminal = _marie, _terminal
+marie, terminal, site, space = _marie, _terminal, _site, _space
 
 
 def test_whoever_opens_a_mailbox_is_told_that_it_is_published(terminal: Terminal) -> None:
@@ -143,3 +148,24 @@ def test_what_is_in_the_list_may_not_be_written_to_for_that(marie: Terminal, tmp
     after = marie("explain", "--from", MARIE, "--to", stranger, "--json")
     assert (after.exit_code, after.stdout) == (before.exit_code, before.stdout)
     assert after.exit_code == 1
+
+
+def test_the_national_directory_is_asked_at_the_moment(marie: Terminal, site: Site, space: Any) -> None:
+    """MSS-126; it does not tell of ours what the red list hides here (MSS-121)."""
+    assert "api" in marie.refused("directory", "ask", ADDRESS, code=2)
+    (marie.folder / "key").write_text(KEY + "\n")
+    (marie.folder / "key").chmod(0o600)
+    own = f'[directory]\napi = "{site.base}"\napi_key = "file:key"\napi_anchors = ["{space.ca}"]\n'
+    with (marie.folder / "config.toml").open("a") as file:
+        file.write(own)
+    site.answers["Practitioner"] = bundle(practitioner(telecom(CONCEPT), telecom(CONCEPT, value=MARIE)))
+    assert [one["address"] for one in marie.json("directory", "ask", ADDRESS)["entries"]] == [ADDRESS]
+    assert ADDRESS in marie.ok("directory", "ask", "99900000001")
+    assert {key for _, _, key in site.asked} == {KEY}
+    marie.ok("mailbox", "set", MARIE, "--red-list")
+    assert marie.refused("directory", "ask", MARIE) == marie.refused("directory", "ask", "nobody@op-n.mssante.test")
+    assert [one["address"] for one in marie.json("directory", "ask", "99900000001")["entries"]] == [ADDRESS]
+    site.status = 401
+    said = marie.refused("directory", "ask", ADDRESS, code=3)
+    assert "api_key is refused" in said
+    assert KEY not in said
