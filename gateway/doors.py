@@ -191,7 +191,10 @@ class Doors:
         config, behind = self._config, self._behind
         if not (config.ldap.listen or config.ldaps.listen):
             return
-        parts = ldap_parts(config, storage, self._server_context(), behind.authenticator, behind.tally, behind.record)
+        context = self._server_context(
+            ask_certificate=False
+        )  # no login by certificate here: programs would ask for one
+        parts = ldap_parts(config, storage, context, behind.authenticator, behind.tally, behind.record)
         for name, door in (("ldap", config.ldap), ("ldaps", config.ldaps)):
             crowd = self._crowd(name)
             server = parts.server(name, crowd)

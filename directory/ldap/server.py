@@ -12,8 +12,9 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import ssl
 from collections import deque
-from contextlib import suppress
+from functools import partial
 from typing import Any
 
 import structlog
@@ -197,6 +198,7 @@ class Connection(asyncio.Protocol):
         try:
             await waiter
         except (OSError, asyncio.CancelledError):
+            note_failed(self.transport, waiter)
             self.abort()
             return
         finally:
@@ -321,11 +323,13 @@ class LdapServer:
         limits = self.service.limits
         for connection in tuple(self.connections):
             silent, age = now - connection.heard, now - connection.born
-            patience = limits.idle_time if connection.session.login is not None else limits.login_time
+            known = connection.session.login is not None
+            patience = limits.idle_time if known else limits.login_time
+            longest = limits.session_time if known else 3 * limits.login_time
             if connection.closing or (connection.busy and silent > limits.search_time + limits.login_time):
                 if silent > limits.login_time:
                     connection.abort()
-            elif not connection.busy and (silent > patience or age > limits.session_time):
+            elif not connection.busy and (silent > patience or age > longest):
                 connection.bye(Code.UNAVAILABLE, "ldap.idle")
 
     async def check_alive(self) -> None:
@@ -354,7 +358,7 @@ class _Threshold(asyncio.Protocol):
         assert isinstance(transport, asyncio.Transport)
         assert self._service.layer is not None
         waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        waiter.add_done_callback(_ended)
+        waiter.add_done_callback(partial(note_failed, transport))
         layer: Any = self._service.layer(self._inside, waiter, announced=False)
         transport.set_protocol(layer)
         layer.connection_made(transport)
@@ -364,8 +368,11 @@ def _searches(message: Message) -> bool:
     return isinstance(message.operation, Search)
 
 
-def _ended(waiter: asyncio.Future[None]) -> None:
-    """A handshake that failed is its caller's affair, who was told by an alert."""
-    if not waiter.cancelled():
-        with suppress(Exception):
-            waiter.exception()
+def note_failed(transport: asyncio.Transport, waiter: asyncio.Future[None]) -> None:
+    """A handshake that failed is told to the log: address books show their users nothing but a connection lost. Who only
+    leaves, as monitors of ports do, is no news."""
+    error = waiter.exception() if waiter.done() and not waiter.cancelled() else None
+    if isinstance(error, ssl.SSLError) and not isinstance(error, ssl.SSLEOFError | ssl.SSLZeroReturnError):
+        peer = transport.get_extra_info("peername")
+        reason = (error.reason or type(error).__name__).lower().replace("_", " ")
+        log.info("ldap.handshake_failed", ip=peer[0] if peer else "", detail=reason)

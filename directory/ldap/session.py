@@ -29,6 +29,9 @@ from policies.values import Login
 
 T = TypeVar("T")
 
+TURN = 50
+"""Entries written, at some 50 µs each, before other connections have their turn."""
+
 
 class Then(Enum):
     """What follows a response."""
@@ -196,7 +199,7 @@ class Session:
             return wire.done(message.id, refused.code, refused.words, matched=refused.matched, page=end)
         except Malformed:
             return wire.done(message.id, Code.PROTOCOL_ERROR, both("ldap.not_ldap"))
-        return self._shown(message, asked, found, page)
+        return await self._shown(message, asked, found, page)
 
     async def _found(self, message: Message, asked: Search, page: Paged | None) -> _Found:
         if _unknown_critical(message.controls):
@@ -290,7 +293,7 @@ class Session:
 
     # showing
 
-    def _shown(self, message: Message, asked: Search, found: _Found, page: Paged | None) -> bytes:
+    async def _shown(self, message: Message, asked: Search, found: _Found, page: Paged | None) -> bytes:
         """Entries and the end of the search, or of this page of it."""
         size = page.size if page is not None and page.size else len(found.entries) + len(found.first)
         first, now = found.first[:size], found.entries[: max(0, size - len(found.first))]
@@ -301,9 +304,10 @@ class Session:
             now, later, code = now[:allowed], _Found(), Code.ADMIN_LIMIT_EXCEEDED
         octets = [self._entry(message, asked, name, held) for name, held in first]
         base = self.service.base
-        octets += [
-            self._entry(message, asked, entries.name_of(each, base), entries.attributes(each, base)) for each in now
-        ]
+        for number, each in enumerate(now):
+            if number % TURN == TURN - 1:
+                await asyncio.sleep(0)
+            octets.append(self._entry(message, asked, entries.name_of(each, base), entries.attributes(each, base)))
         self._searched(len(now), refused=code is Code.ADMIN_LIMIT_EXCEEDED)
         cookie = b""
         if later.entries:

@@ -149,7 +149,7 @@ class Caller:
 
     async def final(self, number: int) -> list[Response]:
         found: list[Response] = []
-        while not found or found[-1].number != number or found[-1].tag == 0x64:
+        while not found or found[-1].number not in (number, 0) or found[-1].tag == 0x64:
             found.append(await self.next())
         return found
 
@@ -525,6 +525,17 @@ async def test_who_says_nothing_is_cut_off(house: House) -> None:
     assert len(await logged_in.ask(client.search, MARTINS, limit=1)) == 2
     house.limit(idle_time=0.2)
     assert (await logged_in.next()).oid == DISCONNECTION
+
+
+async def test_who_talks_on_and_never_logs_in_is_cut_off_too(house: House) -> None:
+    house.limit(login_time=0.3)
+    caller = await call(house)
+    for number in range(1, 10_000):
+        caller.writer.write(client.search(number, base="", scope=0))
+        if (await caller.final(number))[-1].oid == DISCONNECTION:
+            return
+        await asyncio.sleep(0.01)
+    raise AssertionError("nobody cut it off")
 
 
 async def test_who_was_withdrawn_is_cut_off(house: House) -> None:
