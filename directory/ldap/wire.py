@@ -257,6 +257,11 @@ def extended(number: int, code: Code, words: str = "", *, oid: str = "", value: 
     return _message(number, ber.element(_EXTENDED_RESPONSE, content))
 
 
+def start_tls(number: int) -> bytes:
+    """The request for StartTLS, for whoever looks at a door from outside."""
+    return _message(number, ber.constructed(0x77, (ber.text(STARTTLS, 0x80),)))
+
+
 def disconnection(code: Code, words: str) -> bytes:
     """The notice of disconnection (RFC 4511 4.4.1)."""
     return extended(0, code, words, oid=DISCONNECTION)
