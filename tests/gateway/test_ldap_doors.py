@@ -287,6 +287,10 @@ async def test_a_control_that_is_required_and_unknown_is_refused(house: House) -
     assert (await caller.ask(client.search, Compare("mail", Match.EQUAL, b"p001@op-a.mssante.test"), optional))[
         -1
     ].code == Code.SUCCESS
+    paged = client.control("1.2.840.113556.1.4.319", critical=True, value=b"0")
+    (answer,) = await caller.ask(lambda number: client.message(number, client.bind(number, ME, SECRET)[5:], paged))
+    assert answer.code == Code.UNAVAILABLE_CRITICAL_EXTENSION  # it is a control of searches
+    await caller.bound()
     broken = client.control("1.2.840.113556.1.4.319", value=b"0")
     assert (await caller.ask(client.search, MARTINS, broken))[-1].code == Code.PROTOCOL_ERROR
 
