@@ -54,8 +54,10 @@ def _penalties(config: Config, report: Report) -> None:
             key="penalties.large_from",
             other="penalties.middle_from",
         )
-    if own.contest and own.contest.rpartition("@")[2] not in config.operator.domains:
-        report(("penalties", "contest"), "config.postmaster_outside", address=own.contest)
+    for key in ("contest", "reports"):
+        address = getattr(own, key)
+        if address and address.rpartition("@")[2] not in config.operator.domains:
+            report(("penalties", key), "config.postmaster_outside", address=address)
 
 
 def _separation(config: Config, report: Report) -> None:

@@ -11,7 +11,6 @@ does not answer is one too. No method raises for a bad message.
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import os
 import time
 from collections.abc import Awaitable, Callable, Iterable, Sequence
@@ -26,7 +25,7 @@ import structlog
 from gateway import facts, received
 from gateway.acceptance import Acceptance, Acceptor
 from gateway.arrival import Arrival, Consequences, Followers, nothing
-from gateway.identifiers import message_identifier
+from gateway.identifiers import message_identifier, thread_named
 from gateway.intake_events import Judged, indicated, message_accepted, message_refused, peer_refused
 from gateway.intake_ports import Mailboxes, Medical, MedicalReader, NoMedicalReader, NoSanctions, Sanctions, Senders
 from gateway.partner_judgement import PartnerJudgement
@@ -481,8 +480,7 @@ def unique(recipients: Iterable[Recipient]) -> list[Recipient]:
 
 def thread_of(anatomy: Anatomy) -> int:
     """RFC 8474 THREADID: the same for a message and its answers, from the first identifier of the conversation."""
-    first = (*anatomy.references[:1], *anatomy.in_reply_to[:1], anatomy.message_id)[0]
-    return int.from_bytes(hashlib.sha256(first.encode()).digest()[:8], "big") >> 1 if first else 0
+    return thread_named((*anatomy.references[:1], *anatomy.in_reply_to[:1], anatomy.message_id)[0])
 
 
 def _reason(problem: StoreError | OSError) -> str:

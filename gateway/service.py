@@ -50,7 +50,7 @@ from gateway.relay.notices import House
 from gateway.relay.partners import Partners
 from gateway.relay.reception import Reception
 from gateway.rule_book import RuleBook
-from gateway.sanctions.wiring import at_the_doors, keep_time
+from gateway.sanctions.wiring import at_the_doors, keep_time, reporting
 from gateway.scan import LiveScanner
 from gateway.settings import Config
 from gateway.sharing import Sharing
@@ -230,7 +230,7 @@ class Service:
             clock=opened.clock,
             pool=opened.pool,
             medical=self._documents,
-            followers=self._make_following(opened),
+            followers=reporting(self._make_following(opened), opened, lambda: self.config),
             room=self._room.decision,
             sanctions=at_the_doors(opened, lambda: self.config),
             volumes=Volumes(SqlLedger(opened.reading), opened.clock, time.monotonic, opened.volume_key),

@@ -54,6 +54,8 @@ PARAGRAPHS: Mapping[str, tuple[str, ...]] = {
     "sanction.letter_opened": (),
     "sanction.letter_delay_over": (),
     "sanction.letter_partner": (CHARTER, CONTEST),
+    "sanction.letter_reported": (),
+    "sanction.letter_not_reported": (),
 }
 """The paragraphs that follow the first, by its rule."""
 _NEEDS_TEXT = {PAYMENT: "payment"}

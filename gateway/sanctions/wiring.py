@@ -12,9 +12,11 @@ from collections.abc import Callable
 import structlog
 from sqlalchemy import Connection
 
+from gateway.arrival import Followers
 from gateway.compose import Storage
 from gateway.sanctions import rows
 from gateway.sanctions.cases import Cases
+from gateway.sanctions.inbox import Reporting
 from gateway.sanctions.letters import words
 from gateway.sanctions.standing import Sanctions
 from gateway.sanctions.suspensions import LIVE, Suspensions
@@ -36,6 +38,11 @@ def cases(config: Config) -> Cases:
 def at_the_doors(storage: Storage, config: Callable[[], Config]) -> Sanctions:
     """What the intake asks."""
     return Sanctions(storage.committer, storage.reading, lambda: cases(config()), storage.clock, time.monotonic)
+
+
+def reporting(inner: Followers, storage: Storage, config: Callable[[], Config]) -> Reporting:
+    """The intake's followers, with the mailbox of reports."""
+    return Reporting(inner, storage.reading, config, cases)
 
 
 async def keep_time(storage: Storage, config: Callable[[], Config]) -> None:

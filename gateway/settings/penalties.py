@@ -42,3 +42,8 @@ class Penalties:
     contest: str = setting(
         "text", "Mailbox of ours where one contests, reachable while suspended; empty: the postmaster.", ""
     )
+    reports: str = setting(
+        "text",
+        "Mailbox of ours that takes reports of unsolicited mail, such as abuse@ a domain of ours. Empty: none.",
+        "",
+    )

@@ -259,6 +259,21 @@ RULES: tuple[Rule, ...] = (
         "TOU-A06",
         "TOU-B05",
     ),
+    # notices: to who reported
+    _note(
+        "letter_reported",
+        "Merci de votre signalement : c’est le dossier {number}, qu’une personne jugera.",
+        "Thank you for your report: it is case {number}, which a person will judge.",
+        "TOU-B05",
+    ),
+    _note(
+        "letter_not_reported",
+        "Votre signalement est lu, mais aucun message {reference} que vous auriez reçu d’ici n’a été trouvé. Joignez le message entier, "
+        "ou donnez le mot qui suit « id » dans son premier champ Received.",
+        "Your report is read, but no message {reference} that reached you from here was found. Attach the whole message, or give the "
+        "word behind “id” in its first Received field.",
+        "TOU-B05",
+    ),
     # notices: further paragraphs
     _note(
         "charter",

@@ -377,6 +377,8 @@ NOTICES = {
     "sanction.letter_opened": ("attend qu’une personne",),
     "sanction.letter_delay_over": ("délai donné",),
     "sanction.letter_partner": ("nous", "Opérateur A"),
+    "sanction.letter_reported": ("dossier 1",),
+    "sanction.letter_not_reported": ("Joignez le message entier",),
 }
 """By its rule, what the reader is told in French."""
 FURTHER = ["sanction.charter", "sanction.amounts", "sanction.offer", "sanction.payment", "sanction.contest"]

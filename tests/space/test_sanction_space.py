@@ -6,30 +6,39 @@ With a real swaks at the submission door of operator A and at its inbound door a
 from __future__ import annotations
 
 import email
+import email.utils
 import imaplib
 import json
 import re
 import smtplib
 from collections.abc import Iterator
 from email import policy
+from email.message import EmailMessage
 from typing import Any
 
 import pytest
 
 from gateway.admin.space import Site
 from tests.clients.programs import program, run
-from tests.space.living import Living, living, until
+from tests.space.living import Living, until
 
 pytestmark = [pytest.mark.slow, pytest.mark.client]
 REFUSE = 6
+ABUSE = "abuse@op-a.mssante.test"
 
 
 @pytest.fixture(scope="module")
 def alive(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Living]:
     settings = {("unsolicited", "broadcast_slow_down"): 0, ("unsolicited", "broadcast_refuse"): REFUSE,
                 ("penalties", "charter"): "https://op-a.mssante.test/charte"}  # fmt: skip
-    with living(tmp_path_factory.mktemp("sanctions"), settings) as made:
+    made = Living(tmp_path_factory.mktemp("sanctions"), settings)
+    shipped = made.a.config.read_text("utf-8")
+    made.a.config.write_text(shipped.replace('# reports = ""', f'reports = "{ABUSE}"'), "utf-8")  # operator A's alone
+    made.space.start()
+    try:
         yield made
+    finally:
+        made.space.stop()
 
 
 def box(alive: Living, index: int = 0) -> dict[str, Any]:
@@ -180,3 +189,64 @@ def test_a_partners_sender_is_reported_to_his_operator_and_refused(alive: Living
     )
     sanction(alive, "lift", far, "--reason", "réglé avec son opérateur")
     until(lambda: as_partner(alive, me)[0] == 0, what="he writes again")
+
+
+def post(alive: Living, site: Site, own: dict[str, Any], to: str, text: str, attached: bytes = b"") -> None:
+    """A letter of a mail program, with a message attached as programs forward one."""
+    made = EmailMessage(policy=policy.SMTP)
+    made["From"], made["To"], made["Subject"] = own["address"], to, "Signalement"
+    made["Message-ID"], made["Date"] = email.utils.make_msgid(domain="poste.test"), email.utils.localtime()
+    made.set_content(text)
+    if attached:
+        made.add_attachment(email.message_from_bytes(attached, policy=policy.SMTP))
+    with smtplib.SMTP_SSL("127.0.0.1", site.ports["submissions"], context=alive.trust(), timeout=60) as session:
+        session.login(own["login"], own["device_password"])
+        session.send_message(made)
+
+
+def received(alive: Living, site: Site, own: dict[str, Any], subject: str) -> bytes:
+    """Wait for the message of this subject, byte for byte as it lies in INBOX."""
+
+    def look() -> bytes:
+        with imaplib.IMAP4_SSL("127.0.0.1", site.ports["imaps"], ssl_context=alive.trust(), timeout=60) as imap:
+            imap.login(own["login"], own["device_password"])
+            imap.select("INBOX", readonly=True)
+            _, found = imap.search(None, "SUBJECT", f'"{subject}"')
+            numbers = found[0].split()
+            return bytes(imap.fetch(numbers[-1].decode(), "(BODY.PEEK[])")[1][0][1]) if numbers else b""  # type: ignore[index]
+
+    return bytes(until(look, what=f"{subject} arrives"))
+
+
+def test_reports_that_come_by_mail(alive: Living) -> None:
+    """TOU-B05: attached or named, from here or from a partner; who did not receive it opens nothing."""
+    me, colleague, far = box(alive), box(alive, 1), alive.b.mailboxes[0]
+    desk = next(one for one in alive.a.mailboxes if one["type"] == "ORG")
+    assert alive.caducee(alive.a, "mailbox", "alias", "add", desk["address"], ABUSE).returncode == 0
+
+    def opened() -> dict[str, Any]:
+        return {one["message"]: one for one in sanction(alive, "list", "--open")["cases"]}
+
+    # a partner's recipient forwards what our user sent him
+    code, said = submit(alive, "soldes-7f3a", far["address"])
+    assert code == 0, said
+    post(alive, alive.b, far, ABUSE, "Publicité.", received(alive, alive.b, far, "soldes-7f3a"))
+    case = until(lambda: opened().get(identifier(said)), what="a partner's report opens a case")
+    assert (case["subject"], case["reporter"], case["source"]) == (me["address"], far["address"], "recipient")
+    until(
+        lambda: any("dossier" in text for text in notices(alive, alive.b, far)), what="who reported is told of the case"
+    )
+    # our recipient names what a partner's user sent him, by its Message-ID alone
+    post(alive, alive.b, far, colleague["address"], "Venez !")
+    raw = received(alive, alive.a, colleague, "Signalement")
+    name = email.message_from_bytes(raw, policy=policy.default)["Message-ID"]
+    before = opened().keys()
+    post(alive, alive.a, colleague, ABUSE, f"C’est une publicité : {name}")
+    [new] = until(lambda: opened().keys() - before, what="our recipient's report opens a case")
+    assert (opened()[new]["subject"], opened()[new]["reporter"]) == (far["address"], colleague["address"])
+    # he who did not receive it is told so
+    before = opened().keys()
+    post(alive, alive.a, me, ABUSE, f"C’est une publicité : {name}")
+    assert "Joignez le message entier" in notice(alive, "aucun message")
+    assert opened().keys() == before
+    assert b"Signalement" in received(alive, alive.a, desk, "Signalement")  # people read it all the same
