@@ -21,7 +21,7 @@ from starlette.routing import Route
 
 from gateway.portal import safety, words
 from gateway.portal.ports import Ports
-from gateway.portal.visit import Visit
+from gateway.portal.visit import Visit, plain
 from mailboxes import account_rights, terms_of_use, web_sessions
 from mailboxes.accounts import Refused
 from mailboxes.engine import refusal
@@ -188,7 +188,7 @@ async def _form(request: Request) -> Mapping[str, tuple[str, ...]] | None:
         found = parse_qs(octets.decode("ascii"), keep_blank_values=True, errors="replace", max_num_fields=FIELDS)
     except ValueError:
         return None
-    return {name: tuple(value.replace("\r\n", "\n") for value in values) for name, values in found.items()}
+    return {name: tuple(plain(value) for value in values) for name, values in found.items()}
 
 
 def terms_in_force(ports: Ports) -> Terms | None:

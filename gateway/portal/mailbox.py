@@ -31,7 +31,7 @@ from policies.values import BalState, BalType
 
 LINES = 50
 MOST_RECIPIENTS = 2000
-ACCESSES = 200
+ACCESSES = 100
 LONGEST_ABSENCE = 8000
 
 
@@ -136,7 +136,7 @@ async def show_access(visit: Visit) -> Response:
     box = one.box.id
     found = await visit.ask(lambda connection: journal.read(connection, mailbox=box, newest=ACCESSES * 2))
     lines = [_access(record) for record in found[::-1] if record.kind in _SHOWN][:ACCESSES]
-    return visit.page("access.html", one=one, lines=lines)
+    return visit.page("access.html", one=one, lines=lines, most=ACCESSES)
 
 
 # rules

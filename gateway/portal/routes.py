@@ -13,7 +13,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from gateway.portal import account, administration, devices, directory_choice, home, mailbox, safety, signing_in
+from gateway.portal import account, administration, devices, directory_choice, home, mailbox, safety, signing_in, words
 from gateway.portal.frame import BURST, PACE, Frame
 from gateway.portal.ports import Ports
 
@@ -23,6 +23,7 @@ FILES = {"portal.css": "text/css; charset=utf-8", "portal.svg": "image/svg+xml"}
 
 def routes(ports: Ports) -> list[Route]:
     """What to mount. Each answer carries its own headers; the door adds nothing."""
+    words.environment()
     frame = Frame(ports, safety.Pace(ports.monotonic, PACE, BURST))
     hashing = signing_in.Hashing()
     found = [
