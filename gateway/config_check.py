@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from cryptography import x509
 from cryptography.hazmat.primitives import serialization
@@ -246,6 +247,15 @@ def _ldap(config: Config, report: Report) -> None:
         report(("ldap", "base"), "config.bad_ldap_base", base=base[:200])
 
 
+def _portal(config: Config, report: Report) -> None:
+    """A link that a person follows with a secret in it is for TLS alone, and for one place."""
+    address = config.portal.address
+    parts = urlsplit(address)
+    whole = parts.scheme == "https" and parts.hostname and parts.path in ("", "/")
+    if address and not (whole and not parts.query and not parts.fragment and "@" not in parts.netloc):
+        report(("portal", "address"), "config.portal_address", address=address[:200])
+
+
 def _medical(config: Config, report: Report) -> None:
     """Names of types, ways in and rules; a rule that protects from the wrong patient keeps its severity."""
     own = config.hprim
@@ -295,6 +305,7 @@ _CHECKS: tuple[Callable[[Config, Report], None], ...] = (
     _rest,
     _ldap,
     _medical,
+    _portal,
 )
 
 

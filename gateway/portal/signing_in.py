@@ -1,4 +1,4 @@
-"""Coming in and going out: sign in, prove oneself again, first password by invitation, terms of use, language (TOU-A05, C07, D03, D07).
+"""Coming in and going out: sign in, prove oneself again, first password by invitation, terms of use (TOU-A05, C07, D03, D07).
 
 Promise: an unknown login, a wrong password and a wrong code get the same words after the same work (:mod:`mailboxes.sessions`); the token of a
 session changes at each sign-in and each proof; a hash is computed off the event loop, :data:`AT_ONCE` at a time.
@@ -16,7 +16,7 @@ from typing import TypeVar
 
 from starlette.responses import Response
 
-from gateway.portal import qr, safety, words
+from gateway.portal import qr, safety
 from gateway.portal.frame import Access, Page, terms_in_force
 from gateway.portal.ports import Ports
 from gateway.portal.visit import Visit, ours_only
@@ -27,6 +27,7 @@ from mailboxes.invitations import Answer, Invited
 from mailboxes.passwords import totp_uri
 from mailboxes.sessions import Credential
 from mailboxes.web_sessions import Opened
+from policies.lifecycle import AccountState
 
 AT_ONCE = 2
 """Argon2id hashes at once: each takes a core and `accounts.argon2_memory`."""
@@ -61,7 +62,6 @@ def pages(ports: Ports, hashing: Hashing) -> list[Page]:
         Page("/confirm", show_confirm, own.confirm, Access.LEAVING),
         Page("/invitation/{token}", own.show_invitation, own.accept, Access.ANYONE),
         Page("/terms", show_terms, answer_terms, Access.LEAVING),
-        Page("/language/{code}", choose_language, None, Access.ANYONE),
     ]
 
 
@@ -158,7 +158,8 @@ class Entering:
         require(own.judge_password(found.account, given.password))
         encoded = await hashed(self.hashing, partial(self.ports.people.passwords.hash, given.password))
         await visit.do(lambda unit: invitations.accept(unit, own, token, given, encoded))
-        return visit.to("/sign-in", "invited")
+        waits = found.account.state is AccountState.PENDING
+        return visit.to("/sign-in", "invited_pending" if waits else "invited")
 
     async def _invited(self, visit: Visit) -> Invited:
         own, token, now = self.ports.people.accounts, _token(visit), visit.now
@@ -196,14 +197,3 @@ async def answer_terms(visit: Visit) -> Response:
     who, yes, ip = visit.who, visit.given("answer") == "yes", visit.ip
     await visit.do(lambda unit: terms_of_use.answer(unit, who.account_id, who.login, asked, ip, yes=yes))
     return visit.to("/", "terms") if yes else await sign_out(visit)
-
-
-# language
-
-
-async def choose_language(visit: Visit) -> Response:
-    answer = visit.to(ours_only(visit.asked("next")))
-    chosen = visit.request.path_params["code"]
-    if chosen in words.LANGUAGES:
-        safety.keep(answer, safety.LANGUAGE, chosen, 365 * 86400)
-    return answer

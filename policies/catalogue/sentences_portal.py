@@ -168,7 +168,7 @@ DEVICES: Mapping[str, Sentence] = {
         "Aucune de vos boîtes ne se lit par un logiciel de courrier.",
         "None of your mailboxes is read by a mail program.",
     ),
-    "made.title": _s("Mot de passe de « {name} »", "Password of “{name}”"),
+    "made.title": _s("Mot de passe de « {name} »", "Password of “{name}”"),
     "made.once": _s(
         "Il est montré cette seule fois. Copiez-le dans l’appareil maintenant ; nul n’aura à le retenir.",
         "It is shown this once. Copy it into the device now; nobody will have to remember it.",
@@ -458,6 +458,10 @@ DONE: Mapping[str, Sentence] = {
     "done.invited": _s(
         "Votre compte est prêt. Connectez-vous avec le prochain code que l’application affichera.",
         "Your account is ready. Sign in with the next code the program shows.",
+    ),
+    "done.invited_pending": _s(
+        "Votre mot de passe et vos codes sont prêts. Votre administrateur doit encore activer le compte ; ensuite vous pourrez vous connecter.",
+        "Your password and codes are ready. Your administrator still has to activate the account; then you can sign in.",
     ),
     "done.terms": _s("Votre acceptation est enregistrée.", "Your acceptance is kept."),
     "done.device_withdrawn": _s(

@@ -15,8 +15,7 @@ from starlette.applications import Starlette
 
 from gateway import compose, policy_settings
 from gateway.config import load
-from gateway.portal.routes import routes
-from gateway.portal.wiring import ports
+from gateway.portal.wiring import served
 from gateway.redirecting import Judgement
 from gateway.trust_space import kept_space
 from policies.decision import Decision
@@ -47,7 +46,7 @@ def portal(space: Space, tmp_path_factory: pytest.TempPathFactory) -> Iterator[t
         return judgement.target(owner, target, executing=False)
 
     try:
-        application = Starlette(routes=routes(ports(storage, lambda: config, judge)))
+        application = Starlette(routes=served(storage, lambda: config, judge))
         with listening(application, tmp_path_factory.mktemp("web")) as found:
             yield found
     finally:
@@ -142,6 +141,25 @@ def test_from_the_invitation_to_a_device_that_is_cut_off(
         usable(browser)
     browser.go("nav button")
     assert "Vous êtes déconnecté" in browser.text()
+
+
+def test_the_audit_sees_what_it_must(browser: WebDriver) -> None:
+    bad = "<html><p style='color:%23aaa;width:900px'>pale and wide<input name=x aria-describedby=y><button></button><a id=z></a><i id=z></i>"
+    browser.open(f"data:text/html,<main>{bad}</main>")
+    browser.narrow(320)
+    found = " ".join(browser.faults())
+    for fault in (
+        "h1",
+        "language",
+        "wide",
+        "no label",
+        "describes nothing",
+        "no name",
+        "too small",
+        "twice",
+        "contrast",
+    ):
+        assert fault in found
 
 
 def sign_in_by_keyboard(browser: WebDriver, login: str, code: str) -> None:

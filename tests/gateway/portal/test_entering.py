@@ -12,7 +12,7 @@ import pytest
 
 from gateway.record.journal import read
 from mailboxes import accounts, invitations, known_browsers, terms_of_use
-from mailboxes.accounts import Refused
+from mailboxes.accounts import NewAccount, Refused
 from mailboxes.invitations import Answer
 from policies.events import Kind
 from policies.lifecycle import Step
@@ -337,6 +337,28 @@ def test_whoever_asks_too_fast_is_asked_to_wait(house: House) -> None:
 def test_the_reader_chooses_the_language(house: House) -> None:
     browser = house.browser()
     assert "<h1>Sign in</h1>" in browser.get("/sign-in").text
-    assert "<h1>Se connecter</h1>" in browser.get("/language/fr?next=/sign-in").text
+    assert browser.last is not None
+    assert 'href="/sign-in?lang=fr"' in browser.last.text
+    assert "<h1>Se connecter</h1>" in browser.get("/sign-in?lang=fr").text
     assert "<h1>Se connecter</h1>" in browser.get("/sign-in").text
-    assert 'lang="fr"' in browser.get("/language/xx?next=//evil.test").text
+    assert 'lang="fr"' in browser.get("/sign-in?lang=xx").text
+
+
+def test_whoever_waits_for_the_identity_check_is_told(house: House) -> None:
+    """TOU-D04, D06."""
+    new = NewAccount("omar.attente", "Attente", "Omar")
+    house.do(lambda unit: house.people.accounts.open(unit, new, ACTOR))
+    told = accept(house, invited(house, "omar.attente"), "omar.attente")
+    assert "still has to activate the account" in told.text
+    assert WRONG in house.browser().sign_in("omar.attente", "Violette-9-marche?").text
+    house.do(lambda unit: house.people.accounts.move(unit, "omar.attente", Step.ACTIVATE, "card seen", ACTOR))
+    assert house.browser().sign_in("omar.attente", "Violette-9-marche?").url.path == "/"
+
+
+def test_terms_that_are_gone_let_nobody_pass_unasked(house: House, tmp_path: Path) -> None:
+    house.person("pia.brun")
+    browser = house.signed_in("pia.brun")
+    house.set(terms=tmp_path / "gone.txt")
+    answer = browser.get("/devices")
+    assert answer.status_code == 503
+    assert "Service unavailable" in answer.text
