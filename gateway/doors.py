@@ -231,7 +231,7 @@ class Doors:
         return ImapService(
             store=storage.store,
             authenticator=behind.authenticator,
-            standings=RegisterStandings(storage.reading),
+            standings=RegisterStandings(storage.reading, traced=self._config.journal.own_mailboxes),
             gate=ContentGate(behind.scanner, self._content_settings),
             indexes=Indexes(storage.store, shared=several),
             cache=Cache(storage.store),

@@ -41,9 +41,9 @@ class Kind(Enum):
     PEER_REFUSED = ("session.peer_refused", "door ip helo rule certificate detail decisions")
     CUT = ("session.cut", "reason ip")
     # reading and changing mailboxes (MSS-062, TOU-F01)
-    READ = ("mailbox.read", "command folder count uids ip")
-    CHANGED = ("mailbox.changed", "command folder count uids ip")
-    ERASED = ("mailbox.erased", "command folder count uids ip")
+    READ = ("mailbox.read", "command folder count uids ip result")
+    CHANGED = ("mailbox.changed", "command folder count uids ip result")
+    ERASED = ("mailbox.erased", "command folder count uids ip result")
     # asking the directory (MSS-130)
     DIRECTORY_SEARCHED = ("directory.searched", "door ip searches entries refused")
     # accounts and mailboxes

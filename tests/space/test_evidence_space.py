@@ -89,3 +89,25 @@ def test_the_body_is_for_its_reader_in_a_strong_session(space: Space, tmp_path: 
     told = json.loads(space.caducee(space.b, "journal", "list", "--message", name, "--json").stdout)
     read = [one for one in told if one["kind"] == "mailbox.read"]
     assert [(one["actor"], one["detail"]["command"]) for one in read] == [(reader["account"], "EVIDENCE")]
+
+
+def test_an_owner_reads_who_did_what_in_the_mailbox(space: Space, tmp_path: Path) -> None:
+    """MSS-143, TOU-F01: by name of folder for the owner, by number for the operator; refused to anybody else."""
+    box = space.box(space.a, "ORG")
+    sender = space.box(space.a)
+    message = letter(sender["address"], box["address"], "trace 5523")
+    name = identifier(send(space, space.a, sender, message, [box["address"]]))
+    space.wait_for(space.a, box, "trace 5523")
+    with space.imap(space.a, box) as imap:
+        assert imap.create("Trace5523")[0] == "OK"
+        assert imap.copy("1", "Trace5523")[0] == "OK"
+    told = json.loads(space.caducee(space.a, "history", "access", box["address"], "--json").stdout)
+    asked = [(one["action"], one["request"], one["result"]) for one in told]
+    assert ("mailbox.read", "FETCH", "done") in asked
+    assert ("mailbox.changed", "CREATE", "done") in asked
+    assert ("mailbox.changed", "COPY", "done") in asked
+    assert [one["action"] for one in told if one["messages"] == name] == ["message.delivered"]
+    assert all(one["author"] and one["time"] for one in told)
+    assert "Trace5523" not in json.dumps(told)
+    refused = command(tmp_path, "history", "access", box["address"], "--session", config=space.a["config"])
+    assert refused.returncode == 1
