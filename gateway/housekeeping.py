@@ -61,13 +61,13 @@ async def daily(storage: Storage) -> int:
     while old := await storage.reading.run(ended):
         await storage.committer.run(partial(registers.forget_conversations, digests=old))
     for mailbox in await storage.reading.run(lambda connection: upkeep.deleted(cursor_of(connection))):
-        await _erase(storage, mailbox)
+        await erase(storage, mailbox)
     await fsck.sweep(storage.store, now=now)
     await asyncio.to_thread(indicators.make_anonymous, storage)
     return removed
 
 
-async def _erase(storage: Storage, mailbox: int) -> None:
+async def erase(storage: Storage, mailbox: int) -> None:
     """All that is left of a mailbox, whose key is destroyed; recorded with the last portion."""
     gone = 0
 

@@ -11,12 +11,11 @@ import typer
 
 from gateway.cli import output
 from gateway.cli.context import Console, Desk, actor, here, opened, session
-from gateway.cli.errors import REFUSED, UNAVAILABLE, USAGE, Said
+from gateway.cli.errors import REFUSED, USAGE, Said
 from gateway.cli.language import tr
 from gateway.cli.output import Json
 
 if TYPE_CHECKING:
-    from gateway.record.evidence.gathering import Signer
     from gateway.record.evidence.verification import Verified
 
 app = typer.Typer(no_args_is_help=True, help=tr("Dossiers de preuve d’un message.", "Evidence of one message."))
@@ -44,6 +43,7 @@ def pack(
     ] = False,
     as_json: Json = False,
 ) -> None:
+    from gateway.cli._signing import signer
     from gateway.record.evidence import gathering
     from gateway.record.evidence import pack as packing
     from gateway.record.explain import UnknownMessage
@@ -66,7 +66,7 @@ def pack(
             raise Said("evidence.too_long", limit=gathering.LONGEST) from None
         if with_body:
             files[packing.BODY] = _body(desk, message)
-        data = gathering.sealed(facts, files, _signer(desk))
+        data = gathering.sealed(facts, files, signer(desk))
         output.new_file(out, (data,))
         detail = {"what": "pack", "with_body": with_body}
         desk.do(lambda unit: unit.emit(Event(Kind.EVIDENCE, actor=who, message=message, detail=detail)))
@@ -74,21 +74,6 @@ def pack(
         output.as_json({"file": str(out), "files": sorted(files), "octets": len(data)})
     else:
         output.line(desk.console.say("evidence.made", path=out, size=output.size(len(data))))
-
-
-def _signer(desk: Desk) -> Signer:
-    from gateway.part_settings import client_identity
-    from gateway.record.evidence.gathering import Signer, UnfitKey
-
-    found = client_identity(desk.storage.config)
-    if found is None:
-        raise Said("evidence.no_key", USAGE)
-    try:
-        return Signer.read(found.certificate, found.key)
-    except OSError as problem:
-        raise Said("cli.cannot_read", UNAVAILABLE, path=found.key, reason=problem) from None
-    except (UnfitKey, ValueError, TypeError):
-        raise Said("evidence.no_key", USAGE) from None
 
 
 def _body(desk: Desk, message: str) -> bytes:
@@ -151,11 +136,12 @@ def verify(
 
 def _show(found: Verified, console: Console, *, compared: bool) -> None:
     names = tr(
-        "message|opérateur|établi le|signé par|empreinte du certificat|valable jusqu’au|enregistrements|corps joint",
-        "message|operator|made at|signed by|certificate fingerprint|valid until|records|body enclosed",
+        "message|boîte détruite|opérateur|établi le|signé par|empreinte du certificat|valable jusqu’au|enregistrements|corps joint",
+        "message|mailbox destroyed|operator|made at|signed by|certificate fingerprint|valid until|records|body enclosed",
     ).split("|")
     values = (
         found.message,
+        found.mailbox,
         found.operator,
         found.made,
         found.signer,

@@ -340,6 +340,27 @@ def delete(
     _move(ctx, address, Step.DELETE, reason, as_json)
 
 
+@app.command(
+    help=tr(
+        "Détruire une boîte fermée, effacer ce qui en reste, et en écrire le certificat signé, que le journal prouve.",
+        "Destroy a closed mailbox, erase what is left of it, and write the signed certificate, which the journal proves.",
+    )
+)
+def destroy(
+    ctx: typer.Context,
+    address: Where,
+    out: Annotated[Path, typer.Option("--out", help=tr("Fichier à écrire, qui n’existe pas encore.", "New file."))],
+    reason: Annotated[
+        str, typer.Option("--reason", help=tr("Raison, gardée comme preuve.", "Reason, kept as evidence."))
+    ] = "",
+    yes: Yes = False,
+    as_json: Json = False,
+) -> None:
+    from gateway.cli import _destroying
+
+    _destroying.destroy(ctx, address, out, reason, yes=yes, as_json=as_json)
+
+
 @app.command(help=tr("Changer le quota.", "Change the quota."))
 def quota(
     ctx: typer.Context, address: Where, size: Annotated[str, typer.Argument(metavar="SIZE")], as_json: Json = False

@@ -117,4 +117,11 @@ RECORD: Mapping[str, Sentence] = {
         "Tout ce qui est gardé de {login} est dans {path} ({size}).",
         "All that is kept about {login} is in {path} ({size}).",
     ),
+    "evidence.destroyed": _s(
+        "{address} est détruite ; certificat : {path}. Gardez-le, il se vérifie par caducee evidence verify.",
+        "{address} is destroyed; certificate: {path}. Keep it; caducee evidence verify proves it.",
+    ),
+    "evidence.not_destroyed": _s(
+        "{where} ne prouve pas que la boîte est détruite.", "{where} does not prove that the mailbox is destroyed."
+    ),
 }

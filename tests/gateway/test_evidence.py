@@ -28,7 +28,9 @@ from gateway.record.evidence import gathering, pack, verification
 from gateway.record.evidence.gathering import Signer, UnfitKey
 from gateway.record.evidence.verification import Tampered, verify
 from gateway.record.explain import UnknownMessage
+from mailboxes.register import Mailbox
 from policies.events import Event, Kind
+from policies.values import Address, BalState, BalType
 from tests.gateway.rig import NOW, OURS, THEIRS, Rig, letter, transaction, user
 
 Key = ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey | ed25519.Ed25519PrivateKey
@@ -380,3 +382,50 @@ def test_an_archive_that_swells_is_refused(monkeypatch: pytest.MonkeyPatch) -> N
     with pytest.raises(Tampered) as caught:
         verify(pack.archive({pack.MANIFEST: bytes(2 << 20)}))
     assert caught.value.word == "too_large"
+
+
+async def destroyed(rig: Rig, signer: Signer, *what: str) -> bytes:
+    """A certificate over records that say ``what`` of mailbox 5, whatever the truth."""
+    for one in what:
+        detail = {
+            "what": one,
+            "type": "ORG",
+            "state": "deleted" if one == "delete" else one,
+            "reason": "x",
+            "address": "",
+        }
+        await rig.committer.run(
+            lambda unit, detail=detail: unit.emit(Event(Kind.MAILBOX, actor="operator:x", mailbox=5, detail=detail))
+        )
+    box = Mailbox(
+        id=5, address=Address("fin", OURS), type=BalType.ORG, owner_id=0, structure="", description="", service="",
+        responsible="", phone="", red_list=False, paperless=False, rank=0, state=BalState.DELETED, state_at=0,
+        state_by="operator:x", state_reason="x", created_at=0, last_login_at=0,
+    )  # fmt: skip
+    facts, files = await rig.reading.run(
+        lambda connection: gathering.destruction(connection, box, [], operator="Opérateur A", now=NOW)
+    )
+    return gathering.sealed(facts, files, signer)
+
+
+async def test_a_certificate_of_destruction_needs_the_record_of_it(rig: Rig, signer: Signer) -> None:
+    """TOU-E07: a mailbox that is only closed, or was opened again since, is not destroyed whatever the certificate says."""
+    data = await destroyed(rig, signer, "closed", "delete")
+    assert verify(data).mailbox == f"fin@{OURS}"
+    files = opened(data)
+    assert set(files) == {*files, pack.DESTROYED}
+    with pytest.raises(Tampered):
+        verify(pack.archive({**files, pack.DESTROYED: files[pack.DESTROYED].replace(b'"key": 0', b'"key": 1')}))
+    with pytest.raises(Tampered) as caught:
+        verify(await destroyed(rig, signer, "active"))
+    assert caught.value.word == "not_destroyed"
+
+
+async def test_a_mailbox_with_its_key_has_no_certificate(rig: Rig, signer: Signer) -> None:
+    box = Mailbox(
+        id=1, address=Address("alice", OURS), type=BalType.PER, owner_id=0, structure="", description="", service="",
+        responsible="", phone="", red_list=False, paperless=False, rank=0, state=BalState.DELETED, state_at=0,
+        state_by="", state_reason="", created_at=0, last_login_at=0,
+    )  # fmt: skip
+    with pytest.raises(gathering.NotDestroyed):
+        await rig.reading.run(lambda connection: gathering.destruction(connection, box, [], operator="A", now=NOW))

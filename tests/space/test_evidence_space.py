@@ -111,3 +111,27 @@ def test_an_owner_reads_who_did_what_in_the_mailbox(space: Space, tmp_path: Path
     assert "Trace5523" not in json.dumps(told)
     refused = command(tmp_path, "history", "access", box["address"], "--session", config=space.a["config"])
     assert refused.returncode == 1
+
+
+def test_a_mailbox_is_destroyed_and_the_certificate_proves_it(space: Space, tmp_path: Path) -> None:
+    """TOU-E07: nothing is destroyed without the mailbox being closed first, and nothing can be read afterwards."""
+    address = "essai.detruire@op-a.mssante.test"
+    space.caducee(space.a, "mailbox", "create", address, "--type", "ORG", "--structure", "399900000000018")
+    sender = space.box(space.a)
+    send(space, space.a, sender, letter(sender["address"], address, "detruire 5524"), [address])
+    asked = ("mailbox", "destroy", address, "--reason", "fin de contrat", "--yes", "--out")
+    early = space.caducee(space.a, *asked, str(tmp_path / "early.zip"), check=False)
+    assert (early.returncode, (tmp_path / "early.zip").exists()) == (1, False)
+    space.caducee(space.a, "mailbox", "close", address, "--reason", "fin de contrat")
+    out = tmp_path / "destroyed.zip"
+    space.caducee(space.a, *asked, str(out))
+    with zipfile.ZipFile(out) as archive:
+        found = json.loads(archive.read("destruction.json"))
+        records = json.loads(archive.read("records.json"))
+    assert found["left"] == {"key": 0, "folders": 0, "messages": 0}
+    assert [json.loads(one["detail"]).get("what") for one in records] == ["opened", "close", "delete", "mailbox"]
+    told = json.loads(command(tmp_path, "evidence", "verify", str(out), "--json").stdout)
+    assert (told["intact"], told["mailbox"], told["message"]) == (True, address, "")
+    again = tmp_path / "again.zip"  # the certificate can be written again; nothing more is destroyed
+    space.caducee(space.a, "mailbox", "destroy", address, "--out", str(again))
+    assert json.loads(command(tmp_path, "evidence", "verify", str(again), "--json").stdout)["intact"]

@@ -20,7 +20,7 @@ from typing import Any
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, Table, func, select
 
 from gateway.record import journal
 from gateway.record.evidence import pack
@@ -28,6 +28,10 @@ from gateway.record.explain import UnknownMessage, explain
 from gateway.record.tables import journal as journal_table
 from gateway.relay import tracking
 from mailboxes.address_columns import addresses_of
+from mailboxes.register import Mailbox
+from mailboxes.tables import entry, folder, mailbox_key
+from policies.events import Kind
+from policies.values import BalState
 
 LONGEST = 2_000_000
 """Records between two anchors: a day of a large operator."""
@@ -37,6 +41,10 @@ MOST_RECORDS = 100_000
 
 class TooLong(Exception):
     """The anchors lie too far apart to tell the chain between them."""
+
+
+class NotDestroyed(Exception):
+    """The mailbox still has its key."""
 
 
 class UnfitKey(Exception):
@@ -85,17 +93,57 @@ def gather(
     )
     if not rows:
         raise UnknownMessage(message)
-    made = datetime.fromtimestamp(now, UTC).isoformat(timespec="seconds")
-    facts = {"message": message, "operator": operator, "made": made, "software": f"caducee {version('caducee')}"}
-    wanted = [row.seq for row in rows]
-    chain = [_told(connection, one, set(wanted)) for one in stretches(connection, wanted, anchors)]
+    facts = {"message": message, **_made(operator, now)}
     explained = {language: explain(connection, message, language).to_json() for language in ("fr", "en")}
     return facts, {
-        pack.RECORDS: pack.written([_record(connection, row) for row in rows]),
-        pack.CHAIN: pack.written(chain),
+        **_proven(connection, rows, anchors),
         pack.FOLLOWED: pack.written([_line(line) for line in tracking.track(connection, message)]),
         pack.EXPLAINED: pack.written(explained),
         pack.ABOUT: pack.TEXT.format(**facts).encode(),
+    }
+
+
+def destruction(
+    connection: Connection, box: Mailbox, anchors: Sequence[tuple[int, bytes]], *, operator: str, now: float
+) -> tuple[dict[str, Any], dict[str, bytes]]:
+    """The same of the end of a mailbox (TOU-E07). Raises :class:`NotDestroyed` while anything of it could still be read."""
+    left = {
+        "key": _count(connection, mailbox_key, box.id),
+        "folders": _count(connection, folder, box.id),
+        "messages": _count(connection, entry, box.id),
+    }
+    if box.state is not BalState.DELETED or left["key"]:
+        raise NotDestroyed(str(box.address))
+    kinds = (Kind.MAILBOX.word, Kind.PURGED.word)
+    where = (journal_table.c.mailbox == box.id) & (journal_table.c.mailbox != 0) & journal_table.c.kind.in_(kinds)
+    rows = list(
+        connection.execute(select(journal_table).where(where).order_by(journal_table.c.seq).limit(MOST_RECORDS))
+    )
+    facts = {"mailbox": box.id, "address": str(box.address), **_made(operator, now)}
+    found = {"mailbox": box.id, "address": str(box.address), "state": box.state.value, "left": left}
+    return facts, {
+        **_proven(connection, rows, anchors),
+        pack.DESTROYED: pack.written({**found, "destroyed_by": box.state_by, "reason": box.state_reason}),
+        pack.ABOUT: pack.DESTRUCTION.format(**facts).encode(),
+    }
+
+
+def _count(connection: Connection, table: Table, box: int) -> int:
+    return int(connection.execute(select(func.count()).where(table.c.mailbox_id == box)).scalar() or 0)
+
+
+def _made(operator: str, now: float) -> dict[str, Any]:
+    made = datetime.fromtimestamp(now, UTC).isoformat(timespec="seconds")
+    return {"operator": operator, "made": made, "software": f"caducee {version('caducee')}"}
+
+
+def _proven(connection: Connection, rows: Sequence[Any], anchors: Sequence[tuple[int, bytes]]) -> dict[str, bytes]:
+    """Records, and the chain around them."""
+    wanted = [row.seq for row in rows]
+    chain = [_told(connection, one, set(wanted)) for one in stretches(connection, wanted, anchors)]
+    return {
+        pack.RECORDS: pack.written([_record(connection, row) for row in rows]),
+        pack.CHAIN: pack.written(chain),
     }
 
 

@@ -1,4 +1,4 @@
-"""What a pack of evidence is: the files in it, how they are written, and how the chain runs through them.
+"""What a pack of evidence is, of a message or of the end of a mailbox: the files in it, how they are written, and how the chain runs through them.
 
 A pack is a ZIP archive of a few JSON and text files. ``manifest.json`` holds the digest of each, ``manifest.sig`` is the
 operator's signature of it under ``certificate.pem``. ``chain.json`` holds stretches of the journal's chain, each from one anchor
@@ -18,16 +18,17 @@ from typing import Any
 
 FORMAT = "caducee evidence 1"
 MANIFEST, SIGNATURE, CERTIFICATE = "manifest.json", "manifest.sig", "certificate.pem"
-RECORDS, CHAIN, FOLLOWED, EXPLAINED, ABOUT, BODY = (
+RECORDS, CHAIN, FOLLOWED, EXPLAINED, ABOUT, BODY, DESTROYED = (
     "records.json",
     "chain.json",
     "recipients.json",
     "explanation.json",
     "LISEZMOI.txt",
     "message.eml",
+    "destruction.json",
 )
-SIGNED = (RECORDS, CHAIN, FOLLOWED, EXPLAINED, ABOUT, BODY)
-"""What the manifest speaks of; the body only when its owner asked for it."""
+SIGNED = (RECORDS, CHAIN, FOLLOWED, EXPLAINED, ABOUT, BODY, DESTROYED)
+"""What the manifest speaks of; the body only when its owner asked for it, the destruction only of a mailbox."""
 
 _THEN = (1980, 1, 1, 0, 0, 0)
 
@@ -89,4 +90,27 @@ openssl x509 -in certificate.pem -noout -pubkey > key.pem; openssl dgst -sha256 
 digest of a record: SHA-256 of [seq,at,"kind","actor","message","recipient",mailbox,"detail"] as JSON without spaces;
 link: SHA-256 (link before || digest). An anchor is a value of the chain that the operator keeps outside its database:
 ask it, or whoever keeps its anchors, whether those of chain.json are among them.
+"""
+
+DESTRUCTION = """\
+Certificat de destruction d'une boîte / Certificate of destruction of a mailbox
+==============================================================================
+
+Boîte / mailbox : {address} (n° {mailbox})
+Opérateur / operator : {operator}
+Établi le / made at (UTC) : {made}
+
+FRANÇAIS
+La clé de la boîte est détruite : son contenu, chiffré, n'est plus lisible, par l'exploitant non plus. destruction.json dit ce qui
+a été constaté dans la base en service ; records.json et chain.json prouvent, par le journal, qui a fermé puis détruit la boîte,
+quand et pourquoi. Une sauvegarde plus ancienne contient encore la clé, chiffrée par la clé maîtresse de son époque : elle est
+illisible dès que cette clé maîtresse est détruite (caducee config rotate-key, puis export-keys).
+
+ENGLISH
+The mailbox's key is destroyed: its content, encrypted, cannot be read any more, by the operator neither. destruction.json says
+what was found in the database in service; records.json and chain.json prove, by the journal, who closed and then destroyed the
+mailbox, when and why. An older backup still holds the key, under the master key of its time: it cannot be read once that master
+key is destroyed (caducee config rotate-key, then export-keys).
+
+Vérifier / verify: caducee evidence verify FICHIER
 """

@@ -13,7 +13,7 @@ import io
 import json
 import zipfile
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,6 +24,8 @@ from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 
 from gateway.record import journal
 from gateway.record.evidence import pack
+from policies.events import Kind
+from policies.values import BalState
 
 LARGEST = 512 << 20
 """Octets a pack may come to when it is opened."""
@@ -45,6 +47,7 @@ class Verified:
     ``anchors`` the points of the chain that lie outside the operator's database, ``missing`` those not among the ones given."""
 
     message: str
+    mailbox: str
     operator: str
     made: str
     signer: str
@@ -66,10 +69,14 @@ def verify(data: bytes, known: Sequence[tuple[int, bytes]] | None = None) -> Ver
         raise Tampered("format", pack.MANIFEST)
     _whole(files, told)
     try:
-        records, unproven, anchors = _chained(files, str(told["message"]))
+        about = _of_message(str(told["message"])) if "message" in told else _of_mailbox(int(told["mailbox"]))
+        records, unproven, anchors = _chained(files, about)
         body = _body(files, records)
+        if "message" not in told:
+            _destroyed(files, records)
         return Verified(
-            str(told["message"]),
+            str(told.get("message", "")),
+            str(told.get("address", "")),
             str(told["operator"]),
             str(told["made"]),
             certificate.subject.rfc4514_string(),
@@ -155,10 +162,25 @@ def _whole(files: Mapping[str, bytes], told: Mapping[str, Any]) -> None:
 Records = dict[int, dict[str, Any]]
 
 
-def _chained(files: Mapping[str, bytes], message: str) -> tuple[Records, tuple[int, ...], tuple[tuple[int, str], ...]]:
+About = Callable[[Mapping[str, Any]], bool]
+"""Whether a record belongs to what the pack is about."""
+
+
+def _of_message(message: str) -> About:
+    return lambda one: bool(message) and one["message"] == message
+
+
+def _of_mailbox(number: int) -> About:
+    return lambda one: number > 0 and one["mailbox"] == number and one["kind"] in _ENDS
+
+
+_ENDS = frozenset({Kind.MAILBOX.word, Kind.PURGED.word})
+
+
+def _chained(files: Mapping[str, bytes], about: About) -> tuple[Records, tuple[int, ...], tuple[tuple[int, str], ...]]:
     """The records, those that are not proven, and the anchors."""
     records: Records = {int(one["seq"]): one for one in _json(files, pack.RECORDS)}
-    if not records or any(one["message"] != message for one in records.values()):
+    if not records or not all(map(about, records.values())):
         raise Tampered("records", pack.RECORDS)
     anchors: dict[int, str] = {}
     met: set[int] = set()
@@ -211,6 +233,18 @@ def _as_formerly(before: bytes, seq: int, linked: bytes, own: Mapping[str, Any] 
 def _row(one: Mapping[str, Any]) -> journal.Row:
     texts = [str(one[name]) for name in ("kind", "actor", "message", "recipient")]
     return (int(one["at"]), texts[0], texts[1], texts[2], texts[3], int(one["mailbox"]), str(one["detail"]))
+
+
+def _destroyed(files: Mapping[str, bytes], records: Records) -> None:
+    """The last word about the mailbox's state is that it is deleted, and nothing was left to read."""
+    states = [
+        json.loads(records[seq]["detail"])["state"]
+        for seq in sorted(records)
+        if records[seq]["kind"] == Kind.MAILBOX.word
+    ]
+    found = _json(files, pack.DESTROYED)
+    if not states or states[-1] != BalState.DELETED.value or found["left"]["key"] != 0:
+        raise Tampered("not_destroyed", pack.DESTROYED)
 
 
 def _body(files: Mapping[str, bytes], records: Records) -> bool:
