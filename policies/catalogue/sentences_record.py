@@ -124,4 +124,19 @@ RECORD: Mapping[str, Sentence] = {
     "evidence.not_destroyed": _s(
         "{where} ne prouve pas que la boîte est détruite.", "{where} does not prove that the mailbox is destroyed."
     ),
+    "idle.subject": _s("Boîte sans connexion / Mailbox without login", "Mailbox without login"),
+    "idle.will_close": _s(
+        "Personne ne s’est connecté à {address} depuis longtemps. Sans connexion d’ici le {day}, elle sera fermée : plus aucun "
+        "message n’y entrera. Son contenu pourra encore être repris auprès de l’opérateur. Se connecter avec un logiciel de "
+        "messagerie suffit à la garder ; recevoir du courrier ne suffit pas.",
+        "Nobody has logged in to {address} for a long time. Without a login by {day} it will be closed: no message will enter it "
+        "any more. Its content can still be had from the operator. Logging in with a mail program is enough to keep it; "
+        "receiving mail is not.",
+    ),
+    "idle.may_close": _s(
+        "Personne ne s’est connecté à {address} depuis longtemps. Sans connexion d’ici le {day}, l’opérateur pourra la fermer. Se "
+        "connecter avec un logiciel de messagerie suffit à la garder ; recevoir du courrier ne suffit pas.",
+        "Nobody has logged in to {address} for a long time. Without a login by {day} the operator may close it. Logging in with a "
+        "mail program is enough to keep it; receiving mail is not.",
+    ),
 }
