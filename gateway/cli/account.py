@@ -16,6 +16,7 @@ from gateway.cli.output import Json, Reason, when
 from mailboxes import accounts
 from mailboxes.accounts import Account, NewAccount
 from mailboxes.calling import Calling, calling
+from policies.events import Event, Kind
 from policies.lifecycle import Step
 
 app = typer.Typer(no_args_is_help=True, help=tr("Les comptes des personnes.", "Accounts of people."))
@@ -231,6 +232,50 @@ def export(
             output.as_json({"login": found.login, "file": str(out), "octets": octets})
         else:
             output.line(desk.console.say("record.exported", login=found.login, path=out, size=output.size(octets)))
+
+
+@app.command(
+    help=tr(
+        "Revoir les comptes : qui ne se connecte pas, boîtes, membres et appareils sans usage, ce qui expire.",
+        "Review accounts: who does not log in, mailboxes, members and devices unused, what ends.",
+    )
+)
+def review(
+    ctx: typer.Context,
+    days: Annotated[
+        int, typer.Option("--days", min=1, max=3650, help=tr("Sans usage depuis.", "Without use for so long."))
+    ] = 90,
+    ahead: Annotated[
+        int, typer.Option("--ahead", min=0, max=3650, help=tr("Qui expire d’ici là.", "What ends by then."))
+    ] = 30,
+    done: Annotated[
+        bool, typer.Option("--done", help=tr("Retenir que la revue est faite.", "Record that the review was done."))
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    from gateway.record import review as reviewing
+    from gateway.settings.units import DAY
+
+    limits = reviewing.Limits(days * DAY, ahead * DAY)
+    with opened(ctx) as desk:
+        before = desk.ask(reviewing.last)
+        found = desk.ask(lambda connection: reviewing.remarks(connection, desk.storage.clock(), limits))
+        if done:
+            detail = {"what": reviewing.REVIEWED, "reason": f"{len(found)} remarks, {days} days"}
+            desk.do(lambda unit: unit.emit(Event(Kind.ACCOUNT, actor=actor(), detail=detail)))
+    if as_json:
+        output.as_json({"reviewed_before": int(before), "recorded": done, "remarks": [asdict(one) for one in found]})
+        return
+    language = here(ctx).language
+    columns = tr("quoi|personne|boîte|détail|depuis", "what|person|mailbox|detail|since").split("|")
+    output.table(
+        columns,
+        [
+            (errors.word("review", one.what, language), one.login, one.mailbox, one.detail, when(one.since))
+            for one in found
+        ],
+    )
+    output.line(here(ctx).say("review.counted", count=len(found), before=when(before) or tr("jamais", "never")))
 
 
 @app.command(help=tr("Donner un mot de passe.", "Set a password."))

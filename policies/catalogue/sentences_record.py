@@ -139,4 +139,15 @@ RECORD: Mapping[str, Sentence] = {
         "Nobody has logged in to {address} for a long time. Without a login by {day} the operator may close it. Logging in with a "
         "mail program is enough to keep it; receiving mail is not.",
     ),
+    "review.pending": _s("compte en attente de vérification", "account waiting for verification"),
+    "review.never_logged_in": _s("jamais connecté", "never logged in"),
+    "review.not_logged_in": _s("plus connecté", "no longer logs in"),
+    "review.nothing": _s("n’a accès à rien", "has access to nothing"),
+    "review.mailbox_unused": _s("boîte sans usage", "mailbox unused"),
+    "review.member_unused": _s("membre sans usage", "member without use"),
+    "review.device_unused": _s("appareil sans usage", "device unused"),
+    "review.device_ends": _s("appareil qui expire", "device that ends"),
+    "review.counted": _s(
+        "Points à revoir : {count}. Revue précédente : {before}.", "To look at: {count}. Reviewed before: {before}."
+    ),
 }
