@@ -16,8 +16,10 @@ from typing import Any
 
 import pytest
 
+from directory.ldap import ber
 from gateway.admin.derive import Value, derive
 from gateway.admin.space import Site, partner
+from tests.directory import ldap_requests
 from tests.space.living import Living, until
 from tests.space.running import free_port
 
@@ -121,6 +123,39 @@ def test_suites_are_those_of_the_file_on_every_door(ground: Ground) -> None:
     assert session.noop()[0] == 250
     ground.reload({})
     assert _agreed(ground, "imaps", AES256) == AES256
+
+
+def _found(connection: ssl.SSLSocket, number: int) -> tuple[int, int]:
+    """How many entries a search for all shows, and its result."""
+    connection.sendall(ldap_requests.search(number, attributes=["mail"]))
+    held, found = b"", 0
+    while True:
+        held += connection.recv(65536)
+        while end := ber.whole(held, 0, 1 << 20):
+            (answer,) = ldap_requests.responses(held[:end])
+            held = held[end:]
+            if answer.tag == 0x65:
+                return found, answer.code
+            found += answer.tag == 0x64
+
+
+def test_an_open_address_book_gets_as_many_entries_as_the_file_says(ground: Ground) -> None:
+    """MSS-130: at the next search, in a session that goes on."""
+    box = ground.site.mailboxes[0]
+    with (
+        socket.create_connection(("127.0.0.1", ground.site.ports["ldaps"]), timeout=20) as raw,
+        ground.living.trust().wrap_socket(raw, server_hostname="localhost") as secured,
+    ):
+        secured.sendall(ldap_requests.bind(1, box["login"], box["device_password"]))
+        assert secured.recv(1024)
+        many, code = _found(secured, 2)
+        assert (many > 2, code) == (True, 0)
+        ground.reload({("ldap", "entries"): 2})
+        assert _found(secured, 3) == (2, 4)
+        ground.reload({("ldap", "searches_per_minute"): 1})
+        assert _found(secured, 4) == (0, 51)
+        ground.reload({})
+        assert _found(secured, 5) == (many, 0)
 
 
 def _deferred(ground: Ground) -> list[dict[str, Any]]:
