@@ -199,22 +199,20 @@ class Connection(asyncio.Protocol):
         assert layer is not None
         self._handshaking = True
         waiter: asyncio.Future[None] = self._loop.create_future()
-        tls = layer(self, waiter, announced=True)
-        self.transport.set_protocol(tls)
-        tls.connection_made(self.transport)
+        clear, tls = self.transport, layer(self, waiter, announced=True)
+        clear.set_protocol(tls)
+        self.transport = tls.app_transport()  # from here on nothing is said in clear, whenever the first request comes
+        self.transport.set_write_buffer_limits(high=FLUSH_AT)
+        tls.connection_made(clear)
         try:
             await waiter
         except (OSError, asyncio.CancelledError):
-            note_failed(self.transport, waiter)
+            note_failed(clear, waiter)
             self.abort()
+            clear.abort()
             return
         finally:
             self._handshaking = False
-        self.transport = tls.app_transport()
-        if self.transport is None:
-            self.abort()
-            return
-        self.transport.set_write_buffer_limits(high=FLUSH_AT)
         self.session.secure = True
 
     # the end

@@ -491,6 +491,34 @@ async def test_a_handshake_that_is_none_ends_the_connection(house: House) -> Non
     assert house.authenticator.asked == []
 
 
+async def test_octets_right_behind_the_handshake_are_answered_inside_it(house: House) -> None:
+    """The first request may come with the client's last handshake message, before anything here has noticed its end."""
+    context = trusting(house.pki)
+    for octets in (client.bind(2, ME, SECRET), b"no LDAP"):
+        caller = await call(house, "ldap")
+        await caller.ask(client.extended, STARTTLS)
+        incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+        tls = context.wrap_bio(incoming, outgoing, server_hostname=HOSTNAME)
+        done = False
+        while not done:
+            try:
+                tls.do_handshake()
+                done = True
+            except ssl.SSLWantReadError:
+                caller.writer.write(outgoing.read())
+                incoming.write(await caller.reader.read(65536))
+        tls.write(octets)
+        caller.writer.write(outgoing.read())
+        said = b""
+        while not said:
+            incoming.write(await asyncio.wait_for(caller.reader.read(65536), 30))
+            with suppress(ssl.SSLWantReadError):
+                said = tls.read(65536)
+        (answer, *_) = client.responses(said)
+        assert answer.code == (Code.SUCCESS if octets != b"no LDAP" else Code.PROTOCOL_ERROR)
+        caller.close()
+
+
 async def test_who_wants_to_speak_http_gets_an_alert(house: House) -> None:
     context = trusting(house.pki)
     context.set_alpn_protocols(["h2", "http/1.1"])
