@@ -49,7 +49,7 @@ def write(attribute: str, value: str, base: str) -> str:
     escaped = _ESCAPED.sub(r"\\\1", value).replace("\0", r"\00")
     if escaped[:1] in ("#", " "):
         escaped = "\\" + escaped
-    if escaped.endswith(" "):
+    if value.endswith(" ") and len(value) > 1:
         escaped = escaped[:-1] + "\\ "
     return f"{attribute}={escaped},{base}"
 

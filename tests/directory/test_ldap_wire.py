@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from directory.ldap import ber, names, questions, wire
@@ -157,6 +157,9 @@ VALUES = st.text(
 
 
 @given(VALUES)
+@example(" ")
+@example(" # ")
+@example("\\ ")
 def test_a_name_is_read_as_it_was_written(value: str) -> None:
     found = names.read(names.write("mail", value, client.BASE))
     assert found == (("mail", " ".join(value.casefold().split())), *names.read(client.BASE))
