@@ -167,18 +167,23 @@ class Feed:
 
     def _compare(self, new: Import, entries: Iterable[Entry]) -> None:
         for portion in _portions(entries):
-            began = time.thread_time()
+            began = time.monotonic()
             self._ask(partial(new.compare, portion=portion))
+            self._pause(time.monotonic() - began)
             self._write(new)
-            self._pause(time.thread_time() - began)
 
     def _write(self, new: Import) -> None:
         while new.waiting:
+            began = time.monotonic()
             self._do(lambda unit: new.write(unit.connection, int(unit.now)))
+            self._pause(time.monotonic() - began)
 
     def _until_done(self, step: Callable[[Unit], bool]) -> None:
-        while self._do(step):
-            self._pause(0.0)
+        while True:
+            began = time.monotonic()
+            if not self._do(step):
+                return
+            self._pause(time.monotonic() - began)
 
     def _pause(self, took: float) -> None:
         if self._stopped():
