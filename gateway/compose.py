@@ -246,6 +246,7 @@ def _demand_ours(database: Database, keyring: Keyring, config: Config) -> None:
 def _begin(unit: Unit, keyring: Keyring, config: Config) -> _Begun:
     keyring.open(unit.connection, unit.now)
     instance = next_instance(unit.cursor)  # and with it the turn of all that begin
+    patients = addresses_in_clear.begin(unit.connection, config.limits.patient_domains)
     own.begin(unit.connection)
     root = blob_folder(config)
     mark = Mark(Path()) if root is None else blob_mark.claim(unit.cursor, root, lambda one: place(root, one).exists())
@@ -254,7 +255,7 @@ def _begin(unit: Unit, keyring: Keyring, config: Config) -> _Begun:
         mark,
         upkeep.seal_names(unit, keyring),
         upkeep.seal_keywords(unit, keyring),
-        addresses_in_clear.begin(unit.connection, config.limits.patient_domains),
+        patients,
         keyring.drawn(unit.cursor, _ADDRESSES),
         keyring.drawn(unit.cursor, _VOLUMES),
     )

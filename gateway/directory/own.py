@@ -5,7 +5,7 @@ are written down, and has the entries follow in that same transaction, in whatev
 What is hidden has no row at all, so that it costs a search nothing to pass it over; and who may be seen is asked of the register
 once more when a question is answered (:func:`visible`), whoever may have changed it (docs/adr/0021).
 Promise: a mailbox is found when it is active, its owner's account is, and it is not on the red list, from the commit that says
-so (MSS-121, MSS-122); who is responsible for it is read by nothing here. Failure: an error of the database propagates, and the
+so (MSS-121, MSS-122); a patient's never is; who is responsible for it is read by nothing here. Failure: an error of the database propagates, and the
 change of the register fails with it.
 """
 
@@ -24,6 +24,7 @@ from directory.reconcile import EMPTY
 from directory.tables import FOR_EVER, NATIONAL, entry, source
 from mailboxes.account_tables import account, account_calling, address, mailbox, mailbox_place
 from mailboxes.sql import chunks
+from mailboxes.tables import sealed_domain
 from mailboxes.unit import Journal
 from policies.events import Event, Kind
 from policies.lifecycle import AccountState
@@ -38,7 +39,8 @@ OWN = "own"
 def _seen() -> ColumnElement[bool]:
     """Of a row of the register joined with its owner's: it may be seen."""
     owned = or_(mailbox.c.owner_id == 0, account.c.state == AccountState.ACTIVE)
-    return and_(mailbox.c.state == BalState.ACTIVE, mailbox.c.red_list.is_(False), owned)
+    professional = mailbox.c.domain.not_in(select(sealed_domain.c.domain))
+    return and_(mailbox.c.state == BalState.ACTIVE, mailbox.c.red_list.is_(False), owned, professional)
 
 
 def visible() -> ColumnElement[bool]:
@@ -140,7 +142,12 @@ def department(postal_code: str) -> str:
 
 
 def begin(connection: Connection) -> None:
-    """Publish every mailbox where that was not done, or not as this release does it; called at each start."""
+    """Publish every mailbox where that was not done, or not as this release does it; called at each start.
+
+    A domain that the configuration names as one of patients since then goes out of the directory.
+    """
+    patients = select(mailbox.c.id).where(mailbox.c.domain.in_(select(sealed_domain.c.domain)))
+    connection.execute(delete(entry).where(entry.c.owner.in_(patients), entry.c.owner != NATIONAL))
     known = connection.execute(select(source.c.generation).where(source.c.name == OWN)).scalar()
     if known == FOLDING:
         return
@@ -151,5 +158,12 @@ def begin(connection: Connection) -> None:
 
 
 def ours(connection: Connection, keys: Sequence[str]) -> list[str]:
-    """Those of ``keys`` that are, or ever were, addresses here: of them only the register speaks."""
-    return list(connection.execute(select(address.c.key).where(address.c.key.in_(keys))).scalars())
+    """Those of ``keys`` that are, or ever were, addresses here: of them only the register speaks. Patients' are told by none."""
+    patients = set(connection.execute(select(sealed_domain.c.domain)).scalars())
+    theirs = [key for key in keys if key.rpartition("@")[2] in patients]
+    return [
+        *theirs,
+        *connection.execute(
+            select(address.c.key).where(address.c.key.in_(keys), address.c.key.not_in(theirs))
+        ).scalars(),
+    ]

@@ -20,6 +20,7 @@ from directory.tables import FOR_EVER, NATIONAL, entry, source
 from gateway.directory import own
 from gateway.directory.wiring import directory
 from gateway.record.journal import Journal
+from mailboxes import addresses_in_clear
 from mailboxes.account_tables import mailbox as mailbox_table
 from mailboxes.commit import Committer
 from policies.lifecycle import Step
@@ -155,6 +156,18 @@ async def test_a_register_of_before_is_published_at_the_start(house: Publishing)
         connection.execute(delete(source))
     house.do(lambda unit: own.begin(unit.connection))
     assert await house.found(Every(())) == [MARIE]
+
+
+async def test_a_patient_is_in_no_directory(house: Publishing) -> None:
+    """A domain named as one of patients, before or after its mailboxes were opened (MSS-098)."""
+    assert await house.found(Every(()))
+    house.do(lambda unit: addresses_in_clear.begin(unit.connection, [DOMAIN]))
+    assert await house.found(Every(())) == []
+    house.set(NEURO, rank=3)
+    house.do(lambda unit: own.begin(unit.connection))
+    with house.database.turn(), house.database.reader.begin() as connection:
+        assert connection.execute(select(entry)).all() == []
+        assert own.ours(connection, [f"anybody@{DOMAIN}", "x@op-b.mssante.test"]) == [f"anybody@{DOMAIN}"]
 
 
 def national(house: House, *entries: Entry) -> None:
