@@ -84,9 +84,10 @@ def claim(connection: Connection, holder: str, now: int) -> bool:
 
 
 def claim_due(connection: Connection, holder: str, now: int, every: float) -> bool:
-    """Hold the list if nobody tried for ``every`` seconds, or if the clock went back since; sooner where nothing could be read."""
+    """Hold the list if nobody tried for ``every`` seconds, or if the clock went back since; sooner where nothing could be read, or
+    where whoever read it died."""
     row = known(connection)
-    if row is not None:
+    if row is not None and not (row.holder and row.held_until < now):
         every = min(every, AGAIN_SECONDS) if row.trouble in NOTHING_READ else every
         if 0 <= now - row.tried_at < every:
             return False

@@ -100,6 +100,8 @@ class Feed:
         actor: str = "system",
     ) -> None:
         self._actor = actor
+        self.busy = False
+        """Whether a list is being brought: then it is to be asked to stop, and waited for."""
         self._storage = storage
         self._limits = limits
         self._rest = rest
@@ -125,7 +127,7 @@ class Feed:
         """Have the list in this file in force; ``stamped_at`` where its source told when it was made. Raises :class:`NotTaken`."""
         if not self._do(lambda unit: reconcile.claim(unit.connection, self._holder, int(unit.now))):
             raise NotTaken("busy")
-        trouble = ""
+        trouble, self.busy = "", True
         try:
             return self._bring(path, stamped_at)
         except (NotTaken, BadExtraction) as problem:
@@ -138,6 +140,7 @@ class Feed:
             raise NotTaken("busy") from None
         finally:
             self.leave(trouble)
+            self.busy = False
 
     def _bring(self, path: Path, stamped_at: float) -> Counts:
         before = self._ask(reconcile.known)

@@ -11,6 +11,7 @@ import asyncio
 import tempfile
 import threading
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from email.utils import parsedate_to_datetime
 from pathlib import Path
 
@@ -60,15 +61,23 @@ async def look(storage: Storage, config: Config) -> bool:
     feed = Feed(storage, limits(config), stopped=stop.is_set)
     if not await asyncio.to_thread(feed.due, config.directory.refresh):
         return False
+    looking = asyncio.ensure_future(_look(storage, config, feed))
     try:
-        return await _look(storage, config, feed)
+        return await asyncio.shield(looking)
+    except (
+        asyncio.CancelledError
+    ):  # the service ends: it leaves the list as it is, and says so before the store is closed
+        stop.set()
+        if not feed.busy:
+            looking.cancel()
+        with suppress(Exception, asyncio.CancelledError):
+            await looking
+        raise
     except Unreachable as problem:
         await asyncio.to_thread(feed.leave, problem.word)
         log.warning("extraction_not_taken", reason=problem.word)
     except NotTaken as problem:
         log.warning("extraction_not_taken", reason=problem.word)
-    finally:
-        stop.set()
     return False
 
 

@@ -9,6 +9,7 @@ import io
 import os
 import ssl
 import threading
+import time
 import zipfile
 from collections.abc import AsyncIterator, Iterator
 from contextlib import suppress
@@ -18,8 +19,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import Connection, func, select
 from structlog.testing import capture_logs
 
+from directory.tables import entry
 from gateway import compose
 from gateway.admin import pki
 from gateway.admin.doctor_directory import extraction
@@ -60,6 +63,7 @@ class Site:
     fields: dict[str, str] = field(default_factory=dict)
     asked: int = 0
     cut: int = 0
+    slow: bool = False
 
 
 def zipped(data: bytes) -> bytes:
@@ -88,6 +92,8 @@ def site(space: pki.Pki) -> Iterator[Site]:
             self.end_headers()
             with suppress(OSError):  # whoever knows the stamp hangs up
                 self.wfile.write(told.body)
+            while told.slow:
+                time.sleep(0.05)
 
         def log_message(self, *arguments: object) -> None:
             """Keep the test output quiet."""
@@ -205,6 +211,42 @@ async def test_an_old_list_is_an_alarm_by_its_own_stamp(running: Running) -> Non
             await task
     (alarm,) = [one for one in logs if one["event"] == "extraction_old"]
     assert (alarm["log_level"], alarm["hours"]) == ("error", 36)
+
+
+async def test_a_service_that_ends_lets_go_of_the_list(running: Running) -> None:
+    """In the middle of an import: nothing of it is seen, and the next start begins again at once."""
+    running.site.body = text(*people(20_000))
+    running.now += 3601
+    task = asyncio.create_task(refresh.look(running.storage, running.storage.config))
+    await until(lambda: running.storage.reading.run_sync(rows) > 100, 60)
+    task.cancel()
+    with suppress(asyncio.CancelledError):
+        await task
+    known = running.status()
+    assert (known.entries, known.trouble) == (0, "stopped")
+    running.site.body = text(*people(300))
+    running.now += 901
+    assert await refresh.look(running.storage, running.storage.config)
+    assert running.status().entries == running.storage.reading.run_sync(rows) == 300
+
+
+async def test_a_service_that_ends_while_it_fetches_lets_go_too(running: Running) -> None:
+    running.site.cut = 10_000  # what the server never sends
+    running.site.slow = True
+    running.now += 3601
+    task = asyncio.create_task(refresh.look(running.storage, running.storage.config))
+    await until(lambda: running.site.asked)
+    task.cancel()
+    with suppress(asyncio.CancelledError):
+        await asyncio.wait_for(task, 15)
+    running.site.slow = False
+    running.site.cut = 0
+    running.now += 901  # the holder is gone
+    assert await refresh.look(running.storage, running.storage.config)
+
+
+def rows(connection: Connection) -> int:
+    return int(connection.execute(select(func.count()).select_from(entry)).scalar_one())
 
 
 async def test_a_file_is_taken_again_when_it_changed(running: Running, tmp_path: Path) -> None:
