@@ -72,6 +72,8 @@ class Index:
         """At most ``limit`` entries, by name."""
         demand_bounded(condition)
         limit = min(max(limit, 0), MOST)
+        if connection.dialect.name == "postgresql":  # compiling such a statement takes it 300 ms, running it 20
+            connection.execute(text("SET LOCAL jit = off"))
         where = [clause(condition), in_force(), self.visible]
         few = _few(connection, condition)
         if few is not None:

@@ -40,7 +40,7 @@ SQLITE_GRAMS = (
 POSTGRES_ALL = _ALL.format("").replace("char(", "chr(")
 _TRIGRAMS = """\
 CREATE OR REPLACE FUNCTION directory_grams(words text) RETURNS text[] LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE AS $$
-SELECT coalesce(array_agg(DISTINCT substr(words, place, 3)), '{}') FROM generate_series(1, length(words) - 2) AS place
+SELECT ARRAY(SELECT substr(words, place, 3) FROM generate_series(1, length(words) - 2) AS place)
 $$"""
 POSTGRES_GRAMS = (
     _TRIGRAMS,
