@@ -125,7 +125,11 @@ def _question(desk: Desk, sender: str, recipients: list[str], cert: Path | None,
     language = desk.console.language
     inbound = cert is not None or _from_elsewhere(desk, sender)
     asked = [("mail", "", _sender(desk, sender, cert, inbound=inbound))]
-    asked += [("rcpt", recipient, _recipient(desk, recipient, inbound)) for recipient in recipients]
+    for recipient in recipients:
+        decision = _recipient(desk, recipient, inbound)
+        if decision.accepted and sender not in ("", NULL):
+            decision = _standing(desk, sender, recipient) or decision
+        asked.append(("rcpt", recipient, decision))
     reasons = [
         reason(stage, who, decision.rule.name, decision.parameters, decision.detail, language)
         for stage, who, decision in asked
@@ -187,6 +191,19 @@ def _recipient(desk: Desk, recipient: str, inbound: bool) -> Decision:
     found = desk.ask(lambda connection: lookup.facts(connection, address.key))
     door = Door.INBOUND if inbound else Door.SUBMISSION
     return policy.judge(door, address, found, 0, space.trusted(), space.now, space.settings, own)
+
+
+def _standing(desk: Desk, sender: str, recipient: str) -> Decision | None:
+    """The refusal of a sender whose sending is suspended."""
+    from gateway.sanctions.letters import words
+    from gateway.sanctions.standing import answer
+    from mailboxes import lookup
+
+    key, to, contest = _address(sender).key, _address(recipient), words(desk.storage.config).contest
+    found = desk.ask(lambda connection: lookup.facts(connection, key))
+    number, now = found.id if found is not None else 0, desk.storage.clock()
+    told: Decision | None = desk.ask(lambda connection: answer(connection, number, key, to, contest, now))
+    return told
 
 
 def _address(text: str) -> Any:

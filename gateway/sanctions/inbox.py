@@ -25,7 +25,7 @@ from mailboxes.accounts import Refused
 from mailboxes.commit import Reading, Unit
 from policies.catalogue import rule
 from policies.decision import Decision, decide
-from policies.values import Address
+from policies.values import Address, Peer
 
 MOST = 10
 TEXTS, TEXT_BYTES = 3, 16 * 1024
@@ -57,18 +57,27 @@ class Reporting:
             return entailed
         named = list(dict.fromkeys(islice(_named(arrival, config.operator.hostname), 3 * MOST)))[:MOST]
         found, refused = await self._reading.run(lambda connection: _looked_for(connection, named, sender))
-        return entailed._replace(also=(*entailed.also, self._work(self._cases(config), found, refused, sender)))
+        return entailed._replace(also=(*entailed.also, self._work(self._cases(config), found, refused, arrival)))
 
-    def _work(self, cases: Cases, found: list[Report], refused: Decision | None, sender: Address) -> Work:
+    def _work(self, cases: Cases, found: list[Report], refused: Decision | None, arrival: Arrival) -> Work:
+        sender, who = arrival.transaction.sender, _who(arrival.transaction.peer)
+
         def work(unit: Unit) -> None:
             for each in found:
-                dossier, _ = cases.open(unit, each, str(sender))
+                dossier, _ = cases.open(unit, each, who)
                 letters.owe(unit, str(sender), decide(rule("sanction.letter_reported"), number=dossier.case.number))
             if refused is not None and not found:
                 said = decide(rule("sanction.letter_not_reported"), reference=one_line(refused.parameters["reference"]))
                 letters.owe(unit, str(sender), said)
 
         return work
+
+
+def _who(peer: Peer) -> str:
+    """As the record of the message's acceptance names him."""
+    if peer.login is not None:
+        return peer.login.account
+    return peer.certificate.subject if peer.certificate is not None else "system"
 
 
 def _looked_for(connection: Connection, named: list[str], sender: Address) -> tuple[list[Report], Decision | None]:

@@ -83,25 +83,8 @@ class Sanctions:
         known = await self._in_force()
         if not known.ours and not known.theirs:
             return None
-        if login is not None:
-            bar = known.ours.get(login.mailbox_id)
-        else:
-            now = self._clock()
-            found = (known.theirs.get(key) for key in senders())
-            bar = next((one for one in found if one is not None and one.until > now), None)
-        contest = self._cases().words.contest
-        if bar is None or recipient.local.lower() == "postmaster" or recipient.key == contest.lower():
-            return None
-        return self._refusal(bar, known.due.get(login.mailbox_id, 0) if login else 0, contest)
-
-    def _refusal(self, bar: _Bar, owed: int, contest: str) -> Decision:
-        if bar.cause == rows.PENALTY:
-            return decide(rule("sanction.unpaid"), address=bar.subject, contest=contest, **money("due", owed))
-        if bar.cause == rows.PARTNER:
-            until = day("until", bar.until)
-            return decide(rule("sanction.partner_blocked"), address=bar.subject, contest=contest, **until)
-        ground = one_line(bar.ground)[:GROUND]
-        return decide(rule("sanction.suspended"), address=bar.subject, contest=contest, ground=ground)
+        mailbox = login.mailbox_id if login is not None else 0
+        return _judged(known, mailbox, senders, recipient, self._cases().words.contest, self._clock())
 
     async def _in_force(self) -> _Known:
         if self._monotonic() - self._asked >= TTL:
@@ -133,6 +116,36 @@ class Sanctions:
         waiting = rows.listed(unit.connection, state=CaseState.OPEN, subject=subject)
         if not any(one.source == AUTOMATIC for one in waiting):
             self._cases().open(unit, Report(subject, login.mailbox_id, reached, AUTOMATIC), "system")
+
+
+def answer(
+    connection: Connection, mailbox: int, sender: str, recipient: Address, contest: str, now: float
+) -> Decision | None:
+    """The same from the rows as they are now, for whoever asks whether a message would pass; ``mailbox`` is 0 for a partner's."""
+    return _judged(_read(connection), mailbox, lambda: (sender,), recipient, contest, now)
+
+
+def _judged(
+    known: _Known, mailbox: int, senders: Callable[[], Iterable[str]], recipient: Address, contest: str, now: float
+) -> Decision | None:
+    if mailbox:
+        bar = known.ours.get(mailbox)
+    else:
+        found = (known.theirs.get(key) for key in senders())
+        bar = next((one for one in found if one is not None and one.until > now), None)
+    if bar is None or recipient.local.lower() == "postmaster" or recipient.key == contest.lower():
+        return None
+    return _refusal(bar, known.due.get(mailbox, 0), contest)
+
+
+def _refusal(bar: _Bar, owed: int, contest: str) -> Decision:
+    if bar.cause == rows.PENALTY:
+        return decide(rule("sanction.unpaid"), address=bar.subject, contest=contest, **money("due", owed))
+    if bar.cause == rows.PARTNER:
+        until = day("until", bar.until)
+        return decide(rule("sanction.partner_blocked"), address=bar.subject, contest=contest, **until)
+    ground = one_line(bar.ground)[:GROUND]
+    return decide(rule("sanction.suspended"), address=bar.subject, contest=contest, ground=ground)
 
 
 def _read(connection: Connection) -> _Known:

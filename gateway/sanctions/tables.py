@@ -1,9 +1,9 @@
 """Tables of cases, of what was done to them, and of suspended sending. Rows are never removed: they are evidence, and so are the
-acts, which stay when the journal's retention has passed. Money is whole cents; times are seconds since the epoch."""
+acts, which stay when the journal's retention has passed. Addresses of patients, in words of people too, are sealed. Money is whole cents; times are seconds since the epoch."""
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, Boolean, Column, Index, Integer, LargeBinary, SmallInteger, String, Table, Text
+from sqlalchemy import BigInteger, Boolean, Column, Index, Integer, LargeBinary, SmallInteger, String, Table
 
 from mailboxes.address_columns import Addressed
 from mailboxes.schema import metadata
@@ -21,7 +21,7 @@ sanction_case = Table(
     Column("source", String(16), nullable=False, comment="administrator, recipient, operator, automatic"),
     Column("reporter", Addressed(320), nullable=False),
     Column("opened_at", BigInteger, nullable=False),
-    Column("opened_by", Text, nullable=False),
+    Column("opened_by", Addressed(kind="saying"), nullable=False),
     Column("once", LargeBinary(32), nullable=False, unique=True, comment="digest of what makes two reports one case"),
     Column("state", String(16), nullable=False),
     Column("decided_at", BigInteger, nullable=False),
@@ -40,9 +40,9 @@ sanction_act = Table(
     Column("case_id", BigInteger, nullable=False, comment="0 when it is about a suspension without a case"),
     Column("suspension_id", BigInteger, nullable=False),
     Column("at", BigInteger, nullable=False),
-    Column("actor", Text, nullable=False),
+    Column("actor", Addressed(kind="saying"), nullable=False),
     Column("what", String(16), nullable=False),
-    Column("reason", Text, nullable=False),
+    Column("reason", Addressed(kind="saying"), nullable=False),
     Column("charged", BigInteger, nullable=False, comment="cents added to what is owed; negative when taken off"),
     Column("received", BigInteger, nullable=False, comment="cents paid"),
     sqlite_autoincrement=True,
@@ -58,8 +58,8 @@ suspension = Table(
     Column("mailbox_id", BigInteger, nullable=False, comment="his mailbox; 0 for a partner's"),
     Column("structure", String(64), nullable=False, comment="when all its mailboxes were suspended together (TOU-F04)"),
     Column("cause", String(16), nullable=False, comment="penalty, precaution, partner"),
-    Column("ground", Text, nullable=False, comment="told to who is suspended"),
-    Column("way", Text, nullable=False, comment="how to put it right"),
+    Column("ground", Addressed(kind="saying"), nullable=False, comment="told to who is suspended"),
+    Column("way", Addressed(kind="saying"), nullable=False, comment="how to put it right"),
     Column("state", String(16), nullable=False, comment="announced, over, active, ended"),
     Column("opened_at", BigInteger, nullable=False),
     Column("until", BigInteger, nullable=False, comment="of a partner's sender: the end; 0 when a person ends it"),

@@ -9,6 +9,8 @@ import json
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -16,6 +18,7 @@ from sqlalchemy import insert, select
 
 import gateway.record.tables
 import gateway.relay.tables  # noqa: F401
+from gateway.config import load
 from gateway.record import journal
 from gateway.relay.tables import owed
 from gateway.sanctions import letters, rows, statement
@@ -24,6 +27,7 @@ from gateway.sanctions.letters import Words
 from gateway.sanctions.rows import Dossier
 from gateway.sanctions.standing import AGAIN, TTL, Sanctions
 from gateway.sanctions.suspensions import MOST_AT_ONCE, Subject, Suspensions, of_structure
+from gateway.sanctions.wiring import keep_time
 from mailboxes.account_tables import address, mailbox
 from mailboxes.accounts import Refused
 from mailboxes.commit import Committer, Reading, Unit
@@ -41,6 +45,13 @@ WORDS = Words(
     penalties.DEFAULT, DESK, "https://op-a.mssante.test/charte", "virement, référence du dossier", "Opérateur A"
 )
 BOSS = "operator:chef"
+TEXT = """\
+[operator]
+name = "Test"
+domains = ["op-a.mssante.test"]
+hostname = "mail.op-a.mssante.test"
+test_mode = true
+"""
 
 
 @dataclass
@@ -337,6 +348,31 @@ async def test_neither_a_jump_of_the_clock_nor_a_service_away_shortens_the_time_
     [one] = await bench.reading.run(lambda connection: rows.suspensions(connection, subject=MARIE))
     assert 15 * DAY - 2 * MOST_AT_ONCE <= one.remaining <= 15 * DAY
     assert one.state == rows.ANNOUNCED
+
+
+def _written(folder: Path) -> Path:
+    path = folder / "config.toml"
+    path.write_text(TEXT)
+    return path
+
+
+async def test_the_round_of_a_running_service_counts(bench: Bench, tmp_path: Path) -> None:
+    """TOU-F03: by the configuration in force, and only where there is something to count."""
+    own = bench.cases.suspensions
+    await bench.do(lambda unit: own.announce(unit, Subject(MARIE, 1), "motif", "remède", BOSS))
+    bench.now[0] += 700
+    config = load(_written(tmp_path))
+    storage = SimpleNamespace(committer=bench.committer, reading=bench.reading)
+    running = asyncio.create_task(keep_time(storage, lambda: config))
+
+    async def counted() -> bool:
+        [one] = await bench.reading.run(lambda connection: rows.suspensions(connection, subject=MARIE))
+        return one.remaining == 15 * DAY - 700
+
+    while not await counted():
+        await asyncio.sleep(0.01)
+        assert not running.done()
+    running.cancel()
 
 
 async def test_what_cannot_wait_is_suspended_at_once_and_for_a_structure_together(bench: Bench) -> None:

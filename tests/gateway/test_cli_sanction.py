@@ -48,6 +48,10 @@ def test_from_a_case_to_its_payment(terminal: Terminal) -> None:
     assert "1000,00 €" in told
     assert "€1000.00" in told
     assert "https://op.mssante.test/charte" in told
+    asked = terminal("explain", "--from", MARIE, "--to", PAUL)
+    assert asked.exit_code == 1
+    assert "sanction.unpaid" in asked.stdout
+    assert terminal("explain", "--from", PAUL, "--to", MARIE).exit_code == 0
     assert "sanction.unpaid_remains" in terminal.refused("sanction", "lift", MARIE, "--reason", "x")
     assert terminal.json("sanction", "paid", number, "--reference", "VIR 12")["paid"] is True
     assert len(terminal.json("sanction", "list")["suspensions"]) == 1  # the second is due
@@ -103,6 +107,12 @@ def test_a_precaution_has_its_ground_its_remedy_and_its_time(terminal: Terminal)
         "sanction", "suspend", "--structure", "1990000001", "--reason", "x", "--immediate"
     )
     terminal.refused("sanction", "suspend", "--reason", "x", code=2)
+    structure, boxes = "399900000000018", ("accueil@op.mssante.test", "labo@op.mssante.test")
+    for each in boxes:
+        terminal.ok("mailbox", "create", each, "--type", "ORG", "--structure", structure)
+    together = ("sanction", "suspend", "--structure", structure, "--reason", "fuite", "--immediate")
+    assert [one["subject"] for one in terminal.json(*together)] == list(boxes)
+    assert terminal.json("sanction", "lift", "--structure", structure, "--reason", "réglé") == []
     assert "--days" in terminal.refused("sanction", "suspend", "pub@op-b.mssante.test", "--reason", "x", code=2)
     [block] = terminal.json("sanction", "suspend", "pub@op-b.mssante.test", "--reason", "pub", "--days", "3")
     assert block["cause"] == "partner"
