@@ -23,6 +23,7 @@ from gateway.medical.wiring import document_reader
 from gateway.part_settings import intake_settings, scanner
 from gateway.relay.bodies import StoreBodies
 from gateway.relay.reception import Reception
+from gateway.sanctions.wiring import at_the_doors
 from gateway.smtp.transaction import Recipient, Transaction
 from gateway.trust_space import TrustSpace
 from gateway.volumes import SqlLedger, Volumes
@@ -121,6 +122,7 @@ def _wired(config: Config, opened: Storage, readers: Reader) -> WayIn:
         pool=opened.pool,
         medical=document_reader(config, opened, boxes, readers),
         followers=Following(reception, opened.sealer),
+        sanctions=at_the_doors(opened, lambda: config),
         volumes=Volumes(SqlLedger(opened.reading), opened.clock, time.monotonic, opened.volume_key),
     )
     return WayIn(opened, intake, boxes, config.limits.recipients)

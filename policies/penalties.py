@@ -174,11 +174,12 @@ def suspends(cases: Sequence[Case]) -> bool:
     return third and due(cases) > 0
 
 
-def judge_act(case: Case, act: Act, reason: str) -> Decision:
-    """May this be done to the case? Each act needs a reason, or the reference of a payment, which is kept."""
+def judge_act(case: Case, act: Act, reason: str, amount: int = 0) -> Decision:
+    """May this be done to the case? Each act needs a reason, or the reference of a payment, which is kept. The ``amount`` of a paid
+    case may only be lowered: what was paid too much is given back, what was not asked for is not owed."""
     to = ACTS[case.state].get(act)
-    settled = act in (Act.PAY, Act.ADJUST) and (case.paid or (act is Act.PAY and not case.amount))
-    if to is None or settled:
+    settled = act is Act.PAY and (case.paid or not case.amount)
+    if to is None or settled or (act is Act.ADJUST and case.paid and amount > case.amount):
         fr, en = SANCTION["case.paid" if case.paid else f"case.{case.state}"]
         return decide(rule("sanction.impossible"), number=case.number, state_fr=fr, state_en=en, act=act)
     if not reason.strip():

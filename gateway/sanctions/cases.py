@@ -134,11 +134,13 @@ class Cases:
     def adjust(self, unit: Unit, number: int, cents: int, reason: str, actor: str) -> Dossier:
         """Another amount than the scale's (TOU-B10)."""
         dossier, _ = self._held(unit, number)
-        require(penalties.judge_act(dossier.case, Act.ADJUST, reason))
+        require(penalties.judge_act(dossier.case, Act.ADJUST, reason, cents))
         before = dossier.case.amount
         dossier = self._write(unit, dossier, replace(dossier.case, amount=cents, adjusted=True))
         self._act(unit, dossier, "adjusted", reason, actor, charged=cents - before, before=before)
-        self._tell(unit, dossier, "sanction.letter_adjusted", reason, before)
+        self._tell(
+            unit, dossier, "sanction.letter_adjusted", reason, before, before - cents if dossier.case.paid else 0
+        )
         self._lift_when_paid(unit, dossier, reason, actor)
         return dossier
 
@@ -148,7 +150,7 @@ class Cases:
         paid = dossier.case.amount if dossier.case.paid else 0
         changes: list[penalties.Change] = []
         if dossier.mailbox_id:
-            self._tell(unit, dossier, "sanction.letter_cancelled", reason, paid)
+            self._tell(unit, dossier, "sanction.letter_cancelled", reason, refund=paid)
             known = {one.case.number: one for one in others}
             now = [dossier.case, *(one.case for one in others)]
             changes = penalties.lowered(now, self.words.scale)
@@ -252,11 +254,18 @@ class Cases:
         if not penalties.suspends(held):
             self.suspensions.end(unit, dossier.subject, rows.PENALTY, reason, actor)
 
-    def _tell(self, unit: Unit, dossier: Dossier, name: str, reason: str, before: int = 0) -> None:
-        letters.owe(unit, dossier.subject, self.letter(unit.connection, dossier, name, reason, before), dossier.message)
+    def _tell(self, unit: Unit, dossier: Dossier, name: str, reason: str, before: int = 0, refund: int = 0) -> None:
+        told = self.letter(unit.connection, dossier, name, reason, before, refund)
+        letters.owe(unit, dossier.subject, told, dossier.message)
 
     def letter(
-        self, connection: Connection, dossier: Dossier, name: str = "", reason: str = "", before: int = 0
+        self,
+        connection: Connection,
+        dossier: Dossier,
+        name: str = "",
+        reason: str = "",
+        before: int = 0,
+        refund: int = 0,
     ) -> Decision:
         """The notice of a case as it stands: by default the one that its confirmation owes."""
         case = dossier.case
@@ -267,6 +276,7 @@ class Cases:
             **money("amount", case.amount),
             **money("due", owed),
             **money("before", before),
+            **(money("refund", refund) if refund > 0 else {}),
             **day("date", case.at),
             "address": dossier.subject,
             "number": case.number,

@@ -32,19 +32,20 @@ LONGEST = 500
 SANCTION = "sanction"
 """The action of :class:`gateway.relay.outbox.Owed`."""
 
-CHARTER, AMOUNTS, OFFER, PAYMENT, CONTEST = (
+CHARTER, AMOUNTS, OFFER, PAYMENT, REFUND, CONTEST = (
     "sanction.charter",
     "sanction.amounts",
     "sanction.offer",
     "sanction.payment",
+    "sanction.refund",
     "sanction.contest",
 )
 PARAGRAPHS: Mapping[str, tuple[str, ...]] = {
     "sanction.letter_warned": (CHARTER, AMOUNTS, CONTEST),
     "sanction.letter_charged": (CHARTER, AMOUNTS, OFFER, PAYMENT, CONTEST),
     "sanction.letter_suspended": (CHARTER, AMOUNTS, PAYMENT, CONTEST),
-    "sanction.letter_adjusted": (PAYMENT, CONTEST),
-    "sanction.letter_cancelled": (),
+    "sanction.letter_adjusted": (PAYMENT, REFUND, CONTEST),
+    "sanction.letter_cancelled": (REFUND,),
     "sanction.letter_lowered": (),
     "sanction.letter_paid": (),
     "sanction.letter_announced": (CONTEST,),
@@ -157,6 +158,6 @@ def _paragraphs(name: str, parameters: Mapping[str, str], language: Language) ->
         if parameters.get(_NEEDS_TEXT.get(each, ""), "said"):
             try:
                 found.append(decide(rule(each), **parameters).sentence(language).replace(". .", "."))
-            except CatalogueError:
+            except CatalogueError:  # its fact is not there, as where nothing is given back
                 continue
     return found

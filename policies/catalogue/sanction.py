@@ -1,7 +1,7 @@
 """Rules about penalties and suspensions: what the doors answer, what administrators are told, and the paragraphs of notices.
 
 Parameters: ``address`` whose sending it is about, ``amount`` charged, ``due`` still to be paid and ``further`` amounts of a repeat in
-euros, ``before`` an amount that changed, ``number`` and ``state`` of a case, ``act`` that is impossible, ``step`` of the ladder, ``date`` and
+euros, ``before`` an amount that changed, ``refund`` to be given back, ``number`` and ``state`` of a case, ``act`` that is impossible, ``step`` of the ladder, ``date`` and
 ``recipients`` of the message, ``reference`` of it, ``ground`` and ``reason`` in an administrator's words, ``way`` to put it right, ``until`` when,
 ``contest`` where one writes, ``charter`` where it is, ``payment`` how one pays, ``operator`` that speaks.
 """
@@ -185,8 +185,8 @@ RULES: tuple[Rule, ...] = (
     ),
     _note(
         "letter_cancelled",
-        "Le dossier {number} est annulé et ne compte plus. Ce qui fut payé pour lui, {before}, est à rembourser. Motif : {reason}.",
-        "Case {number} is cancelled and no longer counts. What was paid for it, {before}, is to be given back. Reason: {reason}.",
+        "Le dossier {number} est annulé et ne compte plus. Motif : {reason}.",
+        "Case {number} is cancelled and no longer counts. Reason: {reason}.",
         "TOU-B10",
     ),
     _note(
@@ -297,6 +297,12 @@ RULES: tuple[Rule, ...] = (
         "If you no longer need this service, you may ask {contest} to suspend or close the account.",
         "TOU-B07",
         "TOU-C08",
+    ),
+    _note(
+        "refund",
+        "Déjà payé et à vous rendre : {refund}.",
+        "Paid already and to be given back to you: {refund}.",
+        "TOU-B10",
     ),
     _note("payment", "Pour payer : {payment}.", "To pay: {payment}.", "TOU-B08"),
     _note(

@@ -30,8 +30,10 @@ from gateway.sanctions.suspensions import MOST_AT_ONCE, Subject, Suspensions, of
 from gateway.sanctions.wiring import keep_time
 from mailboxes.account_tables import address, mailbox
 from mailboxes.accounts import Refused
+from mailboxes.address_columns import seal_with
 from mailboxes.commit import Committer, Reading, Unit
 from mailboxes.engine import Database, open_database
+from mailboxes.tables import sealed_domain
 from policies import penalties
 from policies.penalties import CaseState, Step
 from policies.values import Address, Login
@@ -245,6 +247,49 @@ async def test_an_amount_is_adjusted_and_no_formula_reaches_the_accountant(bench
     assert "12,34 €" in letters.text(told.rule.name, told.parameters)
 
 
+async def test_what_was_paid_too_much_is_told_to_be_given_back(bench: Bench) -> None:
+    """TOU-B10: adjusted down or cancelled after it was paid; never adjusted up, and nothing is said where nothing was paid."""
+    _, second = [one.case.number for one in await bench.confirmed(5, 20)]
+    await bench.do(lambda unit: bench.cases.pay(unit, second, "VIR 1", BOSS))
+    assert await bench.refused(lambda unit: bench.cases.adjust(unit, second, 60_01, "x", BOSS)) == "sanction.impossible"
+    await bench.do(lambda unit: bench.cases.adjust(unit, second, 45_00, "réseau", BOSS))
+    await bench.do(lambda unit: bench.cases.cancel(unit, second, "erreur", BOSS))
+    await bench.do(lambda unit: bench.cases.cancel(unit, 1, "erreur", BOSS))
+    query = select(owed.c.entries).order_by(owed.c.id.desc()).limit(3)
+    found = await bench.reading.run(lambda connection: connection.execute(query).scalars().all())
+    said = [letters.text(one["rule"], one["parameters"]) for [one] in map(json.loads, found)]
+    assert ["à vous rendre" in text for text in said] == [False, True, True]
+    assert "à vous rendre : 45,00 €" in said[1]
+    assert "à vous rendre : 15,00 €" in said[2]
+    text = await bench.reading.run(lambda connection: statement.csv_of(connection, 0, 1 << 40))
+    lines = list(csv.DictReader(io.StringIO(text)))
+    assert [sum(int(line[name]) for line in lines) for name in ("charged_cents", "received_cents")] == [0, 60_00]
+
+
+async def test_no_address_of_a_patient_lies_in_clear(bench: Bench) -> None:
+    """A patient may report, and people may write of one."""
+    patient = "279039999900003@patient.mssante.test"
+    seal_with(bench.database, bytes(32), ["patient.mssante.test"])
+    await bench.do(
+        lambda unit: unit.connection.execute(insert(sealed_domain), {"domain": "patient.mssante.test", "done": 1})
+    )
+    for _ in range(2):
+        report = Report(MARIE, 1, 2, RECIPIENT, "01KB0000000000000000000000", 0, patient)
+        dossier, _ = await bench.do(
+            lambda unit, report=report: bench.cases.open(unit, report, patient, f"dit {patient}")
+        )
+    assert (dossier.reporter, dossier.opened_by) == (patient, patient)
+    await bench.do(lambda unit: bench.cases.suspensions.at_once(unit, Subject(PAUL, 2), f"écrit à {patient}", BOSS))
+    for table in ("sanction_case", "sanction_act", "sending_suspension"):
+        held = await bench.reading.run(
+            lambda connection, table=table: connection.exec_driver_sql(f"SELECT * FROM {table}").all()
+        )
+        assert held
+        assert "279039999900003" not in str([tuple(row) for row in held])
+    [one] = await bench.reading.run(lambda connection: rows.suspensions(connection, subject=PAUL))
+    assert patient in one.ground
+
+
 async def test_two_cases_judged_at_once_are_two_steps(shared_url: str) -> None:
     """One of them waits for the other, whichever process judges it."""
     async with opened(shared_url) as bench:
@@ -403,7 +448,7 @@ NOTICES = {
     "sanction.letter_charged": ("pénalité de", "résiliation", "virement"),
     "sanction.letter_suspended": ("ne peut plus envoyer", "virement"),
     "sanction.letter_adjusted": ("passe de 3,00 €", "une raison."),
-    "sanction.letter_cancelled": ("annulé", "une raison."),
+    "sanction.letter_cancelled": ("annulé", "une raison.", "à vous rendre : 2,00 €"),
     "sanction.letter_lowered": ("descend à l’étape 1",),
     "sanction.letter_paid": ("payée", "une raison."),
     "sanction.letter_announced": ("jusqu’au", "Pour y remédier"),
@@ -417,7 +462,14 @@ NOTICES = {
     "sanction.letter_not_reported": ("Joignez le message entier",),
 }
 """By its rule, what the reader is told in French."""
-FURTHER = ["sanction.charter", "sanction.amounts", "sanction.offer", "sanction.payment", "sanction.contest"]
+FURTHER = [
+    "sanction.charter",
+    "sanction.amounts",
+    "sanction.offer",
+    "sanction.payment",
+    "sanction.refund",
+    "sanction.contest",
+]
 
 
 def test_every_paragraph_is_of_a_notice() -> None:
@@ -441,7 +493,7 @@ async def test_each_notice_speaks_both_languages_and_fits_its_facts(bench: Bench
     elif name == "sanction.letter_delay_over":
         facts = {"address": PAUL, "ground": "motif"}
     else:
-        told = await bench.reading.run(lambda c: bench.cases.letter(c, dossier, name, "une raison.", 3_00))
+        told = await bench.reading.run(lambda c: bench.cases.letter(c, dossier, name, "une raison.", 3_00, 2_00))
         facts = told.parameters
     text = letters.text(name, facts)
     fr, en = text.split("\n\n-- \n\n")

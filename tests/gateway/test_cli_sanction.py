@@ -9,6 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from gateway.config import load
+from gateway.submission_here import NotTaken, way_in
+from policies.address import parse
 from tests.gateway.test_cli import CONFIG, Terminal
 
 MARIE, PAUL = "marie.martin@op.mssante.test", "paul.durand@op.mssante.test"
@@ -135,3 +138,13 @@ def test_only_what_was_received_is_reported(terminal: Terminal, tmp_path: Path) 
     terminal.refused("sanction", "open", MARIE, "--reason", "x", code=2)
     terminal.refused("sanction", "statement", "2026-13", code=2)
     assert "account.session_required" in terminal.refused("report", MARIE, unknown, "--session")
+
+
+async def test_what_leaves_without_a_door_is_refused_too(terminal: Terminal) -> None:
+    """TOU-F03: `caducee send` and the watched folder have an intake of their own."""
+    terminal.ok("sanction", "suspend", MARIE, "--reason", "poste volé", "--immediate")
+    letter = f"From: {MARIE}\r\nTo: {PAUL}\r\nSubject: s\r\nDate: Mon, 02 Mar 2026 10:00:00 +0100\r\n\r\nx\r\n"
+    async with way_in(load(terminal.folder / "config.toml")) as way:
+        with pytest.raises(NotTaken) as caught:
+            await way.submit(parse(MARIE), [parse(PAUL)], letter.encode("ascii"), "x")
+    assert caught.value.decision.rule.name == "sanction.suspended"
