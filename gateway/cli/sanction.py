@@ -101,7 +101,7 @@ def _suspension(one: Suspended) -> tuple[Any, ...]:
     return (
         one.number,
         one.subject,
-        one.cause,
+        word("cause", one.cause, chosen()),
         word("suspension", one.state, chosen()),
         when(until),
         one.ground,
@@ -134,7 +134,10 @@ def _show(desk: Desk, number: int, as_json: bool, **more: Any) -> None:
     output.facts(zip(names, (*_line(found), found.message, found.reporter, contact), strict=True))
     output.line("")
     columns = tr("quand|qui|quoi|facturé|reçu|raison", "when|who|what|charged|received|reason").split("|")
-    lines = [(when(act.at), act.actor, act.what, _sum(act.charged), _sum(act.received), act.reason) for act in acts]
+    lines = [
+        (when(act.at), act.actor, word("act", act.what, chosen()), _sum(act.charged), _sum(act.received), act.reason)
+        for act in acts
+    ]
     output.table(columns, lines)
 
 

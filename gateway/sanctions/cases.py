@@ -281,7 +281,8 @@ class Cases:
             "address": dossier.subject,
             "number": case.number,
             "recipients": case.recipients,
-            "reference": dossier.message or "-",
+            "reference_fr": dossier.message or "aucune",
+            "reference_en": dossier.message or "none",
             "step": int(case.step),
             "reason": one_line(reason),
         }

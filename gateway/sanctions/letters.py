@@ -32,8 +32,9 @@ LONGEST = 500
 SANCTION = "sanction"
 """The action of :class:`gateway.relay.outbox.Owed`."""
 
-CHARTER, AMOUNTS, OFFER, PAYMENT, REFUND, CONTEST = (
+CHARTER, PLACE, AMOUNTS, OFFER, PAYMENT, REFUND, CONTEST = (
     "sanction.charter",
+    "sanction.charter_place",
     "sanction.amounts",
     "sanction.offer",
     "sanction.payment",
@@ -41,9 +42,9 @@ CHARTER, AMOUNTS, OFFER, PAYMENT, REFUND, CONTEST = (
     "sanction.contest",
 )
 PARAGRAPHS: Mapping[str, tuple[str, ...]] = {
-    "sanction.letter_warned": (CHARTER, AMOUNTS, CONTEST),
-    "sanction.letter_charged": (CHARTER, AMOUNTS, OFFER, PAYMENT, CONTEST),
-    "sanction.letter_suspended": (CHARTER, AMOUNTS, PAYMENT, CONTEST),
+    "sanction.letter_warned": (CHARTER, PLACE, AMOUNTS, CONTEST),
+    "sanction.letter_charged": (CHARTER, PLACE, AMOUNTS, OFFER, PAYMENT, CONTEST),
+    "sanction.letter_suspended": (CHARTER, PLACE, AMOUNTS, PAYMENT, CONTEST),
     "sanction.letter_adjusted": (PAYMENT, REFUND, CONTEST),
     "sanction.letter_cancelled": (REFUND,),
     "sanction.letter_lowered": (),
@@ -54,12 +55,12 @@ PARAGRAPHS: Mapping[str, tuple[str, ...]] = {
     "sanction.letter_lifted": (),
     "sanction.letter_opened": (),
     "sanction.letter_delay_over": (),
-    "sanction.letter_partner": (CHARTER, CONTEST),
+    "sanction.letter_partner": (CHARTER, PLACE, CONTEST),
     "sanction.letter_reported": (),
     "sanction.letter_not_reported": (),
 }
 """The paragraphs that follow the first, by its rule."""
-_NEEDS_TEXT = {PAYMENT: "payment"}
+_NEEDS_TEXT = {PAYMENT: "payment", PLACE: "charter"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,7 +158,7 @@ def _paragraphs(name: str, parameters: Mapping[str, str], language: Language) ->
     for each in (name, *PARAGRAPHS.get(name, ())):
         if parameters.get(_NEEDS_TEXT.get(each, ""), "said"):
             try:
-                found.append(decide(rule(each), **parameters).sentence(language).replace(". .", "."))
+                found.append(decide(rule(each), **parameters).sentence(language))
             except CatalogueError:  # its fact is not there, as where nothing is given back
                 continue
     return found

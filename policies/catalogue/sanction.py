@@ -278,10 +278,16 @@ RULES: tuple[Rule, ...] = (
     _note(
         "charter",
         "La charte : la messagerie sécurisée sert aux échanges professionnels autour des soins d’un patient ; annonces, invitations "
-        "et envois groupés n’y ont pas leur place. {charter}.",
+        "et envois groupés n’y ont pas leur place.",
         "The charter: secure mail serves professional exchanges about the care of a patient; announcements, invitations and grouped "
-        "sending have no place there. {charter}.",
+        "sending have no place there.",
         "TOU-B03",
+        "TOU-B06",
+    ),
+    _note(
+        "charter_place",
+        "Son texte : <{charter}>.",
+        "Its text: <{charter}>.",
         "TOU-B06",
     ),
     _note(

@@ -1,7 +1,7 @@
 """How a case and a suspension stand, and what the commands about them say: French, English.
 
 Keys are ``case.<state>`` for :class:`policies.penalties.CaseState`, ``case.paid``, ``step.<number>`` for :class:`policies.penalties.Step`,
-``suspension.<state>`` and ``source.<word>`` for :mod:`gateway.sanctions`, ``act.<word>`` for what was done to either.
+``suspension.<state>``, ``cause.<word>`` and ``source.<word>`` for :mod:`gateway.sanctions`, ``act.<word>`` for what was done to a case.
 """
 
 from __future__ import annotations
@@ -22,6 +22,17 @@ SANCTION: Mapping[str, tuple[str, str]] = {
     "suspension.over": ("délai écoulé", "delay over"),
     "suspension.active": ("en vigueur", "in force"),
     "suspension.ended": ("levée", "lifted"),
+    "cause.penalty": ("pénalités à payer", "penalties to be paid"),
+    "cause.precaution": ("précaution", "precaution"),
+    "cause.partner": ("expéditeur d’un partenaire", "partner’s sender"),
+    "act.opened": ("ouvert", "opened"),
+    "act.reported": ("signalé encore", "reported again"),
+    "act.confirmed": ("confirmé", "confirmed"),
+    "act.dismissed": ("écarté", "dismissed"),
+    "act.adjusted": ("ajusté", "adjusted"),
+    "act.cancelled": ("annulé", "cancelled"),
+    "act.lowered": ("descendu d’une étape", "lowered"),
+    "act.paid": ("payé", "paid"),
     "source.administrator": ("administrateur", "administrator"),
     "source.recipient": ("destinataire", "recipient"),
     "source.operator": ("opérateur partenaire", "partner operator"),

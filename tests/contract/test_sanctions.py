@@ -464,6 +464,7 @@ NOTICES = {
 """By its rule, what the reader is told in French."""
 FURTHER = [
     "sanction.charter",
+    "sanction.charter_place",
     "sanction.amounts",
     "sanction.offer",
     "sanction.payment",
@@ -504,7 +505,7 @@ async def test_each_notice_speaks_both_languages_and_fits_its_facts(bench: Bench
     assert ".." not in text
     assert len(fr.split("\n\n")) == len(en.split("\n\n"))
     if letters.CHARTER in letters.PARAGRAPHS[name]:
-        assert "https://op-a.mssante.test/charte" in text
+        assert "<https://op-a.mssante.test/charte>" in text
     if letters.CONTEST in letters.PARAGRAPHS[name]:
         assert DESK in fr
         assert DESK in en
