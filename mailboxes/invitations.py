@@ -88,22 +88,36 @@ def accept(unit: Unit, own: Accounts, token: str, given: Answer, hashed: str) ->
         raise refuse("account.invitation_over")
     person = accounts.get(unit.connection, row.login)
     require(own.judge_password(person, given.password))
-    secret = own.vault.unseal(bytes(row.totp), totp_context(row.account_id)).decode()
-    step = totp_step(secret, given.code, unit.now, 0)
-    if not step:
-        raise refuse("account.code_wrong")
-    once = _in_force(token, unit.now)
-    if unit.connection.execute(update(invitation).where(once).values(used_at=max(int(unit.now), 1))).rowcount != 1:
-        raise refuse("account.invitation_over")
-    values = {"password": hashed, "totp": row.totp, "totp_last": step}
-    unit.connection.execute(update(account).where(account.c.id == person.id).values(values))
-    end_sessions(unit, person.id)
-    known_browsers.forget(unit, person.id, person.login)
+    _take(unit, own, token, row, given.code, password=hashed)
     unlock(unit.cursor, subject_of("session", person.login))
     unit.emit(_event(person.login, "invitation accepted", person))
     if row.contact and row.contact == person.contact:
         unit.emit(_event(person.login, "contact verified", person))
     return person.login
+
+
+def take_code(unit: Unit, own: Accounts, token: str, account_id: int, code: str) -> None:
+    """Take only the secret for codes into use, for whoever proved to be this person a moment ago: a new telephone."""
+    row = _row(unit.connection, token, unit.now)
+    if row.account_id != account_id:
+        raise refuse("account.invitation_over")
+    _take(unit, own, token, row, code)
+    unit.emit(_event(row.login, "code", accounts.get(unit.connection, row.login)))
+
+
+def _take(unit: Unit, own: Accounts, token: str, row: Any, code: str, **more: str) -> None:
+    """Use the link up. Sessions end, and no browser is remembered any more."""
+    secret = own.vault.unseal(bytes(row.totp), totp_context(row.account_id)).decode()
+    step = totp_step(secret, code, unit.now, 0)
+    if not step:
+        raise refuse("account.code_wrong")
+    once = update(invitation).where(_in_force(token, unit.now)).values(used_at=max(int(unit.now), 1))
+    if unit.connection.execute(once).rowcount != 1:
+        raise refuse("account.invitation_over")
+    values = {"totp": row.totp, "totp_last": step, **more}
+    unit.connection.execute(update(account).where(account.c.id == row.account_id).values(values))
+    end_sessions(unit, row.account_id)
+    known_browsers.forget(unit, row.account_id, row.login)
 
 
 def contact_verified_at(connection: Connection, person: Account) -> int:

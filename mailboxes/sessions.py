@@ -108,7 +108,7 @@ class Sessions:
     ) -> Proved | Decision:
         """Judge inside one transaction; a refusal is an outcome, not an error, because its counters must be kept."""
         step = self._step(unit, row, given.code)
-        known = not step and not given.code and row is not None and known_browsers.stands(unit, row.id, given)
+        known = not given.code and known_browsers.stands(unit, 0 if row is None else row.id, given)
         reason = self._fault(unit, charged, row, right, step, known)
         if not reason:
             self.attempts.succeeded(unit.cursor, charged)

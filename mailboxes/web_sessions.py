@@ -23,7 +23,7 @@ from mailboxes.unit import Unit
 from policies.lifecycle import AccountState
 
 SEEN_EVERY = 60
-"""Seconds between two notes that a session is in use: not each page costs a write."""
+"""Seconds between two notes that a session is in use, by which its silence may end it early: not each page costs a write."""
 KEPT = 30 * 86400
 
 
@@ -119,7 +119,7 @@ def current(connection: Connection, token: str, bound_to: str, rules: WebRules, 
     row = connection.execute(query.where(web_session.c.digest == digest(token))).one_or_none()
     if row is None or row.ended_at or row.bound_to != _browser(bound_to) or row.state != AccountState.ACTIVE:
         return None
-    if now - row.seen_at > rules.idle + SEEN_EVERY or now - row.created_at > rules.longest:
+    if now - row.seen_at > rules.idle or now - row.created_at > rules.longest:
         return None
     name = " ".join(part for part in (row.title, row.given_name, row.family_name) if part)
     expires = int(row.created_at + rules.longest)

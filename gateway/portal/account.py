@@ -1,4 +1,4 @@
-"""My account: password, remembered browsers, terms accepted, my data to take along, closing (TOU-A16, C08, D07).
+"""My account: password, codes, remembered browsers, terms accepted, my data to take along, closing (TOU-A16, C08, D07).
 
 Promise: taking the data out and closing ask for a fresh proof; closing ends every means of access at once and closes the personal mailboxes,
 so that senders learn it; what is taken out holds no content of messages, which IMAP gives, and nobody else's data.
@@ -16,7 +16,7 @@ from starlette.responses import Response
 
 from gateway.portal.frame import Access, Page
 from gateway.portal.home import Mine, mine
-from gateway.portal.signing_in import LONGEST, Hashing, hashed
+from gateway.portal.signing_in import LONGEST, Hashing, drawn, hashed
 from gateway.portal.visit import Visit
 from gateway.record import journal
 from gateway.relay import tracking
@@ -39,6 +39,8 @@ def pages(hashing: Hashing) -> list[Page]:
         Page("/account", show, access=Access.LEAVING),
         Page("/account/browsers", show, forget_browsers),
         Page("/account/password", show_password, change_password),
+        Page("/account/code", show_code, offer_code),
+        Page("/account/code/take", show_offered, take_code),
         Page("/account/data", show_data, take_data, Access.LEAVING),
         Page("/account/close", show_close, close, Access.LEAVING),
     ]
@@ -101,6 +103,41 @@ async def _change_password(visit: Visit, hashing: Hashing) -> Response:
 
     await visit.do(work)
     return visit.to("/sign-in", "password")
+
+
+# codes
+
+
+async def show_code(visit: Visit) -> Response:
+    return visit.to("/confirm?next=/account/code") if _stale(visit) else visit.page("code.html")
+
+
+async def offer_code(visit: Visit) -> Response:
+    """A secret for the new telephone; the old one serves until the first code of the new one is right."""
+    if _stale(visit):
+        return visit.to("/confirm?next=/account/code")
+    own, login, lifetime = visit.ports.people.accounts, visit.who.login, visit.ports.rules.proof
+    token: str = await visit.do(lambda unit: invitations.invite(unit, own, login, lifetime, login))
+    return await _offered(visit, token)
+
+
+async def show_offered(visit: Visit) -> Response:
+    return await _offered(visit, visit.given("token")[:200]) if visit.form else visit.to("/account/code")
+
+
+async def _offered(visit: Visit, token: str) -> Response:
+    own, now, who = visit.ports.people.accounts, visit.now, visit.who
+    found = await visit.ask(lambda connection: invitations.find(connection, own, token, now))
+    if found.account.id != who.account_id:
+        return visit.missing()
+    operator = visit.ports.config().operator.name
+    return visit.page("code_offered.html", token=token, **drawn(found.secret, who.login, operator))
+
+
+async def take_code(visit: Visit) -> Response:
+    own, who, token, code = visit.ports.people.accounts, visit.who, visit.given("token")[:200], visit.given("code")[:16]
+    await visit.do(lambda unit: invitations.take_code(unit, own, token, who.account_id, code))
+    return visit.to("/sign-in", "code")
 
 
 # data

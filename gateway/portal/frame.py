@@ -21,7 +21,7 @@ from starlette.routing import Route
 
 from gateway.portal import safety, words
 from gateway.portal.ports import Ports
-from gateway.portal.visit import Visit, plain
+from gateway.portal.visit import Busy, Visit, plain
 from mailboxes import account_rights, terms_of_use, web_sessions
 from mailboxes.accounts import Refused
 from mailboxes.engine import refusal
@@ -87,6 +87,8 @@ class Frame:
             answer = await self._let_in(page, visit, form_secret)
         except ClientDisconnect:
             return Response(status_code=HTTPStatus.BAD_REQUEST)
+        except Busy:
+            answer = visit.page("away.html", HTTPStatus.SERVICE_UNAVAILABLE)
         except Exception as problem:
             if not isinstance(problem, StoreError | OSError) and refusal(problem) is None:
                 raise

@@ -11,15 +11,14 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
-from http import HTTPStatus
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from starlette.responses import Response
 
 from gateway.portal import qr, safety
 from gateway.portal.frame import Access, Page, terms_in_force
 from gateway.portal.ports import Ports
-from gateway.portal.visit import Visit, ours_only
+from gateway.portal.visit import Busy, Visit, ours_only
 from mailboxes import invitations, terms_of_use, web_sessions
 from mailboxes.accounts import refuse, require
 from mailboxes.attempts import subject_of
@@ -45,13 +44,21 @@ class Hashing:
 
 
 async def hashed(hashing: Hashing, work: Callable[[], T]) -> T:
-    """``work``, which computes a hash, in a thread and in its turn."""
+    """``work``, which computes a hash, in a thread and in its turn. Raises :class:`gateway.portal.visit.Busy`."""
+    if hashing.waiting >= WAITING:
+        raise Busy
     hashing.waiting += 1
     try:
         async with hashing.places:
             return await asyncio.to_thread(work)
     finally:
         hashing.waiting -= 1
+
+
+def drawn(secret: str, login: str, operator: str) -> dict[str, Any]:
+    """A secret for codes as a page shows it: to scan, and to type."""
+    grouped = " ".join(secret[at : at + 4] for at in range(0, len(secret), 4))
+    return {"secret": grouped, "picture": qr.picture(totp_uri(secret, login, operator))}
 
 
 def pages(ports: Ports, hashing: Hashing) -> list[Page]:
@@ -119,8 +126,6 @@ class Entering:
             remember=visit.given("remember") == "yes",
             before=visit.request.cookies.get(safety.SESSION, "")[:200],
         )
-        if self.hashing.waiting >= WAITING:
-            return visit.page("away.html", HTTPStatus.SERVICE_UNAVAILABLE)
         opened: Opened = await hashed(self.hashing, work)
         answer = visit.to(ours_only(visit.given("next")))
         safety.keep(answer, safety.SESSION, opened.token)
@@ -134,18 +139,9 @@ class Entering:
     async def show_invitation(self, visit: Visit) -> Response:
         found = await self._invited(visit)
         account = found.account
-        uri = totp_uri(found.secret, account.login, self.ports.config().operator.name)
         name = f"{account.title} {account.given_name} {account.family_name}".strip()
-        grouped = " ".join(found.secret[at : at + 4] for at in range(0, len(found.secret), 4))
-        bits = self.ports.people.rules.password_bits
-        return visit.page(
-            "invitation.html",
-            name=name,
-            secret=grouped,
-            picture=qr.picture(uri),
-            login=visit.given("login")[:64],
-            bits=bits,
-        )
+        shown = drawn(found.secret, account.login, self.ports.config().operator.name)
+        return visit.page("invitation.html", name=name, login=visit.given("login")[:64], **shown)
 
     async def accept(self, visit: Visit) -> Response:
         await self._pace_guesses(visit)

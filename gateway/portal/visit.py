@@ -26,6 +26,10 @@ from policies.decision import Decision, Language
 T = TypeVar("T")
 
 
+class Busy(Exception):
+    """Too many ask for what takes long; told as 503."""
+
+
 @dataclass(slots=True)
 class Visit:
     """``form`` is empty but for a form of ours that was sent; ``decision`` is why the form was refused, when it comes back."""

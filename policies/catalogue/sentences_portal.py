@@ -366,6 +366,14 @@ ACCOUNT: Mapping[str, Sentence] = {
         "Toutes vos sessions se ferment, et les navigateurs mémorisés sont oubliés. Les mots de passe d’appareil restent.",
         "All your sessions end, and remembered browsers are forgotten. Device passwords stay.",
     ),
+    "account.change_code": _s("Changer de téléphone pour les codes", "Change the phone for codes"),
+    "code.title": _s("Changer de téléphone pour les codes", "Change the phone for codes"),
+    "code.what": _s(
+        "L’ancien téléphone sert jusqu’à ce que le nouveau ait donné un code juste. Toutes vos sessions se ferment alors.",
+        "The old phone serves until the new one has given a right code. All your sessions end then.",
+    ),
+    "code.offer": _s("Montrer la clé du nouveau téléphone", "Show the key for the new phone"),
+    "code.take": _s("Prendre ce téléphone", "Take this phone"),
     "data.title": _s("Emporter mes données", "Take my data along"),
     "data.what": _s(
         "Un fichier JSON : votre compte, vos boîtes, appareils, règles, envois, le journal de vos boîtes et vos acceptations. Les messages "
@@ -478,6 +486,10 @@ DONE: Mapping[str, Sentence] = {
     "done.browsers": _s("Oubliés. Vos autres sessions sont fermées.", "Forgotten. Your other sessions are ended."),
     "done.password": _s(
         "Votre mot de passe est changé. Connectez-vous de nouveau.", "Your password is changed. Sign in again."
+    ),
+    "done.code": _s(
+        "Le nouveau téléphone donne vos codes. Connectez-vous avec le prochain.",
+        "The new phone gives your codes. Sign in with the next one.",
     ),
     "done.closed": _s("Votre compte est fermé.", "Your account is closed."),
     "done.admin": _s("C’est fait, et consigné.", "Done, and recorded."),

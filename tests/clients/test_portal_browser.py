@@ -136,7 +136,15 @@ def test_from_the_invitation_to_a_device_that_is_cut_off(
         browser.open(base)
         browser.go(f"a[aria-label^='{name}']")
         usable(browser)
-    for page in ("/account", "/account/password", "/account/data", "/account/close", "/devices/lost", "/confirm"):
+    for page in (
+        "/account",
+        "/account/password",
+        "/account/code",
+        "/account/data",
+        "/account/close",
+        "/devices/lost",
+        "/confirm",
+    ):
         browser.open(base + page)
         usable(browser)
     browser.go("nav button")

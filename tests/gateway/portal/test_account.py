@@ -94,3 +94,44 @@ def test_closing_ends_every_access_and_closes_what_was_the_persons_own(house: Ho
     )
     assert all(one.revoked_at for one in house.ask(lambda connection: devices.listed(connection, login="eva.cap")))
     assert "Wrong login" in house.browser().sign_in("eva.cap", PASSWORD).text
+
+
+def test_a_new_telephone_takes_over_once_its_first_code_is_right(house: House) -> None:
+    """TOU-A05: the old one serves until then, and its codes are nothing afterwards."""
+    house.person("gil.cap")
+    browser = house.signed_in("gil.cap")
+    other = house.signed_in("gil.cap")
+    old = house.secrets["gil.cap"]
+    browser.get("/account/code")
+    page = browser.send("/account/code")
+    assert page.url.path == "/account/code"
+    key = page.text.partition('id="key">')[2].partition("<")[0].replace(" ", "")
+    wrong = browser.send("/account/code/take", code="000000")
+    assert wrong.status_code == 422
+    assert "This code is not the one" in wrong.text
+    assert key in wrong.text.replace(" ", ""), "it can be tried again"
+    assert other.get("/account").url.path == "/account"
+    house.secrets["gil.cap"] = key
+    done = browser.send("/account/code/take", code=house.code("gil.cap"))
+    assert done.url.path == "/sign-in"
+    assert "The new phone gives your codes." in done.text
+    assert other.get("/account").url.path == "/sign-in"
+    assert browser.sign_in("gil.cap").url.path == "/"
+    house.secrets["gil.cap"] = old
+    assert "Wrong login" in house.browser().sign_in("gil.cap").text
+
+
+def test_nobody_takes_the_telephone_of_another(house: House) -> None:
+    house.person("hana.cap")
+    house.person("ivo.cap")
+    browser, other = house.signed_in("hana.cap"), house.signed_in("ivo.cap")
+    browser.get("/account/code")
+    browser.send("/account/code")
+    token = next(form["token"] for to, form in browser.forms() if to == "/account/code/take")
+    other.get("/account/code")
+    other.send("/account/code")
+    refused = other.send("/account/code/take", token=token, code="123456")
+    assert refused.status_code in (404, 422)
+    assert 'id="key"' not in refused.text
+    house.clock.pass_(601)
+    assert browser.send("/account/code/take", code="123456").status_code == 422
