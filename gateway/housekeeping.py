@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from functools import partial
 from itertools import islice
 
-from gateway import idle
+from gateway import idle, message_retention
 from gateway.compose import Storage
 from gateway.medical import registers
 from gateway.medical.memory import CHUNK, StoredMemory, forget_closed
@@ -41,7 +41,8 @@ TOGETHER = 50
 async def daily(storage: Storage) -> int:
     """Let go of what is too old: journal records (MSS-145), histories of erasures, answers given, settled messages (TOU-F02),
     patients not met again (HID-090 to HID-099), exchanges a patient may no longer answer in (MSS-101), what is left of deleted
-    mailboxes, blobs without a row. Tell owners of mailboxes nobody uses (MSS-057). Returns the journal records removed.
+    mailboxes, blobs without a row. Tell owners of mailboxes nobody uses (MSS-057), erase messages kept long
+    enough (MSS-066). Returns the journal records removed.
     """
     age = retention.kept(storage.config.journal)
     removed = await retention.purge(storage.committer, storage.reading, age, storage.clock())
@@ -66,6 +67,7 @@ async def daily(storage: Storage) -> int:
     await fsck.sweep(storage.store, now=now)
     await asyncio.to_thread(indicators.make_anonymous, storage)
     await idle.look(storage)
+    await message_retention.look(storage)
     return removed
 
 

@@ -9,7 +9,6 @@ on record all the same, for its administrator; database errors propagate, and th
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -17,16 +16,13 @@ from functools import partial
 
 from sqlalchemy import Connection, func, select
 
+from gateway import owner_letter
 from gateway.compose import Storage
-from gateway.config import postmaster
 from gateway.people import people
-from gateway.received import date
 from gateway.record.tables import journal
-from gateway.relay.notices import encoded_word, field_line, quoted_printable
 from mailboxes import register
-from mailboxes.anatomy import dissect, pack
 from mailboxes.register import Mailbox
-from mailboxes.store import Delivery, Sealed, StoreError
+from mailboxes.store import Sealed
 from mailboxes.unit import Unit
 from policies.catalogue.sentences_console import say
 from policies.events import Event, Kind
@@ -65,11 +61,10 @@ async def _tell(storage: Storage, box: Mailbox) -> bool:
     """Once for each time without login; False where it was done before."""
     if await storage.reading.run(partial(told_at, box=box)):
         return False
-    content = _letter(storage, box)
-    sealed = await storage.sealer.seal(content, pack(dissect(content)))
-    placed = await storage.committer.run(partial(_place, storage=storage, box=box, sealed=sealed))
+    letter = await owner_letter.sealed(storage, box, say("idle.subject", "fr"), _texts(storage, box))
+    placed = await storage.committer.run(partial(_place, storage=storage, box=box, letter=letter))
     if not placed:
-        await storage.sealer.discard(sealed)
+        await storage.sealer.discard(letter)
     return placed
 
 
@@ -86,16 +81,13 @@ def told_at(connection: Connection, box: Mailbox) -> float:
     return float(connection.execute(newest).scalar() or 0) / 1e6
 
 
-def _place(unit: Unit, storage: Storage, box: Mailbox, sealed: Sealed) -> bool:
+def _place(unit: Unit, storage: Storage, box: Mailbox, letter: Sealed) -> bool:
     """The letter and its record, unless another process was faster or somebody has logged in since."""
     now = register.get(unit.connection, str(box.address))
     if told_at(unit.connection, box) or now.last_login_at != box.last_login_at or now.state is not BalState.ACTIVE:
         return False
-    storage.store.put_body(unit, [sealed])
-    (outcome,) = storage.store.deliver(unit, [Delivery(sealed, box.id, int(unit.now))])
-    if isinstance(outcome, StoreError):
-        storage.store.release_body(unit, sealed.body_id, 0)
-    unit.emit(_event(box, TOLD, box.state, "full" if isinstance(outcome, StoreError) else ""))
+    there = owner_letter.place(unit, storage, box, letter)
+    unit.emit(_event(box, TOLD, box.state, "" if there else "full"))
     return True
 
 
@@ -116,24 +108,10 @@ def _event(box: Mailbox, what: str, state: BalState, reason: str) -> Event:
     return Event(Kind.MAILBOX, mailbox=box.id, detail=detail)
 
 
-def _letter(storage: Storage, box: Mailbox) -> bytes:
+def _texts(storage: Storage, box: Mailbox) -> list[str]:
     """French, then English: until when to log in, and what happens otherwise."""
-    config, now = storage.config, storage.clock()
-    own = config.accounts
+    own, now = storage.config.accounts, storage.clock()
     limit = max(max(box.last_login_at, box.created_at) + own.inactivity, now + own.inactivity_notice)
     day = datetime.fromtimestamp(limit, UTC).date().isoformat()
     name = "idle.will_close" if own.inactivity_close else "idle.may_close"
-    texts = [say(name, language, address=box.address, day=day) for language in ("fr", "en")]
-    fields = (
-        ("Date", date(now)),
-        ("From", f"Caducee <{postmaster(config.operator)}>"),
-        ("To", f"<{box.address}>"),
-        ("Subject", encoded_word(say("idle.subject", "fr"))),
-        ("Message-ID", f"<{secrets.token_hex(16)}@{config.operator.hostname}>"),
-        ("Auto-Submitted", "auto-generated"),
-        ("MIME-Version", "1.0"),
-        ("Content-Type", "text/plain; charset=utf-8"),
-        ("Content-Transfer-Encoding", "quoted-printable"),
-    )
-    head = b"".join(field_line(title, value) for title, value in fields)
-    return head + b"\r\n" + quoted_printable("\n\n".join(texts) + "\n")
+    return [say(name, language, address=box.address, day=day) for language in ("fr", "en")]

@@ -32,6 +32,7 @@ from gateway.settings.penalties import Penalties
 from gateway.settings.people import Accounts, Tokens
 from gateway.settings.portal import Portal
 from gateway.settings.relay import Dns, Queue, Route
+from gateway.settings.retention import Retention
 from gateway.settings.trust import CBC_SUITES, SUITES, Tls, Trust
 
 __all__ = [
@@ -62,6 +63,7 @@ __all__ = [
     "Penalties",
     "Portal",
     "Queue",
+    "Retention",
     "Route",
     "Scan",
     "Service",
@@ -108,6 +110,7 @@ class Config:
     directory: Directory = field(default_factory=Directory)
     journal: Journal = field(default_factory=Journal)
     indicators: Indicators = field(default_factory=Indicators)
+    retention: Retention = field(default_factory=Retention)
     log: Log = field(default_factory=Log)
     service: Service = field(default_factory=Service)
 
@@ -140,6 +143,7 @@ SECTIONS: Mapping[str, type] = {
     "directory": Directory,
     "journal": Journal,
     "indicators": Indicators,
+    "retention": Retention,
     "log": Log,
     "service": Service,
 }

@@ -150,4 +150,18 @@ RECORD: Mapping[str, Sentence] = {
     "review.counted": _s(
         "Points à revoir : {count}. Revue précédente : {before}.", "To look at: {count}. Reviewed before: {before}."
     ),
+    "retention.subject": _s("Messages qui vont être effacés / Messages to be erased", "Messages to be erased"),
+    "retention.notice": _s(
+        "Cette boîte n’est pas un lieu d’archivage : ses messages y sont gardés {kept} jours. Le {day}, seront effacés ceux qui y "
+        "étaient avant le {before} (UTC) :",
+        "This mailbox is no archive: its messages are kept {kept} days. On {day} those that were in it before {before} (UTC) will "
+        "be erased:",
+    ),
+    "retention.folder": _s("- {folder} : {count}", "- {folder}: {count}"),
+    "retention.advice": _s(
+        "Ce qui compte pour le dossier du patient doit y être copié avant. Un message déplacé dans un autre dossier compte depuis "
+        "ce jour-là.",
+        "What matters for the patient’s record must be copied there before. A message moved to another folder counts from that "
+        "day on.",
+    ),
 }
