@@ -9,7 +9,6 @@ on record all the same, for its administrator; database errors propagate, and th
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
@@ -20,6 +19,7 @@ from gateway import owner_letter
 from gateway.compose import Storage
 from gateway.people import people
 from gateway.record.tables import journal
+from gateway.settings import Accounts
 from mailboxes import register
 from mailboxes.register import Mailbox
 from mailboxes.store import Sealed
@@ -44,17 +44,24 @@ class Done:
 
 async def look(storage: Storage) -> Done:
     """Tell whoever is to be told, close what is to be closed."""
-    own, now = storage.config.accounts, storage.clock()
-    found: Sequence[Mailbox] = await storage.reading.run(register.listed)
+    own = storage.config.accounts
+    found = await storage.reading.run(partial(_unused, settings=own, now=storage.clock()))
     told = closed = 0
-    for box in found:
-        used = activity(box.last_login_at, box.created_at, now, own.inactivity, own.inactivity_notice)
-        if box.state is not BalState.ACTIVE or used is Activity.USED:
-            continue
+    for box, used in found:
         told += await _tell(storage, box)
         if used is Activity.CLOSE and own.inactivity_close:
             closed += await storage.committer.run(partial(_close, storage=storage, box=box))
     return Done(told, closed)
+
+
+def _unused(connection: Connection, settings: Accounts, now: float) -> list[tuple[Mailbox, Activity]]:
+    """The mailboxes in service to warn about or to close: few of many, so judged where they are read, off the event loop."""
+    judged = [
+        (box, activity(box.last_login_at, box.created_at, now, settings.inactivity, settings.inactivity_notice))
+        for box in register.listed(connection)
+        if box.state is BalState.ACTIVE
+    ]
+    return [(box, used) for box, used in judged if used is not Activity.USED]
 
 
 async def _tell(storage: Storage, box: Mailbox) -> bool:

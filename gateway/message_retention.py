@@ -22,7 +22,7 @@ from gateway.compose import Storage
 from gateway.record.tables import journal
 from mailboxes import register
 from mailboxes.register import Mailbox
-from mailboxes.store import Entry, FlagChange, Folder, Sealed
+from mailboxes.store import FlagChange, Folder, Sealed
 from mailboxes.tables import entry
 from mailboxes.unit import Unit
 from policies.catalogue.sentences_console import say
@@ -57,16 +57,19 @@ async def look(storage: Storage) -> Done:
     if not own.messages:
         return Done()
     told = erased = 0
-    found: Sequence[Mailbox] = await storage.reading.run(register.listed)
+    found = await storage.reading.run(partial(_concerned, domains=own.domains))
     for box in found:
-        if box.state is not BalState.ACTIVE or (own.domains and box.address.domain not in own.domains):
-            continue
         notice = await storage.reading.run(partial(pending, box=box))
         if notice is None:
             told += await _tell(storage, box)
         elif storage.clock() >= notice.at + own.notice:
             erased += await _erase(storage, box, min(notice.before, storage.clock() - own.messages))
     return Done(told, erased)
+
+
+def _concerned(connection: Connection, domains: Sequence[str]) -> list[Mailbox]:
+    listed = register.listed(connection)
+    return [box for box in listed if box.state is BalState.ACTIVE and (not domains or box.address.domain in domains)]
 
 
 def pending(connection: Connection, box: Mailbox) -> Notice | None:
@@ -164,16 +167,16 @@ async def _erase(storage: Storage, box: Mailbox, before: float) -> int:
     """What was told, portion by portion; then the notice is done with."""
     total = 0
     for folder in await storage.store.folders(box.id):
-        snapshot = await storage.store.snapshot(box.id, folder.id)
-        old = [one.uid for one in snapshot.entries if _saved(one) < before]
+        old = await storage.reading.run(partial(_old, mailbox=box.id, folder=folder.id, before=before))
         for start in range(0, len(old), PORTION):
             total += await _erase_some(storage, box, folder, old[start : start + PORTION])
     await storage.committer.run(lambda unit: unit.emit(_event(box, DONE, f"{total} messages")))
     return total
 
 
-def _saved(one: Entry) -> int:
-    return one.save_date
+def _old(connection: Connection, mailbox: int, folder: int, before: float) -> list[int]:
+    here = (entry.c.mailbox_id == mailbox) & (entry.c.folder_id == folder) & (entry.c.save_date < int(before))
+    return [row[0] for row in connection.execute(select(entry.c.uid).where(here).order_by(entry.c.uid))]
 
 
 async def _erase_some(storage: Storage, box: Mailbox, folder: Folder, uids: list[int]) -> int:
