@@ -57,6 +57,8 @@ log = structlog.get_logger("imap")
 NEW, AUTHENTICATED, SELECTED = 1, 2, 4
 ANY = NEW | AUTHENTICATED | SELECTED
 LOGGED_IN = AUTHENTICATED | SELECTED
+_RECORDING: set[asyncio.Task[None]] = set()
+"""Refusals being recorded, of all sessions: an empty set of its own would cost each of them 200 octets."""
 _READING = frozenset(
     ("FETCH", "UID FETCH", "SEARCH", "UID SEARCH", "SORT", "UID SORT", "THREAD", "UID THREAD", "SELECT", "EXAMINE")
 )
@@ -186,7 +188,6 @@ class Session:
         self.idling = False
         self._owed: Callable[[], Awaitable[None]] | None = None  # the end of a command before which much is to be told
         self.notify: Any = None  # notify.Subscription
-        self._refusals: set[asyncio.Task[None]] = set()
         self.errors = 0
         self.failed_logins = 0
         self.on_close: list[Callable[[], None]] = []
@@ -477,8 +478,8 @@ class Session:
         detail = {"command": asked.name, "folder": folder, "count": 0, "ip": self.ip, "result": "NOPERM"}
         event = Event(kind, actor=self.login.account, mailbox=self.login.mailbox_id, detail=detail)
         task = asyncio.get_running_loop().create_task(self._record_refusal(event))
-        self._refusals.add(task)
-        task.add_done_callback(self._refusals.discard)
+        _RECORDING.add(task)
+        task.add_done_callback(_RECORDING.discard)
 
     async def _record_refusal(self, event: Event) -> None:
         try:
