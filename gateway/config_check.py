@@ -22,7 +22,7 @@ from policies.bounces import phrase_of
 ALGORITHMS = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA")
 TYPES = ("PER", "ORG", "APP", "CAB")
 WAYS_IN = ("inbound", "submission")
-DOORS = ("inbound", "submission", "submissions", "imap", "imaps")
+DOORS = ("inbound", "submission", "submissions", "imap", "imaps", "http", "monitor")
 FLOOR_MEMORY = 19 * 1024 * 1024  # OWASP's smallest Argon2id setting with two passes
 FLOOR_PASSES = 2
 AUTOLOGOUT = 1800.0

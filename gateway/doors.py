@@ -17,12 +17,16 @@ from functools import partial
 from typing import Any
 
 import structlog
+from starlette.types import ASGIApp
 
 from gateway import part_settings
 from gateway.certificate_logins import CertificateLogins
 from gateway.compose import Storage
 from gateway.config_units import Listen
 from gateway.content_gate import ContentGate
+from gateway.http import connection as http_connection
+from gateway.http import wiring as http_wiring
+from gateway.http.server import HttpServer
 from gateway.intake import Intake
 from gateway.scan import Scanner
 from gateway.settings import Config, SmtpDoor
@@ -80,6 +84,7 @@ class Doors:
         self._sharing = sharing
         self._smtp: list[tuple[str, SmtpServer]] = []
         self._imap: list[tuple[str, ImapServer]] = []
+        self._http: list[HttpServer] = []
         self._contexts: list[ssl.SSLContext] = []
 
     # opening
@@ -92,6 +97,9 @@ class Doors:
             await self._open_submission()
         if "imap" in roles:
             await self._open_imap(storage)
+        if "http" in roles:
+            await self._open_https(storage)
+            await self._open_monitor(storage)
 
     async def _open_inbound(self) -> None:
         for listen in self._config.inbound.listen:
@@ -126,6 +134,40 @@ class Doors:
                 port = await server.listen(sock=entrance, tls=secure)
                 self._opened(name, listen.host, port)
                 self._share(name, entrance, crowd, partial(server.adopt, tls=secure))
+
+    async def _open_https(self, storage: Storage) -> None:
+        listens = self._config.http.listen
+        if not listens:
+            return
+        context = self._server_context(ask_certificate=self._config.http.certificates)
+        context.set_alpn_protocols([http_connection.PROTOCOL])
+        crowd = self._crowd("https")
+        server = self._http_server("https", http_wiring.public(self._http_behind(storage)), crowd)
+        for listen in listens:
+            entrance = self._bind(listen, b"")
+            port = await server.listen(entrance, context)
+            self._opened("https", listen.host, port)
+            self._share("https", entrance, crowd, partial(server.adopt, tls=context))
+
+    async def _open_monitor(self, storage: Storage) -> None:
+        """One that cannot be had keeps no mail from flowing: whoever watches notices at once."""
+        server = self._http_server("monitor", http_wiring.monitor(self._http_behind(storage)), None)
+        for listen in self._config.monitor.listen:
+            try:
+                entrance = self._bind(listen, http_connection.CROWDED)
+            except OSError as taken:
+                log.error("door_not_open", door="monitor", reason=str(taken))
+                continue
+            self._opened("monitor", listen.host, await server.listen(entrance, None))
+
+    def _http_server(self, name: str, application: ASGIApp, crowd: Crowd[Any] | None) -> HttpServer:
+        patience = part_settings.http_patience(self._config)
+        server = HttpServer(name, application, patience, self._behind.tally, crowd)
+        self._http.append(server)
+        return server
+
+    def _http_behind(self, storage: Storage) -> http_wiring.Behind:
+        return http_wiring.Behind(config=lambda: self._config)
 
     def _doorway(self, door: Door, own: SmtpDoor, name: str, *, implicit_tls: bool = False) -> Doorway:
         limits = part_settings.smtp_limits(self._config, own)
@@ -170,11 +212,11 @@ class Doors:
     def _content_settings(self) -> ContentSettings:
         return replace(self._behind.intake.settings.content, size=self._config.limits.append_size)
 
-    def _server_context(self) -> ssl.SSLContext:
+    def _server_context(self, *, ask_certificate: bool = True) -> ssl.SSLContext:
         config = self._config
         context = tls.server_context(
             part_settings.identities(config),
-            ask_certificate=True,
+            ask_certificate=ask_certificate,
             anchors=anchors(config),
             suites=part_settings.suites(config),
             tickets=config.tls.tickets,
@@ -233,6 +275,8 @@ class Doors:
             tls.follow(context, suites=suites, tickets=tickets, anchors=anchors(config))
         for name, door in self._imap:
             door.service.limits = part_settings.imap_limits(config, config.imap if name == "imap" else config.imaps)
+        for served in self._http:
+            served.follow(part_settings.http_patience(config))
 
     # closing
 
@@ -242,7 +286,8 @@ class Doors:
             self._sharing.close()
         smtp = [server.drain(grace) for _, server in self._smtp]
         imap = [server.close(min(grace, 5.0)) for _, server in self._imap]
-        await asyncio.gather(*smtp, *imap)
+        http = [server.drain(grace) for server in self._http]
+        await asyncio.gather(*smtp, *imap, *http)
 
 
 def bind(listen: Listen, crowded: bytes, *, shared: bool) -> Entrance:

@@ -39,8 +39,10 @@ from gateway.watch import Taken, alone
 from mailboxes.keys import create_master_key_file
 from policies.catalogue.sentences_console import say
 
-DOORS = ("inbound", "submission", "submissions", "imap", "imaps")
+DOORS = ("inbound", "submission", "submissions", "imap", "imaps", "https", "monitor")
 READY_NAMES = {"inbound": "smtp"}
+SECTIONS = {"https": "http"}
+"""Of those doors whose section of config.toml has another name."""
 LOOPBACK = "127.0.0.1"
 PATIENCE = 60.0
 PORTS = range(20_000, 32_000)
@@ -235,13 +237,15 @@ class Space:
             # Whoever tries the space out does it from one address and often with one mailbox.
             ("accounts", "failures_per_ip"): 100_000,
         }
-        for door in DOORS:
-            values[door, "connections"] = 20_000
-            values[door, "connections_per_ip"] = 20_000
-            if door != "inbound":
+        values["http", "certificates"] = True
+        for door in DOORS[:-1]:
+            section = SECTIONS.get(door, door)
+            values[section, "connections"] = 20_000
+            values[section, "connections_per_ip"] = 20_000
+            if door not in ("inbound", "https"):
                 values[door, "connections_per_account"] = 10_000
         for door in DOORS:
-            values[door, "listen"] = [f"{LOOPBACK}:{site.ports[door]}"]
+            values[SECTIONS.get(door, door), "listen"] = [f"{LOOPBACK}:{site.ports[door]}"]
         if site.operator.name in self.databases:
             values["store", "url"] = self.databases[site.operator.name]
         return values | self.settings

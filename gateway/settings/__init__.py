@@ -23,6 +23,7 @@ from gateway.settings.doors import (
     Submissions,
     Unsolicited,
 )
+from gateway.settings.http import Http, Monitor
 from gateway.settings.operator import ROLES, Journal, Log, Operator, Service, Store
 from gateway.settings.people import Accounts, Tokens
 from gateway.settings.relay import Dns, Queue, Route
@@ -38,6 +39,7 @@ __all__ = [
     "Config",
     "Dns",
     "Hprim",
+    "Http",
     "Imap",
     "ImapDoor",
     "Imaps",
@@ -45,6 +47,7 @@ __all__ = [
     "Journal",
     "Limits",
     "Log",
+    "Monitor",
     "Operator",
     "Queue",
     "Route",
@@ -75,6 +78,8 @@ class Config:
     submissions: Submissions = field(default_factory=Submissions)
     imap: Imap = field(default_factory=Imap)
     imaps: Imaps = field(default_factory=Imaps)
+    http: Http = field(default_factory=Http)
+    monitor: Monitor = field(default_factory=Monitor)
     limits: Limits = field(default_factory=Limits)
     unsolicited: Unsolicited = field(default_factory=Unsolicited)
     queue: Queue = field(default_factory=Queue)
@@ -99,6 +104,8 @@ SECTIONS: Mapping[str, type] = {
     "submissions": Submissions,
     "imap": Imap,
     "imaps": Imaps,
+    "http": Http,
+    "monitor": Monitor,
     "limits": Limits,
     "unsolicited": Unsolicited,
     "queue": Queue,

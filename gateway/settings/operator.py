@@ -10,7 +10,7 @@ from typing import Literal
 from gateway.config_fields import Secret, setting
 from gateway.settings.units import DAY, MINUTE, KiB
 
-ROLES = ("inbound", "submission", "imap", "courier")
+ROLES = ("inbound", "submission", "imap", "courier", "http")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -122,7 +122,11 @@ class Service:
         "place", "Folder for what is not in the database: fetched lists, sockets.", Path("data"), reload=False
     )
     roles: tuple[str, ...] = setting(
-        "roles", "What `caducee serve` does: inbound, submission, imap, courier.", ROLES, choices=ROLES, reload=False
+        "roles",
+        "What `caducee serve` does: inbound, submission, imap, courier, http.",
+        ROLES,
+        choices=ROLES,
+        reload=False,
     )
     workers: int = setting(
         "number",
