@@ -28,6 +28,7 @@ from gateway.http import connection as http_connection
 from gateway.http import wiring as http_wiring
 from gateway.http.server import HttpServer
 from gateway.intake import Intake
+from gateway.monitoring.monitoring import Monitoring
 from gateway.scan import Scanner
 from gateway.settings import Config, SmtpDoor
 from gateway.sharing import DOORS, Adopt, Entrance, Sharing
@@ -72,6 +73,7 @@ class Behind:
     budget: Budget
     tally: Tally
     record: Callable[[Event], None]
+    monitoring: Monitoring
 
 
 class Doors:
@@ -85,6 +87,8 @@ class Doors:
         self._smtp: list[tuple[str, SmtpServer]] = []
         self._imap: list[tuple[str, ImapServer]] = []
         self._http: list[HttpServer] = []
+        self._open: dict[str, list[set[Any]]] = {}
+        behind.monitoring.sessions = self.sessions
         self._contexts: list[ssl.SSLContext] = []
 
     # opening
@@ -156,18 +160,25 @@ class Doors:
             try:
                 entrance = self._bind(listen, http_connection.CROWDED)
             except OSError as taken:
-                log.error("door_not_open", door="monitor", reason=str(taken))
+                log.error(
+                    "door_not_open", door="monitor", host=listen.host, port=listen.port, error=type(taken).__name__
+                )
                 continue
             self._opened("monitor", listen.host, await server.listen(entrance, None))
 
     def _http_server(self, name: str, application: ASGIApp, crowd: Crowd[Any] | None) -> HttpServer:
-        patience = part_settings.http_patience(self._config)
+        patience = http_wiring.patience(self._config)
         server = HttpServer(name, application, patience, self._behind.tally, crowd)
         self._http.append(server)
         return server
 
     def _http_behind(self, storage: Storage) -> http_wiring.Behind:
-        return http_wiring.Behind(config=lambda: self._config)
+        behind = self._behind
+        return http_wiring.Behind(lambda: self._config, storage, behind.space, behind.monitoring)
+
+    def sessions(self) -> dict[str, int]:
+        """How many are connected, by door."""
+        return {door: sum(map(len, crowds)) for door, crowds in self._open.items()}
 
     def _doorway(self, door: Door, own: SmtpDoor, name: str, *, implicit_tls: bool = False) -> Doorway:
         limits = part_settings.smtp_limits(self._config, own)
@@ -207,6 +218,7 @@ class Doors:
             limits=part_settings.imap_limits(config, config.imap),
             tls=context,
             tokens=bool(config.tokens.issuer),
+            count=behind.monitoring.counts.imap_command,
         )
 
     def _content_settings(self) -> ContentSettings:
@@ -228,7 +240,9 @@ class Doors:
         return bind(listen, crowded, shared=self._sharing is not None)
 
     def _crowd(self, name: str) -> Crowd[Any]:
-        return Crowd(self._behind.tally, DOORS.index(name))
+        crowd: Crowd[Any] = Crowd(self._behind.tally, DOORS.index(name))
+        self._open.setdefault(name, []).append(crowd)
+        return crowd
 
     def _share(self, name: str, entrance: Entrance, crowd: Crowd[Any], adopt: Adopt) -> None:
         if self._sharing is not None:
@@ -276,7 +290,7 @@ class Doors:
         for name, door in self._imap:
             door.service.limits = part_settings.imap_limits(config, config.imap if name == "imap" else config.imaps)
         for served in self._http:
-            served.follow(part_settings.http_patience(config))
+            served.follow(http_wiring.patience(config))
 
     # closing
 

@@ -13,7 +13,6 @@ import time
 from contextlib import suppress
 
 from gateway import policy_settings
-from gateway.http.server import Patience as HttpPatience
 from gateway.intake import IntakeSettings
 from gateway.relay.courier import Settings as CourierSettings
 from gateway.scan import Clamd, NoScanner, Scanner
@@ -169,15 +168,3 @@ def imap_limits(config: Config, own: ImapDoor) -> ImapLimits:
         per_ip=own.connections_per_ip,
         per_account=own.connections_per_account,
     )
-
-
-def http_patience(config: Config) -> HttpPatience:
-    """What an HTTP door waits for and counts."""
-    own, per_minute = config.http, config.limits.connections_per_minute
-    counted = Limits(
-        connections=own.connections,
-        connections_per_ip=own.connections_per_ip,
-        connections_rate_per_ip=Rate(per_minute, max(10, per_minute)),
-        login_failures_per_ip=Rate.hourly(config.accounts.failures_per_ip),
-    )
-    return HttpPatience(own.idle_timeout, own.request_timeout, own.header_size, counted)

@@ -39,6 +39,7 @@ from gateway.intake import Intake
 from gateway.medical.answers import PatientAnswers
 from gateway.medical.reader import DocumentReader
 from gateway.medical.wiring import document_reader, medical_settings
+from gateway.monitoring.monitoring import Monitoring
 from gateway.notice_entry import NoticeEntry
 from gateway.redirecting import Judgement, Redirecting
 from gateway.relay.bodies import StoreBodies
@@ -92,6 +93,7 @@ class Service:
         self._reloading = asyncio.Lock()
         self._concluding = asyncio.Lock()
         self._room = DiskRoom(lambda: self.config)
+        self._monitoring = Monitoring(config.service.data / "processes", roles)
         self._storage: Storage | None = None
         self._doors: Doors | None = None
         self._courier: Courier | None = None
@@ -135,6 +137,7 @@ class Service:
 
     async def _open_storage(self) -> Storage:
         self._storage = opened = await asyncio.to_thread(storage, self.config)
+        opened.committer.meter = self._monitoring.counts
         await asyncio.to_thread(opened.mark.demand)
         await asyncio.to_thread(self._room.look)
         opened.notices.start()
@@ -168,6 +171,7 @@ class Service:
             self._space.run,
             self._room.watch,
             self._recheck,
+            self._monitoring.run,
             partial(rounds.anchor, opened, lambda: self.config),
             partial(rounds.retain, opened, lambda: self.config),
             partial(rounds.forget_volumes, opened),
@@ -202,6 +206,7 @@ class Service:
             budget=self._budget,
             tally=tally,
             record=self._record_soon,
+            monitoring=self._monitoring,
         )
         return Doors(self.config, behind, sharing)
 
@@ -422,6 +427,7 @@ class Service:
         if self._partners is not None:
             await self._partners.close()
         await self._tasks.end()
+        self._monitoring.leave()
         if self._documents is not None:
             await self._documents.close()
         if self._storage is not None:

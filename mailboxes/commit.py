@@ -46,9 +46,9 @@ from mailboxes.precedence import go_first
 from mailboxes.reading import PATIENCE_SECONDS, Reading, expire
 from mailboxes.seldom import Seldom
 from mailboxes.store import StoreUnavailable
-from mailboxes.unit import Announcer, Journal, NoJournal, Unit
+from mailboxes.unit import Announcer, Journal, Meter, NoJournal, Unit
 
-__all__ = ["Announcer", "Committer", "Journal", "NoJournal", "Reading", "Unit"]
+__all__ = ["Announcer", "Committer", "Journal", "Meter", "NoJournal", "Reading", "Unit"]
 
 T = TypeVar("T")
 I = TypeVar("I")  # noqa: E741 - an item and what it becomes
@@ -126,6 +126,7 @@ class Committer:
         self.database = engine
         self._patience = patience
         self.announcer: Announcer | None = None
+        self.meter: Meter | None = None
         self.reusable_bytes = 0
         """Bytes inside SQLite's file that deletions freed: they are room for new messages (F07)."""
         self._room_seen = -math.inf
@@ -334,6 +335,7 @@ class Committer:
     def _attempt(self, batch: list[_Waiting], *, guarded: bool) -> _Done:
         connection = self._trusted()
         unit = Unit(connection, cursor_of(connection), self._clock())
+        begun = time.perf_counter()
         begin(connection, immediate=True)
         calls = _calls(batch)
         for handler, members in calls:
@@ -347,6 +349,9 @@ class Committer:
         if touched and self.announcer is not None:
             self.announcer.write(unit.cursor, touched)
         commit(connection)
+        if self.meter is not None:
+            with suppress(Exception):  # the change is durable, counted or not
+                self.meter.committed(unit.events, time.perf_counter() - begun)
         self._see_room(unit)
         return _Done(touched, unit.callbacks)
 

@@ -26,6 +26,12 @@ class Announcer(Protocol):
     def committed(self, touched: frozenset[tuple[int, int]]) -> None: ...
 
 
+class Meter(Protocol):
+    """Counts what was done: told of each transaction once it is durable, by the writer's thread, which waits."""
+
+    def committed(self, events: Sequence[Event], seconds: float) -> None: ...
+
+
 class NoJournal:
     """Records nothing: for tests of what does not concern evidence."""
 

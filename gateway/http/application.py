@@ -54,12 +54,19 @@ class Bounds:
     stall: float = 30.0
 
 
-def assemble(parts: Sequence[Part], bounds: Callable[[], Bounds] = Bounds) -> ASGIApp:
-    """One application of all ``parts``. ``bounds`` is asked at each request, so that a reload changes them."""
+def unheard(_status: int) -> None:
+    """Where nobody counts answers."""
+
+
+def assemble(
+    parts: Sequence[Part], bounds: Callable[[], Bounds] = Bounds, answered: Callable[[int], None] = unheard
+) -> ASGIApp:
+    """One application of all ``parts``. ``bounds`` is asked at each request, so that a reload changes them; ``answered`` is told
+    the status of each answer."""
     # Redirects for a slash too many would send callers to the host they name.
     router = Router([route for part in parts for route in part.routes], redirect_slashes=False)
     larger = {path: size for part in parts for path, size in part.bodies.items()}
-    return Shell(ExceptionMiddleware(router), bounds, larger)
+    return Shell(ExceptionMiddleware(router), bounds, larger, answered)
 
 
 def _later(seconds: float) -> float:
@@ -73,8 +80,15 @@ class _TooLarge(Exception):
 class Shell:
     """What stands around every request."""
 
-    def __init__(self, inner: ASGIApp, bounds: Callable[[], Bounds], larger: Mapping[str, int]) -> None:
+    def __init__(
+        self,
+        inner: ASGIApp,
+        bounds: Callable[[], Bounds],
+        larger: Mapping[str, int],
+        answered: Callable[[int], None],
+    ) -> None:
         self._inner = inner
+        self._answered = answered
         self._bounds = bounds
         self._larger = sorted(larger.items(), key=lambda one: -len(one[0]))
 
@@ -90,6 +104,8 @@ class Shell:
         except TimeoutError:
             log.warning("request_stalled", seconds=stall)
             await exchange.end(503, "The answer took too long; try again.")
+        finally:
+            self._answered(exchange.status)
 
     async def _answer(self, exchange: _Exchange) -> None:
         try:
@@ -115,7 +131,7 @@ class _Exchange:
         self.scope = scope
         self.bound = bound
         self.wait_for: Callable[[bool], None] = lambda _ours: None
-        self.began = False
+        self.status = 0
         self._receive = receive
         self._send = send
         self._taken = 0
@@ -133,7 +149,7 @@ class _Exchange:
 
     async def send(self, message: Message) -> None:
         if message["type"] == "http.response.start":
-            self.began = True
+            self.status = int(message["status"])
             self._complete(MutableHeaders(scope=message))
         await self._send(message)
         self.wait_for(True)
@@ -146,6 +162,6 @@ class _Exchange:
 
     async def end(self, status: int, sentence: str) -> None:
         """Answer in place of the application; where its answer has begun, uvicorn closes what was left open."""
-        if not self.began:
+        if not self.status:
             answer = PlainTextResponse(sentence + "\n", status)
             await answer(self.scope, self._receive, self.send)

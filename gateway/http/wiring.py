@@ -1,4 +1,4 @@
-"""Which parts the HTTP doors serve, each made from what it needs of the running process."""
+"""Which parts the HTTP doors serve, each made from what it needs of the running process, and what the doors wait for and count."""
 
 from __future__ import annotations
 
@@ -7,9 +7,15 @@ from dataclasses import dataclass
 
 from starlette.types import ASGIApp
 
-from gateway.http import health
+from gateway.compose import Storage
+from gateway.http import health, metrics
 from gateway.http.application import Bounds, Part, assemble
+from gateway.http.server import Patience
+from gateway.monitoring.figures import Look
+from gateway.monitoring.monitoring import Monitoring
 from gateway.settings import Config
+from gateway.smtp.limits import Limits, Rate
+from gateway.trust_space import TrustSpace
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,18 +23,39 @@ class Behind:
     """What the parts lead to. ``config`` answers the configuration in force."""
 
     config: Callable[[], Config]
+    storage: Storage
+    space: TrustSpace
+    monitoring: Monitoring
 
 
 def public(behind: Behind) -> ASGIApp:
     """What everybody may ask for."""
     parts: list[Part] = []
-    return assemble(parts, lambda: _bounds(behind.config()))
+    return _assembled("https", parts, behind)
 
 
 def monitor(behind: Behind) -> ASGIApp:
     """What those who watch the service may."""
-    return assemble([health.part()], lambda: _bounds(behind.config()))
+    look = Look(behind.config, behind.space, behind.storage)
+    return _assembled("monitor", [health.part(), metrics.part(behind.monitoring, look)], behind)
+
+
+def _assembled(door: str, parts: list[Part], behind: Behind) -> ASGIApp:
+    counts = behind.monitoring.counts
+    return assemble(parts, lambda: _bounds(behind.config()), lambda status: counts.answered(door, status))
 
 
 def _bounds(config: Config) -> Bounds:
     return Bounds(config.http.body_size, config.http.request_timeout)
+
+
+def patience(config: Config) -> Patience:
+    """What an HTTP door waits for and counts."""
+    own, per_minute = config.http, config.limits.connections_per_minute
+    counted = Limits(
+        connections=own.connections,
+        connections_per_ip=own.connections_per_ip,
+        connections_rate_per_ip=Rate(per_minute, max(10, per_minute)),
+        login_failures_per_ip=Rate.hourly(config.accounts.failures_per_ip),
+    )
+    return Patience(own.idle_timeout, own.request_timeout, own.header_size, counted)

@@ -95,6 +95,10 @@ class Limits:
     metadata_entries: int = 100
 
 
+def uncounted(_name: str) -> None:
+    """Where nobody counts commands."""
+
+
 @dataclass(slots=True)
 class Service:
     """Everything the sessions of one server share."""
@@ -113,3 +117,4 @@ class Service:
     tokens: bool = False  # offer OAUTHBEARER and XOAUTH2
     seldom: Seldom = field(default_factory=Seldom)
     tally: Tally = field(default_factory=LocalTally)  # connections per IP and per account
+    count: Callable[[str], None] = uncounted  # told the name of each command

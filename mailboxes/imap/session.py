@@ -283,6 +283,7 @@ class Session:
         if not states & self.state:
             self._bad(asked.tag, "the command is not allowed in this state")
             return None
+        self.service.count(asked.name)
         if self.state != NEW:
             self.errors = 0
         opening = self.selected.index.opening if self.selected is not None else None

@@ -1,0 +1,75 @@
+"""The HTTP doors of a running operator, asked by curl."""
+
+from __future__ import annotations
+
+import shutil
+import smtplib
+import subprocess
+from typing import Any
+
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
+from tests.space.living import until
+from tests.space.running import SMTP, Space, letter
+
+pytestmark = [pytest.mark.client]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _curl() -> None:
+    if shutil.which("curl") is None:
+        pytest.skip("curl is not installed")
+
+
+def curl(space: Space, url: str, *options: str) -> tuple[int, dict[str, str], bytes]:
+    """Status, headers and body."""
+    command = ["curl", "--silent", "--show-error", "--cacert", space.ca, "--include", "--max-time", "60", *options, url]
+    said = subprocess.run(command, capture_output=True, check=True, timeout=90).stdout
+    head, _, body = said.partition(b"\r\n\r\n")
+    first, *lines = head.decode().split("\r\n")
+    return int(first.split()[1]), {line.partition(": ")[0].lower(): line.partition(": ")[2] for line in lines}, body
+
+
+def monitor(space: Space, operator: dict[str, Any], path: str) -> tuple[int, dict[str, str], bytes]:
+    return curl(space, f"http://127.0.0.1:{operator['monitor']['port']}{path}")
+
+
+def figures(space: Space, operator: dict[str, Any]) -> dict[str, float]:
+    """Each series by its name and labels, but for that of the process."""
+    status, _, page = monitor(space, operator, "/metrics")
+    assert status == 200
+    found: dict[str, float] = {}
+    for family in text_string_to_metric_families(page.decode()):
+        for one in family.samples:
+            labels = ",".join(f"{key}={value}" for key, value in sorted(one.labels.items()) if key != "process")
+            found[f"{one.name}{{{labels}}}"] = found.get(f"{one.name}{{{labels}}}", 0) + one.value
+    return found
+
+
+def test_a_message_is_counted_on_its_way(space: Space) -> None:
+    """TOU-E10."""
+    sender, recipient = space.box(space.a), space.box(space.b)
+    handed_over = f"caducee_recipients_handed_over_total{{domain={space.b['domain']}}}"
+    accepted = "caducee_messages_accepted_total{door=%s}"
+    before = figures(space, space.a), figures(space, space.b)
+    where = space.a["submissions"]
+    with smtplib.SMTP_SSL(where["host"], where["port"], context=space.tls(), timeout=60) as smtp:
+        smtp.login(sender["login"], sender["device_password"])
+        message = letter(sender["address"], recipient["address"], "Compte rendu")
+        smtp.sendmail(sender["address"], [recipient["address"]], message.as_bytes(policy=SMTP))
+    space.wait_for(space.b, recipient, str(message["Message-ID"]))
+    until(lambda: figures(space, space.a).get(handed_over, 0) > before[0].get(handed_over, 0), what="handed over")
+    here, there = figures(space, space.a), figures(space, space.b)
+    assert here[accepted % "submission"] > before[0].get(accepted % "submission", 0)
+    assert there[accepted % "inbound"] > before[1].get(accepted % "inbound", 0)
+    assert there["caducee_imap_commands_total{command=FETCH}"] > 0
+    assert here["caducee_commit_seconds_count{}"] > 0
+    assert here["caducee_trust_list_age_seconds{}"] < 3600
+    assert here["caducee_database_bytes{}"] > 0
+
+
+def test_what_watches_is_not_open_to_the_world(space: Space) -> None:
+    for path in ("/metrics", "/health/details"):
+        status, _, _ = curl(space, f"https://127.0.0.1:{space.a['https']['port']}{path}")
+        assert status == 404
