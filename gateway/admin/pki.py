@@ -302,7 +302,8 @@ def authority_name(common_name: str) -> x509.Name:
 
 def server_names(operator: OperatorName) -> list[x509.GeneralName]:
     """The host of the white list first, then the names mail programs use, and loopback for the space in a box."""
-    named = [operator.host, operator.domain, f"imap.{operator.domain}", f"mail.{operator.domain}", "localhost"]
+    used = (f"{word}.{operator.domain}" for word in ("imap", "mail", "autoconfig"))
+    named = [operator.host, operator.domain, *used, "localhost"]
     return [*(x509.DNSName(name) for name in named), x509.IPAddress(IPv4Address("127.0.0.1"))]
 
 

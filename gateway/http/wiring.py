@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from starlette.types import ASGIApp
 
 from gateway.compose import Storage
-from gateway.http import health, metrics
+from gateway.http import autoconfig, health, metrics
 from gateway.http.application import Bounds, Part, assemble
 from gateway.http.server import Patience
 from gateway.monitoring.figures import Look
@@ -30,7 +30,7 @@ class Behind:
 
 def public(behind: Behind) -> ASGIApp:
     """What everybody may ask for."""
-    parts: list[Part] = []
+    parts = [autoconfig.part(behind.config)]
     return _assembled("https", parts, behind)
 
 

@@ -1,8 +1,10 @@
-"""Thunderbird finds the doors by itself from what ``caducee autoconfig`` writes, and its own check logs in (MSS-077)."""
+"""Thunderbird finds the doors by itself from what the operator serves over HTTPS, and its own check logs in (MSS-077)."""
 
 from __future__ import annotations
 
+import contextlib
 import smtplib
+import socket
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -41,31 +43,43 @@ TLS, STARTTLS = 3, 2
 
 
 @pytest.fixture
-def web(space: Space, tmp_path: Path) -> Iterator[int]:
-    """The port of a web server, asked as a proxy: it has the file at the one address where it belongs."""
-    space.caducee(space.b, "autoconfig", str(tmp_path / "web"))
-    document = (tmp_path / "web" / "config-v1.1.xml").read_bytes()
-    place = f"http://autoconfig.{space.b['domain']}/mail/config-v1.1.xml"
+def proxy(space: Space) -> Iterator[int]:
+    """The port of a proxy that knows the way to one place: ``autoconfig.DOMAIN``, which is the operator's own door."""
+    asked = f"autoconfig.{space.b['domain']}:443"
+    there = ("127.0.0.1", space.b["https"]["port"])
 
-    class Web(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            there = self.path.partition("?")[0] == place
-            self.send_response(200 if there else 404)
-            self.send_header("Content-Type", "text/xml")
-            self.end_headers()
-            self.wfile.write(document if there else b"")
+    class Proxy(BaseHTTPRequestHandler):
+        def do_CONNECT(self) -> None:
+            if self.path != asked:
+                self.send_error(502)
+                return
+            with socket.create_connection(there) as other:
+                self.send_response(200)
+                self.end_headers()
+                back = threading.Thread(target=_carry, args=(other, self.connection))
+                back.start()
+                _carry(self.connection, other)
+                back.join()
 
         def log_message(self, *_: object) -> None:
             pass
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Web)
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Proxy)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     yield server.server_port
     server.shutdown()
     server.server_close()
 
 
-def test_thunderbird_finds_the_doors_and_logs_in(space: Space, web: int, tmp_path: Path) -> None:
+def _carry(source: socket.socket, target: socket.socket) -> None:
+    with contextlib.suppress(OSError):
+        while octets := source.recv(65536):
+            target.sendall(octets)
+    with contextlib.suppress(OSError):
+        target.shutdown(socket.SHUT_WR)
+
+
+def test_thunderbird_finds_the_doors_and_logs_in(space: Space, proxy: int, tmp_path: Path) -> None:
     for name in ("thunderbird", "Xvfb", "certutil"):
         program(name)
     operator, box, port = space.b, space.box(space.b), free_port()
@@ -79,8 +93,8 @@ def test_thunderbird_finds_the_doors_and_logs_in(space: Space, web: int, tmp_pat
             "mail.accountmanager.accounts": "",  # it knows nothing yet
             "mail.accountmanager.defaultaccount": "",
             "network.proxy.type": 1,
-            "network.proxy.http": "127.0.0.1",
-            "network.proxy.http_port": web,
+            "network.proxy.ssl": "127.0.0.1",
+            "network.proxy.ssl_port": proxy,
             "network.dns.localDomains": host,  # the DNS of this machine knows no .test
             "marionette.port": port,
         },

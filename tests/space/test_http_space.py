@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import plistlib
 import shutil
 import smtplib
 import subprocess
+from pathlib import Path
 from typing import Any
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from gateway.admin.autoconfig import mozilla
+from gateway.config import load
 from tests.space.living import until
 from tests.space.running import SMTP, Space, letter
 
@@ -67,6 +71,25 @@ def test_a_message_is_counted_on_its_way(space: Space) -> None:
     assert here["caducee_commit_seconds_count{}"] > 0
     assert here["caducee_trust_list_age_seconds{}"] < 3600
     assert here["caducee_database_bytes{}"] > 0
+
+
+@pytest.mark.parametrize("host", ["autoconfig.{}", "{}"])
+def test_a_mail_program_is_told_the_doors_where_it_asks(space: Space, host: str) -> None:
+    """MSS-077: the documents are those of `caducee autoconfig`."""
+    name = host.format(space.a["domain"])
+    path = "/mail/config-v1.1.xml" if name.startswith("auto") else "/.well-known/autoconfig/mail/config-v1.1.xml"
+    here = f"{name}:443:127.0.0.1:{space.a['https']['port']}"
+    address = space.box(space.a)["address"]
+    status, headers, body = curl(space, f"https://{name}{path}?emailaddress={address}", "--connect-to", here)
+    assert (status, headers["content-type"]) == (200, "text/xml; charset=utf-8")
+    assert body == mozilla(load(Path(space.a["config"])))
+    assert address not in Path(space.a["log"]).read_text("utf-8")
+
+
+def test_an_iphone_opens_the_profile(space: Space) -> None:
+    status, headers, body = curl(space, f"https://127.0.0.1:{space.a['https']['port']}/caducee.mobileconfig")
+    assert (status, headers["content-type"]) == (200, "application/x-apple-aspen-config")
+    assert plistlib.loads(body)["PayloadContent"][0]["IncomingMailServerPortNumber"] == space.a["imaps"]["port"]
 
 
 def test_what_watches_is_not_open_to_the_world(space: Space) -> None:
