@@ -85,6 +85,14 @@ def _order(config: Config, report: Report) -> None:
         ("accounts", "inactivity", accounts.inactivity, "inactivity_notice", accounts.inactivity_notice, True),
         ("journal", "functional", config.journal.functional, "technical", config.journal.technical, False),
     ]
+    watched = config.monitor
+    rising += [
+        ("monitor", "certificate_warn", watched.certificate_warn, "certificate_fail", watched.certificate_fail, False),
+        ("monitor", "queue_fail", watched.queue_fail, "queue_warn", watched.queue_warn, False),
+        ("monitor", "oldest_fail", watched.oldest_fail, "oldest_warn", watched.oldest_warn, False),
+        ("monitor", "dsn_fail", watched.dsn_fail, "dsn_warn", watched.dsn_warn, False),
+        ("monitor", "directory_fail", watched.directory_fail, "directory_warn", watched.directory_warn, False),
+    ]
     volume = config.unsolicited
     for key, asked, other, below in (
         ("refuse", volume.refuse, "slow_down", volume.slow_down),

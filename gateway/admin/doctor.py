@@ -10,8 +10,10 @@ import asyncio
 import imaplib
 import os
 import smtplib
+import socket
 import ssl
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import dns.asyncresolver
@@ -47,8 +49,7 @@ if TYPE_CHECKING:
     from mailboxes.unit import Unit
 
 PATIENCE = 10.0
-SOON, URGENT = 30, 7
-"""Days before the end of a certificate: worth a warning, and bad."""
+DAY = 86_400
 Probe = Callable[[str, int, ssl.SSLContext], tuple[str, bytes]]
 
 
@@ -140,11 +141,11 @@ def journal_head(storage: Storage) -> list[Finding]:
     from gateway.record.tables import journal
 
     path = storage.config.journal.anchor
-    anchors = AnchorFile(path).read()
+    anchor = AnchorFile(path).last()
     newest = storage.reading.run_sync(head)[0]
-    if not anchors:
+    if anchor is None:
         return [found(State.WARN, "journal.unanchored", path=path)]
-    seq, digest = anchors[-1]
+    seq, digest = anchor
     kept = storage.reading.run_sync(lambda c: c.execute(select(journal.c.hash).where(journal.c.seq == seq)).scalar())
     if seq > newest or (kept is not None and bytes(kept) != digest):
         return [found(State.BAD, "journal.broken", seq=seq)]
@@ -194,14 +195,35 @@ def revocation(space: TrustSpace, config: Config) -> list[Finding]:
     return findings
 
 
-def own(space: TrustSpace, config: Config) -> list[Finding]:
-    """Our certificates, judged as a partner would: served at our doors, or shown when we send (MSS-021); the days they have left."""
+def own_files(config: Config) -> dict[Path, bytes]:
+    """The files of our certificates, empty where one cannot be read. Blocks."""
+    client = config.tls.client_certificate
+    return {path: _octets(path) for path in (*config.tls.certificates, *([client] if client else []))}
+
+
+def _octets(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError:
+        return b""
+
+
+def own(space: TrustSpace, config: Config, files: Mapping[Path, bytes] | None = None) -> list[Finding]:
+    """Our certificates, judged as a partner would: served at our doors, or shown when we send (MSS-021); the days they have left.
+
+    ``files`` are those of :func:`own_files`, where they must not be read here.
+    """
+    files = own_files(config) if files is None else files
     shown = config.tls.client_certificate or next(iter(config.tls.certificates), None)
+    soon, urgent = config.monitor.certificate_warn // DAY, config.monitor.certificate_fail // DAY
     uses = [(path, Role.SERVER) for path in config.tls.certificates]
     uses += [(shown, Role.CLIENT)] if shown is not None else []
     findings = []
     for path, role in uses:
-        one, *above = x509.load_pem_x509_certificates(path.read_bytes())
+        if not files[path]:
+            findings.append(found(State.AWAY, "certificate.unread", path=path))
+            continue
+        one, *above = x509.load_pem_x509_certificates(files[path])
         name, left = one.subject.rfc4514_string(), expiry.days_left(one, space.now)
         facts = space.reader.facts([each.public_bytes(Encoding.DER) for each in (one, *above)], space.now)
         fault = certificates.first_fault(facts, role, space.now, space.settings.certificate) if facts else "bad_chain"
@@ -209,8 +231,8 @@ def own(space: TrustSpace, config: Config) -> list[Finding]:
             findings.append(found(State.BAD, f"certificate.bad_{role}", name=name, flaw=fault))
         elif role is Role.CLIENT and path in config.tls.certificates:
             continue  # its days are told already
-        elif left < SOON:
-            findings.append(found(State.BAD if left < URGENT else State.WARN, "certificate.soon", name=name, days=left))
+        elif left < soon:
+            findings.append(found(State.BAD if left < urgent else State.WARN, "certificate.soon", name=name, days=left))
         else:
             findings.append(found(State.GOOD, "certificate.good", name=name, days=left))
     return findings
@@ -239,6 +261,7 @@ async def doors(config: Config) -> list[Finding]:
         ("submissions", config.submissions.listen, _smtps),
         ("imap", config.imap.listen, _imap),
         ("imaps", config.imaps.listen, _imaps),
+        ("https", config.http.listen, _https),
     ]
     waiting = [
         asyncio.to_thread(_door, door, _reached(listen.host), listen.port, probe, known)
@@ -298,6 +321,11 @@ def _imaps(host: str, port: int, context: ssl.SSLContext) -> tuple[str, bytes]:
         return _seen(imap.socket())
 
 
+def _https(host: str, port: int, context: ssl.SSLContext) -> tuple[str, bytes]:
+    with socket.create_connection((host, port), PATIENCE) as plain, context.wrap_socket(plain) as secure:
+        return _seen(secure)
+
+
 # the DNS
 
 
@@ -343,6 +371,22 @@ async def _record(resolver: dns.asyncresolver.Resolver, record: Record) -> Findi
 # all of it
 
 
+def _told(config: Config, space: TrustSpace, storage: Storage | None) -> list[Finding]:
+    """What the running processes tell, and the figures they tell it from."""
+    from gateway.monitoring import checks, figures, telling
+
+    told = telling.read(config.service.data / "processes")
+    seen = figures.Figures(anchor_age=figures.anchor_age(config, space.now))
+    if storage is not None:
+        try:
+            waiting, oldest = storage.reading.run_sync(figures.waiting_in)
+        except StoreError as problem:
+            return [_not_opened(problem)]
+        age = max(0.0, space.now.timestamp() - oldest) if oldest is not None else 0.0
+        seen = replace(seen, queue=waiting, oldest=age)
+    return checks.of(config, seen, told)
+
+
 def _not_opened(away: Exception | None) -> Finding:
     if isinstance(away, NewerDatabase):
         return found(State.AWAY, "store.newer", found=away.found, known=away.known)
@@ -365,6 +409,6 @@ async def examine(
             *await asyncio.to_thread(postmasters, storage),
         ]
     seen = [*configuration(config), *keys(config), *stored, *disk(config), *white_list(space)]
-    seen += [*revocation(space, config), *own(space, config)]
+    seen += [*revocation(space, config), *own(space, config), *_told(config, space, storage)]
     scanned, answered, named = await asyncio.gather(scanner(config), doors(config), names(config))
     return [*seen, *scanned, *answered, *named]

@@ -12,6 +12,7 @@ from gateway.http import autoconfig, health, metrics
 from gateway.http.application import Bounds, Part, assemble
 from gateway.http.server import Patience
 from gateway.monitoring.figures import Look
+from gateway.monitoring.health import Health
 from gateway.monitoring.monitoring import Monitoring
 from gateway.settings import Config
 from gateway.smtp.limits import Limits, Rate
@@ -37,7 +38,9 @@ def public(behind: Behind) -> ASGIApp:
 def monitor(behind: Behind) -> ASGIApp:
     """What those who watch the service may."""
     look = Look(behind.config, behind.space, behind.storage)
-    return _assembled("monitor", [health.part(), metrics.part(behind.monitoring, look)], behind)
+    standing = Health(behind.config, behind.space, behind.storage, behind.monitoring, look)
+    parts = [health.part(standing, behind.monitoring), metrics.part(behind.monitoring, look)]
+    return _assembled("monitor", parts, behind)
 
 
 def _assembled(door: str, parts: list[Part], behind: Behind) -> ASGIApp:

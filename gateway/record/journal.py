@@ -35,6 +35,7 @@ from policies.events import Event, Kind
 GENESIS = hashlib.sha256(b"caducee journal 1").digest()
 HEAD = 1
 PAGE = 5000
+TAIL = 4096
 
 _REFUSED = Kind.MESSAGE_REFUSED
 """It may name a patient's number before a domain that is not of patients: people mistype."""
@@ -267,6 +268,17 @@ class AnchorFile:
             os.fsync(handle)
         finally:
             os.close(handle)
+
+    def last(self) -> tuple[int, bytes] | None:
+        """The newest whole anchor, read from the end of the file; None when there is none."""
+        try:
+            with self.path.open("rb") as file:
+                file.seek(max(0, file.seek(0, os.SEEK_END) - TAIL))
+                whole = map(_ANCHOR.fullmatch, file.read(TAIL).split(b"\n")[:-1])
+        except FileNotFoundError:
+            return None
+        found = [line for line in whole if line is not None]
+        return (int(found[-1][1]), bytes.fromhex(found[-1][2].decode("ascii"))) if found else None
 
     def read(self) -> list[tuple[int, bytes]]:
         """All anchors, oldest first; an incomplete line (power cut, full disk) is left out."""

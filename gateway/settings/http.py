@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from gateway.config_fields import setting
 from gateway.config_units import Listen
-from gateway.settings.units import KiB, MiB
+from gateway.settings.units import DAY, HOUR, MINUTE, KiB, MiB
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,3 +57,28 @@ class Monitor:
         (Listen("127.0.0.1", 9225),),
         reload=False,
     )
+    certificate_warn: float = setting(
+        "duration", "Life our certificates have left, below which it is worth a warning (F48).", 30 * DAY, low=HOUR
+    )
+    certificate_fail: float = setting("duration", "The same, below which it is a failure.", 7 * DAY, low=0)
+    queue_warn: int = setting(
+        "number", "Recipients waiting in the queue from which on it is worth a warning.", 1000, low=1
+    )
+    queue_fail: int = setting("number", "The same, from which on it is a failure.", 10_000, low=1)
+    oldest_warn: float = setting(
+        "duration", "Age of the oldest of them from which on it is worth a warning.", 4 * HOUR, low=MINUTE
+    )
+    oldest_fail: float = setting("duration", "The same, from which on it is a failure.", 2 * DAY, low=MINUTE)
+    dsn_warn: float = setting(
+        "ratio",
+        "Share of the last hour's recipients that failed, from which on it is worth a warning.",
+        0.05,
+        low=0,
+        high=1,
+    )
+    dsn_fail: float = setting("ratio", "The same, from which on it is a failure.", 0.25, low=0, high=1)
+    dsn_least: int = setting("number", "Failures in an hour below which their share says nothing.", 20, low=1)
+    directory_warn: float = setting(
+        "duration", "Age of the national directory's extraction worth a warning (MSS-127).", 36 * HOUR, low=HOUR
+    )
+    directory_fail: float = setting("duration", "The same, from which on it is a failure.", 10 * DAY, low=HOUR)

@@ -101,6 +101,59 @@ DOCTOR: Mapping[str, Sentence] = {
         "caducee journal verify dit où ; la base a pu être restaurée ou modifiée.",
         "caducee journal verify says where; the database may have been restored or altered.",
     ),
+    "journal.anchor_old": _s(
+        "le journal n’a pas été ancré depuis {minutes} min",
+        "the journal was not anchored for {minutes} min",
+        "Le service tourne-t-il ? journal.anchor est-il inscriptible ?",
+        "Is the service running? Can journal.anchor be written?",
+    ),
+    "queue.good": _s(
+        "file d’attente : {count} destinataire(s), le plus ancien depuis {minutes} min",
+        "queue: {count} recipient(s), the oldest for {minutes} min",
+    ),
+    "queue.long": _s(
+        "{count} destinataires attendent dans la file",
+        "{count} recipients wait in the queue",
+        "caducee queue list dit pour qui et pourquoi.",
+        "caducee queue list says for whom and why.",
+    ),
+    "queue.old": _s(
+        "un destinataire attend dans la file depuis {minutes} min",
+        "a recipient has been waiting in the queue for {minutes} min",
+        "caducee queue list dit pour qui et pourquoi.",
+        "caducee queue list says for whom and why.",
+    ),
+    "notices.good": _s(
+        "dernière heure : {failed} échec(s) pour {count} destinataire(s) chez les partenaires",
+        "last hour: {failed} failure(s) for {count} recipient(s) at partners",
+    ),
+    "notices.many": _s(
+        "dernière heure : {failed} échecs pour {count} destinataires chez les partenaires",
+        "last hour: {failed} failures for {count} recipients at partners",
+        "caducee queue list, puis caducee doctor --partner DOMAINE.",
+        "caducee queue list, then caducee doctor --partner DOMAIN.",
+    ),
+    "directory.none": _s(
+        "aucune extraction de l’annuaire national n’a été lue",
+        "no extraction of the national directory was read",
+    ),
+    "directory.good": _s(
+        "l’extraction de l’annuaire national date de {hours} h",
+        "the extraction of the national directory is {hours} h old",
+    ),
+    "directory.old": _s(
+        "l’extraction de l’annuaire national date de {hours} h",
+        "the extraction of the national directory is {hours} h old",
+        "Vérifiez sa source ; l’annuaire n’autorise rien, le courrier passe.",
+        "Check its source; the directory authorises nothing, mail flows.",
+    ),
+    "process.good": _s("processus : {names} ; portes : {doors}", "processes: {names}; doors: {doors}"),
+    "process.silent": _s(
+        "le processus {process} ne dit plus rien depuis {minutes} min",
+        "process {process} has told nothing for {minutes} min",
+        "systemctl status caducee@… ; s’il n’est plus voulu, supprimez son fichier dans service.data/processes.",
+        "systemctl status caducee@…; where it is no longer wanted, remove its file in service.data/processes.",
+    ),
     "postmaster.good": _s("{address} est lue par quelqu’un", "somebody reads {address}"),
     "postmaster.missing": _s(
         "personne ne lit {address} (RFC 5321 4.5.1)",
@@ -146,6 +199,12 @@ DOCTOR: Mapping[str, Sentence] = {
         "Give trust.crls or trust.ocsp = true, and let the service run once.",
     ),
     "certificate.good": _s("certificat {name} : encore {days} j", "certificate {name}: {days} d left"),
+    "certificate.unread": _s(
+        "un certificat ne se lit pas : {path}",
+        "a certificate cannot be read: {path}",
+        "Remettez ce fichier, ou vérifiez ses droits ; le service sert le dernier qu’il a lu.",
+        "Put that file back, or check its rights; the service serves the last one it read.",
+    ),
     "certificate.soon": _s(
         "certificat {name} : plus que {days} j",
         "certificate {name}: only {days} d left",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import plistlib
 import shutil
 import smtplib
@@ -96,3 +97,19 @@ def test_what_watches_is_not_open_to_the_world(space: Space) -> None:
     for path in ("/metrics", "/health/details"):
         status, _, _ = curl(space, f"https://127.0.0.1:{space.a['https']['port']}{path}")
         assert status == 404
+
+
+def test_health_and_the_doctor_agree(space: Space) -> None:
+    """MSS-147: where both look, they find the same."""
+    status, _, body = monitor(space, space.a, "/health")
+    assert (status, json.loads(body)["ready"]) == (200, True)
+    assert {"inbound", "submissions", "imaps", "https"} <= set(json.loads(body)["doors"])
+    status, _, body = monitor(space, space.a, "/health/details")
+    said = json.loads(body)
+    doctor = json.loads(space.caducee(space.a, "doctor", "--json", check=False).stdout)
+    words = {"good": "ok", "skipped": "ok", "warn": "warn", "bad": "fail", "away": "fail"}
+    theirs = {each["name"]: words[each["state"]] for each in doctor["findings"]}
+    ours = {each["name"]: each["status"] for each in said["checks"]}
+    assert ours == {name: theirs.get(name) for name in ours}
+    assert {"list.good", "revocation.good", "certificate.good", "queue.good", "disk.good", "journal.good"} <= set(ours)
+    assert (status, said["status"], said["exit"]) == (200, "ok", 0)
