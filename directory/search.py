@@ -96,7 +96,9 @@ class Directory(Protocol):
 
 def folded(text: str) -> str:
     """``text`` as it is compared: ``Élise L'HÔPITAL-Œuvré`` is ``elise l hopital oeuvre``."""
-    spread = unicodedata.normalize("NFKD", text.casefold().replace("œ", "oe").replace("æ", "ae"))
+    # Twice: taken apart, some signs (``℡``) have capitals again.
+    spread = unicodedata.normalize("NFKD", unicodedata.normalize("NFKD", text.casefold()).casefold())
+    spread = spread.replace("œ", "oe").replace("æ", "ae")
     plain = "".join(" " if one in "-'’‐‑–_" else one for one in spread if not unicodedata.combining(one))
     return " ".join(plain.split())
 
@@ -170,7 +172,7 @@ class MemoryDirectory:
     async def find(self, condition: Condition, limit: int) -> Answer:
         demand_bounded(condition)
         found = [entry for entry in self.entries.values() if holds(condition, entry)]
-        found.sort(key=lambda entry: (folded(entry.name), entry.address))
+        found.sort(key=lambda entry: (folded(entry.name), entry.address.lower()))
         return Answer(tuple(found[:limit]), len(found) > limit)
 
     async def get(self, address: str) -> Entry | None:

@@ -30,6 +30,7 @@ import mailboxes.account_tables
 import mailboxes.rule_tables
 import mailboxes.tables  # noqa: F401
 from gateway import migrations
+from gateway.directory import own
 from gateway.record.journal import AnchorFile, Journal
 from gateway.settings import Config
 from mailboxes import addresses_in_clear, blob_mark, upkeep
@@ -126,7 +127,7 @@ class Storage:
 def beside_the_keys(config: Config, work: Callable[[Unit], T]) -> T:
     """Do ``work`` in a transaction on the database alone: its keys may be those of another master key (a restored backup)."""
     database = _database(config)
-    committer = Committer(database, journal=Journal(), clock=time.time)
+    committer = Committer(database, journal=own.Publishing(Journal()), clock=time.time)
     try:
         return committer.run_sync(work)
     finally:
@@ -146,7 +147,7 @@ def storage(config: Config, *, clock: Callable[[], float] = time.time) -> Storag
     """Open the operator's store; creates or upgrades its tables first, and seals what an older release left in clear."""
     database = _database(config)
     journal = Journal()
-    committer = Committer(database, journal=journal, clock=clock)
+    committer = Committer(database, journal=own.Publishing(journal), clock=clock)
     master = master_key(config)
     keyring = Keyring(master, time.monotonic)
     try:
@@ -245,6 +246,7 @@ def _demand_ours(database: Database, keyring: Keyring, config: Config) -> None:
 def _begin(unit: Unit, keyring: Keyring, config: Config) -> _Begun:
     keyring.open(unit.connection, unit.now)
     instance = next_instance(unit.cursor)  # and with it the turn of all that begin
+    own.begin(unit.connection)
     root = blob_folder(config)
     mark = Mark(Path()) if root is None else blob_mark.claim(unit.cursor, root, lambda one: place(root, one).exists())
     return _Begun(

@@ -16,13 +16,13 @@ from cryptography.hazmat.primitives import serialization
 
 from gateway.config_read import Report, nearest
 from gateway.config_units import write_size
-from gateway.settings import CBC_SUITES, SUITES, Config
+from gateway.settings import CBC_SUITES, SUITES, Config, Ldap
 from policies.bounces import phrase_of
 
 ALGORITHMS = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA")
 TYPES = ("PER", "ORG", "APP", "CAB")
 WAYS_IN = ("inbound", "submission")
-DOORS = ("inbound", "submission", "submissions", "imap", "imaps", "http", "monitor")
+DOORS = ("inbound", "submission", "submissions", "imap", "imaps", "ldap", "ldaps", "http", "monitor")
 FLOOR_MEMORY = 19 * 1024 * 1024  # OWASP's smallest Argon2id setting with two passes
 FLOOR_PASSES = 2
 AUTOLOGOUT = 1800.0
@@ -217,6 +217,20 @@ def _rest(config: Config, report: Report) -> None:
         report(("service", "roles"), "config.no_role")
 
 
+def _ldap(config: Config, report: Report) -> None:
+    base = config.ldap.base
+    if base == Ldap().base:
+        return
+    from directory.ldap import names  # only a configuration that names another one pays for reading what reads names
+
+    try:
+        read = names.read(base)
+    except names.BadName:
+        read = ()
+    if not read:
+        report(("ldap", "base"), "config.bad_ldap_base", base=base[:200])
+
+
 def _medical(config: Config, report: Report) -> None:
     """Names of types, ways in and rules; a rule that protects from the wrong patient keeps its severity."""
     own = config.hprim
@@ -263,6 +277,7 @@ _CHECKS: tuple[Callable[[Config, Report], None], ...] = (
     _trust,
     _tokens,
     _rest,
+    _ldap,
     _medical,
 )
 

@@ -19,6 +19,8 @@ from typing import Any
 import structlog
 from starlette.types import ASGIApp
 
+from directory.ldap.server import CROWDED as LDAP_CROWDED
+from directory.ldap.server import LdapServer
 from gateway import part_settings
 from gateway.certificate_logins import CertificateLogins
 from gateway.compose import Storage
@@ -28,6 +30,7 @@ from gateway.http import connection as http_connection
 from gateway.http import wiring as http_wiring
 from gateway.http.server import HttpServer
 from gateway.intake import Intake
+from gateway.ldap_doors import ldap_limits, ldap_parts
 from gateway.monitoring.monitoring import Monitoring
 from gateway.scan import Scanner
 from gateway.settings import Config, SmtpDoor
@@ -89,6 +92,7 @@ class Doors:
         self._http: list[HttpServer] = []
         self._open: dict[str, list[set[Any]]] = {}
         behind.monitoring.sessions = self.sessions
+        self._ldap: list[tuple[str, LdapServer]] = []
         self._contexts: list[ssl.SSLContext] = []
 
     # opening
@@ -104,6 +108,8 @@ class Doors:
         if "http" in roles:
             await self._open_https(storage)
             await self._open_monitor(storage)
+        if "ldap" in roles:
+            await self._open_ldap(storage)
 
     async def _open_inbound(self) -> None:
         for listen in self._config.inbound.listen:
@@ -160,9 +166,7 @@ class Doors:
             try:
                 entrance = self._bind(listen, http_connection.CROWDED)
             except OSError as taken:
-                log.error(
-                    "door_not_open", door="monitor", host=listen.host, port=listen.port, error=type(taken).__name__
-                )
+                log.error("door_not_open", door="monitor", host=listen.host, port=listen.port, reason=taken.strerror)
                 continue
             self._opened("monitor", listen.host, await server.listen(entrance, None))
 
@@ -179,6 +183,20 @@ class Doors:
     def sessions(self) -> dict[str, int]:
         """How many are connected, by door."""
         return {door: sum(map(len, crowds)) for door, crowds in self._open.items()}
+
+    async def _open_ldap(self, storage: Storage) -> None:
+        config, behind = self._config, self._behind
+        if not (config.ldap.listen or config.ldaps.listen):
+            return
+        parts = ldap_parts(config, storage, self._server_context(), behind.authenticator, behind.tally, behind.record)
+        for name, door in (("ldap", config.ldap), ("ldaps", config.ldaps)):
+            crowd = self._crowd(name)
+            server = parts.server(name, crowd)
+            self._ldap.append((name, server))
+            for listen in door.listen:
+                entrance = self._bind(listen, b"" if name == "ldaps" else LDAP_CROWDED)
+                self._opened(name, listen.host, await server.listen(entrance))
+                self._share(name, entrance, crowd, server.adopt)
 
     def _doorway(self, door: Door, own: SmtpDoor, name: str, *, implicit_tls: bool = False) -> Doorway:
         limits = part_settings.smtp_limits(self._config, own)
@@ -291,17 +309,21 @@ class Doors:
             door.service.limits = part_settings.imap_limits(config, config.imap if name == "imap" else config.imaps)
         for served in self._http:
             served.follow(http_wiring.patience(config))
+        for name, answering in self._ldap:
+            answering.service.limits = ldap_limits(config, name)
+            answering.service.allowance.follow(config.ldap.searches_per_minute, config.ldap.entries_per_hour)
 
     # closing
 
     async def drain(self, grace: float) -> None:
-        """Let nobody in any more; those inside have ``grace`` seconds, at IMAP five at most."""
+        """Let nobody in any more; those inside have ``grace`` seconds, at IMAP and LDAP five at most."""
         if self._sharing is not None:
             self._sharing.close()
         smtp = [server.drain(grace) for _, server in self._smtp]
         imap = [server.close(min(grace, 5.0)) for _, server in self._imap]
         http = [server.drain(grace) for server in self._http]
-        await asyncio.gather(*smtp, *imap, *http)
+        ldap = [server.close(min(grace, 5.0)) for _, server in self._ldap]
+        await asyncio.gather(*smtp, *imap, *http, *ldap)
 
 
 def bind(listen: Listen, crowded: bytes, *, shared: bool) -> Entrance:

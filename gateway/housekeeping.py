@@ -6,6 +6,7 @@ processes, changes nothing more. Failure: a database error propagates; what was 
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator, Sequence
 from functools import partial
 from itertools import islice
@@ -15,6 +16,7 @@ from gateway.medical import registers
 from gateway.medical.memory import CHUNK, StoredMemory, forget_closed
 from gateway.medical.register_key import RegisterKey
 from gateway.record import retention
+from gateway.record.indicators import files as indicators
 from gateway.relay import tracking
 from mailboxes import fsck, rules, upkeep
 from mailboxes.commit import Unit
@@ -61,6 +63,7 @@ async def daily(storage: Storage) -> int:
     for mailbox in await storage.reading.run(lambda connection: upkeep.deleted(cursor_of(connection))):
         await _erase(storage, mailbox)
     await fsck.sweep(storage.store, now=now)
+    await asyncio.to_thread(indicators.make_anonymous, storage)
     return removed
 
 

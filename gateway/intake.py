@@ -27,7 +27,7 @@ from gateway import facts, received
 from gateway.acceptance import Acceptance, Acceptor
 from gateway.arrival import Arrival, Consequences, Followers, nothing
 from gateway.identifiers import message_identifier
-from gateway.intake_events import Judged, message_accepted, message_refused, peer_refused
+from gateway.intake_events import Judged, indicated, message_accepted, message_refused, peer_refused
 from gateway.intake_ports import Mailboxes, Medical, MedicalReader, NoMedicalReader
 from gateway.partner_judgement import PartnerJudgement
 from gateway.relay.queue import Queued
@@ -388,7 +388,8 @@ class Intake:
             for recipient in unique(transaction.recipients)
             if recipient.address.key not in local
         ]
-        event = message_accepted(transaction, arrival.message, sealed, held.judged)
+        more = indicated(medical.documents, held.anatomy)
+        event = message_accepted(transaction, arrival.message, sealed, held.judged, more)
         also = (*medical.also, *entailed.also)
         return Acceptance(arrival.message, sealed, tuple(deliveries), tuple(queued), event, also)
 

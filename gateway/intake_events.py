@@ -5,11 +5,14 @@ Promise: pure; the decisions are kept so that ``caducee explain`` can account fo
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections.abc import Mapping, Sequence
 
+from gateway.intake_ports import Documents
 from gateway.record.explain import noted
 from gateway.record.journal import written
 from gateway.smtp.transaction import Transaction
+from mailboxes.anatomy import Anatomy
 from mailboxes.store import Sealed
 from policies.decision import Decision, Verdict
 from policies.events import Event, Kind
@@ -25,9 +28,28 @@ def _who(peer: Peer) -> str:
     return peer.certificate.subject if peer.certificate is not None else "unknown"
 
 
-def message_accepted(transaction: Transaction, identifier: str, sealed: Sealed, judged: Judged) -> Event:
+_NIL = re.compile(rb"[A-Za-z]{0,12}[0-9]{1,10}")
+
+
+def indicated(documents: Documents, anatomy: Anatomy) -> dict[str, object]:
+    """What indicators count of a message beside its envelope (MSS-142): nothing for most mail."""
+    facts: dict[str, object] = {}
+    if documents.codes:
+        facts = {"codes": list(documents.codes), "ins": documents.ins}
+    if b"x-mss-nil" in anatomy.values:
+        # what programs write there: a number in another form than programs are given is not repeated, it may be anybody's
+        number = anatomy.values[b"x-mss-nil"][0].strip()
+        facts["nil"] = number.decode("ascii") if _NIL.fullmatch(number) else "?"
+    return facts
+
+
+def message_accepted(
+    transaction: Transaction, identifier: str, sealed: Sealed, judged: Judged, more: Mapping[str, object]
+) -> Event:
+    """``more`` is what :func:`indicated` gave."""
     peer = transaction.peer
     detail = {
+        **more,
         "door": peer.door.value,
         "ip": peer.ip,
         "helo": peer.helo,

@@ -26,6 +26,18 @@ class Mailboxes(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class Documents:
+    """What indicators count of a message (MSS-142), and nothing of its patient: codes of the CDA documents in its archives, whether
+    their INS is qualified (``O``, ``N``; empty without document)."""
+
+    codes: tuple[str, ...] = ()
+    ins: str = ""
+
+
+NO_DOCUMENTS = Documents()
+
+
+@dataclass(frozen=True, slots=True)
 class Medical:
     """What reading the medical content gave: decisions about the message, and header fields to add. ``forbidden`` are mailboxes that
     a patient of the message forbade by name: no rule sends it on to them."""
@@ -34,6 +46,7 @@ class Medical:
     fields: dict[str, str] = field(default_factory=dict)
     also: tuple[Callable[[Unit], None], ...] = ()
     forbidden: frozenset[str] = frozenset()
+    documents: Documents = NO_DOCUMENTS
 
 
 class MedicalReader(Protocol):

@@ -29,7 +29,7 @@ import structlog
 from mailboxes.seldom import Seldom
 from mailboxes.tally import Crowd, SharedTally
 
-DOORS = ("inbound", "submission", "submissions", "imap", "imaps", "https")
+DOORS = ("inbound", "submission", "submissions", "imap", "imaps", "ldap", "ldaps", "https")
 SETTLED = 0.1
 """Seconds after which what was handed over was taken, or never will be."""
 

@@ -3,7 +3,8 @@
 With ``workers = 1`` there is nothing to supervise and :mod:`gateway.service` runs in this very process. With more, each
 worker is the same command with ``--worker``; workers share listening ports by SO_REUSEPORT, hand one another connections
 (:mod:`gateway.sharing`), and share nothing else but the database and the blobs.
-Promise: SIGTERM reaches every worker and waits for its graceful end; one that hangs is killed; a worker that dies is
+Promise: SIGTERM reaches every worker and waits for its graceful end; one that hangs then, or whose event loop is silent for
+two minutes while it serves, is killed; a worker that dies is
 started again after a pause that grows while it keeps dying, and stays short while no other serves; no worker outlives its
 supervisor, however that ends. systemd is told when all serve, and that we live for as long as one does.
 Failure: when the first worker cannot start at all (a configuration fault), the supervisor ends with that worker's exit
@@ -33,6 +34,8 @@ FIRST_PAUSE = 0.5
 LONGEST_PAUSE = 30.0
 LONGEST_ALONE = 2.0  # while no other worker serves: a caller would find nobody
 STEADY = 60.0  # a worker that lived this long starts again at once
+PULSE = 10.0  # seconds between two signs of life of a worker's event loop
+SILENCE = 120.0  # without one it hangs: its callers wait for nothing, while the kernel goes on giving it new ones
 
 SUPERVISOR = "CADUCEE_SUPERVISOR"
 _PR_SET_PDEATHSIG = 1
@@ -81,6 +84,7 @@ class _Worker:
     ports: dict[str, object] = field(default_factory=dict)
     hurried: bool = False  # asked to read its configuration again before it was ready
     reloading: int = 0  # reloads it has not answered
+    heard: float = 0.0  # when it last said anything, by the loop's clock
 
 
 class Supervisor:
@@ -93,9 +97,11 @@ class Supervisor:
         ready_file: Path | None,
         leash: int = NONE,
         grace: float = GRACE,
+        silence: float = SILENCE,
     ) -> None:
         self.leash = leash
         self.grace = grace
+        self.silence = silence
         self.command = list(command)
         self.workers = [_Worker(number) for number in range(workers)]
         self.ready_file = ready_file
@@ -111,7 +117,7 @@ class Supervisor:
             loop.add_signal_handler(number, self._stop)
         loop.add_signal_handler(signal.SIGHUP, self._reload)
         hold(self.leash, self._stop)
-        await asyncio.gather(*(self._keep(worker) for worker in self.workers))
+        await asyncio.gather(self._watch(), *(self._keep(worker) for worker in self.workers))
         return self.exit_code
 
     def _stop(self) -> None:
@@ -158,6 +164,24 @@ class Supervisor:
             log.warning("worker_died", worker=worker.number, ended=code, lived=round(lived, 1), pause=pause)
             await self._rest(worker)
 
+    async def _watch(self) -> None:
+        """Kill the worker that hangs; who supervises it starts another."""
+        loop = asyncio.get_running_loop()
+        last = loop.time()
+        while not self.stopping.is_set():
+            await self._sleep(self.silence / 4)
+            now = loop.time()
+            held_up = (
+                now - last > self.silence / 2
+            )  # we, by a debugger or a machine without time: nothing was heard meanwhile
+            last = now
+            for worker in self.workers:
+                if held_up:
+                    worker.heard = now
+                elif worker.ports and now - worker.heard > self.silence:
+                    log.error("worker_hangs", worker=worker.number, silent=round(now - worker.heard, 1))
+                    self._pass_on(signal.SIGKILL, [worker])
+
     def _pause(self, worker: _Worker) -> float:
         return worker.pause if any(one.ports for one in self.workers) else min(worker.pause, LONGEST_ALONE)
 
@@ -187,6 +211,7 @@ class Supervisor:
         assert process.stdout is not None
         ready = False
         async for line in process.stdout:
+            worker.heard = asyncio.get_running_loop().time()
             if line.startswith(b'{"ready"'):
                 ready = True
                 worker.ports = json.loads(line)
@@ -198,7 +223,7 @@ class Supervisor:
             elif line.startswith(b'{"reloaded"'):
                 worker.reloading = max(0, worker.reloading - 1)
                 self._tell_reloaded()
-            else:
+            elif not line.startswith(b'{"alive"'):
                 sys.stdout.buffer.write(line)
                 sys.stdout.flush()
         code = await self._reap(process)

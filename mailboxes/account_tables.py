@@ -68,6 +68,27 @@ mailbox = Table(
 )
 Index("ix_mailbox_owner", mailbox.c.owner_id)
 
+# Beside their rows, which are read for each message: these are read when the directory changes (TOU-A07).
+account_calling = Table(
+    "account_calling",
+    metadata,
+    Column("account_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("profession_code", Text, nullable=False, comment="of the national nomenclature, such as 10"),
+    Column("profession", Text, nullable=False),
+    Column("specialty_code", Text, nullable=False, comment="such as SM04"),
+    Column("specialty", Text, nullable=False),
+)
+
+mailbox_place = Table(
+    "mailbox_place",
+    metadata,
+    Column("mailbox_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("organisation", Text, nullable=False, comment="name of the structure"),
+    Column("street", Text, nullable=False),
+    Column("postal_code", Text, nullable=False),
+    Column("town", Text, nullable=False),
+)
+
 address = Table(
     "address",
     metadata,

@@ -17,6 +17,7 @@ from mailboxes import naming
 from mailboxes.account_tables import account, device, mailbox, member, strong_session
 from mailboxes.commit import Unit
 from mailboxes.passwords import Passwords, new_totp_secret, personal, strength
+from mailboxes.portal_tables import web_session
 from policies.address import AddressError, parse
 from policies.catalogue import rule
 from policies.catalogue.sentences_trust import TRUST
@@ -285,9 +286,10 @@ class Accounts:
 
 
 def end_sessions(unit: Unit, account_id: int) -> None:
-    """End every strong session of a person."""
-    live = (strong_session.c.account_id == account_id) & (strong_session.c.ended_at == 0)
-    unit.connection.execute(update(strong_session).where(live).values(ended_at=int(unit.now)))
+    """End every strong session of a person, those of browsers too."""
+    for table in (strong_session, web_session):
+        live = (table.c.account_id == account_id) & (table.c.ended_at == 0)
+        unit.connection.execute(update(table).where(live).values(ended_at=max(int(unit.now), 1)))
 
 
 def _mailboxes_of(unit: Unit, account_id: int) -> set[int]:

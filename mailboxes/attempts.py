@@ -36,6 +36,7 @@ _CHARGE = Sql(
 _LOCK = Sql("UPDATE login_failure SET locked_until = ? WHERE subject = ? AND ip = ?")
 _LOCKED_UNTIL = Sql("SELECT locked_until FROM login_failure WHERE subject = ? AND ip = ? AND first_at <= ?")
 _FORGET = Sql("DELETE FROM login_failure WHERE subject = ? AND ip = ?")
+_UNLOCK = Sql("DELETE FROM login_failure WHERE subject = ?")
 _FORGET_OLD = Sql("DELETE FROM login_failure WHERE first_at < ? AND locked_until < ?")
 
 
@@ -51,6 +52,11 @@ class Charged:
     count: int
     locked_until: float
     first_lock: bool = False
+
+
+def unlock(cursor: Any, subject: str) -> int:
+    """Forget the failures of one subject, from everywhere, and its locks. How many places were counted."""
+    return int(_UNLOCK(cursor, subject).rowcount)
 
 
 def subject_of(means: str, name: str) -> str:

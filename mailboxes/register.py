@@ -22,12 +22,14 @@ from mailboxes.register_rows import (
     Mailbox,
     Membership,
     addresses,
+    by_id,
     certificates,
     find,
     get,
     key_of,
     listed,
     members,
+    of_person,
     rights,
 )
 from mailboxes.rule_tables import mailbox_rule
@@ -145,7 +147,7 @@ class Register:
         _usable(found)
         if attributes:
             unit.connection.execute(update(mailbox).where(mailbox.c.id == found.id).values(cleaned(attributes)))
-        what = "attributes " + " ".join(sorted(attributes))
+        what = "attributes " + " ".join(_changed(found, attributes))
         unit.touched(found.id, 0)
         unit.emit(_event(actor, found.id, what, found.type, found.state, "", found.address.key))
 
@@ -356,6 +358,14 @@ def _end_all(unit: Unit, mailbox_id: int, actor: str) -> None:
     execute(update(mailbox_rule).where(ruled).values(ended_at=max(now, 1), ended_by=actor))
 
 
+def _changed(found: Mailbox, attributes: Mapping[str, Any]) -> list[str]:
+    """Names, which tell nothing of anybody; of the red list also what it is now, so that what it was at a date can be told (MSS-140)."""
+    given = dict.fromkeys(sorted(attributes), "")
+    if "red_list" in given and bool(attributes["red_list"]) is not found.red_list:
+        given["red_list"] = "=on" if attributes["red_list"] else "=off"
+    return [f"{name}{value}" for name, value in given.items()]
+
+
 def _event(actor: str, mailbox_id: int, what: str, kind: str, state: str, reason: str, key: str) -> Event:
     detail = {"what": str(what), "type": str(kind), "state": str(state), "reason": reason, "address": key}
     return Event(Kind.MAILBOX, actor=actor, mailbox=mailbox_id, detail=detail)
@@ -380,11 +390,13 @@ __all__ = [
     "Register",
     "addresses",
     "binding_of",
+    "by_id",
     "certificates",
     "find",
     "get",
     "key_of",
     "listed",
     "members",
+    "of_person",
     "rights",
 ]

@@ -73,6 +73,20 @@ def get(connection: Connection, written: str) -> Mailbox:
     return found
 
 
+def by_id(connection: Connection, mailbox_id: int) -> Mailbox | None:
+    """The mailbox with this number, in any state."""
+    row = connection.execute(select(mailbox).where(mailbox.c.id == mailbox_id)).one_or_none()
+    return None if row is None else _mailbox(row)
+
+
+def of_person(connection: Connection, account_id: int) -> list[Mailbox]:
+    """The mailboxes a person owns or is a member of, the person's own first, deleted ones included."""
+    shared = select(member.c.mailbox_id).where((member.c.account_id == account_id) & (member.c.until == 0))
+    query = select(mailbox).where((mailbox.c.owner_id == account_id) | mailbox.c.id.in_(shared))
+    found = [_mailbox(row) for row in connection.execute(query.order_by(mailbox.c.domain, mailbox.c.local).limit(1000))]
+    return sorted(found, key=lambda one: (one.owner_id != account_id, one.rank or 1001))
+
+
 def listed(connection: Connection) -> list[Mailbox]:
     """All mailboxes, deleted ones included, by domain and address."""
     query = select(mailbox).order_by(mailbox.c.domain, mailbox.c.local)

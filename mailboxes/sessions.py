@@ -9,11 +9,13 @@ Promise: an unknown login, a wrong password, a wrong code and a code used twice 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 from sqlalchemy import Connection, insert, select, update
 
+from mailboxes import known_browsers
 from mailboxes.account_tables import account, strong_session
 from mailboxes.accounts import AccountRules, Refused, Vault, login_key, refuse, totp_context
 from mailboxes.attempts import Attempts, Charged, subject_of
@@ -23,6 +25,8 @@ from policies.catalogue import rule
 from policies.decision import Decision, decide
 from policies.events import Event, Kind
 from policies.lifecycle import AccountState
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,13 +38,27 @@ class StrongSession:
 
 @dataclass(frozen=True, slots=True)
 class Credential:
-    """What was typed, and where: ``place`` is counted (an address, or ``console``), ``bound_to`` binds the session."""
+    """What was typed, and where: ``place`` is counted (an address, or ``console``), ``bound_to`` binds the session.
+
+    ``browser`` is the token of a remembered browser, which stands for the code when none was typed (TOU-D07).
+    """
 
     login: str
     password: str = field(repr=False)
     code: str = field(repr=False)
     bound_to: str
     place: str = "console"
+    browser: str = field(default="", repr=False)
+    means: str = "session"
+
+
+@dataclass(frozen=True, slots=True)
+class Proved:
+    """Who proved to be who; ``by_code`` unless a remembered browser stood for the code."""
+
+    account_id: int
+    login: str
+    by_code: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +74,11 @@ class Sessions:
         return Attempts(self.rules.failures, self.rules.failures_per_ip, self.rules.lock)
 
     def open(self, committer: Committer, given: Credential) -> tuple[str, StrongSession]:
-        """A token to keep in a file of mode 0600, and the session. Takes as long as one Argon2id hash.
+        """A token to keep in a file of mode 0600, and the session."""
+        return self.prove(committer, given, lambda unit, who: self._begin(unit, who, given))
+
+    def prove(self, committer: Committer, given: Credential, begin: Callable[[Unit, Proved], T]) -> T:
+        """What ``begin`` makes, in the transaction that judges, once both proofs are right. Takes as long as one Argon2id hash.
 
         The hash is computed outside the transaction that judges, but the attempt was charged in one before: threads
         in parallel are counted one by one.
@@ -65,7 +87,12 @@ class Sessions:
         charged, row = committer.run_sync(lambda unit: self._charge(unit, subject, given))
         right = self.passwords.verify("" if row is None else row.password, given.password)
         renewed = self.passwords.hash(given.password) if right and self.passwords.outdated(row.password) else ""
-        outcome = committer.run_sync(lambda unit: self._judge(unit, charged, row, given, right, renewed))
+
+        def judge(unit: Unit) -> T | Decision:
+            who = self._judge(unit, charged, row, given, right, renewed)
+            return who if isinstance(who, Decision) else begin(unit, who)
+
+        outcome = committer.run_sync(judge)
         if isinstance(outcome, Decision):
             raise Refused(outcome)
         return outcome
@@ -78,33 +105,37 @@ class Sessions:
 
     def _judge(
         self, unit: Unit, charged: Charged, row: Any, given: Credential, right: bool, renewed: str
-    ) -> tuple[str, StrongSession] | Decision:
+    ) -> Proved | Decision:
         """Judge inside one transaction; a refusal is an outcome, not an error, because its counters must be kept."""
-        reason = self._fault(unit, charged, row, given, right)
+        step = self._step(unit, row, given.code)
+        known = not step and not given.code and row is not None and known_browsers.stands(unit, row.id, given)
+        reason = self._fault(unit, charged, row, right, step, known)
         if not reason:
             self.attempts.succeeded(unit.cursor, charged)
-            return self._begin(unit, row, given, renewed)
+            return self._noted(unit, row, given, renewed, by_code=not known)
         self.attempts.failed(unit.cursor, charged, unit.now)
-        detail = {"means": "session", "ip": given.place, "reason": reason, "mailbox": ""}
+        detail = {"means": given.means, "ip": given.place, "reason": reason, "mailbox": ""}
         unit.emit(Event(Kind.LOGIN_REFUSED, actor=row.login if row is not None else "unknown", detail=detail))
         name = "session.auth_locked" if reason == "locked" else "account.session_refused"
         return decide(rule(name), reason)
 
-    def _fault(self, unit: Unit, charged: Charged, row: Any, given: Credential, right: bool) -> str:
+    def _fault(self, unit: Unit, charged: Charged, row: Any, right: bool, step: int, known: bool) -> str:
         """Why not, in a word for the journal; every path does the same work."""
-        step = self._step(unit, row, given.code)
         if charged.locked_until:
             return "locked"
         if row is None:
             return "unknown"
         if not right:
             return "password"
-        if not step:
+        if not step and not known:
             return "code"
         if row.state != AccountState.ACTIVE:
             return "account"
-        unused = (account.c.id == row.id) & (account.c.totp_last < step) & (account.c.password == row.password)
-        taken = unit.connection.execute(update(account).where(unused).values(totp_last=step))
+        unused = (account.c.id == row.id) & (account.c.password == row.password)
+        if step:
+            unused &= account.c.totp_last < step
+        values = {"totp_last": step} if step else {"totp_last": account.c.totp_last}
+        taken = unit.connection.execute(update(account).where(unused).values(values))
         return "" if taken.rowcount == 1 else "code"
 
     def _step(self, unit: Unit, row: Any, code: str) -> int:
@@ -114,25 +145,29 @@ class Sessions:
         secret = self.vault.unseal(bytes(row.totp), totp_context(row.id)).decode()
         return totp_step(secret, code, unit.now, row.totp_last)
 
-    def _begin(self, unit: Unit, row: Any, given: Credential, renewed: str) -> tuple[str, StrongSession]:
+    def _noted(self, unit: Unit, row: Any, given: Credential, renewed: str, *, by_code: bool) -> Proved:
+        values = {"last_login_at": int(unit.now), "password": renewed or row.password}
+        unit.connection.execute(update(account).where(account.c.id == row.id).values(values))
+        device = "" if by_code else "remembered browser"
+        detail = {"means": given.means, "ip": given.place, "device": device, "mailbox": ""}
+        unit.emit(Event(Kind.LOGIN, actor=row.login, detail=detail))
+        return Proved(row.id, row.login, by_code)
+
+    def _begin(self, unit: Unit, who: Proved, given: Credential) -> tuple[str, StrongSession]:
         token = new_session_token()
         expires = int(unit.now + self.rules.session_lifetime)
         unit.connection.execute(
             insert(strong_session),
             {
                 "digest": session_digest(token),
-                "account_id": row.id,
+                "account_id": who.account_id,
                 "bound_to": given.bound_to,
                 "created_at": int(unit.now),
                 "expires_at": expires,
                 "ended_at": 0,
             },
         )
-        values = {"last_login_at": int(unit.now), "password": renewed or row.password}
-        unit.connection.execute(update(account).where(account.c.id == row.id).values(values))
-        detail = {"means": "session", "ip": given.place, "device": "", "mailbox": ""}
-        unit.emit(Event(Kind.LOGIN, actor=row.login, detail=detail))
-        return token, StrongSession(row.id, row.login, expires)
+        return token, StrongSession(who.account_id, who.login, expires)
 
 
 def current(connection: Connection, token: str, bound_to: str, now: float) -> StrongSession:

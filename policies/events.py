@@ -18,7 +18,10 @@ class Kind(Enum):
     """Name of the event and the detail keys it may carry."""
 
     # the path of a message
-    MESSAGE_ACCEPTED = ("message.accepted", "door ip size sender recipients sha256 helo certificate envid decisions")
+    MESSAGE_ACCEPTED = (
+        "message.accepted",
+        "door ip size sender recipients sha256 helo certificate envid decisions codes ins nil",
+    )
     MESSAGE_REFUSED = ("message.refused", "door ip sender recipients certificate helo decisions")
     DECISION = ("message.decision", "decisions")
     DELIVERED = ("message.delivered", "folder uid")
@@ -41,6 +44,8 @@ class Kind(Enum):
     READ = ("mailbox.read", "command folder count uids ip")
     CHANGED = ("mailbox.changed", "command folder count uids ip")
     ERASED = ("mailbox.erased", "command folder count uids ip")
+    # asking the directory (MSS-130)
+    DIRECTORY_SEARCHED = ("directory.searched", "door ip searches entries refused")
     # accounts and mailboxes
     ACCOUNT = ("account.changed", "what account state reason")
     MAILBOX = ("account.mailbox", "what type state reason address certificate")
@@ -58,6 +63,7 @@ class Kind(Enum):
     QUEUE_ACTION = ("service.queue_action", "what count")
     CLOCK_JUMP = ("service.clock_jump", "seconds")
     STORE_FAULT = ("service.store_fault", "what reference")
+    INDICATORS = ("service.indicators", "what month count sha256 reference")
     PURGED = ("service.purged", "what count before")
 
     def __init__(self, word: str, keys: str) -> None:

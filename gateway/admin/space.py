@@ -39,7 +39,7 @@ from gateway.watch import Taken, alone
 from mailboxes.keys import create_master_key_file
 from policies.catalogue.sentences_console import say
 
-DOORS = ("inbound", "submission", "submissions", "imap", "imaps", "https", "monitor")
+DOORS = ("inbound", "submission", "submissions", "imap", "imaps", "ldap", "ldaps", "https", "monitor")
 READY_NAMES = {"inbound": "smtp"}
 SECTIONS = {"https": "http"}
 """Of those doors whose section of config.toml has another name."""

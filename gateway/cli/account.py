@@ -178,6 +178,68 @@ def totp(ctx: typer.Context, login: Login, as_json: Json = False) -> None:
             output.line(f"  {uri}")
 
 
+@app.command(
+    help=tr(
+        "Inviter une personne : un lien, une fois, pour choisir son mot de passe et ses codes dans le portail.",
+        "Invite a person: one link, once, to choose a password and take up codes in the portal.",
+    )
+)
+def invite(
+    ctx: typer.Context,
+    login: Login,
+    to_contact: Annotated[
+        bool,
+        typer.Option(
+            "--to-contact",
+            help=tr(
+                "Le lien part à l’adresse de contact ; s’en servir la vérifie.",
+                "The link goes to the contact address; using it verifies that address.",
+            ),
+        ),
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    from gateway.portal.links import invitation_link
+    from mailboxes import invitations
+
+    with opened(ctx) as desk:
+        config = desk.storage.config
+        lifetime = config.portal.invitation
+        token: str = desk.do(
+            lambda unit: invitations.invite(unit, desk.people.accounts, login, lifetime, actor(), to_contact=to_contact)
+        )
+        link, until = invitation_link(config, token), desk.storage.clock() + lifetime
+        contact: str = desk.ask(lambda connection: accounts.get(connection, login)).contact if to_contact else ""
+        if as_json:
+            output.as_json({"login": login, "link": link, "until": int(until), "contact": contact})
+            return
+        said = "cli.invited_contact" if to_contact else "cli.invited"
+        output.line(desk.console.say(said, login=login, until=when(until), contact=contact))
+        output.line(f"  {link}")
+
+
+@app.command(
+    help=tr(
+        "Donner à une personne le droit d’administrer comptes et boîtes dans le portail, ou le retirer (--end).",
+        "Give a person the right to administer accounts and mailboxes in the portal, or take it back (--end).",
+    )
+)
+def grant(
+    ctx: typer.Context,
+    login: Login,
+    end: Annotated[bool, typer.Option("--end", help=tr("Retirer le droit.", "Take the right back."))] = False,
+    as_json: Json = False,
+) -> None:
+    from mailboxes import account_rights
+
+    with opened(ctx) as desk:
+        desk.do(lambda unit: (account_rights.end if end else account_rights.grant)(unit, login, actor()))
+        if as_json:
+            output.as_json({"login": login, "right": account_rights.ADMINISTRATOR, "granted": not end})
+        else:
+            output.line(desk.console.say("cli.right_ended" if end else "cli.right_granted", login=login))
+
+
 @app.command(help=tr("Ouvrir une session forte : mot de passe et code.", "Open a strong session: password and code."))
 def session(
     ctx: typer.Context,

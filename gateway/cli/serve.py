@@ -177,6 +177,8 @@ async def _one(
     service.reloaded = partial(_say, {"reloaded": True}) if shared_ports else systemd.ready
     loop.add_signal_handler(signal.SIGHUP, reload)
     _announce(service.ports, shared_ports, ready_file)
+    if shared_ports:
+        pulse()
     systemd.ready()
     systemd.beat()
     if hurried.asked:
@@ -215,6 +217,14 @@ def _announce(ports: dict[str, Any], shared_ports: bool, ready_file: Path | None
         _say(said)
     if ready_file is not None:
         write_atomically(ready_file, json.dumps(said))
+
+
+def pulse() -> None:
+    """From now on tell the supervisor that the running loop turns."""
+    from gateway.supervisor import PULSE
+
+    _say({"alive": True})
+    asyncio.get_running_loop().call_later(PULSE, pulse)
 
 
 def _say(said: dict[str, Any]) -> None:

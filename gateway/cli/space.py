@@ -193,6 +193,7 @@ def _show_connection(facts: dict[str, Any]) -> None:
     shown.add_column(overflow="fold")
     shown.add_row(tr("Adresse", "Address"), box["address"])
     shown.add_row("IMAP", f"{operator['imaps']['host']}  port {operator['imaps']['port']}  SSL/TLS")
+    shown.add_row("LDAP", f"{operator['ldaps']['host']}  port {operator['ldaps']['port']}  SSL/TLS")
     shown.add_row("SMTP", f"{operator['submissions']['host']}  port {operator['submissions']['port']}  SSL/TLS")
     shown.add_row(tr("Identifiant", "User name"), box["login"])
     shown.add_row(tr("Mot de passe", "Password"), box["device_password"])

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import re
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
@@ -22,7 +23,7 @@ from typing import Literal, Protocol
 import structlog
 
 from gateway.facts import is_notice
-from gateway.intake_ports import Mailboxes, Medical
+from gateway.intake_ports import NO_DOCUMENTS, Documents, Mailboxes, Medical
 from gateway.medical import notice
 from gateway.medical.memory import NO_MEMORY, OPERATOR, Memory
 from gateway.medical.parts import archived_names, leaves, worth_reading
@@ -215,7 +216,7 @@ class DocumentReader:
         )
         decisions = patient.judge(facts, self.settings.policy)
         medical = await self._medical(transaction, anatomy, reading, decisions, to_patients)
-        medical = replace(medical, forbidden=named)
+        medical = replace(medical, forbidden=named, documents=_documents(reading))
         if concerned and all(decision.accepted for decision in decisions):
             medical = replace(medical, also=(*medical.also, self._memory.remember(concerned, reading.met, issuer)))
         return medical
@@ -377,6 +378,18 @@ def _reported(anatomy: Anatomy, raw: bytes) -> tuple[str, ...]:
 
 def _is_report(anatomy: Anatomy) -> bool:
     return anatomy.parts[0].full_type == "multipart/report"
+
+
+_CODE = re.compile(r"[A-Za-z0-9]{1,12}(?:-[A-Za-z0-9]{1,12}){0,3}")
+_MOST_CODES = 20
+
+
+def _documents(reading: Reading) -> Documents:
+    """For the journal: codes of the form codes have, so that nothing else a document says enters it (MSS-146)."""
+    if not reading.codes:
+        return NO_DOCUMENTS
+    codes = [code if _CODE.fullmatch(code) else "?" for code in reading.codes[:_MOST_CODES]]
+    return Documents(tuple(dict.fromkeys(codes)), "O" if reading.qualified else "N")
 
 
 def _issuer(transaction: Transaction) -> str:

@@ -37,8 +37,13 @@ def climb(connection: Connection, found: str | None) -> None:
 
 def context(connection: Connection, steps: object = None) -> MigrationContext:
     """Alembic on an open transaction."""
-    options = {"target_metadata": metadata, "transactional_ddl": True, "fn": steps}
+    options = {"target_metadata": metadata, "transactional_ddl": True, "fn": steps, "include_object": _declared}
     return MigrationContext.configure(connection, opts=options)
+
+
+def _declared(_item: object, name: str | None, *_where: object) -> bool:
+    """All but the trigrams of the directory, which Alembic cannot compare (:data:`directory.tables.SQLITE_GRAMS`)."""
+    return not (name or "").startswith("directory_gram")
 
 
 def difference(connection: Connection) -> list[object]:

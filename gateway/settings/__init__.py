@@ -24,8 +24,11 @@ from gateway.settings.doors import (
     Unsolicited,
 )
 from gateway.settings.http import Http, Monitor
+from gateway.settings.indicators import Indicators
+from gateway.settings.ldap import Ldap, LdapDoor, Ldaps
 from gateway.settings.operator import ROLES, Journal, Log, Operator, Service, Store
 from gateway.settings.people import Accounts, Tokens
+from gateway.settings.portal import Portal
 from gateway.settings.relay import Dns, Queue, Route
 from gateway.settings.trust import CBC_SUITES, SUITES, Tls, Trust
 
@@ -44,11 +47,16 @@ __all__ = [
     "ImapDoor",
     "Imaps",
     "Inbound",
+    "Indicators",
     "Journal",
+    "Ldap",
+    "LdapDoor",
+    "Ldaps",
     "Limits",
     "Log",
     "Monitor",
     "Operator",
+    "Portal",
     "Queue",
     "Route",
     "Scan",
@@ -80,6 +88,8 @@ class Config:
     imaps: Imaps = field(default_factory=Imaps)
     http: Http = field(default_factory=Http)
     monitor: Monitor = field(default_factory=Monitor)
+    ldap: Ldap = field(default_factory=Ldap)
+    ldaps: Ldaps = field(default_factory=Ldaps)
     limits: Limits = field(default_factory=Limits)
     unsolicited: Unsolicited = field(default_factory=Unsolicited)
     queue: Queue = field(default_factory=Queue)
@@ -88,8 +98,10 @@ class Config:
     scan: Scan = field(default_factory=Scan)
     accounts: Accounts = field(default_factory=Accounts)
     tokens: Tokens = field(default_factory=Tokens)
+    portal: Portal = field(default_factory=Portal)
     hprim: Hprim = field(default_factory=Hprim)
     journal: Journal = field(default_factory=Journal)
+    indicators: Indicators = field(default_factory=Indicators)
     log: Log = field(default_factory=Log)
     service: Service = field(default_factory=Service)
 
@@ -106,6 +118,8 @@ SECTIONS: Mapping[str, type] = {
     "imaps": Imaps,
     "http": Http,
     "monitor": Monitor,
+    "ldap": Ldap,
+    "ldaps": Ldaps,
     "limits": Limits,
     "unsolicited": Unsolicited,
     "queue": Queue,
@@ -114,8 +128,10 @@ SECTIONS: Mapping[str, type] = {
     "scan": Scan,
     "accounts": Accounts,
     "tokens": Tokens,
+    "portal": Portal,
     "hprim": Hprim,
     "journal": Journal,
+    "indicators": Indicators,
     "log": Log,
     "service": Service,
 }

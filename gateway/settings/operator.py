@@ -10,7 +10,7 @@ from typing import Literal
 from gateway.config_fields import Secret, setting
 from gateway.settings.units import DAY, MINUTE, KiB
 
-ROLES = ("inbound", "submission", "imap", "courier", "http")
+ROLES = ("inbound", "submission", "imap", "courier", "ldap", "http")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -123,7 +123,7 @@ class Service:
     )
     roles: tuple[str, ...] = setting(
         "roles",
-        "What `caducee serve` does: inbound, submission, imap, courier, http.",
+        "What `caducee serve` does: inbound, submission, imap, courier, ldap, http.",
         ROLES,
         choices=ROLES,
         reload=False,

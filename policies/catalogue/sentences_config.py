@@ -395,6 +395,12 @@ CONFIG: Mapping[str, Sentence] = {
         "Causes : closed, unknown, invalid, too_large.",
         "Causes: closed, unknown, invalid, too_large.",
     ),
+    "config.bad_ldap_base": _s(
+        "« {base} » n’est pas un nom LDAP",
+        "“{base}” is not an LDAP name",
+        "Par exemple : ou=bal,o=mssante,c=fr.",
+        "For example: ou=bal,o=mssante,c=fr.",
+    ),
     "config.unknown_rule": _s(
         "aucune règle médicale ne s’appelle {name}",
         "no medical rule is called {name}",

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from policies.catalogue.sentence import Sentence
 from policies.catalogue.sentences_config import CONFIG
 from policies.catalogue.sentences_medical import TEXTS
+from policies.catalogue.sentences_record import RECORD
 from policies.catalogue.sentences_trust import TRUST
 from policies.decision import CatalogueError, Language
 
@@ -42,6 +43,7 @@ HELP: Mapping[str, Sentence] = {
     ),
     "cli.help.send": _s("Envoyer un document sans connaître le courrier.", "Send a document without knowing mail."),
     "cli.help.hprim": _s("Vérifier un document médical.", "Check a medical document."),
+    "cli.help.indicators": _s("Les indicateurs mensuels d’usage.", "Monthly indicators of use."),
     "cli.help.journal": _s("Le journal chaîné : lire, vérifier, purger.", "The chained journal: read, verify, prune."),
 }
 
@@ -424,6 +426,20 @@ CLI: Mapping[str, Sentence] = {
         "Nouveau secret de {login}, montré cette seule fois ; entrez-le dans l’application de codes :",
         "New secret of {login}, shown this once; enter it in the authenticator program:",
     ),
+    "cli.invited": _s(
+        "Lien pour {login}, montré cette seule fois, qui sert une fois jusqu’au {until} ; remettez-le à cette personne :",
+        "Link for {login}, shown this once, serves once until {until}; hand it to this person:",
+    ),
+    "cli.invited_contact": _s(
+        "Lien pour {login}, montré cette seule fois, qui sert une fois jusqu’au {until} ; envoyez-le à {contact} :",
+        "Link for {login}, shown this once, serves once until {until}; send it to {contact}:",
+    ),
+    "cli.right_granted": _s(
+        "{login} administre maintenant comptes et boîtes.", "{login} administers accounts and mailboxes from now on."
+    ),
+    "cli.right_ended": _s(
+        "{login} n’administre plus comptes ni boîtes.", "{login} no longer administers accounts and mailboxes."
+    ),
     "cli.session_open": _s("Session de {login} ouverte jusqu’à {until}.", "Session of {login} open until {until}."),
     "cli.session_ended": _s("Session fermée.", "Session ended."),
     "cli.login_needed": _s(
@@ -453,7 +469,7 @@ MEDICAL: Mapping[str, Sentence] = {name: Sentence(*texts) for name, texts in TEX
 
 WORDS: Mapping[str, Sentence] = {name: Sentence(*texts) for name, texts in TRUST.items()}
 
-SENTENCES: dict[str, Sentence] = {**CONFIG, **HELP, **CLI, **MEDICAL, **WORDS}
+SENTENCES: dict[str, Sentence] = {**CONFIG, **HELP, **CLI, **RECORD, **MEDICAL, **WORDS}
 
 
 def say(name: str, language: Language, /, **parameters: object) -> str:

@@ -15,6 +15,8 @@ from pathlib import Path
 
 import pytest
 
+from gateway.supervisor import SUPERVISOR, ourselves
+from tests.fault.operator import build
 from tests.space.living import Living, children, living, until
 from tests.space.running import ROOT
 
@@ -147,3 +149,19 @@ def hears(pid: int, number: signal.Signals) -> bool:
     lines = Path(f"/proc/{pid}/status").read_text("ascii").split("\n")
     (caught,) = (int(line.split()[1], 16) for line in lines if line.startswith("SigCgt"))
     return bool(caught >> (number - 1) & 1)
+
+
+def test_a_worker_gives_signs_of_life(tmp_path: Path) -> None:
+    """By them its supervisor knows one that hangs."""
+    config = build(tmp_path).sites[0].config
+    command = [*ourselves(), "--config", str(config), "serve", "--workers", "2", "--worker", "0"]
+    environment = {**os.environ, SUPERVISOR: str(os.getpid())}
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, cwd=ROOT, env=environment
+    ) as worker:
+        try:
+            assert worker.stdout is not None
+            assert worker.stdout.readline().startswith(b'{"ready"')
+            assert worker.stdout.readline().startswith(b'{"alive"')
+        finally:
+            worker.kill()

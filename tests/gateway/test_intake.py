@@ -17,6 +17,7 @@ from mailboxes.anatomy import Anatomy
 from mailboxes.store import BlobsUnavailable, StoreUnavailable
 from policies.content import ContentFacts
 from policies.decision import Verdict
+from policies.events import Kind
 from tests.gateway.rig import OURS, OUTSIDE, THEIRS, Rig, address, letter, partner, transaction, user
 
 BOB, ALICE, PAUL = f"bob@{THEIRS}", f"alice@{OURS}", f"paul@{OURS}"
@@ -354,3 +355,24 @@ async def test_no_event_holds_a_subject_or_text(rig: Rig) -> None:
     records = await rig.reading.run(lambda connection: journal.read(connection))
     assert len(records) == 3
     assert "SECRET" not in str(records)
+
+
+@pytest.mark.parametrize(
+    ("field", "kept"),
+    [
+        ("", None),
+        ("X-MSS-NIL: DEV935997", "DEV935997"),
+        ("X-MSS-NIL: DUPONT Jean", "?"),
+        ("X-MSS-NIL: 199999912345678", "?"),
+    ],
+)
+async def test_the_journal_keeps_the_number_of_the_program_and_no_other_word(
+    rig: Rig, field: str, kept: str | None
+) -> None:
+    """MSS-142, MSS-146: what stands in X-MSS-NIL is what senders write."""
+    content = letter(f"alice@{OURS}", extra=f"{field}\r\n" if field else "")
+    answer = await rig.intake.message(transaction(user(), f"alice@{OURS}", f"paul@{OURS}"), content)
+    assert answer.decision.accepted
+    records = await rig.reading.run(lambda connection: journal.read(connection, kind=Kind.MESSAGE_ACCEPTED))
+    assert records[-1].detail.get("nil") == kept
+    assert "codes" not in records[-1].detail

@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
 
 from gateway.supervisor import LONGEST_PAUSE, Supervisor, ourselves
+from tests.waiting import until
 
 
 async def test_a_worker_that_does_not_end_is_killed(tmp_path: Path) -> None:
@@ -22,6 +24,43 @@ async def test_a_worker_that_does_not_end_is_killed(tmp_path: Path) -> None:
         await asyncio.sleep(0.05)
     made._stop()
     assert await asyncio.wait_for(running, 20) == 0
+
+
+async def test_a_worker_whose_loop_hangs_is_replaced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """systemd saw no single one among several: its callers waited for nothing until somebody looked."""
+    monkeypatch.setattr("gateway.supervisor.FIRST_PAUSE", 0.01)
+    hangs = (
+        "import sys, time\n"
+        "print('{{\"ready\": true}}', flush=True)\n"
+        "print(sys.argv[-1], file=open({lives!r}, 'a'), flush=True)\n"
+        "while True:\n"
+        "    time.sleep(0.1)\n"
+        "    if sys.argv[-1] == '1': print('{{\"alive\": true}}', flush=True)\n"
+    )
+    lives = tmp_path / "lives"
+    command = [sys.executable, "-c", hangs.format(lives=str(lives))]
+    made = Supervisor(command, 2, tmp_path / "ready", silence=5.0)
+    running = asyncio.create_task(made.run())
+    await until(lambda: lives.exists() and lives.read_text("utf-8").split().count("0") >= 3, 60)
+    assert lives.read_text("utf-8").split().count("1") == 1
+    made._stop()
+    assert await asyncio.wait_for(running, 20) == 0
+
+
+async def test_a_supervisor_that_was_held_up_itself_blames_no_worker() -> None:
+    made = Supervisor([], 1, None, silence=0.4)
+    worker = made.workers[0]
+    worker.ports = {"ready": True}
+    killed: list[object] = []
+    made._pass_on = lambda *given: killed.append(given)  # type: ignore[method-assign]
+    watching = asyncio.create_task(made._watch())
+    await asyncio.sleep(0)
+    time.sleep(0.5)
+    await asyncio.sleep(0.05)
+    assert worker.heard
+    assert not killed
+    made.stopping.set()
+    await watching
 
 
 async def test_a_worker_in_its_pause_starts_when_nobody_serves_any_more(monkeypatch: pytest.MonkeyPatch) -> None:

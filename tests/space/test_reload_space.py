@@ -108,7 +108,7 @@ def _agreed(ground: Ground, door: str, suite: str) -> str:
     return ""
 
 
-DOORS = ("inbound", "submission", "submissions", "imap", "imaps")
+DOORS = ("inbound", "submission", "submissions", "imap", "imaps", "ldaps")
 
 
 def test_suites_are_those_of_the_file_on_every_door(ground: Ground) -> None:

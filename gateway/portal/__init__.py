@@ -1,0 +1,1 @@
+"""Pages for physicians and administrators: what would otherwise take a command line (docs/portal.md)."""

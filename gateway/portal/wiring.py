@@ -1,0 +1,28 @@
+"""The portal on an open store, for whoever serves it: the HTTP door, or a test.
+
+Promise: what is in force is asked of ``config`` with each request, so that a reload counts at once. Failure: none.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+from gateway.compose import Storage
+from gateway.people import people
+from gateway.portal.ports import Ports
+from gateway.settings import Config
+from mailboxes.rules import Judge
+
+
+def ports(storage: Storage, config: Callable[[], Config], judge: Judge) -> Ports:
+    """``judge`` as :class:`gateway.redirecting.Judgement` has it."""
+    return Ports(
+        config=config,
+        people=people(storage),
+        committer=storage.committer,
+        reading=storage.reading,
+        judge=judge,
+        clock=storage.clock,
+        monotonic=time.monotonic,
+    )
