@@ -42,6 +42,8 @@ DEEPEST: Final = 1000
 """Mailboxes of one search that can be paged through."""
 MAILBOXES: Final = 100
 """Mailboxes told in one resource."""
+MANY: Final = 50
+"""Mailboxes of an answer from which on it is put together away from the event loop."""
 ROOT: Final = "/fhir"
 PAGE: Final = "_page"
 FORMS: Final = frozenset({"json", "text/json", "application/json", "application/fhir+json"})
@@ -151,8 +153,8 @@ class _Served:
         known, complete = await self._identities(question, offset + question.count + 1)
         here = known[offset : offset + question.count]
         told = await asyncio.gather(*(self._whole(kind, each, found) for each, found in here))
-        self._show(login, request, [entry for _, entries, _ in told for entry in entries])
-        shown = [resource(kind, each, entries, partial=more) for each, entries, more in told]
+        shown = [entry for _, entries, _ in told for entry in entries]
+        self._show(login, request, shown)
         following, note = "", None
         if len(known) > offset + question.count:
             page = Page(kind.value, question.asked, offset + question.count)
@@ -161,7 +163,13 @@ class _Served:
             note = answers.outcome("incomplete", said("fhir.more", _language(request)), severity="warning")
         own = f"{kind.value}?{urlencode(question.asked)}" if question.asked else kind.value
         total = len(known) if complete else None
-        return _json(answers.bundle(self._base, own, shown, following, total, note))
+        base = self._base
+
+        def page_of() -> Response:
+            found = [resource(kind, each, entries, partial=more) for each, entries, more in told]
+            return _json(answers.bundle(base, own, found, following, total, note))
+
+        return await asyncio.to_thread(page_of) if len(shown) > MANY else page_of()
 
     async def _identities(self, question: Search, wanted: int) -> tuple[list[tuple[str, list[Entry]]], bool]:
         """The resources found, in order, with the entries that were; and whether there are no others.
@@ -181,13 +189,12 @@ class _Served:
             limit = min(2 * limit, DEEPEST)
 
     async def _whole(self, kind: Kind, known: str, matched: Sequence[Entry]) -> tuple[str, list[Entry], bool]:
-        """All entries of a resource, those that matched among them."""
+        """The entries of a resource, those that matched first among them, and whether there are others."""
         condition = sought(kind, known)
         assert condition is not None
         answer = await self._desk.directory.find(condition, MAILBOXES)
-        entries = [each for each in answer.entries if identity(each, kind) == known]
-        held = {each.address for each in entries}
-        return known, [*entries, *(each for each in matched if each.address not in held)], answer.more
+        entries = {each.address: each for each in (*matched, *answer.entries) if identity(each, kind) == known}
+        return known, list(entries.values())[:MAILBOXES], answer.more or len(entries) > MAILBOXES
 
     # who asks, and how much he may see
 

@@ -242,3 +242,20 @@ async def test_who_goes_on_sending_what_was_refused_is_cut() -> None:
         with pytest.raises(ConnectionError):
             await asyncio.wait_for(send_on(), 60)
         await until(lambda: not door.server.connections)
+
+
+async def test_other_limits_are_in_force_for_who_comes_next() -> None:
+    """F21: a reload."""
+    long = {"x-long": "x" * 6000}
+    async with opened(CALM) as door:
+        async with door.client() as client:
+            assert (await client.get("/plain", headers=long)).status_code == 200
+        door.server.follow(replace(CALM, head=4096, counted=Limits(connections_per_ip=1)))
+        async with door.client() as client:
+            assert (await client.get("/plain", headers=long)).status_code == 400
+        await until(lambda: not door.server.connections)
+        held = await door.raw()
+        await until(lambda: len(door.server.connections) == 1)
+        reader, _ = await door.raw()
+        assert (await asyncio.wait_for(reader.read(), 20)).startswith(b"HTTP/1.1 503")
+        held[1].close()
