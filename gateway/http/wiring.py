@@ -94,7 +94,7 @@ def url(config: Config) -> str:
 
 
 def _bounds(config: Config) -> Bounds:
-    return Bounds(config.http.body_size, config.http.request_timeout)
+    return Bounds(config.http.body_size, config.http.request_timeout, config.http.header_size)
 
 
 def patience(config: Config) -> Patience:
