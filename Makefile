@@ -13,7 +13,7 @@ OURS   := import gateway, os, sys; sys.exit(not os.path.samefile(gateway.__path_
 $(shell test ! -e $(READY) || $(BIN)/python -Pc '$(OURS)' 2>/dev/null || rm -f $(READY))
 
 .DEFAULT_GOAL := help
-.PHONY: help setup compiled system run test check conformity bench lock clean
+.PHONY: help setup compiled system run test check conformity evidence bench lock clean
 
 help: ## show this list
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 16
@@ -34,7 +34,7 @@ run: compiled ## start two operators on loopback, send a first exchange A to B t
 	@$(BIN)/caducee space --dir $(SPACE) --demo
 
 test: compiled system ## run every test
-	@$(BIN)/python -m pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder $(PYTEST)
+	@$(BIN)/python -m pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder --junitxml=build/results.xml $(PYTEST)
 
 check: $(READY) ## ruff, mypy --strict, import direction
 	@$(BIN)/ruff check .
@@ -45,6 +45,9 @@ check: $(READY) ## ruff, mypy --strict, import direction
 
 conformity: $(READY) ## build docs/conformity.md from the code and the tests
 	@$(BIN)/python -m tests.conformity
+
+evidence: $(READY) ## each requirement with its source and what its tests said in the last `make test`
+	@$(BIN)/python -m tests.conformity_results $(RESULTS)
 
 bench: $(READY) ## figures beside Postfix and Dovecot, in one run
 	@sh deploy/system-packages.sh bench

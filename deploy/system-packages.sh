@@ -7,7 +7,7 @@ set -eu
 case "${1:-}" in
   setup) wanted="python3-venv" ;;
   test) wanted="swaks libnet-ssleay-perl curl socat dovecot-imapd clamav-daemon thunderbird xvfb xdotool libnss3-tools isync offlineimap3 neomutt msmtp fetchmail interimap libmail-imapclient-perl libio-socket-ssl-perl libauthen-sasl-perl postfix postgresql ldap-utils strace openssl iproute2 faketime testssl.sh libgnutls-dane0 poppler-utils e2fsprogs default-jdk-headless libmail-java libpdfbox2-java libjaxb-api-java libcommons-io-java chromium chromium-driver zbar-tools prometheus" ;;
-  bench) wanted="postfix dovecot-imapd dovecot-lmtpd libmilter-dev libssl-dev gcc libc6-dev python3-dev openssl" ;;
+  bench) wanted="postfix dovecot-imapd dovecot-lmtpd libmilter-dev libssl-dev gcc libc6-dev python3-dev openssl slapd ldap-utils" ;;
   *) echo "usage: system-packages.sh setup|test|bench" >&2; exit 2 ;;
 esac
 [ "$1" = setup ] && "${PYTHON:-python3}" -c 'import venv, ensurepip' 2>/dev/null && exit 0

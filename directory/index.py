@@ -1,7 +1,8 @@
 """The directory in SQL: questions as statements, on SQLite and on PostgreSQL alike.
 
 A question that names three characters in a row is first put to the trigrams (:mod:`directory.grams`). Where they leave few
-rows, those are asked and sorted; else the entries are walked in the order of their names until the answer is full.
+rows, those are asked and sorted; else the entries are walked in the order of their names until the answer is full, and where that
+takes too long all are read. That is the longest a question takes: 0.7 s of half a million (docs/performance.md).
 Promise: what answers is what :func:`directory.search.holds` holds for, in the order of :class:`directory.search.MemoryDirectory`;
 only rows of the generation in force answer, and only where ``visible`` holds for them at the moment of the answer
 (MSS-121, MSS-122). Texts of a question travel as parameters; ``%``, ``_`` and quotes in them are themselves.
@@ -24,6 +25,8 @@ from directory.tables import NATIONAL, POSTGRES_ALL, entry, source
 
 FEW = 4000
 """Rows the trigrams may leave for them to be fetched and sorted: thirty milliseconds."""
+WALK = 100_000
+"""Rows walked in the order of their names, each somewhere else in the file, before all are read as they lie there."""
 MOST = 1000
 """Entries in one answer, whatever was asked for (MSS-130)."""
 
@@ -37,6 +40,20 @@ def shown(one: Entry) -> str:
 def read(row: Any) -> Entry:
     """The reverse."""
     return Entry(source=Source.NATIONAL if row.owner == NATIONAL else Source.LOCAL, **json.loads(row.shown))
+
+
+def _walked(connection: Connection, where: Sequence[ColumnElement[bool]], limit: int) -> Sequence[Any]:
+    """In the order of the names until there are enough. Where many ask for little, all the rows in their own order are less work."""
+    query = select(entry.c.owner, entry.c.shown).where(*where).order_by(entry.c.name, entry.c.key).limit(limit)
+    far = connection.execute(select(entry.c.name).order_by(entry.c.name, entry.c.key).offset(WALK).limit(1)).scalar()
+    rows = connection.execute(query if far is None else query.where(entry.c.name < far)).all()
+    return rows if far is None or len(rows) == limit else _sorted(connection, where, limit)
+
+
+def _sorted(connection: Connection, where: Sequence[ColumnElement[bool]], limit: int) -> Sequence[Any]:
+    """By an expression, which is in no index: the rows found are sorted, instead of all walked in the order asked for."""
+    order = (entry.c.name.op("||")(""), entry.c.key)
+    return connection.execute(select(entry.c.owner, entry.c.shown).where(*where).order_by(*order).limit(limit)).all()
 
 
 def in_force() -> ColumnElement[bool]:
@@ -58,11 +75,9 @@ class Index:
         where = [clause(condition), in_force(), self.visible]
         few = _few(connection, condition)
         if few is not None:
-            where.append(entry.c.id.in_(few))
-        query = select(entry.c.owner, entry.c.shown).where(*where)
-        # An expression is in no index: the few rows are sorted, instead of all entries walked in the order asked for.
-        order = (entry.c.name, entry.c.key) if few is None else (entry.c.name.op("||")(""), entry.c.key)
-        rows = connection.execute(query.order_by(*order).limit(limit + 1)).all()
+            rows = _sorted(connection, [*where, entry.c.id.in_(few)], limit + 1)
+        else:
+            rows = _walked(connection, where, limit + 1)
         return Answer(tuple(read(row) for row in rows[:limit]), len(rows) > limit)
 
     def get(self, connection: Connection, address: str) -> Entry | None:

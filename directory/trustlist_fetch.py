@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import asyncio
 import ssl
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Protocol
+from typing import IO, Any, Protocol
 
 import httpx
 
@@ -21,6 +22,8 @@ from policies.events import Event, Kind
 
 TIMEOUT = 30.0
 COMPANION_LIMIT = 4096
+SAVING = 600.0
+BLOCK = 1 << 20
 
 
 class Unreachable(Exception):
@@ -75,6 +78,26 @@ class WebFetch:
         """Send octets to an address and read the answer, at most ``limit`` octets. Raises Unreachable."""
         return await self._web("POST", source, limit, content=body, headers={"Content-Type": content_type})
 
+    async def save(
+        self, source: str, target: IO[bytes], limit: int, wanted: Callable[[Mapping[str, str]], bool]
+    ) -> Mapping[str, str]:
+        """Write what an address holds to a file, block by block, when its header fields are ``wanted``; answers them.
+
+        For what is too large to be held: it may take :data:`SAVING` seconds. Raises Unreachable.
+        """
+        if not source.startswith(self._schemes):
+            raise Unreachable("network", f"{source}: only {' and '.join(self._schemes)} addresses are read")
+        client = httpx.AsyncClient(verify=self._context, trust_env=False, follow_redirects=False, timeout=self._timeout)
+        try:
+            async with asyncio.timeout(SAVING), client, client.stream("GET", source) as answer:
+                if answer.status_code != httpx.codes.OK:
+                    raise Unreachable("status", f"{source}: {answer.status_code}")
+                if wanted(answer.headers):
+                    await _written(answer, source, target, limit)
+                return answer.headers
+        except (httpx.HTTPError, httpx.InvalidURL, TimeoutError) as error:
+            raise _unreachable(error, source) from None
+
     async def _web(self, method: str, source: str, limit: int, **request: Any) -> bytes:
         if not source.startswith(self._schemes):
             raise Unreachable("network", f"{source}: only {' and '.join(self._schemes)} addresses are read")
@@ -85,8 +108,12 @@ class WebFetch:
                     raise Unreachable("status", f"{source}: {answer.status_code}")
                 return await _bounded(answer, source, limit)
         except (httpx.HTTPError, httpx.InvalidURL, TimeoutError) as error:
-            word = "tls" if isinstance(error.__cause__, ssl.SSLError) or "SSL" in str(error) else "network"
-            raise Unreachable(word, f"{source}: {type(error).__name__}") from None
+            raise _unreachable(error, source) from None
+
+
+def _unreachable(error: Exception, source: str) -> Unreachable:
+    word = "tls" if isinstance(error.__cause__, ssl.SSLError) or "SSL" in str(error) else "network"
+    return Unreachable(word, f"{source}: {type(error).__name__}")
 
 
 async def refresh(
@@ -115,6 +142,15 @@ async def _bounded(answer: httpx.Response, source: str, limit: int) -> bytes:
         if len(read) > limit:
             raise Unreachable("too_large", source)
     return bytes(read)
+
+
+async def _written(answer: httpx.Response, source: str, target: IO[bytes], limit: int) -> None:
+    read = 0
+    async for block in answer.aiter_bytes(BLOCK):
+        read += len(block)
+        if read > limit:
+            raise Unreachable("too_large", source)
+        await asyncio.to_thread(target.write, block)
 
 
 def _file(path: Path, limit: int) -> bytes:

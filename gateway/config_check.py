@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from cryptography import x509
 from cryptography.hazmat.primitives import serialization
@@ -43,6 +44,21 @@ def _operator(config: Config, report: Report) -> None:
     for domain in operator.domains:
         if domain.endswith(".test") and not operator.test_mode:
             report(("operator", "domains"), "config.test_domain_in_production", domain=domain)
+
+
+def _penalties(config: Config, report: Report) -> None:
+    own = config.penalties
+    if own.large_from <= own.middle_from:
+        report(
+            ("penalties", "large_from"),
+            "config.out_of_order",
+            key="penalties.large_from",
+            other="penalties.middle_from",
+        )
+    for key in ("contest", "reports"):
+        address = getattr(own, key)
+        if address and address.rpartition("@")[2] not in config.operator.domains:
+            report(("penalties", key), "config.postmaster_outside", address=address)
 
 
 def _separation(config: Config, report: Report) -> None:
@@ -231,6 +247,15 @@ def _ldap(config: Config, report: Report) -> None:
         report(("ldap", "base"), "config.bad_ldap_base", base=base[:200])
 
 
+def _portal(config: Config, report: Report) -> None:
+    """A link that a person follows with a secret in it is for TLS alone, and for one place."""
+    address = config.portal.address
+    parts = urlsplit(address)
+    whole = parts.scheme == "https" and parts.hostname and parts.path in ("", "/")
+    if address and not (whole and not parts.query and not parts.fragment and "@" not in parts.netloc):
+        report(("portal", "address"), "config.portal_address", address=address[:200])
+
+
 def _medical(config: Config, report: Report) -> None:
     """Names of types, ways in and rules; a rule that protects from the wrong patient keeps its severity."""
     own = config.hprim
@@ -268,6 +293,7 @@ def _rules(path: tuple[str, ...], severities: Mapping[str, str], report: Report)
 
 _CHECKS: tuple[Callable[[Config, Report], None], ...] = (
     _operator,
+    _penalties,
     _separation,
     _limits,
     _order,
@@ -279,6 +305,7 @@ _CHECKS: tuple[Callable[[Config, Report], None], ...] = (
     _rest,
     _ldap,
     _medical,
+    _portal,
 )
 
 
@@ -288,6 +315,7 @@ def absent_sources(config: Config) -> Iterator[tuple[tuple[str | int, ...], str]
     named: list[tuple[tuple[str | int, ...], str]] = [
         (("trust", "list"), trust.list),
         (("trust", "list_checksum"), trust.list_checksum),
+        (("directory", "source"), config.directory.source),
         *((("trust", "crls", number), source) for number, source in enumerate(trust.crls)),
     ]
     for key, source in named:

@@ -46,6 +46,7 @@ from mailboxes.imap.content import Cache
 from mailboxes.imap.indexes import Indexes
 from mailboxes.imap.ports import Service as ImapService
 from mailboxes.imap.server import CROWDED, ImapServer
+from mailboxes.rules import Judge
 from mailboxes.tally import Crowd, Tally
 from policies.catalogue import rule
 from policies.content import ContentSettings
@@ -77,6 +78,8 @@ class Behind:
     tally: Tally
     record: Callable[[Event], None]
     monitoring: Monitoring
+    judge: Judge
+    """Whether a mailbox may forward to a target."""
 
 
 class Doors:
@@ -183,6 +186,7 @@ class Doors:
             storage,
             behind.space,
             behind.monitoring,
+            behind.judge,
             behind.authenticator,
             behind.tally,
             behind.record,
@@ -196,7 +200,10 @@ class Doors:
         config, behind = self._config, self._behind
         if not (config.ldap.listen or config.ldaps.listen):
             return
-        parts = ldap_parts(config, storage, self._server_context(), behind.authenticator, behind.tally, behind.record)
+        context = self._server_context(
+            ask_certificate=False
+        )  # no login by certificate here: programs would ask for one
+        parts = ldap_parts(config, storage, context, behind.authenticator, behind.tally, behind.record)
         for name, door in (("ldap", config.ldap), ("ldaps", config.ldaps)):
             crowd = self._crowd(name)
             server = parts.server(name, crowd)
@@ -233,7 +240,7 @@ class Doors:
         return ImapService(
             store=storage.store,
             authenticator=behind.authenticator,
-            standings=RegisterStandings(storage.reading),
+            standings=RegisterStandings(storage.reading, traced=self._config.journal.own_mailboxes),
             gate=ContentGate(behind.scanner, self._content_settings),
             indexes=Indexes(storage.store, shared=several),
             cache=Cache(storage.store),

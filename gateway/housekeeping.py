@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 from functools import partial
 from itertools import islice
 
+from gateway import idle
 from gateway.compose import Storage
 from gateway.medical import registers
 from gateway.medical.memory import CHUNK, StoredMemory, forget_closed
@@ -40,7 +41,7 @@ TOGETHER = 50
 async def daily(storage: Storage) -> int:
     """Let go of what is too old: journal records (MSS-145), histories of erasures, answers given, settled messages (TOU-F02),
     patients not met again (HID-090 to HID-099), exchanges a patient may no longer answer in (MSS-101), what is left of deleted
-    mailboxes, blobs without a row. Returns the journal records removed.
+    mailboxes, blobs without a row. Tell owners of mailboxes nobody uses (MSS-057). Returns the journal records removed.
     """
     age = retention.kept(storage.config.journal)
     removed = await retention.purge(storage.committer, storage.reading, age, storage.clock())
@@ -61,13 +62,14 @@ async def daily(storage: Storage) -> int:
     while old := await storage.reading.run(ended):
         await storage.committer.run(partial(registers.forget_conversations, digests=old))
     for mailbox in await storage.reading.run(lambda connection: upkeep.deleted(cursor_of(connection))):
-        await _erase(storage, mailbox)
+        await erase(storage, mailbox)
     await fsck.sweep(storage.store, now=now)
     await asyncio.to_thread(indicators.make_anonymous, storage)
+    await idle.look(storage)
     return removed
 
 
-async def _erase(storage: Storage, mailbox: int) -> None:
+async def erase(storage: Storage, mailbox: int) -> None:
     """All that is left of a mailbox, whose key is destroyed; recorded with the last portion."""
     gone = 0
 

@@ -1,4 +1,4 @@
-"""Our own identifier of a message: 26 characters, ordered by time, safe in a reply, a file name and a header.
+"""Our own identifiers: of a conversation by its first Message-ID, and of a message: 26 characters, ordered by time, safe in a reply, a file name and a header.
 
 Crockford base 32 of 48 bits of milliseconds and 80 random bits. Promise: two calls never give the same one in practice,
 and an identifier tells its reader when the message was accepted but nothing about anyone.
@@ -6,6 +6,7 @@ and an identifier tells its reader when the message was accepted but nothing abo
 
 from __future__ import annotations
 
+import hashlib
 import os
 from collections.abc import Callable
 
@@ -35,3 +36,8 @@ def message_identifier(now: float, randomness: Callable[[int], bytes] = _drawn) 
     """A new identifier; ``now`` is seconds since the epoch. For one thread, the event loop's."""
     number = (int(now * 1000) << 80) | int.from_bytes(randomness(10), "big")
     return "".join([_PAIRS[(number >> shift) & 1023] for shift in range(120, -1, -10)])
+
+
+def thread_named(first: str) -> int:
+    """RFC 8474 THREADID of the conversation that begins with this Message-ID, brackets and all; 0 without one."""
+    return int.from_bytes(hashlib.sha256(first.encode()).digest()[:8], "big") >> 1 if first else 0

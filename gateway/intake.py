@@ -11,14 +11,13 @@ does not answer is one too. No method raises for a bad message.
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import os
 import time
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from functools import partial
+from functools import cache, partial
 from typing import TypeVar
 
 import structlog
@@ -26,9 +25,9 @@ import structlog
 from gateway import facts, received
 from gateway.acceptance import Acceptance, Acceptor
 from gateway.arrival import Arrival, Consequences, Followers, nothing
-from gateway.identifiers import message_identifier
+from gateway.identifiers import message_identifier, thread_named
 from gateway.intake_events import Judged, indicated, message_accepted, message_refused, peer_refused
-from gateway.intake_ports import Mailboxes, Medical, MedicalReader, NoMedicalReader
+from gateway.intake_ports import Mailboxes, Medical, MedicalReader, NoMedicalReader, NoSanctions, Sanctions, Senders
 from gateway.partner_judgement import PartnerJudgement
 from gateway.relay.queue import Queued
 from gateway.scan import Scanner, ScanUnavailable
@@ -114,6 +113,7 @@ class Intake:
         followers: Followers = nothing,
         room: Callable[[], Decision | None] = lambda: None,
         volumes: Volumes | None = None,
+        sanctions: Sanctions | None = None,
     ) -> None:
         self.settings = settings
         self._trusted = trusted
@@ -130,6 +130,7 @@ class Intake:
         self._followers = followers
         self._room = room
         self._volumes = volumes or Volumes(MemoryLedger(), clock, time.monotonic)
+        self._sanctions = sanctions or NoSanctions()
 
     # the doors' questions, in the order of the protocol
 
@@ -176,6 +177,8 @@ class Intake:
     async def recipient(self, peer: Peer, sender: Address | None, recipient: Address) -> Decision:
         """RCPT TO."""
         decision = await self._judge_recipient(peer.door, recipient, 0)
+        if decision.accepted:
+            decision = await self._judge_standing(peer, sender, lambda: _keys(sender), recipient) or decision
         if not decision.accepted:
             return await self.turned_away(peer, sender, (recipient,), "rcpt", decision)
         return decision
@@ -199,6 +202,14 @@ class Intake:
         return recipient_policy.judge(
             door, recipient, mailbox, size, self._trusted(), self._now(), self.settings.trust, self.settings.recipient
         )
+
+    async def _judge_standing(
+        self, peer: Peer, sender: Address | None, senders: Senders, recipient: Address
+    ) -> Decision | None:
+        """Whether sending is suspended (TOU-B08, TOU-F03). Notices and receipts go on: they belong to receiving and reading."""
+        if peer.door is Door.INTERNAL or sender is None:
+            return None
+        return await self._sanctions.judge(peer.login, senders, recipient)
 
     # the message itself
 
@@ -227,7 +238,16 @@ class Intake:
             accepted = answer.decision.accepted
         finally:
             counted.end(accepted)
+        await self._suspect(held, counted)
         return answer
+
+    async def _suspect(self, held: _Held, counted: Counted) -> None:
+        """What passed a refusing threshold is a case, for a person to judge (TOU-B03)."""
+        login = held.transaction.peer.login
+        refused = {decision.rule.name for stage, _, decision in held.judged if stage == "volume"}
+        if login is not None and refused & _SUSPECT.keys():
+            reached = max(_SUSPECT[name](counted.before) for name in refused & _SUSPECT.keys())
+            await self._sanctions.suspect(login, reached)
 
     async def _judge_further(self, held: _Held, also: Also) -> Answer:
         """What costs more: the scanner, the documents, each recipient again; then the commit, with what is ``also`` in it."""
@@ -317,10 +337,13 @@ class Intake:
 
     async def _recipients_again(self, transaction: Transaction, anatomy: Anatomy) -> Judged:
         """Between RCPT and the final dot a mailbox may have filled, closed, or left the space with its domain."""
-        door = transaction.peer.door
+        peer, sender = transaction.peer, transaction.sender
+        senders = cache(lambda: _keys(sender, *facts.originators(anatomy).authors))
         judged: Judged = []
         for recipient in transaction.recipients:
-            decision = await self._judge_recipient(door, recipient.address, anatomy.size)
+            decision = await self._judge_recipient(peer.door, recipient.address, anatomy.size)
+            if decision.accepted:
+                decision = await self._judge_standing(peer, sender, senders, recipient.address) or decision
             if not decision.accepted:
                 decision = redirection.explain_forward(decision, recipient.address, facts.forwarding(anatomy))
             judged.append(("rcpt", recipient.address.key, decision))
@@ -417,7 +440,17 @@ def _nothing(accepted: bool) -> None:
     """No attempt was counted."""
 
 
+_SUSPECT: dict[str, Callable[[Volume], int]] = {
+    "sender.broadcast_refused": lambda before: before.same_content,
+    "sender.volume_refused": lambda before: before.recipients_last_hour,
+}
+"""The rules that open a case, and how many recipients were reached before."""
+
 _UNCOUNTED = Counted(Volume(), 0, (), _nothing)
+
+
+def _keys(*addresses: Address | None) -> list[str]:
+    return [address.key for address in addresses if address is not None]
 
 
 def _emit(unit: Unit, events: list[Event]) -> list[None]:
@@ -447,8 +480,7 @@ def unique(recipients: Iterable[Recipient]) -> list[Recipient]:
 
 def thread_of(anatomy: Anatomy) -> int:
     """RFC 8474 THREADID: the same for a message and its answers, from the first identifier of the conversation."""
-    first = (*anatomy.references[:1], *anatomy.in_reply_to[:1], anatomy.message_id)[0]
-    return int.from_bytes(hashlib.sha256(first.encode()).digest()[:8], "big") >> 1 if first else 0
+    return thread_named((*anatomy.references[:1], *anatomy.in_reply_to[:1], anatomy.message_id)[0])
 
 
 def _reason(problem: StoreError | OSError) -> str:

@@ -6,7 +6,7 @@ Failure: a store that does not answer raises :class:`mailboxes.store.StoreError`
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -14,7 +14,7 @@ from gateway.smtp.transaction import Transaction
 from mailboxes.anatomy import Anatomy
 from mailboxes.unit import Unit
 from policies.decision import Decision
-from policies.values import MailboxFacts
+from policies.values import Address, Login, MailboxFacts
 
 
 class Mailboxes(Protocol):
@@ -60,3 +60,29 @@ class NoMedicalReader:
 
     async def read(self, transaction: Transaction, anatomy: Anatomy, raw: bytes) -> Medical:
         return Medical()
+
+
+Senders = Callable[[], Iterable[str]]
+"""Address keys a partner's message names as its sender; asked for only where somebody is refused."""
+
+
+class Sanctions(Protocol):
+    """Whose sending is suspended; :class:`gateway.sanctions.standing.Sanctions` is the real one."""
+
+    async def judge(self, login: Login | None, senders: Senders, recipient: Address) -> Decision | None:
+        """The refusal of this recipient to a login, or to a partner's sender under one of these address keys; None when he may."""
+        ...
+
+    async def suspect(self, login: Login, reached: int) -> None:
+        """This mailbox passed a refusing threshold after it had reached so many recipients."""
+        ...
+
+
+class NoSanctions:
+    """Punishes nobody: for tests and tools."""
+
+    async def judge(self, login: Login | None, senders: Senders, recipient: Address) -> Decision | None:
+        return None
+
+    async def suspect(self, login: Login, reached: int) -> None:
+        return

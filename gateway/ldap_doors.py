@@ -18,10 +18,11 @@ from directory.allowance import Allowance
 from directory.ldap import names
 from directory.ldap.ports import BindRefused, Layer, Limits, Service
 from directory.ldap.server import LdapServer
+from directory.ldap.telling import Telling
 from directory.ldap.wire import Code
 from directory.search import Directory
 from gateway.compose import Storage
-from gateway.own_directory import directory
+from gateway.directory.wiring import directory
 from gateway.settings import Config
 from gateway.trust_space import pace
 from mailboxes import layer
@@ -67,6 +68,7 @@ class LdapParts:
     directory: Directory
     gate: LdapGate
     allowance: Allowance
+    telling: Telling
     tally: Tally
     record: Callable[[Event], object]
     layer: Layer
@@ -76,6 +78,7 @@ class LdapParts:
             directory=self.directory,
             gate=self.gate,
             allowance=self.allowance,
+            telling=self.telling,
             tally=self.tally,
             record=self.record,
             layer=self.layer,
@@ -98,7 +101,14 @@ def ldap_parts(
     own = config.ldap
     allowance = Allowance(own.searches_per_minute, own.entries_per_hour, time.monotonic, lambda: tally.processes)
     return LdapParts(
-        config, directory(storage), LdapGate(authenticator), allowance, tally, record, partial(_layer, context)
+        config=config,
+        directory=directory(storage),
+        gate=LdapGate(authenticator),
+        allowance=allowance,
+        telling=Telling(record, time.monotonic),
+        tally=tally,
+        record=record,
+        layer=partial(_layer, context),
     )
 
 

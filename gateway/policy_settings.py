@@ -13,6 +13,7 @@ from gateway.settings import Config
 from policies.bounces import phrase_of
 from policies.certificate import CertificateSettings, WhenUnknown
 from policies.content import ContentSettings
+from policies.penalties import Band, Scale
 from policies.recipient import RecipientSettings
 from policies.retry import Lane, Schedule
 from policies.trust import FromPolicy, TrustSettings
@@ -74,6 +75,17 @@ def volume(config: Config) -> VolumeSettings:
         messages=config.limits.messages_per_account,
         recipients=config.limits.recipients_per_account,
     )
+
+
+def penalties(config: Config) -> Scale:
+    """What unsolicited mail costs."""
+    own = config.penalties
+    bands = (
+        Band(0, own.second_small, own.further_small),
+        Band(own.middle_from, own.second_middle, own.further_middle),
+        Band(own.large_from, own.second_large, own.further_large),
+    )
+    return Scale(bands, own.forget_after)
 
 
 def schedule(config: Config) -> Schedule:

@@ -68,6 +68,10 @@ class Judgement:
         now = datetime.fromtimestamp(self.clock(), UTC)
         return redirection.judge_target(owner, target, self.trusted(), now, self.trust(), executing=executing)
 
+    def written(self, owner: Address, target: Address) -> Decision:
+        """The same for a rule that is being written."""
+        return self.target(owner, target, executing=False)
+
 
 class Stop(NamedTuple):
     """A mailbox the message visits. ``path`` are the owners who led it here, the first one first."""

@@ -32,6 +32,7 @@ from gateway.answering import Answering
 from gateway.certificate_logins import CertificateLogins
 from gateway.compose import Storage, storage
 from gateway.config import ConfigError, absent, changes, load, postmaster
+from gateway.directory import refresh
 from gateway.disk_room import DiskRoom
 from gateway.doors import Behind, Doors
 from gateway.following import Following
@@ -49,6 +50,7 @@ from gateway.relay.notices import House
 from gateway.relay.partners import Partners
 from gateway.relay.reception import Reception
 from gateway.rule_book import RuleBook
+from gateway.sanctions.wiring import at_the_doors, keep_time, reporting
 from gateway.scan import LiveScanner
 from gateway.settings import Config
 from gateway.sharing import Sharing
@@ -175,6 +177,8 @@ class Service:
             partial(rounds.anchor, opened, lambda: self.config),
             partial(rounds.retain, opened, lambda: self.config),
             partial(rounds.forget_volumes, opened),
+            partial(keep_time, opened, lambda: self.config),
+            partial(refresh.keep, opened, lambda: self.config),
         ]
         if self._courier is not None and "courier" in self.roles:
             lasting.append(self._courier.run)
@@ -192,6 +196,7 @@ class Service:
     # parts
 
     def _make_doors(self) -> Doors:
+        assert self._rules is not None
         tally: Tally = LocalTally()
         sharing = None
         if self.shared_ports:
@@ -207,6 +212,7 @@ class Service:
             tally=tally,
             record=self._record_soon,
             monitoring=self._monitoring,
+            judge=self._rules.judgement.written,
         )
         return Doors(self.config, behind, sharing)
 
@@ -224,8 +230,9 @@ class Service:
             clock=opened.clock,
             pool=opened.pool,
             medical=self._documents,
-            followers=self._make_following(opened),
+            followers=reporting(self._make_following(opened), opened, lambda: self.config),
             room=self._room.decision,
+            sanctions=at_the_doors(opened, lambda: self.config),
             volumes=Volumes(SqlLedger(opened.reading), opened.clock, time.monotonic, opened.volume_key),
         )
 

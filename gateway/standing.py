@@ -7,6 +7,7 @@ Failure: :class:`mailboxes.store.StoreUnavailable` when the database does not an
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
 from sqlalchemy import Connection
 
@@ -29,12 +30,14 @@ def letters(rights: Iterable[str]) -> str:
 class RegisterStandings:
     """Implements :class:`mailboxes.imap.ports.Standings`."""
 
-    def __init__(self, reading: Reading) -> None:
+    def __init__(self, reading: Reading, *, traced: bool = False) -> None:
+        """``traced``: what is done in personal mailboxes leaves traces too (MSS-143)."""
         self._reading = reading
+        self._traced = traced
 
     async def of(self, login: Login) -> Standing:
         """The type of the mailbox and the rights of this login."""
-        return await self._reading.run(lambda connection: _standing(connection, login))
+        return replace(await self._reading.run(lambda connection: _standing(connection, login)), traced=self._traced)
 
     async def members(self, mailbox_id: int) -> Sequence[tuple[str, str]]:
         """Logins and letters of everyone with a right."""

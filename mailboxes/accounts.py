@@ -8,22 +8,27 @@ in every process within seconds (:func:`withdrawn`). Failure: :class:`Refused` c
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
 from typing import Any, Protocol
 
-from sqlalchemy import Connection, insert, select, text, update
+from sqlalchemy import Connection, func, insert, select, text, update
 
 from mailboxes import naming
 from mailboxes.account_tables import account, device, mailbox, member, strong_session
+from mailboxes.calling import Calling, set_calling
 from mailboxes.commit import Unit
 from mailboxes.passwords import Passwords, new_totp_secret, personal, strength
-from mailboxes.portal_tables import web_session
+from mailboxes.portal_tables import known_browser, web_session
 from policies.address import AddressError, parse
 from policies.catalogue import rule
 from policies.catalogue.sentences_trust import TRUST
 from policies.decision import Decision, decide
 from policies.events import Event, Kind
 from policies.lifecycle import AccountState, Step, move_account
+
+REQUIRED = ("family_name", "given_name")
+NAMES = (*REQUIRED, "title")
 
 
 class Refused(Exception):
@@ -89,6 +94,7 @@ class NewAccount:
     title: str = ""
     contact: str = ""
     verified: str = ""
+    calling: Calling = field(default_factory=Calling)
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,6 +178,32 @@ def listed(connection: Connection) -> list[Account]:
     return [_account(row) for row in connection.execute(select(account).order_by(account.c.login))]
 
 
+def by_id(connection: Connection, account_id: int) -> Account | None:
+    """The account with this number."""
+    row = connection.execute(select(account).where(account.c.id == account_id)).one_or_none()
+    return None if row is None else _account(row)
+
+
+def search(connection: Connection, begins: str, limit: int) -> list[Account]:
+    """Accounts whose login or surname begins so, by login."""
+    query = select(account).order_by(account.c.login).limit(limit)
+    if begins:
+        like = begins.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_") + "%"
+        query = query.where(account.c.login.ilike(like, escape="\\") | account.c.family_name.ilike(like, escape="\\"))
+    return [_account(row) for row in connection.execute(query)]
+
+
+def count_by_state(connection: Connection) -> dict[str, int]:
+    """How many accounts are in each state."""
+    query = select(account.c.state, func.count()).group_by(account.c.state).order_by(account.c.state)
+    return {state: int(count) for state, count in connection.execute(query)}
+
+
+def record(unit: Unit, actor: str, what: str, person: Account) -> None:
+    """Something was done about a person that changes no row of the account's own."""
+    unit.emit(_event(actor, what, person.login, person.state, ""))
+
+
 def totp_context(account_id: int) -> bytes:
     """Associated data of a sealed TOTP secret: it cannot be moved to another account."""
     return b"totp %d" % account_id
@@ -209,8 +241,11 @@ class Accounts:
             "last_login_at": 0,
         }
         key = unit.connection.execute(insert(account), row).inserted_primary_key
+        account_id = int(key[0]) if key else 0
+        if new.calling != Calling():
+            set_calling(unit.connection, account_id, asdict(new.calling))
         unit.emit(_event(actor, "opened", new.login, state, new.verified))
-        return int(key[0]) if key else 0
+        return account_id
 
     def _judge(self, connection: Connection, new: NewAccount, identity: str) -> None:
         if not naming.is_login(new.login):
@@ -249,12 +284,29 @@ class Accounts:
         if move.state != AccountState.ACTIVE:
             end_sessions(unit, found.id)
         if move.state == AccountState.CLOSED:
+            end_means(unit, found.id)
             _withdraw_devices(unit, found.id, actor)
         for mailbox_id in _mailboxes_of(unit, found.id):
             unit.touched(mailbox_id, 0)
         withdrawn(unit)
         unit.emit(_event(actor, step, found.login, move.state, reason))
         return AccountState(move.state)
+
+    def exported(self, unit: Unit, login: str, actor: str) -> None:
+        """Record that the person was given all that is kept about them (TOU-A16)."""
+        found = get(unit.connection, login)
+        unit.emit(_event(actor, "exported", found.login, found.state, ""))
+
+    def describe(self, unit: Unit, login: str, given: Mapping[str, str], actor: str) -> None:
+        """Change names, title, profession or specialty; only what is given. Never the identity: it is another person's."""
+        found = get(unit.connection, login)
+        names = {name: naming.clean(given[name]) for name in NAMES if name in given}
+        if not all(names.get(name, "given") for name in REQUIRED):
+            raise refuse("account.name_missing")
+        if names:
+            unit.connection.execute(update(account).where(account.c.id == found.id).values(names))
+        set_calling(unit.connection, found.id, given)
+        unit.emit(_event(actor, "described " + " ".join(sorted(given)), found.login, found.state, ""))
 
     def set_password(self, unit: Unit, login: str, password: str, actor: str, hashed: str = "") -> None:
         """Choose a password; open sessions end. ``hashed`` may be computed beforehand by :meth:`Passwords.hash`."""
@@ -290,6 +342,13 @@ def end_sessions(unit: Unit, account_id: int) -> None:
     for table in (strong_session, web_session):
         live = (table.c.account_id == account_id) & (table.c.ended_at == 0)
         unit.connection.execute(update(table).where(live).values(ended_at=max(int(unit.now), 1)))
+
+
+def end_means(unit: Unit, account_id: int) -> None:
+    """End every session, and let no remembered browser stand for a code any more."""
+    end_sessions(unit, account_id)
+    live = (known_browser.c.account_id == account_id) & (known_browser.c.ended_at == 0)
+    unit.connection.execute(update(known_browser).where(live).values(ended_at=max(int(unit.now), 1)))
 
 
 def _mailboxes_of(unit: Unit, account_id: int) -> set[int]:

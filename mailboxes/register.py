@@ -14,7 +14,7 @@ from typing import Any
 
 from sqlalchemy import insert, select, update
 
-from mailboxes import accounts, naming
+from mailboxes import accounts, calling, naming
 from mailboxes.account_tables import address, certificate_binding, device, mailbox, member
 from mailboxes.accounts import AccountRules, Refused, Vault, refuse, require, withdrawn
 from mailboxes.commit import Unit
@@ -24,6 +24,7 @@ from mailboxes.register_rows import (
     addresses,
     by_id,
     certificates,
+    count_by_state,
     find,
     get,
     key_of,
@@ -31,6 +32,7 @@ from mailboxes.register_rows import (
     members,
     of_person,
     rights,
+    search,
 )
 from mailboxes.rule_tables import mailbox_rule
 from mailboxes.tables import mailbox_key
@@ -87,6 +89,7 @@ class Register:
             )
         )
         mailbox_id = self._insert(unit, new, given, owner.id if owner else 0, actor)
+        calling.set_place(unit.connection, mailbox_id, new.attributes)
         self._give(unit, given, mailbox_id, alias=False)
         self.vault.provision(unit, mailbox_id, self.rules.quota if new.quota is None else new.quota)
         unit.touched(mailbox_id, 0)
@@ -145,8 +148,9 @@ class Register:
         found = get(unit.connection, written)
         require(judge_attributes(found.type, attributes))
         _usable(found)
-        if attributes:
-            unit.connection.execute(update(mailbox).where(mailbox.c.id == found.id).values(cleaned(attributes)))
+        if values := cleaned(attributes):
+            unit.connection.execute(update(mailbox).where(mailbox.c.id == found.id).values(values))
+        calling.set_place(unit.connection, found.id, attributes)
         what = "attributes " + " ".join(_changed(found, attributes))
         unit.touched(found.id, 0)
         unit.emit(_event(actor, found.id, what, found.type, found.state, "", found.address.key))
@@ -310,9 +314,11 @@ def binding_of(certificate: str) -> str:
 
 
 def cleaned(attributes: Mapping[str, Any]) -> dict[str, Any]:
-    """Attribute values as they are stored."""
+    """Attribute values as they are stored in the mailbox's own row."""
     values: dict[str, Any] = {}
     for name, value in attributes.items():
+        if name in calling.PLACE:
+            continue
         if name in FLAGS:
             values[name] = bool(value)
         elif name == "rank":
@@ -392,6 +398,7 @@ __all__ = [
     "binding_of",
     "by_id",
     "certificates",
+    "count_by_state",
     "find",
     "get",
     "key_of",
@@ -399,4 +406,5 @@ __all__ = [
     "members",
     "of_person",
     "rights",
+    "search",
 ]

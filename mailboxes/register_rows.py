@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, func, select
 
 from mailboxes.account_tables import account, address, certificate_binding, mailbox, member
 from mailboxes.accounts import refuse
@@ -85,6 +85,24 @@ def of_person(connection: Connection, account_id: int) -> list[Mailbox]:
     query = select(mailbox).where((mailbox.c.owner_id == account_id) | mailbox.c.id.in_(shared))
     found = [_mailbox(row) for row in connection.execute(query.order_by(mailbox.c.domain, mailbox.c.local).limit(1000))]
     return sorted(found, key=lambda one: (one.owner_id != account_id, one.rank or 1001))
+
+
+def search(connection: Connection, begins: str, limit: int) -> list[Mailbox]:
+    """Mailboxes whose own address begins so, by domain and address, deleted ones included."""
+    query = select(mailbox).order_by(mailbox.c.domain, mailbox.c.local).limit(limit)
+    if begins:
+        local, at, domain = begins.partition("@")
+        like = local.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_") + ("" if at else "%")
+        query = query.where(mailbox.c.local.ilike(like, escape="\\"))
+        if domain:
+            query = query.where(mailbox.c.domain == domain.lower())
+    return [_mailbox(row) for row in connection.execute(query)]
+
+
+def count_by_state(connection: Connection) -> dict[str, int]:
+    """How many mailboxes are in each state."""
+    query = select(mailbox.c.state, func.count()).group_by(mailbox.c.state).order_by(mailbox.c.state)
+    return {state: int(count) for state, count in connection.execute(query)}
 
 
 def listed(connection: Connection) -> list[Mailbox]:

@@ -41,9 +41,9 @@ class Kind(Enum):
     PEER_REFUSED = ("session.peer_refused", "door ip helo rule certificate detail decisions")
     CUT = ("session.cut", "reason ip")
     # reading and changing mailboxes (MSS-062, TOU-F01)
-    READ = ("mailbox.read", "command folder count uids ip")
-    CHANGED = ("mailbox.changed", "command folder count uids ip")
-    ERASED = ("mailbox.erased", "command folder count uids ip")
+    READ = ("mailbox.read", "command folder count uids ip result")
+    CHANGED = ("mailbox.changed", "command folder count uids ip result")
+    ERASED = ("mailbox.erased", "command folder count uids ip result")
     # asking the directory (MSS-130)
     DIRECTORY_SEARCHED = ("directory.searched", "door ip searches entries refused")
     # accounts and mailboxes
@@ -52,10 +52,14 @@ class Kind(Enum):
     MEMBER = ("account.member", "what account rights")
     DEVICE = ("account.device", "what device name")
     RULE = ("account.rule", "what rule target")
+    SANCTION = ("account.sanction", "what case source step amount before recipients reason")
+    SUSPENSION = ("account.suspension", "what number cause structure until reason")
     # the trust space
     TRUST_LIST = ("trust.list", "what version generated rows added removed changed sha256 reason")
+    DIRECTORY_LIST = ("directory.list", "what entries added changed removed reason")
     REVOCATION_LIST = ("trust.revocation_list", "what issuer number next_update reason")
     CERTIFICATE_EXPIRY = ("trust.certificate_expiry", "subject days")
+    EVIDENCE = ("evidence.made", "what with_body")
     # the service
     STARTED = ("service.started", "roles version")
     STOPPED = ("service.stopped", "roles")

@@ -22,8 +22,7 @@ SPECIALTY: Final = f"{_NOS}TRE_R38-SpecialiteOrdinale/FHIR/TRE-R38-SpecialiteOrd
 
 EMAIL_KIND: Final = "https://hl7.fr/ig/fhir/core/StructureDefinition/fr-core-contact-point-email-type"
 MAILBOX: Final = f"{_ANNUAIRE}StructureDefinition/as-ext-mailbox-mss-metadata"
-MAILBOX_ONCE: Final = "https://annuaire.sante.gouv.fr/fhir/StructureDefinition/MailboxMSS"
-"""The extension as the first server called it."""
+
 SEARCH_MAILBOX: Final = f"{_ANNUAIRE}SearchParameter/as-sp-mailbox-mss"
 SEARCH_MAILBOX_TYPE: Final = f"{_ANNUAIRE}SearchParameter/as-sp-mailbox-mss-type"
 

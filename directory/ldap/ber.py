@@ -43,6 +43,13 @@ class Reader:
         """The tag of what comes next; -1 at the end."""
         return self._octets[self._at] if self._at < self._end else -1
 
+    def size(self) -> int:
+        """Octets of the content of the next element."""
+        before = self._at
+        _, start, stop = self._element()
+        self._at = before
+        return stop - start
+
     def any(self) -> tuple[int, bytes]:
         """The next element: its tag and its content."""
         tag, start, stop = self._element()

@@ -13,7 +13,6 @@ from typing import TypeAlias
 from directory.entry import Entry
 from directory.ldap import names, schema
 from directory.ldap.wire import PAGED, STARTTLS, WHO_AM_I
-from directory.search import folded
 
 Attributes: TypeAlias = Mapping[str, Sequence[str]]
 
@@ -68,7 +67,7 @@ def common_names(entry: Entry) -> tuple[str, ...]:
     """As lists show it, and as people type it: given name first, family name first."""
     given_first = " ".join(filter(None, (entry.given, entry.family)))
     family_first = " ".join(filter(None, (entry.family, entry.given)))
-    found = {folded(name): name for name in (family_first, given_first, entry.name) if name and entry.family}
+    found = {name.casefold(): name for name in (family_first, given_first, entry.name) if name and entry.family}
     return tuple(reversed(found.values())) or (entry.name,)
 
 

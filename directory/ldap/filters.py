@@ -1,6 +1,7 @@
 """Filters of searches (RFC 4511 4.5.1.7) as values, read from their octets.
 
-Promise: a filter nests at most :data:`DEPTH` deep and holds at most :data:`ITEMS` items; it is read without recursion.
+Promise: a filter nests at most :data:`DEPTH` deep, holds at most :data:`ITEMS` items and pieces of them and is no longer than
+:data:`LONGEST`, so that what is done with it takes a few milliseconds at most; it is read without recursion.
 Failure: :class:`TooLarge` for one beyond that, of which the octets were read over; :class:`directory.ldap.ber.Malformed` else.
 """
 
@@ -13,8 +14,10 @@ from typing import TypeAlias
 from directory.ldap.ber import Malformed, Reader
 from directory.search import DEPTH
 
-ITEMS = 128
-PIECES = 32
+ITEMS = 64
+LONGEST = 4096
+"""Octets of a whole filter; those of programs have a tenth of it."""
+PIECES = 16
 """Most substrings of one item."""
 
 _AND, _OR, _NOT = 0xA0, 0xA1, 0xA2
@@ -109,6 +112,9 @@ class _Open:
 def read(octets: Reader) -> Filter:
     """The filter that comes next in ``octets``; it is passed over even where it is refused."""
     tag = octets.tag()
+    if octets.size() > LONGEST:
+        octets.any()
+        raise TooLarge("a filter of too many octets")
     if tag not in (_AND, _OR, _NOT):
         return _item(octets)
     under_way = [_Open(tag, octets.inside(tag))]
@@ -128,7 +134,9 @@ def read(octets: Reader) -> Filter:
         if tag in (_AND, _OR, _NOT):
             under_way.append(_Open(tag, current.inside.inside(tag)))
         else:
-            current.parts.append(_item(current.inside))
+            item = _item(current.inside)
+            items += len(item.middle) if isinstance(item, Substrings) else 0
+            current.parts.append(item)
 
 
 def _item(octets: Reader) -> Item:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from directory.allowance import Allowance
+from directory.ldap.telling import Telling
 from directory.ldap.wire import Code
 from directory.search import Directory
 from policies.events import Event
@@ -76,8 +77,6 @@ class Limits:
     """Requests of one connection that wait for their turn; no more are read meanwhile."""
     sweep_every: float = 5.0
     alive_every: float = 30.0
-    tell_every: float = 60.0
-    """How often the searches of an open session are recorded."""
 
 
 @dataclass(slots=True)
@@ -87,6 +86,7 @@ class Service:
     directory: Directory
     gate: Gate
     allowance: Allowance
+    telling: Telling
     tally: Tally
     record: Callable[[Event], object]
     layer: Layer | None

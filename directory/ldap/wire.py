@@ -18,7 +18,7 @@ from directory.ldap.filters import Filter
 
 MOST_ATTRIBUTES = 256
 MOST_CONTROLS = 16
-LARGEST_ID = 2**31 - 1
+LARGEST_ID = 2**31 - 1  # 0 is for what the server says unasked (RFC 4511 4.1.1.1)
 
 STARTTLS = "1.3.6.1.4.1.1466.20037"
 WHO_AM_I = "1.3.6.1.4.1.4203.1.11.3"
@@ -140,7 +140,7 @@ def read(octets: bytes) -> Message:
     inside = outer.inside(ber.SEQUENCE)
     outer.ended()
     number = inside.integer()
-    if not 0 <= number <= LARGEST_ID:
+    if not 1 <= number <= LARGEST_ID:
         raise Malformed("a message number out of range")
     operation = _operation(inside)
     controls = _controls(inside.inside(_CONTROLS)) if inside.tag() == _CONTROLS else ()
@@ -255,6 +255,11 @@ def extended(number: int, code: Code, words: str = "", *, oid: str = "", value: 
     if value is not None:
         content += ber.element(0x8B, value)
     return _message(number, ber.element(_EXTENDED_RESPONSE, content))
+
+
+def start_tls(number: int) -> bytes:
+    """The request for StartTLS, for whoever looks at a door from outside."""
+    return _message(number, ber.constructed(0x77, (ber.text(STARTTLS, 0x80),)))
 
 
 def disconnection(code: Code, words: str) -> bytes:

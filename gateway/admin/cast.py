@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import secrets
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
@@ -22,6 +23,7 @@ from gateway.compose import Storage
 from gateway.people import People, people
 from mailboxes import devices
 from mailboxes.accounts import NewAccount
+from mailboxes.calling import Calling
 from mailboxes.naming import display_name
 from mailboxes.register import NewMailbox
 from mailboxes.sessions import Credential, StrongSession
@@ -37,6 +39,12 @@ class Person:
     given: str
     family: str
     title: str = "Dr"
+    specialty: str = "Qualifié en Médecine Générale"
+    specialty_code: str = "SM26"
+
+    @property
+    def calling(self) -> Calling:
+        return Calling("Médecin", "10", self.specialty, self.specialty_code)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +60,7 @@ class Box:
 @dataclass(frozen=True, slots=True)
 class Cast:
     structure: str
+    place: Mapping[str, str]
     people: tuple[Person, ...]
     boxes: tuple[Box, ...]
 
@@ -59,7 +68,11 @@ class Cast:
 CASTS = {
     "op-a": Cast(
         "399900000000018",
-        (Person("alice.martin", "Alice", "Martin"), Person("paul.durand", "Paul", "Durand")),
+        {"street": "12 rue des Lilas", "postal_code": "75013", "town": "Paris"},
+        (
+            Person("alice.martin", "Alice", "Martin", specialty="Cardiologie", specialty_code="SM04"),
+            Person("paul.durand", "Paul", "Durand"),
+        ),
         (
             Box("alice.martin", BalType.PER, ("alice.martin",)),
             Box("paul.durand", BalType.PER, ("paul.durand",)),
@@ -70,7 +83,11 @@ CASTS = {
     ),
     "op-b": Cast(
         "399900000000026",
-        (Person("jeanne.bernard", "Jeanne", "Bernard"), Person("karim.petit", "Karim", "Petit")),
+        {"street": "3 place des Tilleuls", "postal_code": "69003", "town": "Lyon"},
+        (
+            Person("jeanne.bernard", "Jeanne", "Bernard", specialty="Radio-diagnostic", specialty_code="SM44"),
+            Person("karim.petit", "Karim", "Petit"),
+        ),
         (
             Box("jeanne.bernard", BalType.PER, ("jeanne.bernard",)),
             Box("karim.petit", BalType.PER, ("karim.petit",)),
@@ -112,7 +129,16 @@ class Admission:
         accounts = self.people.accounts
         run = self.storage.committer.run_sync
         password = secrets.token_urlsafe(18) + "-aA1"
-        new = NewAccount(person.login, person.family, person.given, f"ESSAI-{person.login}", person.title, "", "space")
+        new = NewAccount(
+            person.login,
+            person.family,
+            person.given,
+            f"ESSAI-{person.login}",
+            person.title,
+            "",
+            "space",
+            person.calling,
+        )
         run(lambda unit: accounts.open(unit, new, ACTOR))
         run(lambda unit: accounts.set_password(unit, person.login, password, ACTOR))
         secret = run(lambda unit: accounts.new_code(unit, person.login, ACTOR))
@@ -141,7 +167,9 @@ class Admission:
     def _open(self, box: Box, address: str) -> None:
         register, run = self.people.register, self.storage.committer.run_sync
         owned = box.type in (BalType.PER, BalType.CAB)
-        attributes = {"service": box.service} if box.type in (BalType.ORG, BalType.APP) else {}
+        attributes = dict(self.cast.place)
+        if box.type in (BalType.ORG, BalType.APP):
+            attributes["service"] = box.service
         if box.type is not BalType.PER:
             attributes["description"] = box.service
         new = NewMailbox(

@@ -25,7 +25,9 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.serialization import Encoding
 from sqlalchemy import select
 
+from directory.ldap import wire
 from gateway.admin.autoconfig import Record, records
+from gateway.admin.doctor_directory import extraction
 from gateway.admin.examination import Finding, Octets, State, found
 from gateway.expiry_watch import own_certificates
 from gateway.migrations import NewerDatabase
@@ -261,7 +263,9 @@ async def doors(config: Config) -> list[Finding]:
         ("submissions", config.submissions.listen, _smtps),
         ("imap", config.imap.listen, _imap),
         ("imaps", config.imaps.listen, _imaps),
-        ("https", config.http.listen, _https),
+        ("ldap", config.ldap.listen, _ldap),
+        ("ldaps", config.ldaps.listen, _secure),
+        ("https", config.http.listen, _secure),
     ]
     waiting = [
         asyncio.to_thread(_door, door, _reached(listen.host), listen.port, probe, known)
@@ -321,7 +325,17 @@ def _imaps(host: str, port: int, context: ssl.SSLContext) -> tuple[str, bytes]:
         return _seen(imap.socket())
 
 
-def _https(host: str, port: int, context: ssl.SSLContext) -> tuple[str, bytes]:
+def _ldap(host: str, port: int, context: ssl.SSLContext) -> tuple[str, bytes]:
+    with socket.create_connection((host, port), PATIENCE) as clear:
+        clear.sendall(wire.start_tls(1))
+        if not clear.recv(1024):
+            raise EOFError
+        with context.wrap_socket(clear) as secured:
+            return _seen(secured)
+
+
+def _secure(host: str, port: int, context: ssl.SSLContext) -> tuple[str, bytes]:
+    """TLS from the first byte, and nothing said before a question."""
     with socket.create_connection((host, port), PATIENCE) as plain, context.wrap_socket(plain) as secure:
         return _seen(secure)
 
@@ -407,6 +421,7 @@ async def examine(
             *await asyncio.to_thread(bodies, storage),
             *await asyncio.to_thread(journal_head, storage),
             *await asyncio.to_thread(postmasters, storage),
+            *await asyncio.to_thread(extraction, storage),
         ]
     seen = [*configuration(config), *keys(config), *stored, *disk(config), *white_list(space)]
     seen += [*revocation(space, config), *own(space, config), *_told(config, space, storage)]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from dataclasses import asdict
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -14,6 +15,8 @@ from gateway.cli.language import tr
 from gateway.cli.output import Json, Reason, when
 from mailboxes import accounts
 from mailboxes.accounts import Account, NewAccount
+from mailboxes.calling import Calling, calling
+from policies.events import Event, Kind
 from policies.lifecycle import Step
 
 app = typer.Typer(no_args_is_help=True, help=tr("Les comptes des personnes.", "Accounts of people."))
@@ -27,6 +30,23 @@ Stdin = Annotated[
             "Lire les réponses sur l’entrée, une par ligne.", "Read the answers from standard input, one per line."
         ),
     ),
+]
+
+
+Profession = Annotated[
+    str | None, typer.Option("--profession", help=tr("Profession, comme Médecin.", "Profession, such as Médecin."))
+]
+ProfessionCode = Annotated[
+    str | None,
+    typer.Option("--profession-code", help=tr("Son code (TRE_G15), comme 10.", "Its code (TRE_G15), such as 10.")),
+]
+Specialty = Annotated[
+    str | None,
+    typer.Option("--specialty", help=tr("Spécialité, comme Cardiologie.", "Specialty, such as Cardiologie.")),
+]
+SpecialtyCode = Annotated[
+    str | None,
+    typer.Option("--specialty-code", help=tr("Son code (TRE_R38), comme SM04.", "Its code (TRE_R38), such as SM04.")),
 ]
 
 
@@ -63,11 +83,44 @@ def create(
             ),
         ),
     ] = "",
+    profession: Profession = None,
+    profession_code: ProfessionCode = None,
+    specialty: Specialty = None,
+    specialty_code: SpecialtyCode = None,
     as_json: Json = False,
 ) -> None:
-    new = NewAccount(login, family, given, identity, title, contact, verified)
+    shown = Calling(profession or "", profession_code or "", specialty or "", specialty_code or "")
+    new = NewAccount(login, family, given, identity, title, contact, verified, shown)
     with opened(ctx) as desk:
         desk.do(lambda unit: desk.people.accounts.open(unit, new, actor()))
+        _show(desk, login, as_json)
+
+
+@app.command("set", help=tr("Changer ce que l’annuaire montre.", "Change what the directory shows."))
+def set_(
+    ctx: typer.Context,
+    login: Login,
+    family: Annotated[str | None, typer.Option("--family", help=tr("Nom.", "Surname."))] = None,
+    given: Annotated[str | None, typer.Option("--given", help=tr("Prénom.", "First name."))] = None,
+    title: Annotated[str | None, typer.Option("--title", help=tr("Titre, comme Dr.", "Title, such as Dr."))] = None,
+    profession: Profession = None,
+    profession_code: ProfessionCode = None,
+    specialty: Specialty = None,
+    specialty_code: SpecialtyCode = None,
+    as_json: Json = False,
+) -> None:
+    asked = {
+        "family_name": family,
+        "given_name": given,
+        "title": title,
+        "profession": profession,
+        "profession_code": profession_code,
+        "specialty": specialty,
+        "specialty_code": specialty_code,
+    }
+    changed = {name: value for name, value in asked.items() if value is not None}
+    with opened(ctx) as desk:
+        desk.do(lambda unit: desk.people.accounts.describe(unit, login, changed, actor()))
         _show(desk, login, as_json)
 
 
@@ -102,18 +155,21 @@ def show(ctx: typer.Context, login: Login, as_json: Json = False) -> None:
 
 def _show(desk: Desk, login: str, as_json: bool) -> None:
     found: Account = desk.ask(lambda connection: accounts.get(connection, login))
+    shown: Calling = desk.ask(lambda connection: calling(connection, found.id))
     if as_json:
-        output.as_json(asdict(found))
+        output.as_json({**asdict(found), **asdict(shown)})
         return
     yes, no = tr("oui", "yes"), tr("non", "no")
     names = tr(
-        "identifiant|nom|identité|contact|état|depuis|par|raison|mot de passe|code|dernière connexion",
-        "login|name|identity|contact|state|since|by|reason|password|code|last login",
+        "identifiant|nom|identité|profession|spécialité|contact|état|depuis|par|raison|mot de passe|code|dernière connexion",
+        "login|name|identity|profession|specialty|contact|state|since|by|reason|password|code|last login",
     ).split("|")
     values: list[Any] = [
         found.login,
         f"{found.title} {found.given_name} {found.family_name}".strip(),
         found.identity,
+        " ".join(filter(None, (shown.profession, shown.profession_code))),
+        " ".join(filter(None, (shown.specialty, shown.specialty_code))),
         found.contact,
         errors.word("account", found.state, desk.console.language),
         when(found.state_at),
@@ -152,6 +208,74 @@ def resume(ctx: typer.Context, login: Login, reason: Reason, as_json: Json = Fal
 @app.command(help=tr("Fermer un compte pour toujours.", "Close an account for ever."))
 def close(ctx: typer.Context, login: Login, reason: Reason, as_json: Json = False) -> None:
     _move(ctx, login, Step.CLOSE, reason, as_json)
+
+
+@app.command(
+    help=tr(
+        "Donner à une personne tout ce qui est gardé d’elle, dans un fichier JSON ; ni secret, ni courrier.",
+        "Give a person all that is kept about them, in one JSON file; no secret, and no mail.",
+    )
+)
+def export(
+    ctx: typer.Context,
+    login: Login,
+    out: Annotated[Path, typer.Option("--out", help=tr("Fichier à écrire, qui n’existe pas encore.", "New file."))],
+    as_json: Json = False,
+) -> None:
+    from gateway.record import person
+
+    with opened(ctx) as desk:
+        found: Account = desk.ask(lambda connection: accounts.get(connection, login))
+        octets = output.new_file(out, person.export(desk.ask, found.login, desk.storage.clock()))
+        desk.do(lambda unit: desk.people.accounts.exported(unit, found.login, actor()))
+        if as_json:
+            output.as_json({"login": found.login, "file": str(out), "octets": octets})
+        else:
+            output.line(desk.console.say("record.exported", login=found.login, path=out, size=output.size(octets)))
+
+
+@app.command(
+    help=tr(
+        "Revoir les comptes : qui ne se connecte pas, boîtes, membres et appareils sans usage, ce qui expire.",
+        "Review accounts: who does not log in, mailboxes, members and devices unused, what ends.",
+    )
+)
+def review(
+    ctx: typer.Context,
+    days: Annotated[
+        int, typer.Option("--days", min=1, max=3650, help=tr("Sans usage depuis.", "Without use for so long."))
+    ] = 90,
+    ahead: Annotated[
+        int, typer.Option("--ahead", min=0, max=3650, help=tr("Qui expire d’ici là.", "What ends by then."))
+    ] = 30,
+    done: Annotated[
+        bool, typer.Option("--done", help=tr("Retenir que la revue est faite.", "Record that the review was done."))
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    from gateway.record import review as reviewing
+    from gateway.settings.units import DAY
+
+    limits = reviewing.Limits(days * DAY, ahead * DAY)
+    with opened(ctx) as desk:
+        before = desk.ask(reviewing.last)
+        found = desk.ask(lambda connection: reviewing.remarks(connection, desk.storage.clock(), limits))
+        if done:
+            detail = {"what": reviewing.REVIEWED, "reason": f"{len(found)} remarks, {days} days"}
+            desk.do(lambda unit: unit.emit(Event(Kind.ACCOUNT, actor=actor(), detail=detail)))
+    if as_json:
+        output.as_json({"reviewed_before": int(before), "recorded": done, "remarks": [asdict(one) for one in found]})
+        return
+    language = here(ctx).language
+    columns = tr("quoi|personne|boîte|détail|depuis", "what|person|mailbox|detail|since").split("|")
+    output.table(
+        columns,
+        [
+            (errors.word("review", one.what, language), one.login, one.mailbox, one.detail, when(one.since))
+            for one in found
+        ],
+    )
+    output.line(here(ctx).say("review.counted", count=len(found), before=when(before) or tr("jamais", "never")))
 
 
 @app.command(help=tr("Donner un mot de passe.", "Set a password."))

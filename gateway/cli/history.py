@@ -1,14 +1,16 @@
-"""What mailboxes remember of patients and documents: how much, and how to make them forget a number."""
+"""What mailboxes remember of patients and documents, and who did what in them."""
 
 from __future__ import annotations
 
+import asyncio
 import sys
+from dataclasses import asdict
 from typing import Annotated
 
 import typer
 
 from gateway.cli import output
-from gateway.cli.context import Desk, actor, here, opened
+from gateway.cli.context import Desk, actor, here, opened, session
 from gateway.cli.errors import USAGE, Said
 from gateway.cli.language import tr
 from gateway.cli.output import Json, when
@@ -17,6 +19,7 @@ from gateway.medical.register_key import RegisterKey
 from hprim.ins import clean, is_matricule, key_of
 from mailboxes import register
 from mailboxes.commit import Unit
+from mailboxes.rules import may_change
 from policies.events import Event, Kind
 
 app = typer.Typer(no_args_is_help=True, help=tr("Patients déjà rencontrés.", "Patients met before."))
@@ -61,6 +64,70 @@ def forget(ctx: typer.Context, number: Number = "-", mailbox: Mailbox = "") -> N
     if not gone:
         raise Said("history.unknown")
     output.line(here(ctx).say("history.forgotten"))
+
+
+@app.command(
+    help=tr(
+        "Qui a fait quoi dans une boîte : lu, changé, effacé, envoyé, reçu, refusé ; pour l’exploitant, ou son titulaire.",
+        "Who did what in a mailbox: read, changed, erased, sent, received, refused; for the operator, or its owner.",
+    )
+)
+def access(
+    ctx: typer.Context,
+    address: Annotated[
+        str, typer.Argument(metavar="ADDRESS", help=tr("Adresse de la boîte.", "The mailbox's address."))
+    ],
+    as_person: Annotated[
+        bool,
+        typer.Option(
+            "--session",
+            help=tr(
+                "Comme la personne de la session forte ; les dossiers portent alors leur nom.",
+                "As the person of the strong session; folders then bear their names.",
+            ),
+        ),
+    ] = False,
+    limit: Annotated[int, typer.Option("--limit", min=1, max=100_000)] = 200,
+    as_json: Json = False,
+) -> None:
+    from gateway.record import actions
+
+    with opened(ctx) as desk:
+        if as_person:
+            who = session(desk)
+            desk.ask(lambda connection: may_change(connection, address, who))
+        number = desk.ask(lambda connection: register.get(connection, address)).id
+        folders = _folders(desk, number) if as_person else {}
+        told = desk.ask(lambda connection: actions.of_mailbox(connection, number, limit))
+    if as_json:
+        output.as_json([{**asdict(one), "folder": folders.get(one.folder, one.folder)} for one in told])
+        return
+    columns = tr(
+        "heure (UTC)|auteur|action|requête|dossier|messages|résultat|depuis",
+        "time (UTC)|author|action|request|folder|messages|result|from",
+    ).split("|")
+    output.table(
+        columns,
+        [
+            (
+                one.time,
+                one.author,
+                one.action,
+                one.request,
+                folders.get(one.folder, one.folder),
+                one.messages,
+                one.result,
+                one.origin,
+            )
+            for one in told
+        ],
+    )
+
+
+def _folders(desk: Desk, number: int) -> dict[str, str]:
+    """Names by the numbers the journal knows folders by."""
+    with asyncio.Runner() as runner:
+        return {one.reference: one.name for one in runner.run(desk.storage.store.folders(number))}
 
 
 def _forget(unit: Unit, desk: Desk, number: str, mailboxes: list[int]) -> int:

@@ -15,7 +15,7 @@ from gateway.cli.context import Desk, actor, here, opened
 from gateway.cli.language import tr
 from gateway.cli.output import Json, Reason, Yes, when
 from gateway.config_units import Unreadable, read_size
-from mailboxes import lookup, register
+from mailboxes import calling, lookup, register
 from mailboxes.register import Mailbox, NewMailbox
 from policies.lifecycle import Activity, Step, activity
 from policies.values import BalState, BalType
@@ -68,6 +68,16 @@ Rank = Annotated[
     int | None, typer.Option("--rank", min=0, max=1000, help=tr("1 : boîte préférentielle.", "1: preferred mailbox."))
 ]
 
+Organisation = Annotated[
+    str | None, typer.Option("--organisation", help=tr("Nom de la structure.", "Name of the structure."))
+]
+Street = Annotated[
+    str | None,
+    typer.Option("--street", help=tr("Lieu d’exercice : numéro et voie.", "Place of exercise: number, street.")),
+]
+PostalCode = Annotated[str | None, typer.Option("--postal-code")]
+Town = Annotated[str | None, typer.Option("--town")]
+
 
 @app.command(help=tr("Ouvrir une boîte.", "Open a mailbox."))
 def create(
@@ -91,6 +101,10 @@ def create(
     red_list: RedList = None,
     paperless: Paperless = None,
     rank: Rank = None,
+    organisation: Organisation = None,
+    street: Street = None,
+    postal_code: PostalCode = None,
+    town: Town = None,
     as_json: Json = False,
 ) -> None:
     attributes = _attributes(
@@ -101,10 +115,16 @@ def create(
         red_list=red_list,
         paperless=paperless,
         rank=rank,
+        organisation=organisation,
+        street=street,
+        postal_code=postal_code,
+        town=town,
     )
     size = _size(quota) if quota else None
     new = NewMailbox(address, BalType(kind), owner, structure, size, attributes)
     _change(ctx, address, lambda desk, unit: desk.people.register.open(unit, new, actor()), as_json)
+    if not red_list and not as_json:
+        output.line(here(ctx).say("mailbox.published", address=address))
 
 
 @app.command("set", help=tr("Changer ce qui peut changer.", "Change what may change."))
@@ -118,6 +138,10 @@ def set_(
     red_list: RedList = None,
     paperless: Paperless = None,
     rank: Rank = None,
+    organisation: Organisation = None,
+    street: Street = None,
+    postal_code: PostalCode = None,
+    town: Town = None,
     as_json: Json = False,
 ) -> None:
     given = _attributes(
@@ -128,6 +152,10 @@ def set_(
         red_list=red_list,
         paperless=paperless,
         rank=rank,
+        organisation=organisation,
+        street=street,
+        postal_code=postal_code,
+        town=town,
     )
     _change(
         ctx, address, lambda desk, unit: desk.people.register.set_attributes(unit, address, given, actor()), as_json
@@ -199,22 +227,24 @@ def _data(found: Mailbox) -> dict[str, Any]:
 
 
 def _show(desk: Desk, address: str, as_json: bool) -> None:
-    found, addresses, members, bound, facts = desk.ask(lambda connection: _read(connection, address))
+    found, addresses, members, bound, facts, place = desk.ask(lambda connection: _read(connection, address))
     people = [asdict(item) for item in members]
     if as_json:
         more = {
             "addresses": [key for key, _ in addresses],
             "members": people,
             "certificates": bound,
+            **asdict(place),
+            "published": found.state is BalState.ACTIVE and not found.red_list,
             "quota": facts.quota,
             "used": facts.used,
         }
         output.as_json({**_data(found), **more})
         return
     names = tr(
-        "adresse|alias|type|état|depuis|par|raison|structure|description|service|responsable|téléphone|liste rouge"
+        "adresse|alias|type|état|depuis|par|raison|structure|description|service|responsable|téléphone|lieu|liste rouge"
         "|quota|occupé|dernière connexion|membres|certificats",
-        "address|aliases|type|state|since|by|reason|structure|description|service|responsible|phone|red list"
+        "address|aliases|type|state|since|by|reason|structure|description|service|responsible|phone|place|red list"
         "|quota|used|last login|members|certificates",
     ).split("|")
     values: list[Any] = [
@@ -230,6 +260,7 @@ def _show(desk: Desk, address: str, as_json: bool) -> None:
         found.service,
         found.responsible,
         found.phone,
+        ", ".join(filter(None, (place.organisation, place.street, f"{place.postal_code} {place.town}".strip()))),
         tr("oui", "yes") if found.red_list else "",
         output.size(facts.quota) if facts.quota else "",
         _used(facts, desk.storage.config.accounts.quota_warning),
@@ -255,6 +286,7 @@ def _read(connection: Any, address: str) -> tuple[Any, ...]:
         register.members(connection, found.id),
         register.certificates(connection, found.id),
         lookup.facts_by_id(connection, found.id),
+        calling.place(connection, found.id),
     )
 
 
@@ -306,6 +338,27 @@ def delete(
             tr(f"Détruire pour toujours le contenu de {address} ?", f"Destroy the content of {address} for ever?")
         )
     _move(ctx, address, Step.DELETE, reason, as_json)
+
+
+@app.command(
+    help=tr(
+        "Détruire une boîte fermée, effacer ce qui en reste, et en écrire le certificat signé, que le journal prouve.",
+        "Destroy a closed mailbox, erase what is left of it, and write the signed certificate, which the journal proves.",
+    )
+)
+def destroy(
+    ctx: typer.Context,
+    address: Where,
+    out: Annotated[Path, typer.Option("--out", help=tr("Fichier à écrire, qui n’existe pas encore.", "New file."))],
+    reason: Annotated[
+        str, typer.Option("--reason", help=tr("Raison, gardée comme preuve.", "Reason, kept as evidence."))
+    ] = "",
+    yes: Yes = False,
+    as_json: Json = False,
+) -> None:
+    from gateway.cli import _destroying
+
+    _destroying.destroy(ctx, address, out, reason, yes=yes, as_json=as_json)
 
 
 @app.command(help=tr("Changer le quota.", "Change the quota."))

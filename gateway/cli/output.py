@@ -16,6 +16,7 @@ import sys
 import unicodedata
 from collections.abc import Iterable, Sequence
 from datetime import datetime
+from pathlib import Path
 from typing import Annotated, Any, TextIO
 
 import typer
@@ -73,6 +74,28 @@ def _json(data: Any, indent: int | None = None) -> str:
     """JSON that any terminal shows and any UTF-8 output takes: a file of before UTF-8 has octets in its name that it does not."""
     said = json.dumps(data, ensure_ascii=_narrow(), indent=indent, default=str)
     return _UNSHOWN.sub(lambda found: f"\\u{ord(found[0]):04x}", said)
+
+
+def new_file(path: Path, pieces: Iterable[str | bytes]) -> int:
+    """Write a file for its reader alone that was not there before; its octets. What cannot be finished is removed again."""
+    from gateway.cli.errors import UNAVAILABLE, USAGE, Said
+
+    try:
+        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    except FileExistsError:
+        raise Said("transfer.exists", USAGE, place=path) from None
+    except OSError as problem:
+        raise Said("cli.cannot_write", UNAVAILABLE, path=path, reason=problem) from None
+    try:
+        with os.fdopen(handle, "wb") as file:
+            for piece in pieces:
+                file.write(piece.encode("utf-8", "surrogatepass") if isinstance(piece, str) else piece)
+            return file.tell()
+    except BaseException as problem:
+        path.unlink(missing_ok=True)
+        if isinstance(problem, OSError):
+            raise Said("cli.cannot_write", UNAVAILABLE, path=path, reason=problem) from None
+        raise
 
 
 def line(text: str) -> None:

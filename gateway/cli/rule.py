@@ -171,7 +171,7 @@ def _judge(desk: Desk) -> Judge:
     config, clock = desk.storage.config, desk.storage.clock
     space = kept_space(config, clock)
     judgement = Judgement(space.trusted, lambda: space.settings, lambda: policy_settings.recipient(config), clock)
-    return lambda owner, target: judgement.target(owner, target, executing=False)
+    return judgement.written
 
 
 def _show(desk: Desk, address: str, as_json: bool, *, ended: bool = False) -> None:

@@ -182,24 +182,42 @@ def _show_exchange(built: Space) -> None:
 
 
 def _show_connection(facts: dict[str, Any]) -> None:
-    """What to type into Thunderbird, and into a terminal: whole lines, however narrow this one is."""
+    """What to type into Thunderbird, a browser and a terminal: whole lines, however narrow this one is."""
     from rich.console import Console
     from rich.table import Table
 
     operator = facts["operators"][0]
     box = operator["mailboxes"][0]
-    shown = Table(title=tr("Relier Thunderbird", "Connect Thunderbird"), box=None, pad_edge=False, show_header=False)
-    shown.add_column(style="bold")
-    shown.add_column(overflow="fold")
-    shown.add_row(tr("Adresse", "Address"), box["address"])
-    shown.add_row("IMAP", f"{operator['imaps']['host']}  port {operator['imaps']['port']}  SSL/TLS")
-    shown.add_row("LDAP", f"{operator['ldaps']['host']}  port {operator['ldaps']['port']}  SSL/TLS")
-    shown.add_row("SMTP", f"{operator['submissions']['host']}  port {operator['submissions']['port']}  SSL/TLS")
-    shown.add_row(tr("Identifiant", "User name"), box["login"])
-    shown.add_row(tr("Mot de passe", "Password"), box["device_password"])
+
+    def door(name: str) -> str:
+        return f"{operator[name]['host']}  port {operator[name]['port']}  SSL/TLS"
+
+    program = {
+        tr("Adresse", "Address"): box["address"],
+        "IMAP": door("imaps"),
+        "SMTP": door("submissions"),
+        "LDAP": door("ldaps"),
+        tr("Identifiant", "User name"): box["login"],
+        tr("Mot de passe", "Password"): box["device_password"],
+    }
+    portal = {
+        tr("Adresse", "Address"): f"https://{operator['https']['host']}:{operator['https']['port']}/",
+        tr("Identifiant", "User name"): box["account"],
+        tr("Mot de passe", "Password"): box["password"],
+        tr("Secret du code (TOTP)", "Secret of the code (TOTP)"): box["totp_secret"],
+    }
     console = Console(highlight=False, markup=False)
-    console.print()
-    console.print(shown)
+    for title, rows in (
+        (tr("Relier Thunderbird", "Connect Thunderbird"), program),
+        (tr("Ouvrir le portail", "Open the portal"), portal),
+    ):
+        shown = Table(title=title, title_justify="left", box=None, pad_edge=False, show_header=False)
+        shown.add_column(style="bold")
+        shown.add_column(overflow="fold")
+        for row in rows.items():
+            shown.add_row(*row)
+        console.print()
+        console.print(shown)
     command = shlex.join([_ourselves(), "--config", operator["config"], "mailbox", "list"])
     for title, line in (
         (tr("Autorité à importer", "Authority to import"), facts["pki"]["ca"]),

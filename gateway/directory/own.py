@@ -20,6 +20,7 @@ from sqlalchemy import insert as sql_insert
 import gateway.directory.tables  # noqa: F401 - among those of the house
 from directory.entry import Entry
 from directory.index import put
+from directory.reconcile import EMPTY
 from directory.tables import FOR_EVER, NATIONAL, entry, source
 from mailboxes.account_tables import account, account_calling, address, mailbox, mailbox_place
 from mailboxes.sql import chunks
@@ -70,7 +71,11 @@ class Publishing:
 
 
 def publish(connection: Connection, mailboxes: Iterable[int]) -> None:
-    """Make the entries of these mailboxes what the register says now."""
+    """Make the entries of these mailboxes what the register says now.
+
+    One process after the other: of two that change an account and its mailbox at once, the later one must see what the other did.
+    """
+    connection.execute(select(source.c.name).where(source.c.name == OWN).with_for_update())
     for some in chunks(sorted(mailboxes), TOGETHER):
         connection.execute(delete(entry).where(entry.c.owner.in_(some), entry.c.owner != NATIONAL))
         known_as = select(address.c.key).where(address.c.mailbox_id.in_(some))
@@ -145,11 +150,6 @@ def begin(connection: Connection) -> None:
     connection.execute(sql_insert(source), {**EMPTY, "name": OWN, "generation": FOLDING})
 
 
-EMPTY: dict[str, object] = {
-    **dict.fromkeys(("generation", "entries", "stamped_at", "taken_at", "added", "changed", "removed"), 0),
-    "tried_at": 0,
-    "trouble": "",
-    "holder": "",
-    "held_until": 0,
-}
-"""A row of :data:`directory.tables.source` that says nothing."""
+def ours(connection: Connection, keys: Sequence[str]) -> list[str]:
+    """Those of ``keys`` that are, or ever were, addresses here: of them only the register speaks."""
+    return list(connection.execute(select(address.c.key).where(address.c.key.in_(keys))).scalars())

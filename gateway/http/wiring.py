@@ -19,10 +19,13 @@ from gateway.http.server import Patience
 from gateway.monitoring.figures import Look
 from gateway.monitoring.health import Health
 from gateway.monitoring.monitoring import Monitoring
+from gateway.portal import routes as portal
+from gateway.portal import wiring as portal_wiring
 from gateway.settings import Config
 from gateway.smtp.limits import Limits, Rate
 from gateway.trust_space import TrustSpace
 from mailboxes.authentication import Authenticator
+from mailboxes.rules import Judge
 from mailboxes.tally import Tally
 from policies.events import Event
 
@@ -35,6 +38,7 @@ class Behind:
     storage: Storage
     space: TrustSpace
     monitoring: Monitoring
+    judge: Judge
     authenticator: Authenticator
     tally: Tally
     record: Callable[[Event], object]
@@ -43,6 +47,9 @@ class Behind:
 def public(behind: Behind) -> ASGIApp:
     """What everybody may ask for."""
     parts = [autoconfig.part(behind.config)]
+    if behind.config().portal.enabled:
+        ports = portal_wiring.ports(behind.storage, behind.config, behind.judge)
+        parts.append(Part("portal", portal.routes(ports)))
     if behind.config().http.directory:
         parts.append(fhir.part(_desk(behind)))
     return _assembled("https", parts, behind)

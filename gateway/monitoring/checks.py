@@ -69,9 +69,9 @@ def anchor(config: Config, figures: Figures) -> list[Finding]:
 def directory(config: Config, figures: Figures) -> list[Finding]:
     """The extraction of the national directory is fresh (MSS-127)."""
     if figures.extraction_age is None:
-        return [found(State.SKIPPED, "directory.none")]
+        return [found(State.SKIPPED, "extraction.none")]
     state = graded(figures.extraction_age, config.monitor.directory_warn, config.monitor.directory_fail)
-    name = "directory.good" if state is State.GOOD else "directory.old"
+    name = "extraction.good" if state is State.GOOD else "extraction.old"
     return [found(state, name, hours=int(figures.extraction_age // HOUR))]
 
 

@@ -21,7 +21,7 @@ from starlette.routing import Route
 
 from gateway.portal import safety, words
 from gateway.portal.ports import Ports
-from gateway.portal.visit import Visit
+from gateway.portal.visit import Visit, plain
 from mailboxes import account_rights, terms_of_use, web_sessions
 from mailboxes.accounts import Refused
 from mailboxes.engine import refusal
@@ -37,6 +37,7 @@ FIELDS = 500
 PACE, BURST = 5.0, 120
 """Requests a second of one network in the long run, and at once: a practice of many behind one address."""
 TERMS = "/terms"
+LANGUAGE_KEPT = 365 * 86400
 
 Show = Callable[[Visit], Awaitable[Response]]
 
@@ -91,6 +92,8 @@ class Frame:
                 raise
             log.error("page_without_store", kind=type(problem).__name__)
             answer = visit.page("away.html", HTTPStatus.SERVICE_UNAVAILABLE)
+        if wish := _wish(request):
+            safety.keep(answer, safety.LANGUAGE, wish, LANGUAGE_KEPT)
         return _framed(answer)
 
     async def _let_in(self, page: Page, visit: Visit, form_secret: str) -> Response:
@@ -167,12 +170,16 @@ def _framed(answer: Response) -> Response:
     return answer
 
 
+def _wish(request: Request) -> Language | None:
+    """The language just chosen, by the switch on every page."""
+    chosen = request.query_params.get("lang", "")
+    return next((language for language in words.LANGUAGES if language == chosen), None)
+
+
 def _language(request: Request) -> Language:
-    chosen = request.cookies.get(safety.LANGUAGE, "")
-    for language in words.LANGUAGES:
-        if chosen == language:
-            return language
-    return words.preferred(request.headers.get("accept-language", ""))
+    kept = request.cookies.get(safety.LANGUAGE, "")
+    known = (language for language in words.LANGUAGES if language == kept)
+    return _wish(request) or next(known, None) or words.preferred(request.headers.get("accept-language", ""))
 
 
 async def _form(request: Request) -> Mapping[str, tuple[str, ...]] | None:
@@ -188,7 +195,7 @@ async def _form(request: Request) -> Mapping[str, tuple[str, ...]] | None:
         found = parse_qs(octets.decode("ascii"), keep_blank_values=True, errors="replace", max_num_fields=FIELDS)
     except ValueError:
         return None
-    return {name: tuple(value.replace("\r\n", "\n") for value in values) for name, values in found.items()}
+    return {name: tuple(plain(value) for value in values) for name, values in found.items()}
 
 
 def terms_in_force(ports: Ports) -> Terms | None:

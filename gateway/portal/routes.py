@@ -13,7 +13,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from gateway.portal import devices, home, safety, signing_in
+from gateway.portal import account, administration, devices, directory_choice, home, mailbox, safety, signing_in, words
 from gateway.portal.frame import BURST, PACE, Frame
 from gateway.portal.ports import Ports
 
@@ -23,8 +23,18 @@ FILES = {"portal.css": "text/css; charset=utf-8", "portal.svg": "image/svg+xml"}
 
 def routes(ports: Ports) -> list[Route]:
     """What to mount. Each answer carries its own headers; the door adds nothing."""
+    words.environment()
     frame = Frame(ports, safety.Pace(ports.monotonic, PACE, BURST))
-    found = [*signing_in.pages(ports), *home.pages(), *devices.pages()]
+    hashing = signing_in.Hashing()
+    found = [
+        *signing_in.pages(ports, hashing),
+        *home.pages(),
+        *devices.pages(),
+        *directory_choice.pages(),
+        *mailbox.pages(),
+        *account.pages(hashing),
+        *administration.pages(),
+    ]
     return [*(frame.route(page) for page in found), *(Route(f"/{name}", _file, name=name) for name in FILES)]
 
 

@@ -1,4 +1,4 @@
-"""Coming in and going out: sign in, prove oneself again, first password by invitation, terms of use, language (TOU-A05, C07, D03, D07).
+"""Coming in and going out: sign in, prove oneself again, first password by invitation, terms of use (TOU-A05, C07, D03, D07).
 
 Promise: an unknown login, a wrong password and a wrong code get the same words after the same work (:mod:`mailboxes.sessions`); the token of a
 session changes at each sign-in and each proof; a hash is computed off the event loop, :data:`AT_ONCE` at a time.
@@ -16,7 +16,7 @@ from typing import TypeVar
 
 from starlette.responses import Response
 
-from gateway.portal import qr, safety, words
+from gateway.portal import qr, safety
 from gateway.portal.frame import Access, Page, terms_in_force
 from gateway.portal.ports import Ports
 from gateway.portal.visit import Visit, ours_only
@@ -27,6 +27,7 @@ from mailboxes.invitations import Answer, Invited
 from mailboxes.passwords import totp_uri
 from mailboxes.sessions import Credential
 from mailboxes.web_sessions import Opened
+from policies.lifecycle import AccountState
 
 AT_ONCE = 2
 """Argon2id hashes at once: each takes a core and `accounts.argon2_memory`."""
@@ -43,15 +44,24 @@ class Hashing:
     places: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(AT_ONCE))
 
 
-def pages(ports: Ports) -> list[Page]:
-    own = Entering(ports, Hashing())
+async def hashed(hashing: Hashing, work: Callable[[], T]) -> T:
+    """``work``, which computes a hash, in a thread and in its turn."""
+    hashing.waiting += 1
+    try:
+        async with hashing.places:
+            return await asyncio.to_thread(work)
+    finally:
+        hashing.waiting -= 1
+
+
+def pages(ports: Ports, hashing: Hashing) -> list[Page]:
+    own = Entering(ports, hashing)
     return [
         Page("/sign-in", show_sign_in, own.sign_in, Access.ANYONE),
         Page("/sign-out", None, sign_out, Access.LEAVING),
         Page("/confirm", show_confirm, own.confirm, Access.LEAVING),
         Page("/invitation/{token}", own.show_invitation, own.accept, Access.ANYONE),
         Page("/terms", show_terms, answer_terms, Access.LEAVING),
-        Page("/language/{code}", choose_language, None, Access.ANYONE),
     ]
 
 
@@ -111,21 +121,13 @@ class Entering:
         )
         if self.hashing.waiting >= WAITING:
             return visit.page("away.html", HTTPStatus.SERVICE_UNAVAILABLE)
-        opened: Opened = await self._hashed(work)
+        opened: Opened = await hashed(self.hashing, work)
         answer = visit.to(ours_only(visit.given("next")))
         safety.keep(answer, safety.SESSION, opened.token)
         safety.drop(answer, safety.FORM)
         if opened.browser:
             safety.keep(answer, safety.BROWSER, opened.browser, self.ports.rules.remember)
         return answer
-
-    async def _hashed(self, work: Callable[[], T]) -> T:
-        self.hashing.waiting += 1
-        try:
-            async with self.hashing.places:
-                return await asyncio.to_thread(work)
-        finally:
-            self.hashing.waiting -= 1
 
     # invitations
 
@@ -154,9 +156,10 @@ class Entering:
             return await self.show_invitation(visit)
         own, token = self.ports.people.accounts, _token(visit)
         require(own.judge_password(found.account, given.password))
-        hashed: str = await self._hashed(partial(self.ports.people.passwords.hash, given.password))
-        await visit.do(lambda unit: invitations.accept(unit, own, token, given, hashed))
-        return visit.to("/sign-in", "invited")
+        encoded = await hashed(self.hashing, partial(self.ports.people.passwords.hash, given.password))
+        await visit.do(lambda unit: invitations.accept(unit, own, token, given, encoded))
+        waits = found.account.state is AccountState.PENDING
+        return visit.to("/sign-in", "invited_pending" if waits else "invited")
 
     async def _invited(self, visit: Visit) -> Invited:
         own, token, now = self.ports.people.accounts, _token(visit), visit.now
@@ -194,14 +197,3 @@ async def answer_terms(visit: Visit) -> Response:
     who, yes, ip = visit.who, visit.given("answer") == "yes", visit.ip
     await visit.do(lambda unit: terms_of_use.answer(unit, who.account_id, who.login, asked, ip, yes=yes))
     return visit.to("/", "terms") if yes else await sign_out(visit)
-
-
-# language
-
-
-async def choose_language(visit: Visit) -> Response:
-    answer = visit.to(ours_only(visit.asked("next")))
-    chosen = visit.request.path_params["code"]
-    if chosen in words.LANGUAGES:
-        safety.keep(answer, safety.LANGUAGE, chosen, 365 * 86400)
-    return answer

@@ -72,7 +72,7 @@ class Visit:
 
     def asked(self, name: str) -> str:
         """A word of the address, such as ``?mailbox=3``."""
-        return self.request.query_params.get(name, "")[:200]
+        return plain(self.request.query_params.get(name, "")[:200])
 
     def number(self, name: str) -> int:
         """A number in the path, the form or the address; 0, which is nobody's, for what is none."""
@@ -109,6 +109,14 @@ class Visit:
     def missing(self) -> Response:
         """There is no such thing, or it is none of the reader's business: one answer."""
         return self.page("missing.html", HTTPStatus.NOT_FOUND)
+
+
+_CONTROLS = dict.fromkeys({*range(32), *range(127, 160)} - {ord("\n"), ord("\t")})
+
+
+def plain(text: str) -> str:
+    """Without control characters but line ends and tabs: no database takes a NUL, no page shows the others."""
+    return text.replace("\r\n", "\n").translate(_CONTROLS)
 
 
 _OURS = re.compile(r"/(?:[A-Za-z0-9_.=&?-][A-Za-z0-9/_.=&?-]{0,200})?", re.ASCII)

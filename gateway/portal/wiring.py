@@ -8,11 +8,19 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
+from starlette.routing import Route
+
 from gateway.compose import Storage
 from gateway.people import people
 from gateway.portal.ports import Ports
+from gateway.portal.routes import routes
 from gateway.settings import Config
 from mailboxes.rules import Judge
+
+
+def served(storage: Storage, config: Callable[[], Config], judge: Judge) -> list[Route]:
+    """What the HTTP door serves under ``/``; nothing where `portal.enabled` is off."""
+    return routes(ports(storage, config, judge)) if config().portal.enabled else []
 
 
 def ports(storage: Storage, config: Callable[[], Config], judge: Judge) -> Ports:

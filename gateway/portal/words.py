@@ -61,7 +61,7 @@ def advice(decision: Decision, language: Language) -> str:
 
 @cache
 def environment() -> Environment:
-    """The templates, compiled once."""
+    """The templates, all compiled: one takes longer than the event loop may be held."""
     made = Environment(
         loader=PackageLoader("gateway.portal", "templates"),
         autoescape=True,
@@ -70,6 +70,8 @@ def environment() -> Environment:
         lstrip_blocks=True,
     )
     made.globals.clear()
+    for name in made.list_templates(extensions=["html"]):
+        made.get_template(name)
     return made
 
 

@@ -1,6 +1,6 @@
 """The hash-chained journal: what happened, in the same transaction as what it records.
 
-Each row's hash covers the row and the hash before it, so an edited, removed, inserted or swapped row breaks the chain at
+Each row's hash covers the digest of the row and the hash before it, so an edited, removed, inserted or swapped row breaks the chain at
 its place; the head row shows a cut tail; an anchor written outside the database shows a rollback of the whole (F35).
 Promise: :meth:`Journal.append` writes inside the caller's transaction and takes the head lock last, so chains of several
 processes never fork. Addresses of patients are sealed before they are chained (:mod:`mailboxes.addresses`): whoever has no key
@@ -66,12 +66,34 @@ class Break:
     what: str
 
 
-def link(before: bytes, seq: int, row: tuple[int, str, str, str, str, int, str]) -> bytes:
-    """Hash of one row: SHA-256 over the hash before it and the row as a JSON array (unambiguous, readable by anyone)."""
+Row = tuple[int, str, str, str, str, int, str]
+"""What is chained of a record beside its number: time, kind, actor, message, recipient, mailbox, detail."""
+
+
+def digest(seq: int, row: Row) -> bytes:
+    """SHA-256 of one record as a JSON array (unambiguous, readable by anyone)."""
+    return hashlib.sha256(_array(seq, row)).digest()
+
+
+def link(before: bytes, told: bytes) -> bytes:
+    """Hash of one row: SHA-256 over the hash before it and the digest of its record.
+
+    With the digest alone the chain is followed across a record without being shown it: evidence of one message goes to a judge
+    without what the journal says of others (TOU-A14).
+    """
+    return hashlib.sha256(before + told).digest()
+
+
+def formerly_linked(before: bytes, seq: int, row: Row) -> bytes:
+    """The hash of a row that a release before evidence packs wrote: over the hash before it and the record itself."""
+    return hashlib.sha256(before + _array(seq, row)).digest()
+
+
+def _array(seq: int, row: Row) -> bytes:
     at, kind, actor, message, recipient, mailbox, detail = row
     # Written out, because this runs in every commit, with all other commits behind it: JSON's own encoder takes five times as long.
     texts = f"{_text(kind)},{_text(actor)},{_text(message)},{_text(recipient)},{mailbox:d},{_text(detail)}"
-    return hashlib.sha256(before + f"[{seq:d},{at:d},{texts}]".encode()).digest()
+    return f"[{seq:d},{at:d},{texts}]".encode()
 
 
 def written(detail: Mapping[str, Any]) -> str:
@@ -98,7 +120,7 @@ class Journal:
             if patient or own.concern(detail):
                 recipient, detail = own.sealed(recipient), own.sealed_json(detail, patient=patient)
             row = (at, event.kind.word, event.actor, event.message, recipient, event.mailbox, detail)
-            before = link(before, seq, row)
+            before = link(before, digest(seq, row))
             rows.append((seq, *row, before))
         _INSERT(cursor, rows)
         _MOVE_HEAD(cursor, seq, before)
@@ -149,21 +171,22 @@ def head(connection: Connection) -> tuple[int, bytes]:
 def verify(connection: Connection, anchors: Sequence[tuple[int, bytes]] = ()) -> Break | None:
     """Walk the whole chain; the first break, or None. ``anchors`` are (seq, hash) pairs kept outside the database."""
     wanted = dict(anchors)
-    seq, before = _start(connection)
+    seq, before = start(connection)
     seen: dict[int, bytes] = {seq: before}
     for row in _rows(connection):
         seq += 1
         if row[0] != seq:
             return Break(seq, "missing")
-        before = link(before, seq, tuple(row[1:8]))
-        if before != bytes(row[8]):
+        told, linked = tuple(row[1:8]), bytes(row[8])
+        if linked != link(before, digest(seq, told)) and linked != formerly_linked(before, seq, told):
             return Break(seq, "edited")
+        before = linked
         if seq in wanted:
             seen[seq] = before
     end_seq, end_hash = head(connection)
     if (seq, before) != (end_seq, end_hash):
         return Break(seq + 1, "tail")
-    return _against_anchors(wanted, seen, first=_start(connection)[0], last=seq)
+    return _against_anchors(wanted, seen, first=start(connection)[0], last=seq)
 
 
 def _against_anchors(wanted: dict[int, bytes], seen: dict[int, bytes], *, first: int, last: int) -> Break | None:
@@ -173,7 +196,7 @@ def _against_anchors(wanted: dict[int, bytes], seen: dict[int, bytes], *, first:
     return None
 
 
-def _start(connection: Connection) -> tuple[int, bytes]:
+def start(connection: Connection) -> tuple[int, bytes]:
     """Where the kept chain starts: after the last segment retention removed, or at genesis."""
     newest = (
         select(journal_segment.c.last_seq, journal_segment.c.after)
@@ -194,7 +217,7 @@ def older(connection: Connection, before_us: int, most: int = 1 << 62) -> int:
 
     A record written after it keeps those behind it, whatever time they bear: a clock that jumped loses no evidence.
     """
-    start_seq = _start(connection)[0]
+    start_seq = start(connection)[0]
     end_seq = min(head(connection)[0], start_seq + most)
     here = journal.c.seq.between(start_seq + 1, end_seq)
     young = select(journal.c.seq).where(here, journal.c.at >= before_us).order_by(journal.c.seq).limit(1)
@@ -207,7 +230,7 @@ def silence(connection: Connection, before_us: int, now_us: int) -> int:
     count = older(connection, before_us)
     if not count:
         return 0
-    last = _start(connection)[0] + count
+    last = start(connection)[0] + count
     following = connection.execute(select(journal.c.at).where(journal.c.seq == last + 1)).scalar()
     return max((now_us if following is None else int(following)) - int(_end(connection, last).at), 0)
 
@@ -218,7 +241,7 @@ def prune(connection: Connection, before_us: int, now_us: int, most: int = 1 << 
     The rest still verifies, from the hash the segment ends with. Returns the number of records removed; the caller
     records a ``service.purged`` event in the same transaction.
     """
-    start_seq, start_hash = _start(connection)
+    start_seq, start_hash = start(connection)
     count = older(connection, before_us, most)
     if count <= 0:
         return 0

@@ -15,12 +15,14 @@ from gateway.relay import notices
 from gateway.relay.notices import House, Original, encoded_word, field_line, quoted_printable
 from gateway.relay.outbox import Entry, Owed
 from gateway.relay.receipts import Acknowledgement, build_mdn
+from gateway.sanctions.letters import SANCTION, text
 from policies.decision import Language
 
 ABSENCE, PROCESSED, RULE_DISABLED = "absence", "processed", "rule_disabled"  # actions of :class:`Owed`
 SUBJECTS = {
     ABSENCE: "Réponse automatique / Automatic reply",
     RULE_DISABLED: "Transfert désactivé / Forwarding off",
+    SANCTION: "Usage de la messagerie / Use of the service",
 }
 SUBJECT_BYTES = 1000
 
@@ -45,6 +47,11 @@ def _disabled(notice: Owed, original: Original | None, house: House, to: str, no
     fields = _head(f"Caducee <{house.postmaster}>", to, RULE_DISABLED, house, now, token, "auto-generated")
     entry = notice.entries[0]
     return _letter(fields, "\n".join((*_told(entry, "fr"), "", *_told(entry, "en"), "")))
+
+
+def _sanction(notice: Owed, original: Original | None, house: House, to: str, now: float, token: str) -> bytes:
+    fields = _head(f"Caducee <{house.postmaster}>", to, SANCTION, house, now, token, "auto-generated")
+    return _letter(fields, "\n\n".join(text(entry.rule, entry.parameters) for entry in notice.entries) + "\n")
 
 
 def _told(entry: Entry, language: Language) -> tuple[str, str, str]:
@@ -98,4 +105,4 @@ def raw_subject(header: bytes) -> bytes:
     return block[start:end].strip() if end - start < SUBJECT_BYTES else b""
 
 
-_BUILDERS: dict[str, Build] = {ABSENCE: _absence, PROCESSED: _processed, RULE_DISABLED: _disabled}
+_BUILDERS: dict[str, Build] = {ABSENCE: _absence, PROCESSED: _processed, RULE_DISABLED: _disabled, SANCTION: _sanction}

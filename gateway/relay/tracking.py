@@ -227,7 +227,7 @@ def _event(row: Any, mailbox: int, receipt: Receipt) -> Event:
 # deadlines
 
 
-class _NoBodies:
+class NoBodies:
     """Negative notices return nothing of the original, so there is nothing to hold."""
 
     def hold(self, unit: Unit, body_id: int, count: int = 1) -> None:
@@ -244,7 +244,7 @@ def deadlines(unit: Unit, now: float, limit: int = CHUNK) -> int:
     """Recipients whose confirmation did not come by ``now`` become late, and their senders are told. Returns how many."""
     query = select(followed).where(followed.c.deadline_at <= now).order_by(followed.c.deadline_at).limit(limit)
     rows = unit.connection.execute(query.with_for_update(skip_locked=True)).all()
-    notices = outbox.Draft(_NoBodies())
+    notices = outbox.Draft(NoBodies())
     for row in rows:
         said, status = rule("notice.unanswered"), "4.4.7"
         if not note(unit, row.message, row.recipient, State.LATE):

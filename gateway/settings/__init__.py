@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from gateway.settings.directory import Directory
 from gateway.settings.documents import Hprim, Scan
 from gateway.settings.doors import (
     Imap,
@@ -27,6 +28,7 @@ from gateway.settings.http import Http, Monitor
 from gateway.settings.indicators import Indicators
 from gateway.settings.ldap import Ldap, LdapDoor, Ldaps
 from gateway.settings.operator import ROLES, Journal, Log, Operator, Service, Store
+from gateway.settings.penalties import Penalties
 from gateway.settings.people import Accounts, Tokens
 from gateway.settings.portal import Portal
 from gateway.settings.relay import Dns, Queue, Route
@@ -40,6 +42,7 @@ __all__ = [
     "SUITES",
     "Accounts",
     "Config",
+    "Directory",
     "Dns",
     "Hprim",
     "Http",
@@ -56,6 +59,7 @@ __all__ = [
     "Log",
     "Monitor",
     "Operator",
+    "Penalties",
     "Portal",
     "Queue",
     "Route",
@@ -92,6 +96,7 @@ class Config:
     ldaps: Ldaps = field(default_factory=Ldaps)
     limits: Limits = field(default_factory=Limits)
     unsolicited: Unsolicited = field(default_factory=Unsolicited)
+    penalties: Penalties = field(default_factory=Penalties)
     queue: Queue = field(default_factory=Queue)
     routes: tuple[Route, ...] = ()
     dns: Dns = field(default_factory=Dns)
@@ -100,6 +105,7 @@ class Config:
     tokens: Tokens = field(default_factory=Tokens)
     portal: Portal = field(default_factory=Portal)
     hprim: Hprim = field(default_factory=Hprim)
+    directory: Directory = field(default_factory=Directory)
     journal: Journal = field(default_factory=Journal)
     indicators: Indicators = field(default_factory=Indicators)
     log: Log = field(default_factory=Log)
@@ -122,6 +128,7 @@ SECTIONS: Mapping[str, type] = {
     "ldaps": Ldaps,
     "limits": Limits,
     "unsolicited": Unsolicited,
+    "penalties": Penalties,
     "queue": Queue,
     "routes": Route,
     "dns": Dns,
@@ -130,6 +137,7 @@ SECTIONS: Mapping[str, type] = {
     "tokens": Tokens,
     "portal": Portal,
     "hprim": Hprim,
+    "directory": Directory,
     "journal": Journal,
     "indicators": Indicators,
     "log": Log,

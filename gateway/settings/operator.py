@@ -100,6 +100,13 @@ class Journal:
     functional: float = setting(
         "duration", "How long functional traces are kept (MSS-145).", 10 * 365 * DAY, low=180 * DAY
     )
+    own_mailboxes: bool = setting(
+        "flag",
+        "Record what people read, change and erase in their own mailbox too (MSS-143), not in shared ones alone. Each FETCH of\n"
+        "a message then waits for a commit of its own.",
+        False,
+        reload=False,
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

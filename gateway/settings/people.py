@@ -91,9 +91,14 @@ class Accounts:
     )
     inactivity_notice: float = setting(
         "duration",
-        "How long before that its owner is to be warned; `caducee mailbox list --idle` says who.",
+        "How long before that its owner is warned by a letter in the mailbox; `caducee mailbox list --idle` says who.",
         30 * DAY,
         low=0,
+    )
+    inactivity_close: bool = setting(
+        "flag",
+        "Close such mailboxes: never sooner than inactivity_notice after a letter in their INBOX. false: the letter only.",
+        False,
     )
 
 

@@ -87,7 +87,8 @@ async def _superiors(session: Session, name: str, known: set[str]) -> None:
         superior = SEPARATOR.join(levels[:depth])
         if superior not in known:
             try:
-                await session.service.store.create_folder(session.mailbox_id, superior)
+                trace = _journal(session, "CREATE")
+                await session.service.store.create_folder(session.mailbox_id, superior, trace=trace)
             except FolderExists:
                 continue
 
@@ -157,6 +158,7 @@ async def _subscribe(session: Session, asked: v.Command, subscribed: bool) -> No
         limit = session.service.limits.folders * 2
         if len(await session.service.store.subscriptions(session.mailbox_id)) >= limit:
             raise Refused("Too many subscriptions", b"LIMIT")
+    await session.note("SUBSCRIBE" if subscribed else "UNSUBSCRIBE")
     await session.service.store.subscribe(session.mailbox_id, name, subscribed)
     session.done(asked, "Done")
 

@@ -110,6 +110,7 @@ async def _set(session: Session, asked: v.Command) -> None:
     kept = {name for name in held if name not in entries} | {name for name in entries if entries[name] is not None}
     if len(kept) > limits.metadata_entries:
         raise Refused("Too many annotations", b"METADATA TOOMANY")
+    await session.note("SETMETADATA", about.reference if about is not None else "")
     await session.service.store.set_metadata(session.mailbox_id, folder_id, entries, use)
     session.done(asked, "Kept")
 

@@ -30,11 +30,12 @@ class Standing:
 
     type: BalType
     rights: str = ALL_RIGHTS
+    traced: bool = False
 
     @property
     def journalled(self) -> bool:
-        """Shared mailboxes keep track of who read and erased what (MSS-062, TOU-F01)."""
-        return self.type is not BalType.PER
+        """Shared mailboxes keep track of who read and erased what (MSS-062, TOU-F01); with ``traced`` personal ones do too (MSS-143)."""
+        return self.traced or self.type is not BalType.PER
 
 
 class Standings(Protocol):

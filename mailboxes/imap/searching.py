@@ -34,6 +34,7 @@ from mailboxes.imap.sets import compact
 from mailboxes.imap.trying import Reader, matching
 from mailboxes.imap.view import Snapshot
 from mailboxes.store import Entry, StoreError
+from policies.events import Kind
 
 MOST_CONTEXTS = 16
 MOST_SORTED = 500_000
@@ -155,6 +156,7 @@ async def _search_later(
     found = candidates = await beside(len(selected.snapshot.uids), _candidates, selected)
     try:
         found = await matching(reader, candidates, tests, _progress(session, asked))
+        await _trace(session, selected, asked, tests, found)
         if args.sort:
             found = await _sorted(reader, selected, found, args.sort)
         if args.returns is not None and "UPDATE" in args.returns.options:
@@ -164,6 +166,18 @@ async def _search_later(
         let_go(candidates, found)
     _answer(session, selected, asked, by_uid, tests, outcome)
     session.done(asked, _told(reader, "Sorted" if args.sort else "Searched"), expunge=by_uid)
+
+
+async def _trace(
+    session: Session, selected: Selected, asked: v.Command, tests: Sequence[Test], found: Sequence[Message]
+) -> None:
+    """What was learnt of the text of messages by searching it, durable before it is answered (MSS-062, MSS-143)."""
+    assert session.standing is not None
+    if session.standing.journalled and any(test.need > SUMMARY for test in tests):
+        uids = await beside(len(found), lambda: sorted(message.entry[0] for message in found))
+        read = session.trace(Kind.READ, asked.name, selected.folder.reference, uids)
+        if read:
+            await session.service.store.record(read)
 
 
 def _told(reader: Reader, text: str) -> str:
@@ -356,6 +370,7 @@ async def _thread(session: Session, asked: v.Command, by_uid: bool) -> None:
     found = candidates = await beside(len(selected.snapshot.uids), _candidates, selected)
     try:
         found = await matching(reader, candidates, tests, _progress(session, asked))
+        await _trace(session, selected, asked, tests, found)
         if len(found) > MOST_SORTED:
             raise Refused("Too many messages to thread", b"LIMIT")
         uids, orders, what = selected.snapshot.uids, selected.index.orders, (args.thread, by_uid)

@@ -57,6 +57,9 @@ log = structlog.get_logger("imap")
 NEW, AUTHENTICATED, SELECTED = 1, 2, 4
 ANY = NEW | AUTHENTICATED | SELECTED
 LOGGED_IN = AUTHENTICATED | SELECTED
+_READING = frozenset(
+    ("FETCH", "UID FETCH", "SEARCH", "UID SEARCH", "SORT", "UID SORT", "THREAD", "UID THREAD", "SELECT", "EXAMINE")
+)
 _ASKS_FOR_NEWS = frozenset({"NOOP", "CHECK"})
 
 STRANGERS_LITERALS = 8  # of one command before login: a name and a secret are two
@@ -183,6 +186,7 @@ class Session:
         self.idling = False
         self._owed: Callable[[], Awaitable[None]] | None = None  # the end of a command before which much is to be told
         self.notify: Any = None  # notify.Subscription
+        self._refusals: set[asyncio.Task[None]] = set()
         self.errors = 0
         self.failed_logins = 0
         self.on_close: list[Callable[[], None]] = []
@@ -409,6 +413,8 @@ class Session:
             self.out.bye(b"[UNAVAILABLE] This mailbox is closed or suspended")
             return
         status, code, text = explain(error)
+        if code == b"NOPERM" and self.login is not None:
+            self._refused(asked)
         shown = code.decode("ascii", "replace").replace("\r", "?").replace("\n", "?")
         self.tagged(asked, status, f"[{shown}] {text}" if code else text)
         if isinstance(error, StoreError) and not isinstance(error, NoSuchFolder | FolderExists | OverQuota):
@@ -454,6 +460,32 @@ class Session:
         spelled = compact(uids[:10_000]).decode("ascii")
         detail = {"command": name, "folder": folder, "count": count or len(uids), "uids": spelled[:2000], "ip": self.ip}
         return (Event(kind, actor=self.login.account, mailbox=self.login.mailbox_id, detail=detail),)
+
+    async def note(self, name: str, folder: str = "") -> None:
+        """Leave the trace of a change that the store does not record with it: durable before the change is made (MSS-143)."""
+        traces = self.trace(Kind.CHANGED, name, folder, [], 1)
+        if traces:
+            await self.service.store.record(traces)
+
+    def _refused(self, asked: v.Command) -> None:
+        """Who was not allowed to do what, in a mailbox that keeps traces. It is recorded beside the answer, which says no anyway."""
+        assert self.login is not None
+        if self.standing is None or not self.standing.journalled:
+            return
+        kind = Kind.READ if asked.name in _READING else Kind.CHANGED
+        folder = self.selected.folder.reference if self.selected is not None else ""
+        detail = {"command": asked.name, "folder": folder, "count": 0, "ip": self.ip, "result": "NOPERM"}
+        event = Event(kind, actor=self.login.account, mailbox=self.login.mailbox_id, detail=detail)
+        task = asyncio.get_running_loop().create_task(self._record_refusal(event))
+        self._refusals.add(task)
+        task.add_done_callback(self._refusals.discard)
+
+    async def _record_refusal(self, event: Event) -> None:
+        try:
+            await self.service.store.record((event,))
+        except StoreError as error:
+            if times := self.service.seldom.times("refusal"):
+                log.warning("imap.refusal_not_recorded", error=type(error).__name__, times=times)
 
     # selection
 

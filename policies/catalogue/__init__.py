@@ -23,6 +23,7 @@ SUBJECTS = (
     "account",
     "relay",
     "notices",
+    "sanction",
 )
 
 

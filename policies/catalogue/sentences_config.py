@@ -265,6 +265,12 @@ CONFIG: Mapping[str, Sentence] = {
     "config.no_domain": _s(
         "aucun domaine n’est servi", "no domain is served", "Donnez au moins un domaine.", "Give at least one domain."
     ),
+    "config.portal_address": _s(
+        "{address} n’est pas une adresse où des navigateurs trouvent le portail",
+        "{address} is not an address where browsers find the portal",
+        "Écrivez-la comme https://mss.example.fr, sans rien derrière.",
+        "Write it like https://mss.example.fr, with nothing behind.",
+    ),
     "config.postmaster_outside": _s(
         "{address} n’est pas dans un domaine servi ici",
         "{address} is not in a domain served here",

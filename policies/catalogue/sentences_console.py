@@ -11,8 +11,10 @@ from collections.abc import Mapping
 
 from policies.catalogue.sentence import Sentence
 from policies.catalogue.sentences_config import CONFIG
+from policies.catalogue.sentences_directory import DIRECTORY
 from policies.catalogue.sentences_medical import TEXTS
 from policies.catalogue.sentences_record import RECORD
+from policies.catalogue.sentences_sanction import SANCTION
 from policies.catalogue.sentences_trust import TRUST
 from policies.decision import CatalogueError, Language
 
@@ -43,7 +45,12 @@ HELP: Mapping[str, Sentence] = {
     ),
     "cli.help.send": _s("Envoyer un document sans connaître le courrier.", "Send a document without knowing mail."),
     "cli.help.hprim": _s("Vérifier un document médical.", "Check a medical document."),
+    "cli.help.evidence": _s("Dossiers de preuve d’un message.", "Evidence of one message."),
     "cli.help.indicators": _s("Les indicateurs mensuels d’usage.", "Monthly indicators of use."),
+    "cli.help.directory": _s(
+        "L’annuaire : qui l’on peut joindre, la liste nationale.",
+        "The directory: who can be reached, the national list.",
+    ),
     "cli.help.journal": _s("Le journal chaîné : lire, vérifier, purger.", "The chained journal: read, verify, prune."),
 }
 
@@ -467,9 +474,9 @@ CLI: Mapping[str, Sentence] = {
 
 MEDICAL: Mapping[str, Sentence] = {name: Sentence(*texts) for name, texts in TEXTS.items()}
 
-WORDS: Mapping[str, Sentence] = {name: Sentence(*texts) for name, texts in TRUST.items()}
+WORDS: Mapping[str, Sentence] = {name: Sentence(*texts) for name, texts in {**TRUST, **SANCTION}.items()}
 
-SENTENCES: dict[str, Sentence] = {**CONFIG, **HELP, **CLI, **RECORD, **MEDICAL, **WORDS}
+SENTENCES: dict[str, Sentence] = {**CONFIG, **HELP, **CLI, **RECORD, **MEDICAL, **WORDS, **DIRECTORY}
 
 
 def say(name: str, language: Language, /, **parameters: object) -> str:

@@ -133,15 +133,15 @@ DOCTOR: Mapping[str, Sentence] = {
         "caducee queue list, puis caducee doctor --partner DOMAINE.",
         "caducee queue list, then caducee doctor --partner DOMAIN.",
     ),
-    "directory.none": _s(
+    "extraction.none": _s(
         "aucune extraction de l’annuaire national n’a été lue",
         "no extraction of the national directory was read",
     ),
-    "directory.good": _s(
+    "extraction.good": _s(
         "l’extraction de l’annuaire national date de {hours} h",
         "the extraction of the national directory is {hours} h old",
     ),
-    "directory.old": _s(
+    "extraction.old": _s(
         "l’extraction de l’annuaire national date de {hours} h",
         "the extraction of the national directory is {hours} h old",
         "Vérifiez sa source ; l’annuaire n’autorise rien, le courrier passe.",
@@ -160,6 +160,28 @@ DOCTOR: Mapping[str, Sentence] = {
         "nobody reads {address} (RFC 5321 4.5.1)",
         "caducee mailbox alias add BOÎTE {address}, ou ouvrez-lui une boîte.",
         "caducee mailbox alias add MAILBOX {address}, or open a mailbox for it.",
+    ),
+    "directory.good": _s(
+        "liste nationale : {entries} boîtes, faite il y a {hours} h",
+        "national list: {entries} mailboxes, made {hours} h ago",
+    ),
+    "directory.old": _s(
+        "liste nationale faite il y a {hours} h, plus que directory.alarm_age",
+        "national list made {hours} h ago, more than directory.alarm_age",
+        "caducee directory status dit ce qui a manqué ; vérifiez directory.source et le réseau.",
+        "caducee directory status tells what failed; check directory.source and the network.",
+    ),
+    "directory.missing": _s(
+        "liste nationale : aucune n’a été reprise encore",
+        "national list: none was taken yet",
+        "caducee directory status dit ce qui a manqué ; le service la cherche toutes les directory.refresh.",
+        "caducee directory status tells what failed; the service looks for it every directory.refresh.",
+    ),
+    "directory.not_taken": _s(
+        "liste nationale : la dernière n’a pas été reprise ({reason})",
+        "national list: the last one was not taken ({reason})",
+        "caducee directory status dit pourquoi ; celle d’avant reste en vigueur.",
+        "caducee directory status tells why; the one before stays in force.",
     ),
     "list.good": _s(
         "liste blanche {version} (domaines : {domains}), confirmée il y a {hours} h",

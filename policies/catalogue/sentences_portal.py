@@ -23,7 +23,6 @@ AROUND: Mapping[str, Sentence] = {
     "menu.account": _s("Mon compte", "My account"),
     "menu.admin": _s("Administration", "Administration"),
     "menu.out": _s("Se déconnecter", "Sign out"),
-    "language.name": _s("Français", "English"),
     "language.other": _s("English", "Français"),
     "signed_in_as": _s("Connecté : {name}", "Signed in: {name}"),
     "service": _s("Messagerie sécurisée de santé", "Secure health mail"),
@@ -148,8 +147,6 @@ DEVICES: Mapping[str, Sentence] = {
     "devices.none": _s("Aucun appareil n’a de mot de passe.", "No device has a password."),
     "devices.in_force": _s("En service", "In force"),
     "devices.gone": _s("Retirés", "Withdrawn"),
-    "devices.name": _s("Appareil", "Device"),
-    "devices.mailbox": _s("Boîte", "Mailbox"),
     "devices.made": _s("Créé le", "Made"),
     "devices.used": _s("Dernier usage", "Last used"),
     "devices.from": _s("depuis {ip}", "from {ip}"),
@@ -171,7 +168,7 @@ DEVICES: Mapping[str, Sentence] = {
         "Aucune de vos boîtes ne se lit par un logiciel de courrier.",
         "None of your mailboxes is read by a mail program.",
     ),
-    "made.title": _s("Mot de passe de « {name} »", "Password of “{name}”"),
+    "made.title": _s("Mot de passe de « {name} »", "Password of “{name}”"),
     "made.once": _s(
         "Il est montré cette seule fois. Copiez-le dans l’appareil maintenant ; nul n’aura à le retenir.",
         "It is shown this once. Copy it into the device now; nobody will have to remember it.",
@@ -222,11 +219,249 @@ DEVICES: Mapping[str, Sentence] = {
     "lost.do": _s("Tout retirer maintenant", "Withdraw all now"),
 }
 
+DIRECTORY: Mapping[str, Sentence] = {
+    "directory.title": _s("Ce que l’annuaire publie de moi", "What the directory publishes of me"),
+    "directory.what": _s(
+        "Sauf liste rouge, l’annuaire publie pour chaque adresse vos nom et prénom, l’adresse, votre profession, votre spécialité, votre lieu "
+        "d’exercice et votre identifiant professionnel. Les autres professionnels peuvent les lire.",
+        "Unless on the red list, the directory publishes for each address your surname and first name, the address, your profession, your "
+        "specialty, your place of practice and your professional identifier. The other professionals can read them.",
+    ),
+    "directory.still": _s(
+        "Une adresse en liste rouge envoie et reçoit comme avant ; il faut la connaître pour y écrire.",
+        "An address on the red list sends and receives as before; one has to know it to write to it.",
+    ),
+    "directory.red": _s("Liste rouge : ne pas publier cette adresse", "Red list: do not publish this address"),
+    "directory.paperless": _s("Zéro papier", "No paper"),
+    "directory.paperless_hint": _s(
+        "L’annuaire dit à vos correspondants que vous ne voulez plus sur papier ce que vous recevez ici.",
+        "The directory tells those who write to you that you no longer want on paper what you receive here.",
+    ),
+    "directory.none": _s(
+        "Vous n’avez aucune adresse à publier. Celle d’un service se règle par qui l’administre.",
+        "You have no address to publish. That of a department is settled by who administers it.",
+    ),
+}
+
+MAILBOX: Mapping[str, Sentence] = {
+    "sent.title": _s("Envoyés", "Sent"),
+    "sent.what": _s(
+        "Une ligne par document et par destinataire, les plus récentes d’abord. Les contenus sont dans votre logiciel de courrier.",
+        "One line per document and recipient, the newest first. Contents are in your mail program.",
+    ),
+    "sent.none": _s("Rien n’a été envoyé.", "Nothing was sent."),
+    "sent.recipient": _s("Destinataire", "Recipient"),
+    "sent.channel": _s("Canal", "Channel"),
+    "sent.at": _s("Envoyé le", "Sent"),
+    "sent.state": _s("État", "State"),
+    "sent.reference": _s("Référence", "Reference"),
+    "sent.asked": _s("réponse attendue avant le {moment}", "answer awaited until {moment}"),
+    "channel.local": _s("MSSanté, même opérateur", "MSSanté, same operator"),
+    "channel.mssante": _s("MSSanté", "MSSanté"),
+    "state.queued": _s("en file", "queued"),
+    "state.delayed": _s("retardé, nouvel essai prévu", "delayed, will be tried again"),
+    "state.handed_over": _s("transmis à l’opérateur du destinataire", "handed over to the recipient’s operator"),
+    "state.delivered": _s("remis dans la boîte", "delivered to the mailbox"),
+    "state.read": _s("lu", "read"),
+    "state.refused": _s("refusé par le destinataire", "refused by the recipient"),
+    "state.failed": _s("non remis", "not delivered"),
+    "state.late": _s("sans réponse dans le délai", "no answer in time"),
+    "access.title": _s("Qui a ouvert cette boîte", "Who opened this mailbox"),
+    "access.what": _s(
+        "Connexions, lectures, changements et refus, les plus récents d’abord, {count} au plus. Tout est dans le journal de l’opérateur.",
+        "Logins, reading, changes and refusals, the newest first, {count} at most. Everything is in the operator’s journal.",
+    ),
+    "access.none": _s("Personne ne l’a ouverte.", "Nobody opened it."),
+    "access.at": _s("Quand", "When"),
+    "access.who": _s("Qui", "Who"),
+    "access.did": _s("Quoi", "What"),
+    "access.from": _s("Depuis", "From"),
+    "kind.session.login": _s("connexion", "login"),
+    "kind.session.login_refused": _s("connexion refusée", "login refused"),
+    "kind.mailbox.read": _s("lecture", "reading"),
+    "kind.mailbox.changed": _s("changement", "change"),
+    "kind.mailbox.erased": _s("effacement", "erasing"),
+    "kind.account.mailbox": _s("boîte", "mailbox"),
+    "kind.account.member": _s("membre", "member"),
+    "kind.account.device": _s("appareil", "device"),
+    "kind.account.rule": _s("règle", "rule"),
+    "rules.title": _s("Absence et transfert", "Absence and forwarding"),
+    "rules.bad_day": _s("Ces jours ne se lisent pas comme des dates.", "These days cannot be read as dates."),
+    "rules.absence": _s("Réponse pendant une absence", "Answer during an absence"),
+    "rules.absence_what": _s(
+        "Qui vous écrit depuis l’espace de confiance reçoit ce texte, une fois par semaine au plus. N’y parlez d’aucun patient.",
+        "Whoever writes to you from the trust space gets this text, once a week at most. Speak of no patient in it.",
+    ),
+    "rules.in_force": _s("Du {first} au {last} :", "From {first} to {last}:"),
+    "rules.from": _s("Premier jour", "First day"),
+    "rules.until": _s("Dernier jour", "Last day"),
+    "rules.text": _s("Texte de la réponse", "Text of the answer"),
+    "rules.start": _s("Activer la réponse", "Switch the answer on"),
+    "rules.stop": _s("Arrêter", "Stop"),
+    "rules.forward": _s("Transfert", "Forwarding"),
+    "rules.forward_what": _s(
+        "Seulement vers une adresse de l’espace de confiance. L’adresse est jugée maintenant, et de nouveau à chaque message.",
+        "Only to an address of the trust space. The address is judged now, and again with each message.",
+    ),
+    "rules.to": _s("Vers {address}", "To {address}"),
+    "rules.kept": _s("une copie reste ici", "a copy stays here"),
+    "rules.not_kept": _s("sans copie ici", "without a copy here"),
+    "rules.target": _s("Transférer vers", "Forward to"),
+    "rules.keep": _s("Garder une copie dans cette boîte", "Keep a copy in this mailbox"),
+    "rules.add": _s("Transférer", "Forward"),
+    "rules.stop_one": _s("Arrêter le transfert vers {address}", "Stop forwarding to {address}"),
+    "members.title": _s("Membres", "Members"),
+    "members.what": _s(
+        "Chaque membre a ses propres mots de passe d’appareil, et le journal dit qui a fait quoi.",
+        "Each member has device passwords of their own, and the journal says who did what.",
+    ),
+    "members.none": _s("Personne d’autre n’ouvre cette boîte.", "Nobody else opens this mailbox."),
+    "members.nobody": _s("Aucun compte actif ne porte cet identifiant.", "No active account has this login."),
+    "members.add": _s("Admettre quelqu’un, ou changer ses droits", "Admit somebody, or change their rights"),
+    "members.rights": _s("Droits", "Rights"),
+    "members.admit": _s("Admettre", "Admit"),
+    "members.dismiss": _s("Renvoyer", "Dismiss"),
+    "members.dismiss_one": _s("Renvoyer {login}", "Dismiss {login}"),
+    "members.consent": _s(
+        "Cette boîte est personnelle : en admettant quelqu’un, vous acceptez qu’il l’ouvre.",
+        "This mailbox is personal: by admitting somebody you agree that they open it.",
+    ),
+    "right.read": _s("lire", "read"),
+    "right.write": _s("classer et effacer", "file and delete"),
+    "right.send_as": _s("envoyer au nom de la boîte", "send in the mailbox’s name"),
+    "right.admin": _s("administrer la boîte", "administer the mailbox"),
+}
+
+ACCOUNT: Mapping[str, Sentence] = {
+    "account.title": _s("Mon compte", "My account"),
+    "account.login": _s("Identifiant", "Login"),
+    "account.name": _s("Nom", "Name"),
+    "account.identity": _s("Identifiant national", "National identifier"),
+    "account.contact": _s("Adresse de contact", "Contact address"),
+    "account.contact_verified": _s("vérifiée le {moment}", "verified on {moment}"),
+    "account.contact_none": _s("aucune", "none"),
+    "account.contact_unverified": _s("non vérifiée", "not verified"),
+    "account.last_login": _s("Dernière connexion", "Last login"),
+    "account.correct": _s(
+        "Une erreur ? Votre administrateur la corrige.", "Something wrong? Your administrator corrects it."
+    ),
+    "account.security": _s("Sécurité", "Security"),
+    "account.change_password": _s("Changer de mot de passe", "Change the password"),
+    "account.browsers": _s("Navigateurs mémorisés", "Remembered browsers"),
+    "account.browsers_none": _s("Aucun : chaque connexion demande un code.", "None: each login asks for a code."),
+    "account.browser": _s("mémorisé le {made}, jusqu’au {until}", "remembered on {made}, until {until}"),
+    "account.browser_used": _s("servi le {moment} depuis {ip}", "used on {moment} from {ip}"),
+    "account.forget": _s(
+        "Oublier ces navigateurs et fermer mes autres sessions", "Forget these browsers and end my other sessions"
+    ),
+    "account.rights": _s("Mes droits", "My rights"),
+    "account.terms": _s("Conditions d’utilisation", "Terms of use"),
+    "account.terms_yes": _s("version {version}… acceptée le {moment}", "version {version}… accepted on {moment}"),
+    "account.terms_no": _s("version {version}… refusée le {moment}", "version {version}… refused on {moment}"),
+    "account.take": _s("Emporter mes données", "Take my data along"),
+    "account.close": _s("Fermer mon compte", "Close my account"),
+    "password.title": _s("Changer de mot de passe", "Change the password"),
+    "password.new": _s("Nouveau mot de passe", "New password"),
+    "password.ends": _s(
+        "Toutes vos sessions se ferment, et les navigateurs mémorisés sont oubliés. Les mots de passe d’appareil restent.",
+        "All your sessions end, and remembered browsers are forgotten. Device passwords stay.",
+    ),
+    "data.title": _s("Emporter mes données", "Take my data along"),
+    "data.what": _s(
+        "Un fichier JSON : votre compte, vos boîtes, appareils, règles, envois, le journal de vos boîtes et vos acceptations. Les messages "
+        "se copient par votre logiciel de courrier (IMAP).",
+        "One JSON file: your account, mailboxes, devices, rules, what you sent, the journal of your mailboxes and your acceptances. Messages "
+        "are copied with your mail program (IMAP).",
+    ),
+    "data.take": _s("Télécharger le fichier", "Download the file"),
+    "close.title": _s("Fermer mon compte", "Close my account"),
+    "close.what": _s(
+        "Tout accès cesse à l’instant, pour toujours : sessions, appareils, boîtes partagées. Emportez d’abord ce que vous voulez garder.",
+        "All access ends at once, for ever: sessions, devices, shared mailboxes. Take along first what you want to keep.",
+    ),
+    "close.mailboxes": _s(
+        "Ces boîtes sont fermées ; qui y écrit l’apprend aussitôt, et l’adresse ne sera donnée à personne d’autre :",
+        "These mailboxes are closed; whoever writes there is told at once, and the address will be given to nobody else:",
+    ),
+    "close.login": _s("Pour confirmer, tapez votre identifiant ({login})", "To confirm, type your login ({login})"),
+    "close.differ": _s("Ce n’est pas votre identifiant.", "That is not your login."),
+    "close.do": _s("Fermer pour toujours", "Close for ever"),
+}
+
+ADMIN: Mapping[str, Sentence] = {
+    "admin.title": _s("Administration", "Administration"),
+    "admin.accounts": _s("Comptes", "Accounts"),
+    "admin.mailboxes": _s("Boîtes", "Mailboxes"),
+    "admin.queue": _s("File de départ", "Outgoing queue"),
+    "admin.waiting": _s("{count} en attente de départ", "{count} waiting to leave"),
+    "admin.blind": _s(
+        "Rien du contenu des boîtes ne se voit d’ici. Chaque acte est consigné à votre nom.",
+        "Nothing of what is in a mailbox is seen from here. Each act is recorded in your name.",
+    ),
+    "admin.search_account": _s("Identifiant ou nom, le début suffit", "Login or surname, the beginning is enough"),
+    "admin.search_mailbox": _s("Adresse, le début suffit", "Address, the beginning is enough"),
+    "admin.search": _s("Chercher", "Search"),
+    "admin.more": _s("Il y en a d’autres : précisez la recherche.", "There are more: narrow the search."),
+    "admin.nobody": _s("Aucun résultat.", "Nothing found."),
+    "admin.state": _s("État", "State"),
+    "admin.last": _s("Dernière connexion", "Last login"),
+    "admin.type": _s("Type", "Type"),
+    "admin.address": _s("Adresse", "Address"),
+    "admin.reason": _s("Raison, gardée comme preuve", "Reason, kept as evidence"),
+    "admin.change": _s("Changer l’état", "Change the state"),
+    "admin.has_password": _s("Mot de passe choisi", "Password chosen"),
+    "admin.has_code": _s("Codes à usage unique", "One-time codes"),
+    "admin.administrator": _s("Administre", "Administers"),
+    "admin.devices": _s("Appareils en service", "Devices in force"),
+    "admin.owner": _s("Titulaire", "Owner"),
+    "admin.members": _s("Membres", "Members"),
+    "admin.red": _s("Liste rouge", "Red list"),
+    "admin.used": _s("Occupé", "Used"),
+    "admin.also": _s("Autres adresses", "Other addresses"),
+    "admin.structure": _s("Structure", "Structure"),
+    "admin.step.activate": _s("Activer", "Activate"),
+    "admin.step.suspend": _s("Suspendre", "Suspend"),
+    "admin.step.resume": _s("Rétablir", "Resume"),
+    "admin.invite": _s("Inviter", "Invite"),
+    "admin.invite_what": _s(
+        "Un lien, une fois, pendant {days} jours : la personne choisit un mot de passe et prend des codes. Il remplace les précédents.",
+        "One link, once, for {days} days: the person chooses a password and takes up codes. It replaces earlier ones.",
+    ),
+    "admin.invite_contact": _s(
+        "Je l’envoie à {contact}, et cela vérifie l’adresse", "I send it to {contact}, which verifies the address"
+    ),
+    "admin.invite_do": _s("Créer le lien", "Make the link"),
+    "admin.link": _s(
+        "Lien à remettre à la personne, montré cette seule fois", "Link to hand to the person, shown this once"
+    ),
+    "admin.unlock": _s("Déverrouiller", "Unlock"),
+    "admin.unlock_what": _s(
+        "Après trop d’échecs, une personne attend un quart d’heure. Ceci oublie ses échecs.",
+        "After too many failures a person waits for a quarter of an hour. This forgets the failures.",
+    ),
+    "admin.lost": _s("Appareil perdu", "Device lost"),
+    "admin.lost_what": _s(
+        "Retire tous les mots de passe d’appareil de la personne, ses sessions et ses navigateurs mémorisés.",
+        "Withdraws all device passwords of the person, the sessions and the remembered browsers.",
+    ),
+    "queue.none": _s("Rien n’attend.", "Nothing waits."),
+    "queue.domain": _s("Destination", "Destination"),
+    "queue.rows": _s("En attente", "Waiting"),
+    "queue.held": _s("Retenus", "Held"),
+    "queue.oldest": _s("Le plus ancien", "Oldest"),
+    "queue.next": _s("Prochain essai", "Next try"),
+    "queue.why": _s("Raison", "Reason"),
+}
+
 DONE: Mapping[str, Sentence] = {
     "done.signed_out": _s("Vous êtes déconnecté.", "You are signed out."),
     "done.invited": _s(
         "Votre compte est prêt. Connectez-vous avec le prochain code que l’application affichera.",
         "Your account is ready. Sign in with the next code the program shows.",
+    ),
+    "done.invited_pending": _s(
+        "Votre mot de passe et vos codes sont prêts. Votre administrateur doit encore activer le compte ; ensuite vous pourrez vous connecter.",
+        "Your password and codes are ready. Your administrator still has to activate the account; then you can sign in.",
     ),
     "done.terms": _s("Votre acceptation est enregistrée.", "Your acceptance is kept."),
     "done.device_withdrawn": _s(
@@ -234,13 +469,36 @@ DONE: Mapping[str, Sentence] = {
         "The device is withdrawn: it reads and sends nothing any more.",
     ),
     "done.all_withdrawn": _s("Tout est retiré.", "All is withdrawn."),
+    "done.directory": _s("Votre choix est en vigueur.", "Your choice is in force."),
+    "done.absence": _s("La réponse est activée.", "The answer is switched on."),
+    "done.forward": _s("Le transfert est en vigueur.", "The forwarding is in force."),
+    "done.rule_removed": _s("La règle a pris fin.", "The rule ended."),
+    "done.member_admitted": _s("La personne est membre de la boîte.", "The person is a member of the mailbox."),
+    "done.member_dismissed": _s("La personne n’ouvre plus cette boîte.", "The person no longer opens this mailbox."),
+    "done.browsers": _s("Oubliés. Vos autres sessions sont fermées.", "Forgotten. Your other sessions are ended."),
+    "done.password": _s(
+        "Votre mot de passe est changé. Connectez-vous de nouveau.", "Your password is changed. Sign in again."
+    ),
+    "done.closed": _s("Votre compte est fermé.", "Your account is closed."),
+    "done.admin": _s("C’est fait, et consigné.", "Done, and recorded."),
 }
 
 STATES: Mapping[str, Sentence] = {
     name: Sentence(*texts) for name, texts in TRUST.items() if name.startswith(("account.", "mailbox."))
 }
 
-SENTENCES: dict[str, Sentence] = {**STATES, **AROUND, **ENTERING, **HOME, **DEVICES, **DONE}
+SENTENCES: dict[str, Sentence] = {
+    **STATES,
+    **AROUND,
+    **ENTERING,
+    **HOME,
+    **DEVICES,
+    **DIRECTORY,
+    **MAILBOX,
+    **ACCOUNT,
+    **ADMIN,
+    **DONE,
+}
 
 
 def say(name: str, language: Language, /, **parameters: object) -> str:

@@ -99,7 +99,7 @@ def test_the_journal_knows_who_asked_and_the_log_not_what(space: Space) -> None:
     assert mails(done) == ["alice.martin@op-a.mssante.test"]
     shown, found = "", []
     deadline = time.monotonic() + 30
-    while not found and time.monotonic() < deadline:  # it is recorded once the session ended
+    while not found and time.monotonic() < deadline:  # it is recorded beside the answer
         shown = space.caducee(space.a, "journal", "list", "--mailbox", box["address"], "--json").stdout
         found = [each for each in json.loads(shown) if each["kind"] == "directory.searched"]
     assert found[-1]["actor"] == "paul.durand"

@@ -14,6 +14,7 @@ from sqlalchemy import insert as sql_insert
 
 from directory.entry import Entry, Source
 from directory.index import MOST, Index, put
+from directory.reconcile import EMPTY
 from directory.search import (
     TEXTS,
     Answer,
@@ -29,7 +30,6 @@ from directory.search import (
     words,
 )
 from directory.tables import FOR_EVER, NATIONAL, entry, source
-from gateway.directory.own import EMPTY
 from mailboxes.engine import Database, open_database
 from tests.directory.test_search import HOPITAL, MARTIN
 
@@ -130,7 +130,7 @@ CONDITIONS: st.SearchStrategy[Condition] = st.recursive(FIELDS, _wider, max_leav
 
 
 @given(entries=st.lists(ENTRIES, max_size=6, unique_by=lambda one: one.address.lower()), data=st.data())
-@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_random_questions_have_the_same_answers(stored: Stored, entries: list[Entry], data: st.DataObject) -> None:
     stored.fill(entries)
     twin = MemoryDirectory(entries)
@@ -172,7 +172,10 @@ async def test_where_the_trigrams_leave_many_the_entries_are_walked(
         Entry(address=f"a{number}@op-a.mssante.test", type="PER", family=f"Martin{number}") for number in range(9)
     ]
     stored.fill(entries)
-    for few in (2, 100):
+    for few, walk in ((2, 100), (2, 4), (2, 1), (100, 100)):
         monkeypatch.setattr("directory.index.FEW", few)
+        monkeypatch.setattr("directory.index.WALK", walk)
         await agree(stored, MemoryDirectory(entries), words("martin"), 3)
         await agree(stored, MemoryDirectory(entries), words("martin8"), 3)
+        await agree(stored, MemoryDirectory(entries), words("ma"), 9)
+        await agree(stored, MemoryDirectory(entries), words("zq"), 3)

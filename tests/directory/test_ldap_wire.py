@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from directory.ldap import ber, names, wire
+from directory.ldap import ber, names, questions, wire
 from directory.ldap.ber import Malformed, Reader
 from directory.ldap.filters import DEPTH, And, Compare, Extensible, Filter, Match, Not, Or, Present, Substrings
 from tests.directory import ldap_requests as client
@@ -48,6 +50,34 @@ def test_a_search_with_octets_changed_is_read_or_malformed(asked: Filter, data: 
         wire.read(bytes(octets))
     except Malformed:
         pass
+
+
+def test_number_nought_is_the_server_s() -> None:
+    with pytest.raises(Malformed):
+        wire.read(client.unbind(0))
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        Compare("cn", Match.EQUAL, ("\ufdfa" * 5300).encode()),  # each folds into eighteen letters
+        Or(tuple(Compare("cn", Match.EQUAL, b"a b c d e") for _ in range(62))),
+        Or(tuple(Substrings("cn", b"a b c d", (b"a b c d",) * 15, b"") for _ in range(4))),
+        And(tuple(Or((Not(Compare("cn", Match.EQUAL, b"a b c d")),) * 3) for _ in range(12))),
+    ],
+)
+def test_no_filter_takes_long(asked: Filter) -> None:
+    """The loop answers everybody: ten milliseconds, here with room for a machine several times slower."""
+    octets = client.search(1, asked)
+    spent = []
+    for _ in range(3):
+        began = time.process_time()
+        operation = wire.read(octets).operation
+        assert isinstance(operation, wire.Search)
+        if operation.question is not None:
+            questions.question(operation.question)
+        spent.append(time.process_time() - began)
+    assert min(spent) < 0.05
 
 
 @given(FILTERS)

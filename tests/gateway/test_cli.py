@@ -211,8 +211,16 @@ def test_a_space_that_cannot_be_says_why_in_french(
 def _served(folder: Path) -> Any:
     """What the command knows of a space that runs, without one."""
     doors = {"host": "127.0.0.1", "port": 4650}
-    box = {"address": MARIE, "login": MARIE, "device_password": "x"}
-    site: dict[str, Any] = {"submissions": doors, "imaps": doors, "mailboxes": [box], "config": str(folder / "c.toml")}
+    box = {
+        "address": MARIE,
+        "login": MARIE,
+        "device_password": "x",
+        "account": "marie",
+        "password": "y",
+        "totp_secret": "z",
+    }
+    site: dict[str, Any] = dict.fromkeys(("submissions", "imaps", "ldaps", "https"), doors)
+    site |= {"mailboxes": [box], "config": str(folder / "c.toml")}
     return SimpleNamespace(
         facts=lambda: {"operators": [site, site], "pki": {"ca": None}}, sites=[SimpleNamespace(log=folder / "a.log")]
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from dataclasses import replace
 from functools import partial
@@ -13,6 +14,7 @@ from sqlalchemy import insert as sql_insert
 
 from directory.entry import Entry, Source
 from directory.index import Index, put
+from directory.reconcile import EMPTY
 from directory.search import Condition, Every, Field, Way, words
 from directory.tables import FOR_EVER, NATIONAL, entry, source
 from gateway.directory import own
@@ -37,6 +39,9 @@ class Publishing(House):
         self.committer.close_sync()
         self.committer = Committer(self.database, journal=own.Publishing(Journal()), clock=self.clock)
         self.do(lambda unit: own.begin(unit.connection))
+        self.admit()
+
+    def admit(self) -> None:
         self.person()
         self.mailbox()
         self.mailbox("neurologie", BalType.ORG, attributes={"service": "Neurologie", "responsible": "Zoé Secret"})
@@ -49,6 +54,13 @@ class Publishing(House):
 
     async def found(self, condition: Condition) -> list[str]:
         return [one.address for one in (await directory(self).find(condition, 50)).entries]
+
+
+class Another(Publishing):
+    """One more process on the same register."""
+
+    def admit(self) -> None:
+        """Everybody is there."""
 
 
 @pytest.fixture(params=["memory", "file", pytest.param("postgres", marks=pytest.mark.postgres)])
@@ -108,6 +120,34 @@ async def test_a_change_that_is_undone_publishes_nothing(house: Publishing) -> N
     assert await house.found(words("martin")) == [MARIE]
 
 
+@pytest.mark.parametrize("kind", ["file", pytest.param("postgres", marks=pytest.mark.postgres)])
+async def test_processes_that_change_an_account_and_its_mailbox_at_once(
+    kind: str, request: pytest.FixtureRequest, tmp_path: Any
+) -> None:
+    """MSS-122: whoever comes last, the entry has what both said, and one process hides for all."""
+    url = f"sqlite:///{tmp_path}/a.db" if kind == "file" else request.getfixturevalue("postgres_url")
+    first = Publishing(url)
+    second = Another(url)
+
+    def describe() -> None:
+        for number in range(25):
+            given = {"title": f"T{number}"}
+            first.do(lambda unit, given=given: first.accounts.describe(unit, "marie.martin", given, ACTOR))
+
+    other = threading.Thread(target=describe)
+    other.start()
+    for number in range(25):
+        second.set(MARIE, phone=str(number))
+    other.join()
+    seen = await directory(first).get(MARIE)
+    assert seen is not None
+    assert (seen.title, seen.phone) == ("T24", "24")
+    second.set(MARIE, red_list=True)
+    assert await directory(first).get(MARIE) is None
+    first.close()
+    second.close()
+
+
 async def test_a_register_of_before_is_published_at_the_start(house: Publishing) -> None:
     house.set(NEURO, red_list=True)
     with house.database.turn(), house.database.writer.begin() as connection:
@@ -120,7 +160,7 @@ async def test_a_register_of_before_is_published_at_the_start(house: Publishing)
 def national(house: House, *entries: Entry) -> None:
     with house.database.turn(), house.database.writer.begin() as connection:
         connection.execute(delete(source).where(source.c.name == Source.NATIONAL.value))
-        connection.execute(sql_insert(source), {**own.EMPTY, "name": Source.NATIONAL.value, "generation": 1})
+        connection.execute(sql_insert(source), {**EMPTY, "name": Source.NATIONAL.value, "generation": 1})
         put(
             connection,
             [replace(one, source=Source.NATIONAL) for one in entries],

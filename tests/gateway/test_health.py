@@ -113,7 +113,7 @@ async def test_details_hold_every_figure_asked_for(standing: Standing) -> None:
     assert said["figures"]["extraction_age"] is None
     status = {each["name"]: each["status"] for each in said["checks"]}
     assert status["list.missing"] == "fail"  # this one has no source
-    assert status["queue.good"] == status["directory.none"] == status["process.good"] == "ok"
+    assert status["queue.good"] == status["extraction.none"] == status["process.good"] == "ok"
     french = (await standing.pages.get("/health/details?lang=fr")).json()
     assert "aucune extraction" in " ".join(each["says"] for each in french["checks"])
 
@@ -130,8 +130,8 @@ async def test_details_hold_every_figure_asked_for(standing: Standing) -> None:
         (Figures(anchor_age=300.0), "journal.anchor_old", State.WARN),
         (Figures(anchor_age=3600.0), "journal.anchor_old", State.BAD),
         (Figures(extraction_age=35 * 3600), "directory.good", State.GOOD),
-        (Figures(extraction_age=36 * 3600), "directory.old", State.WARN),
-        (Figures(extraction_age=240 * 3600), "directory.old", State.BAD),
+        (Figures(extraction_age=36 * 3600), "extraction.old", State.WARN),
+        (Figures(extraction_age=240 * 3600), "extraction.old", State.BAD),
     ],
 )
 def test_thresholds_are_those_of_the_configuration(config: Config, figures: Figures, name: str, state: State) -> None:

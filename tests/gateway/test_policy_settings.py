@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
+from dataclasses import fields, replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,8 @@ import pytest
 from gateway import policy_settings
 from gateway.config import load
 from gateway.settings import Config
+from gateway.settings.penalties import Penalties
+from policies.penalties import BANDS, Band, Scale
 
 TEXT = """\
 [operator]
@@ -44,6 +46,16 @@ refuse = 12
 broadcast_slow_down = 13
 broadcast_refuse = 14
 exempt = ["labo@op.mssante.test"]
+[penalties]
+middle_from = 6
+large_from = 21
+second_small = 1
+second_middle = 2
+second_large = 3
+further_small = 4
+further_middle = 5
+further_large = 6
+forget_after = "365d"
 [queue]
 first_retry = "1min"
 longest_retry = "10min"
@@ -81,6 +93,14 @@ def test_values_arrive_in_their_units(config: Config) -> None:
     assert policy_settings.trust(config).refuse_after == timedelta(hours=4)
     assert policy_settings.recipient(config).domain_sizes == {"b.mssante.test": 1024 * 1024}
     assert policy_settings.schedule(config).unknown_domain == 7200
+
+
+def test_the_scale_of_penalties_is_the_operators(config: Config) -> None:
+    """TOU-B09."""
+    bands = (Band(0, 1, 4), Band(6, 2, 5), Band(21, 3, 6))
+    assert policy_settings.penalties(config) == Scale(bands, 365 * 86400.0)
+    default = replace(config, penalties=Penalties())
+    assert policy_settings.penalties(default) == Scale(BANDS)
 
 
 def test_what_is_switched_off_is_off(tmp_path: Path) -> None:

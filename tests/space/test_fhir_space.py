@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from directory.fhir.reading import mailboxes
+from directory.sources.fhir import entries
 from tests.space.living import until
 from tests.space.running import Space
 
@@ -39,7 +39,7 @@ def ask(space: Space, path: str, *options: str, box: dict[str, Any] | None = Non
 
 
 def found(bundle: dict[str, Any]) -> set[str]:
-    return {box.address for each in bundle.get("entry", []) for box in mailboxes(each["resource"])}
+    return {one.address for each in bundle.get("entry", []) for one in entries(each["resource"])}
 
 
 def test_software_finds_a_colleague_and_reads_every_page(space: Space) -> None:

@@ -215,6 +215,6 @@ def make_anonymous(storage: Storage) -> None:
     )
     try:
         for month in desk.make_anonymous(storage.clock()):
-            log.info("indicators_made_anonymous", month=str(month))
+            log.info("indicators_made_anonymous", month=month.packed)
     except OSError as problem:
         log.error("indicators_not_made_anonymous", error=type(problem).__name__)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -14,23 +15,20 @@ MODULE = 6
 
 def drawn(text: str, file: Path) -> Path:
     """As a telephone's camera sees it: each module some points wide, in black on white."""
-    modules = qr.code(text.encode())
-    width = (len(modules) + 8) * MODULE
+    seen = qr.picture(text)
+    width = seen.size * MODULE
     points = bytearray(b"\xff" * width * width)
-    for y, row in enumerate(modules):
-        for x, dark in enumerate(row):
-            if dark:
-                for line in range(MODULE):
-                    at = ((y + 4) * MODULE + line) * width + (x + 4) * MODULE
-                    points[at : at + MODULE] = b"\0" * MODULE
+    for x, y in re.findall(r"M(\d+),(\d+)h1v1h-1z", seen.path):
+        for line in range(MODULE):
+            at = (int(y) * MODULE + line) * width + int(x) * MODULE
+            points[at : at + MODULE] = b"\0" * MODULE
     file.write_bytes(b"P5 %d %d 255\n" % (width, width) + points)
     return file
 
 
 @pytest.mark.client
-@pytest.mark.parametrize("length", [14, 15, 26, 40, 62, 84, 106, 122, 152, 180, 213, 251, 287, 331, 362, 412])
-def test_any_reader_reads_every_version(length: int, tmp_path: Path) -> None:
-    """Lengths that fill a version, and the first of the next."""
+@pytest.mark.parametrize("length", [14, 62, 122, 213, 412])
+def test_any_reader_reads_it(length: int, tmp_path: Path) -> None:
     text = ("otpauth://totp/Essai:alice.martin?secret=ABCDEFGHIJKLMNOPQRSTUVWXYZ234567&issuer=" + "Hopital" * 60)[
         :length
     ]

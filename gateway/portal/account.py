@@ -1,0 +1,189 @@
+"""My account: password, remembered browsers, terms accepted, my data to take along, closing (TOU-A16, C08, D07).
+
+Promise: taking the data out and closing ask for a fresh proof; closing ends every means of access at once and closes the personal mailboxes,
+so that senders learn it; what is taken out holds no content of messages, which IMAP gives, and nobody else's data.
+Failure: :class:`mailboxes.accounts.Refused`, shown on the page.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from typing import Any
+
+from sqlalchemy import Connection
+from starlette.responses import Response
+
+from gateway.portal.frame import Access, Page
+from gateway.portal.home import Mine, mine
+from gateway.portal.signing_in import LONGEST, Hashing, hashed
+from gateway.portal.visit import Visit
+from gateway.record import journal
+from gateway.relay import tracking
+from mailboxes import accounts, devices, invitations, known_browsers, register, rules, terms_of_use, web_sessions
+from mailboxes.accounts import require
+from mailboxes.unit import Unit
+from policies.lifecycle import Step
+from policies.values import BalState
+
+RECORDS = 5000
+"""Records of the journal, and lines of the sent board, of each mailbox in what is taken out."""
+AT_OWN_REQUEST = "at the person's own request"
+
+
+def pages(hashing: Hashing) -> list[Page]:
+    async def change_password(visit: Visit) -> Response:
+        return await _change_password(visit, hashing)
+
+    return [
+        Page("/account", show, access=Access.LEAVING),
+        Page("/account/browsers", show, forget_browsers),
+        Page("/account/password", show_password, change_password),
+        Page("/account/data", show_data, take_data, Access.LEAVING),
+        Page("/account/close", show_close, close, Access.LEAVING),
+    ]
+
+
+def _stale(visit: Visit) -> bool:
+    return not visit.who.fresh(visit.ports.rules, visit.now)
+
+
+async def show(visit: Visit) -> Response:
+    login, own, now = visit.who.login, visit.who.account_id, visit.now
+
+    def read(connection: Connection) -> dict[str, Any]:
+        person = accounts.get(connection, login)
+        return {
+            "person": person,
+            "verified_at": invitations.contact_verified_at(connection, person),
+            "browsers": known_browsers.listed(connection, own, now),
+            "answers": terms_of_use.answers(connection, own),
+        }
+
+    return visit.page("account.html", **await visit.ask(read))
+
+
+async def forget_browsers(visit: Visit) -> Response:
+    who = visit.who
+
+    def work(unit: Unit) -> None:
+        known_browsers.forget(unit, who.account_id, who.login)
+        web_sessions.end_others(unit, who)
+
+    await visit.do(work)
+    return visit.to("/account", "browsers")
+
+
+# password
+
+
+async def show_password(visit: Visit) -> Response:
+    if _stale(visit):
+        return visit.to("/confirm?next=/account/password")
+    return visit.page("password.html")
+
+
+async def _change_password(visit: Visit, hashing: Hashing) -> Response:
+    if _stale(visit):
+        return visit.to("/confirm?next=/account/password")
+    chosen, login, own = visit.given("password")[:LONGEST], visit.who.login, visit.who.account_id
+    if chosen != visit.given("again")[:LONGEST]:
+        visit.problem = "password.differ"
+        return await show_password(visit)
+    people = visit.ports.people
+    person = await visit.ask(lambda connection: accounts.get(connection, login))
+    require(people.accounts.judge_password(person, chosen))
+    encoded = await hashed(hashing, lambda: people.passwords.hash(chosen))
+
+    def work(unit: Unit) -> None:
+        people.accounts.set_password(unit, login, chosen, login, encoded)
+        known_browsers.forget(unit, own, login)
+
+    await visit.do(work)
+    return visit.to("/sign-in", "password")
+
+
+# data
+
+
+async def show_data(visit: Visit) -> Response:
+    return visit.to("/confirm?next=/account/data") if _stale(visit) else visit.page("data.html")
+
+
+async def take_data(visit: Visit) -> Response:
+    if _stale(visit):
+        return visit.to("/confirm?next=/account/data")
+    login, own = visit.who.login, visit.who.account_id
+
+    def read(connection: Connection) -> bytes:
+        return json.dumps(_data(connection, login, own), ensure_ascii=False, indent=1, default=str).encode()
+
+    headers = {"Content-Disposition": 'attachment; filename="caducee-account.json"'}
+    return Response(await visit.ask(read), media_type="application/json", headers=headers)
+
+
+def _data(connection: Connection, login: str, own: int) -> dict[str, Any]:
+    """Everything kept about a person, but secrets and the content of messages."""
+    return {
+        "account": asdict(accounts.get(connection, login)),
+        "terms_of_use": [asdict(one) for one in terms_of_use.answers(connection, own)],
+        "devices": [asdict(one) for one in devices.listed(connection, login=login)],
+        "mailboxes": [_of_mailbox(connection, one, login, own) for one in mine(connection, own)],
+    }
+
+
+def _of_mailbox(connection: Connection, one: Mine, login: str, own: int) -> dict[str, Any]:
+    """An owner's mailbox with all that is kept of it; of a shared one, what this person did there."""
+    owner = one.box.owner_id == own
+    records = journal.read(connection, mailbox=one.box.id, newest=RECORDS)
+    sent = tracking.board(connection, one.box.id, limit=RECORDS) if owner else []
+    return {
+        "address": one.address,
+        "facts": {**asdict(one.box), "address": one.address},
+        "rights": sorted(one.rights),
+        "aliases": one.aliases,
+        "members": [asdict(member) for member in register.members(connection, one.box.id)] if owner else [],
+        "rules": [
+            {**asdict(each), "owner": str(each.owner)} for each in rules.listed(connection, one.address, ended=True)
+        ]
+        if owner
+        else [],
+        "sent": [asdict(line) for line in sent],
+        "journal": [asdict(record) for record in records if owner or record.actor == login],
+    }
+
+
+# closing
+
+
+async def show_close(visit: Visit) -> Response:
+    if _stale(visit):
+        return visit.to("/confirm?next=/account/close")
+    own = visit.who.account_id
+    found = await visit.ask(lambda connection: mine(connection, own))
+    return visit.page("close.html", owned=[one for one in found if _closes(one, own)])
+
+
+def _closes(one: Mine, own: int) -> bool:
+    return one.box.owner_id == own and one.box.state in (BalState.ACTIVE, BalState.SUSPENDED)
+
+
+async def close(visit: Visit) -> Response:
+    """The account, and the mailboxes that were this person's own; shared ones go on without this member."""
+    if _stale(visit):
+        return visit.to("/confirm?next=/account/close")
+    who, people = visit.who, visit.ports.people
+    if visit.given("login").strip().lower() != who.login:
+        visit.problem = "close.differ"
+        return await show_close(visit)
+
+    def work(unit: Unit) -> None:
+        for one in mine(unit.connection, who.account_id):
+            if _closes(one, who.account_id):
+                people.register.move(unit, one.address, Step.CLOSE, AT_OWN_REQUEST, who.login)
+            elif one.box.owner_id != who.account_id:
+                people.register.dismiss(unit, one.address, who.login, who.login)
+        people.accounts.move(unit, who.login, Step.CLOSE, AT_OWN_REQUEST, who.login)
+
+    await visit.do(work)
+    return visit.to("/sign-in", "closed")
