@@ -181,7 +181,16 @@ class Doors:
 
     def _http_behind(self, storage: Storage) -> http_wiring.Behind:
         behind = self._behind
-        return http_wiring.Behind(lambda: self._config, storage, behind.space, behind.monitoring, behind.judge)
+        return http_wiring.Behind(
+            lambda: self._config,
+            storage,
+            behind.space,
+            behind.monitoring,
+            behind.judge,
+            behind.authenticator,
+            behind.tally,
+            behind.record,
+        )
 
     def sessions(self) -> dict[str, int]:
         """How many are connected, by door."""

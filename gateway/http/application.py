@@ -3,7 +3,7 @@
 The shell gives every answer the headers browsers obey for safety, bounds what a request may hold and how long one may stand still, and
 tells a fault to the log instead of the caller.
 Promise: no body is read beyond its bound; an answer that sets one of :data:`HEADERS` itself keeps its own value; no stack and no text
-of an error ever leaves. Failure: 413 for a body too large, 503 for an answer that takes too long, 500 for a fault of ours.
+of an error ever leaves. Failure: 413 for a body too large, 431 for a head, 503 for an answer that takes too long, 500 for a fault of ours.
 """
 
 from __future__ import annotations
@@ -48,10 +48,11 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class Bounds:
-    """Octets of a body where no part says more, and seconds a request may stand still."""
+    """Octets of a body where no part says more, seconds a request may stand still, octets of its head."""
 
     body: int = 64 * 1024
     stall: float = 30.0
+    head: int = 16 * 1024
 
 
 def unheard(_status: int) -> None:
@@ -71,6 +72,12 @@ def assemble(
 
 def _later(seconds: float) -> float:
     return asyncio.get_running_loop().time() + seconds
+
+
+def _head(scope: Scope) -> int:
+    """Octets of the address and the headers."""
+    named = sum(len(name) + len(value) + 4 for name, value in scope["headers"])
+    return named + len(scope.get("raw_path") or b"") + len(scope["query_string"])
 
 
 class _TooLarge(Exception):
@@ -95,12 +102,15 @@ class Shell:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":  # no WebSocket is offered, and nothing is to be done when we start or stop
             return
-        exchange = _Exchange(scope, receive, send, self._body(scope["path"]))
-        stall = self._bounds().stall
+        bounds = self._bounds()
+        exchange, stall = _Exchange(scope, receive, send, self._body(scope["path"])), bounds.stall
         try:
             async with asyncio.timeout(stall) as patience:
                 exchange.wait_for = lambda ours: patience.reschedule(_later(stall) if ours else None)
-                await self._answer(exchange)
+                if _head(scope) > bounds.head:  # h11 bounds what it keeps of one that is not whole yet
+                    await exchange.end(431, f"The head of a request here may hold {bounds.head} octets.")
+                else:
+                    await self._answer(exchange)
         except TimeoutError:
             log.warning("request_stalled", seconds=stall)
             await exchange.end(503, "The answer took too long; try again.")

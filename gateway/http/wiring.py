@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
 from starlette.types import ASGIApp
 
+from directory.allowance import Allowance
 from gateway.compose import Storage
-from gateway.http import autoconfig, health, metrics
+from gateway.directory.wiring import directory
+from gateway.http import autoconfig, fhir, health, metrics
 from gateway.http.application import Bounds, Part, assemble
+from gateway.http.login import Doorkeeper
+from gateway.http.pages import Pages
 from gateway.http.server import Patience
 from gateway.monitoring.figures import Look
 from gateway.monitoring.health import Health
@@ -19,7 +24,10 @@ from gateway.portal import wiring as portal_wiring
 from gateway.settings import Config
 from gateway.smtp.limits import Limits, Rate
 from gateway.trust_space import TrustSpace
+from mailboxes.authentication import Authenticator
 from mailboxes.rules import Judge
+from mailboxes.tally import Tally
+from policies.events import Event
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +39,9 @@ class Behind:
     space: TrustSpace
     monitoring: Monitoring
     judge: Judge
+    authenticator: Authenticator
+    tally: Tally
+    record: Callable[[Event], object]
 
 
 def public(behind: Behind) -> ASGIApp:
@@ -39,6 +50,8 @@ def public(behind: Behind) -> ASGIApp:
     if behind.config().portal.enabled:
         ports = portal_wiring.ports(behind.storage, behind.config, behind.judge)
         parts.append(Part("portal", portal.routes(ports)))
+    if behind.config().http.directory:
+        parts.append(fhir.part(_desk(behind)))
     return _assembled("https", parts, behind)
 
 
@@ -55,8 +68,33 @@ def _assembled(door: str, parts: list[Part], behind: Behind) -> ASGIApp:
     return assemble(parts, lambda: _bounds(behind.config()), lambda status: counts.answered(door, status))
 
 
+def _desk(behind: Behind) -> fhir.Desk:
+    config = behind.config()
+    return fhir.Desk(
+        directory(behind.storage),
+        Doorkeeper(behind.authenticator, behind.space.facts, behind.space.asked, tokens=bool(config.tokens.issuer)),
+        Allowance(*_allowed(config), time.monotonic, lambda: behind.tally.processes),
+        lambda: _allowed(behind.config()),
+        Pages(behind.storage.volume_key),
+        lambda: url(behind.config()),
+        behind.record,
+    )
+
+
+def _allowed(config: Config) -> tuple[int, int]:
+    return config.http.directory_searches_per_minute, config.http.directory_entries_per_hour
+
+
+def url(config: Config) -> str:
+    """How the public door is reached, without a final slash."""
+    if config.http.url:
+        return config.http.url.rstrip("/")
+    port = config.http.listen[0].port if config.http.listen else 443
+    return f"https://{config.operator.hostname}" + (f":{port}" if port != 443 else "")
+
+
 def _bounds(config: Config) -> Bounds:
-    return Bounds(config.http.body_size, config.http.request_timeout)
+    return Bounds(config.http.body_size, config.http.request_timeout, config.http.header_size)
 
 
 def patience(config: Config) -> Patience:

@@ -13,6 +13,7 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import threading
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -41,17 +42,17 @@ class Teller:
         self._kind = "all" if len(roles) > 1 else (roles[0] if roles else "none")
         self._told = told
         self._held = -1
+        self._left = False
+        self._writing = threading.Lock()  # who tells is a thread, which may be at it when the process leaves
         self._seldom = Seldom()
         self.name = ""
 
     def tell(self) -> None:
         """Write what is known now. Blocks."""
         try:
-            self._take()
-            temporary = self._path.with_suffix(".new")
-            with os.fdopen(create(temporary, os.O_WRONLY | os.O_TRUNC), "wb") as file:
-                file.write(json.dumps(self._now()).encode())
-            temporary.replace(self._path)
+            with self._writing:
+                if not self._left:
+                    self._write()
         except OSError as problem:
             if times := self._seldom.times("tell"):
                 log.warning("process_not_told", reason=os.strerror(problem.errno or 0), times=times)
@@ -65,11 +66,20 @@ class Teller:
 
     def leave(self) -> None:
         """Nothing more will be told."""
-        if self._held >= 0:
-            with suppress(OSError):
-                self._path.unlink()
-            os.close(self._held)
-            self._held = -1
+        with self._writing:
+            self._left = True
+            if self._held >= 0:
+                with suppress(OSError):
+                    self._path.unlink()
+                os.close(self._held)
+                self._held = -1
+
+    def _write(self) -> None:
+        self._take()
+        temporary = self._path.with_suffix(".new")
+        with os.fdopen(create(temporary, os.O_WRONLY | os.O_TRUNC), "wb") as file:
+            file.write(json.dumps(self._now()).encode())
+        temporary.replace(self._path)
 
     @property
     def _path(self) -> Path:

@@ -45,6 +45,19 @@ class Http:
         low=1 * KiB,
         high=64 * MiB,
     )
+    directory: bool = setting(
+        "flag", "Serve the directory as FHIR to whoever has a mailbox here, at `/fhir` (MSS-123).", True, reload=False
+    )
+    directory_entries_per_hour: int = setting(
+        "number",
+        "Different mailboxes of it one account may see in an hour, shared out evenly between workers (MSS-130). 0: no limit.",
+        5000,
+        low=0,
+        high=100_000,
+    )
+    directory_searches_per_minute: int = setting(
+        "number", "Searches and readings of one account in a minute, likewise. 0: no limit.", 300, low=0
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

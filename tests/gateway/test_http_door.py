@@ -139,6 +139,13 @@ async def test_a_body_is_bounded_declared_or_not() -> None:
         assert (await client.post("/large/body", content=bytes(5000))).text == "5000"
 
 
+async def test_a_head_is_bounded_in_one_packet_or_several() -> None:
+    async with opened(CALM, bounds=Bounds(head=2000)) as door, door.client() as client:
+        assert (await client.get("/plain", headers={"x-long": "x" * 1500})).status_code == 200
+        assert (await client.get("/plain", headers={"x-long": "x" * 2000})).status_code == 431
+        assert (await client.get("/plain?" + "x" * 2000)).status_code == 431
+
+
 async def test_a_fault_tells_the_caller_nothing(capsys: pytest.CaptureFixture[str]) -> None:
     async with opened(CALM) as door, door.client() as client:
         answer = await client.get("/fails")
@@ -242,3 +249,21 @@ async def test_who_goes_on_sending_what_was_refused_is_cut() -> None:
         with pytest.raises(ConnectionError):
             await asyncio.wait_for(send_on(), 60)
         await until(lambda: not door.server.connections)
+
+
+async def test_other_limits_are_in_force_for_who_comes_next() -> None:
+    """F21: a reload."""
+    long = {"x-long": "x" * 6000}
+    async with opened(CALM) as door:
+        async with door.client() as client:
+            assert (await client.get("/plain", headers=long)).status_code == 200
+        door.server.follow(replace(CALM, head=4096, counted=Limits(connections_per_ip=1)))
+        reader, writer = await door.raw()
+        writer.write(b"GET /plain HTTP/1.1\r\nHost: a\r\nX-Long: " + b"x" * 6000)
+        assert (await asyncio.wait_for(reader.read(), 20)).startswith(b"HTTP/1.1 400")
+        await until(lambda: not door.server.connections)
+        held = await door.raw()
+        await until(lambda: len(door.server.connections) == 1)
+        reader, _ = await door.raw()
+        assert (await asyncio.wait_for(reader.read(), 20)).startswith(b"HTTP/1.1 503")
+        held[1].close()

@@ -217,6 +217,15 @@ def test_where_nothing_can_be_written_a_process_tells_of_itself(tmp_path: Path) 
     assert read(tmp_path / "file") == []
 
 
+def test_who_left_tells_no_more(folder: Path) -> None:
+    """The thread that tells may come last: the file it left behind was missed as that of a process killed."""
+    own = teller(folder, "imap")
+    own.tell()
+    own.leave()
+    own.tell()
+    assert list(folder.glob("*.json")) == []
+
+
 async def test_a_process_tells_what_it_is(folder: Path) -> None:
     made = Monitoring(folder, ["imap"])
     made.counts.imap_command("NOOP")
