@@ -40,6 +40,7 @@ __all__ = [
 
 LARGEST = 1024 * 1024
 MOST_ROUTES = 10_000
+HTTPS = 443
 _UNREAD = {errno.ENOENT: "config.no_such_configuration", errno.EACCES: "config.denied"}
 _TOML_LINE = re.compile(r" \(at (?:line ([0-9]{1,9}), column [0-9]{1,9}|end of document)\)$", re.ASCII)
 
@@ -260,3 +261,11 @@ def changes(old: Config, new: Config) -> list[Change]:
 def postmaster(operator: Operator) -> str:
     """The operator's own address."""
     return operator.postmaster or f"postmaster@{operator.domains[0]}"
+
+
+def public_url(config: Config) -> str:
+    """How the HTTP door is reached from outside, without a final slash."""
+    if config.http.url:
+        return config.http.url.rstrip("/")
+    port = config.http.listen[0].port if config.http.listen else HTTPS
+    return f"https://{config.operator.hostname}" + (f":{port}" if port != HTTPS else "")

@@ -107,7 +107,6 @@ def _order(config: Config, report: Report) -> None:
         ("monitor", "queue_fail", watched.queue_fail, "queue_warn", watched.queue_warn, False),
         ("monitor", "oldest_fail", watched.oldest_fail, "oldest_warn", watched.oldest_warn, False),
         ("monitor", "dsn_fail", watched.dsn_fail, "dsn_warn", watched.dsn_warn, False),
-        ("monitor", "directory_fail", watched.directory_fail, "directory_warn", watched.directory_warn, False),
     ]
     volume = config.unsolicited
     for key, asked, other, below in (
@@ -247,13 +246,13 @@ def _ldap(config: Config, report: Report) -> None:
         report(("ldap", "base"), "config.bad_ldap_base", base=base[:200])
 
 
-def _portal(config: Config, report: Report) -> None:
+def _http(config: Config, report: Report) -> None:
     """A link that a person follows with a secret in it is for TLS alone, and for one place."""
-    address = config.portal.address
+    address = config.http.url
     parts = urlsplit(address)
     whole = parts.scheme == "https" and parts.hostname and parts.path in ("", "/")
     if address and not (whole and not parts.query and not parts.fragment and "@" not in parts.netloc):
-        report(("portal", "address"), "config.portal_address", address=address[:200])
+        report(("http", "url"), "config.http_url", address=address[:200])
 
 
 def _medical(config: Config, report: Report) -> None:
@@ -305,7 +304,7 @@ _CHECKS: tuple[Callable[[Config, Report], None], ...] = (
     _rest,
     _ldap,
     _medical,
-    _portal,
+    _http,
 )
 
 

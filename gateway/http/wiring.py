@@ -10,6 +10,7 @@ from starlette.types import ASGIApp
 
 from directory.allowance import Allowance
 from gateway.compose import Storage
+from gateway.config import public_url
 from gateway.directory.wiring import directory
 from gateway.http import autoconfig, fhir, health, metrics
 from gateway.http.application import Bounds, Part, assemble
@@ -76,21 +77,13 @@ def _desk(behind: Behind) -> fhir.Desk:
         Allowance(*_allowed(config), time.monotonic, lambda: behind.tally.processes),
         lambda: _allowed(behind.config()),
         Pages(behind.storage.volume_key),
-        lambda: url(behind.config()),
+        lambda: public_url(behind.config()),
         behind.record,
     )
 
 
 def _allowed(config: Config) -> tuple[int, int]:
     return config.http.directory_searches_per_minute, config.http.directory_entries_per_hour
-
-
-def url(config: Config) -> str:
-    """How the public door is reached, without a final slash."""
-    if config.http.url:
-        return config.http.url.rstrip("/")
-    port = config.http.listen[0].port if config.http.listen else 443
-    return f"https://{config.operator.hostname}" + (f":{port}" if port != 443 else "")
 
 
 def _bounds(config: Config) -> Bounds:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 ANCHORS_LATE, ANCHORS_LOST = 5, 60
 """Anchors not written in time, from which it is worth a warning, and a failure."""
-MINUTE, HOUR = 60, 3600
+MINUTE = 60
 SUM_OF: Final = (ARRIVED, FAILED, NOTICES)
 
 
@@ -66,15 +66,6 @@ def anchor(config: Config, figures: Figures) -> list[Finding]:
     return [found(state, "journal.anchor_old", minutes=int(age // MINUTE))] if state is not State.GOOD else []
 
 
-def directory(config: Config, figures: Figures) -> list[Finding]:
-    """The extraction of the national directory is fresh (MSS-127)."""
-    if figures.extraction_age is None:
-        return [found(State.SKIPPED, "extraction.none")]
-    state = graded(figures.extraction_age, config.monitor.directory_warn, config.monitor.directory_fail)
-    name = "extraction.good" if state is State.GOOD else "extraction.old"
-    return [found(state, name, hours=int(figures.extraction_age // HOUR))]
-
-
 def processes(told: Sequence[Mapping[str, Any]]) -> list[Finding]:
     """Each process of this machine tells of itself: one that was killed and not started again is missed."""
     alive = living([dict(each) for each in told])
@@ -97,6 +88,5 @@ def of(config: Config, figures: Figures, told: Sequence[Mapping[str, Any]]) -> l
         *queue(config, figures),
         *notices(config, told),
         *anchor(config, figures),
-        *directory(config, figures),
         *processes(told),
     ]

@@ -18,6 +18,7 @@ from sqlalchemy import Connection, func, select, text
 from sqlalchemy.engine import make_url
 
 from gateway.compose import database_url, volumes
+from gateway.directory.feed import status
 from gateway.expiry_watch import own_certificates
 from gateway.relay.tables import queue
 from mailboxes.store import StoreError
@@ -46,7 +47,7 @@ class Figures:
     certificate_left: Mapping[str, float] = field(default_factory=dict)
     anchor_age: float | None = None
     extraction_age: float | None = None
-    """Of the national directory's extraction; None while none was read."""
+    """Of the national list in force, by its own time stamp; None while none was taken."""
 
     @property
     def depth(self) -> int:
@@ -74,7 +75,7 @@ class Look:
         stored, (free, certificates, anchor) = await asyncio.gather(
             self._stored(now.timestamp()), asyncio.to_thread(_on_disk, config, now)
         )
-        waiting, oldest, database = stored
+        waiting, oldest, database, listed = stored
         trusted = self._space.trusted()
         lists = self._space.revocation_lists().lists()
         return Figures(
@@ -86,15 +87,18 @@ class Look:
             revocation_left={each.issuer_name: (each.next_update - now).total_seconds() for each in lists},
             certificate_left=certificates,
             anchor_age=anchor,
+            extraction_age=listed,
         )
 
-    async def _stored(self, now: float) -> tuple[dict[str, int] | None, float, int | None]:
+    async def _stored(self, now: float) -> tuple[dict[str, int] | None, float, int | None, float | None]:
         try:
             waiting, oldest = await self._storage.reading.run(waiting_in)
+            listed = await self._storage.reading.run(status)
             size = await self._size()
         except StoreError:
-            return None, 0.0, None
-        return waiting, max(0.0, now - oldest) if oldest is not None else 0.0, size
+            return None, 0.0, None, None
+        age = max(0.0, now - listed.stamped_at) if listed is not None and listed.taken_at else None
+        return waiting, max(0.0, now - oldest) if oldest is not None else 0.0, size, age
 
     async def _size(self) -> int | None:
         config = self._config()

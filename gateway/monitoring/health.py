@@ -13,6 +13,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
 from gateway.admin import doctor
+from gateway.admin.doctor_directory import extraction
 from gateway.admin.examination import Finding, State, exit_code, found
 from gateway.monitoring import checks
 from gateway.monitoring.figures import FRESH, Figures, Look
@@ -112,7 +113,7 @@ class Health:
         stored: list[Finding] = []
         if not away:
             try:
-                stored = [*doctor.writing(storage), *doctor.journal_head(storage)]
+                stored = [*doctor.writing(storage), *doctor.journal_head(storage), *extraction(storage)]
             except StoreError as problem:
                 stored = [found(State.AWAY, "store.away", reason=str(problem) or type(problem).__name__)]
             if not stored or stored[0].check != "store":

@@ -91,7 +91,3 @@ class Monitor:
     )
     dsn_fail: float = setting("ratio", "The same, from which on it is a failure.", 0.25, low=0, high=1)
     dsn_least: int = setting("number", "Failures in an hour below which their share says nothing.", 20, low=1)
-    directory_warn: float = setting(
-        "duration", "Age of the national directory's extraction worth a warning (MSS-127).", 36 * HOUR, low=HOUR
-    )
-    directory_fail: float = setting("duration", "The same, from which on it is a failure.", 10 * DAY, low=HOUR)

@@ -15,11 +15,6 @@ class Portal:
     """Pages where physicians and administrators do what would take a command line (docs/portal.md)."""
 
     enabled: bool = setting("flag", "Show the pages at the HTTP door.", True, reload=False)
-    address: str = setting(
-        "text",
-        "Where browsers find them, such as `https://mss.example.fr`. Empty: `https://` and operator.hostname.",
-        "",
-    )
     idle: float = setting(
         "duration", "Silence after which a session of a browser ends.", 2 * HOUR, low=1 * MINUTE, high=2 * HOUR
     )

@@ -265,9 +265,9 @@ CONFIG: Mapping[str, Sentence] = {
     "config.no_domain": _s(
         "aucun domaine n’est servi", "no domain is served", "Donnez au moins un domaine.", "Give at least one domain."
     ),
-    "config.portal_address": _s(
-        "{address} n’est pas une adresse où des navigateurs trouvent le portail",
-        "{address} is not an address where browsers find the portal",
+    "config.http_url": _s(
+        "{address} n’est pas une adresse où des navigateurs trouvent la porte HTTPS",
+        "{address} is not an address where browsers find the HTTPS door",
         "Écrivez-la comme https://mss.example.fr, sans rien derrière.",
         "Write it like https://mss.example.fr, with nothing behind.",
     ),

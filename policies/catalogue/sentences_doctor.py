@@ -133,20 +133,6 @@ DOCTOR: Mapping[str, Sentence] = {
         "caducee queue list, puis caducee doctor --partner DOMAINE.",
         "caducee queue list, then caducee doctor --partner DOMAIN.",
     ),
-    "extraction.none": _s(
-        "aucune extraction de l’annuaire national n’a été lue",
-        "no extraction of the national directory was read",
-    ),
-    "extraction.good": _s(
-        "l’extraction de l’annuaire national date de {hours} h",
-        "the extraction of the national directory is {hours} h old",
-    ),
-    "extraction.old": _s(
-        "l’extraction de l’annuaire national date de {hours} h",
-        "the extraction of the national directory is {hours} h old",
-        "Vérifiez sa source ; l’annuaire n’autorise rien, le courrier passe.",
-        "Check its source; the directory authorises nothing, mail flows.",
-    ),
     "process.good": _s("processus : {names} ; portes : {doors}", "processes: {names}; doors: {doors}"),
     "process.silent": _s(
         "le processus {process} ne dit plus rien depuis {minutes} min",

@@ -25,7 +25,7 @@ def test_an_invitation_is_a_link_of_this_operator(terminal: Terminal) -> None:
     assert len(said["link"].rpartition("/")[2]) >= 43
     assert "account.contact_missing" in terminal.refused("account", "invite", "marie.martin", "--to-contact")
     with (terminal.folder / "config.toml").open("a") as file:
-        file.write('[portal]\naddress = "https://mss.example.fr/"\n')
+        file.write('[http]\nurl = "https://mss.example.fr/"\n')
     assert "https://mss.example.fr/invitation/" in terminal.ok("account", "invite", "marie.martin")
 
 

@@ -42,7 +42,7 @@ def test_each_address_is_put_on_the_red_list_by_its_box(house: House) -> None:
     assert (box(house, "alix.ile").red_list, box(house, "alix.ile").paperless) == (True, False)
     assert (box(house, "cabinet.ile").red_list, box(house, "cabinet.ile").paperless) == (False, True)
     assert not box(house, "service.ile").red_list, "not this person's to choose"
-    assert last_events(house, one)[-1] == ("account.mailbox", "alix.ile", "attributes red_list")
+    assert last_events(house, one)[-1] == ("account.mailbox", "alix.ile", "attributes red_list=on")
     before = len(last_events(house, one))
     browser.http.post("/directory", data={**sent, "red_list": [str(one)], "paperless": [str(two)]})
     assert len(last_events(house, one)) == before, "what did not change is not written"
