@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, and_, delete, exists, or_, select
+from sqlalchemy import ColumnElement, Connection, Select, and_, delete, exists, or_, select
 from sqlalchemy import insert as sql_insert
 
 import gateway.directory.tables  # noqa: F401 - among those of the house
@@ -46,12 +46,22 @@ def _seen() -> ColumnElement[bool]:
 def visible() -> ColumnElement[bool]:
     """Of a row of the directory, by the register as it is now.
 
-    What was ever an address here, no other source speaks of: the extraction may still list what went on the red list yesterday.
+    What is an address here, no other source speaks of: the extraction may still list what went on the red list yesterday.
     """
     joined = mailbox.outerjoin(account, account.c.id == mailbox.c.owner_id)
     own = exists().select_from(joined).where(mailbox.c.id == entry.c.owner, _seen())
-    ours = exists().where(address.c.key == entry.c.key)
+    ours = exists(_held().where(address.c.key == entry.c.key))
     return or_(and_(entry.c.owner != NATIONAL, own), and_(entry.c.owner == NATIONAL, ~ours))
+
+
+def _held() -> Select[Any]:
+    """Keys of which only our register speaks: all it gave, but those of mailboxes deleted here, that may live on at another operator.
+
+    One deleted while on the red list stays hidden: lists of before tell of it.
+    """
+    joined = address.join(mailbox, mailbox.c.id == address.c.mailbox_id)
+    lives = or_(mailbox.c.state != BalState.DELETED, mailbox.c.red_list.is_(True))
+    return select(address.c.key).select_from(joined).where(lives)
 
 
 class Publishing:
@@ -158,12 +168,10 @@ def begin(connection: Connection) -> None:
 
 
 def ours(connection: Connection, keys: Sequence[str]) -> list[str]:
-    """Those of ``keys`` that are, or ever were, addresses here: of them only the register speaks. Patients' are told by none."""
+    """Those of ``keys`` of which only our register speaks, and those of patients, which are told by none."""
     patients = set(connection.execute(select(sealed_domain.c.domain)).scalars())
     theirs = [key for key in keys if key.rpartition("@")[2] in patients]
     return [
         *theirs,
-        *connection.execute(
-            select(address.c.key).where(address.c.key.in_(keys), address.c.key.not_in(theirs))
-        ).scalars(),
+        *connection.execute(_held().where(address.c.key.in_(keys), address.c.key.not_in(theirs))).scalars(),
     ]

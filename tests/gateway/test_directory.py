@@ -173,6 +173,7 @@ async def test_a_patient_is_in_no_directory(house: Publishing) -> None:
 def national(house: House, *entries: Entry) -> None:
     with house.database.turn(), house.database.writer.begin() as connection:
         connection.execute(delete(source).where(source.c.name == Source.NATIONAL.value))
+        connection.execute(delete(entry).where(entry.c.owner == NATIONAL))
         connection.execute(sql_insert(source), {**EMPTY, "name": Source.NATIONAL.value, "generation": 1})
         put(
             connection,
@@ -194,6 +195,27 @@ async def test_the_extraction_does_not_tell_what_the_red_list_hides(house: Publi
     house.set(MARIE, rank=2)
     with house.database.turn(), house.database.reader.begin() as connection:
         assert connection.execute(select(entry).where(entry.c.owner == NATIONAL)).all() == []
+
+
+@pytest.mark.parametrize("red_list", [False, True])
+async def test_a_mailbox_that_moved_to_another_operator_is_known_from_the_extraction(
+    house: Publishing, red_list: bool
+) -> None:
+    """417 domains are served by two operators (mssante.md 11); what was deleted on the red list stays hidden."""
+    house.set(MARIE, red_list=red_list)
+    moved = Entry(address=MARIE, type="PER", family="Martin", given="Marie")
+    house.move(MARIE, Step.CLOSE)
+    national(house, moved)
+    assert await house.found(words("martin")) == []
+    house.move(MARIE, Step.DELETE)
+    assert own_keys(house) == ([MARIE] if red_list else [])
+    national(house, moved)
+    assert await house.found(words("martin")) == ([] if red_list else [MARIE])
+
+
+def own_keys(house: House) -> list[str]:
+    with house.database.turn(), house.database.reader.begin() as connection:
+        return own.ours(connection, [MARIE])
 
 
 QUESTIONS: tuple[Condition, ...] = (
