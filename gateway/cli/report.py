@@ -61,7 +61,7 @@ def report(
             raise refuse("device.no_right", login=who.login, address=address)
         said = desk.ask(lambda connection: reports.of_recipient(connection, named, mailbox))
         by = who.login if who is not None else actor()
-        found, new = desk.do(lambda unit: cases(config).open(unit, said, by, reason))
+        found, new = desk.do(lambda unit: cases(config).open(unit, said, by, f"{named} {reason}".strip()))
     if as_json:
         output.as_json({"case": found.case.number, "new": new, "state": found.case.state, "message": found.message})
         return

@@ -59,12 +59,12 @@ class Reporting:
         found, refused = await self._reading.run(lambda connection: _looked_for(connection, named, sender))
         return entailed._replace(also=(*entailed.also, self._work(self._cases(config), found, refused, arrival)))
 
-    def _work(self, cases: Cases, found: list[Report], refused: Decision | None, arrival: Arrival) -> Work:
+    def _work(self, cases: Cases, found: list[tuple[Report, str]], refused: Decision | None, arrival: Arrival) -> Work:
         sender, who = arrival.transaction.sender, _who(arrival.transaction.peer)
 
         def work(unit: Unit) -> None:
-            for each in found:
-                dossier, _ = cases.open(unit, each, who)
+            for each, named in found:
+                dossier, _ = cases.open(unit, each, who, named)
                 letters.owe(unit, str(sender), decide(rule("sanction.letter_reported"), number=dossier.case.number))
             if refused is not None and not found:
                 said = decide(rule("sanction.letter_not_reported"), reference=one_line(refused.parameters["reference"]))
@@ -80,10 +80,12 @@ def _who(peer: Peer) -> str:
     return peer.certificate.subject if peer.certificate is not None else "system"
 
 
-def _looked_for(connection: Connection, named: list[str], sender: Address) -> tuple[list[Report], Decision | None]:
-    """The reports that hold, one for each sender; else why the last one does not."""
+def _looked_for(
+    connection: Connection, named: list[str], sender: Address
+) -> tuple[list[tuple[Report, str]], Decision | None]:
+    """The reports that hold, one for each sender, and what they were named by; else why the last one does not."""
     reporter = register.find(connection, str(sender))
-    found: dict[str, Report] = {}
+    found: dict[str, tuple[Report, str]] = {}
     refused: Decision | None = decide(rule("sanction.not_received"), address=sender, reference="-")
     for each in named:
         try:
@@ -95,7 +97,7 @@ def _looked_for(connection: Connection, named: list[str], sender: Address) -> tu
             if "reference" in problem.decision.parameters:
                 refused = problem.decision
             continue
-        found.setdefault(report.subject, report)
+        found.setdefault(report.subject, (report, each))
     return list(found.values()), refused
 
 

@@ -8,6 +8,7 @@ Promise: nobody can report a message that did not reach him, or his operator's u
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ from sqlalchemy import Connection, select
 
 from gateway.identifiers import thread_named
 from gateway.record.journal import read
+from gateway.record.tables import journal
 from gateway.relay import tracking
 from gateway.sanctions.cases import OPERATOR, RECIPIENT, Report
 from mailboxes.accounts import refuse
@@ -30,6 +32,7 @@ IDENTIFIER = re.compile(r"[0-9A-HJKMNP-TV-Z]{26}", re.ASCII)
 """Our identifiers, as :func:`gateway.identifiers.message_identifier` makes them."""
 HEADER_BYTES = 64 * 1024
 FIELD_BYTES = 2000
+MOST = 1000
 NEAR = 5
 """Seconds between the date of a message in its mailbox and the record of its delivery."""
 
@@ -97,21 +100,36 @@ def _about(connection: Connection, found: Sent, source: str, reporter: str) -> R
 
 
 def _in_mailbox(connection: Connection, message_id: str, mailbox: int) -> Sent | None:
-    """By the Message-ID of a message that still lies in this mailbox: its conversation is known by it, its delivery by its date."""
+    """By the Message-ID of a message that still lies in this mailbox: its conversation is known by it, its delivery by its date.
+
+    The oldest that lies there is meant. Who never received the first message of a conversation, but an answer to it, names that
+    one: what was named stands in the case, for the person who judges.
+    """
     bare = message_id.strip().strip("<>")
     thread = thread_named(f"<{bare}>") if bare else 0
     here = (entry.c.mailbox_id == mailbox) & (entry.c.thread_id == thread)
-    lying = connection.execute(select(entry.c.uid, entry.c.internal_date).where(here).limit(20)).all() if thread else []
-    if not lying:
-        return None
-    delivered = read(connection, mailbox=mailbox, kind=Kind.DELIVERED)
+    query = select(entry.c.uid, entry.c.internal_date).where(here).order_by(entry.c.internal_date, entry.c.uid)
+    lying = connection.execute(query.limit(1)).all() if thread else []
     for each in lying:
-        near = [one for one in delivered if 0 <= one.at // 1_000_000 - each.internal_date <= NEAR]
-        exact = [one for one in near if one.detail["uid"] == each.uid]
-        chosen = exact or near  # one that was moved has another number
+        near = _delivered(connection, mailbox, each.internal_date)
+        exact = [message for message, uid in near if uid == each.uid]
+        chosen = exact or [message for message, _ in near]  # one that was moved has another number
         if len(chosen) == 1:
-            return sent(connection, chosen[0].message)
+            return sent(connection, chosen[0])
     return None
+
+
+def _delivered(connection: Connection, mailbox: int, at: int) -> list[tuple[str, int]]:
+    """What was delivered to a mailbox within moments of ``at``: message and number."""
+    c, first = journal.c, at * 1_000_000
+    query = select(c.message, c.detail).where(
+        c.mailbox == mailbox,
+        c.mailbox != 0,  # for the partial index
+        c.kind == Kind.DELIVERED.word,
+        c.at.between(first, first + NEAR * 1_000_000),
+    )
+    rows = connection.execute(query.order_by(c.seq.desc()).limit(MOST)).all()
+    return [(row.message, json.loads(row.detail)["uid"]) for row in rows]
 
 
 def of_sender(connection: Connection, message: str, sender: Mailbox | None, address: str) -> Report:
