@@ -19,11 +19,13 @@ from gateway.portal.links import invitation_link
 from gateway.portal.visit import Visit
 from gateway.relay import desk, queue
 from mailboxes import account_rights, accounts, attempts, devices, invitations, lookup, register
-from mailboxes.accounts import refuse
+from mailboxes.accounts import NewAccount, refuse
 from mailboxes.attempts import subject_of
+from mailboxes.register import NewMailbox
 from mailboxes.unit import Unit
+from policies.access import RIGHTS
 from policies.lifecycle import ACCOUNT_STEPS, MAILBOX_STEPS, Step
-from policies.values import BalState
+from policies.values import BalState, BalType
 
 ROWS = 100
 LONGEST_REASON = 200
@@ -34,6 +36,8 @@ def pages() -> list[Page]:
     return [
         Page("/admin", show, access=own),
         Page("/admin/accounts", show_accounts, access=own),
+        Page("/admin/open/account", show_opening, open_account, own),
+        Page("/admin/open/mailbox", show_opening_mailbox, open_mailbox, own),
         Page("/admin/accounts/{login}", show_account, access=own),
         Page("/admin/accounts/{login}/move", show_account, move_account, own),
         Page("/admin/accounts/{login}/unlock", show_account, unlock, own),
@@ -42,6 +46,7 @@ def pages() -> list[Page]:
         Page("/admin/mailboxes", show_mailboxes, access=own),
         Page("/admin/mailboxes/{id}", show_mailbox, access=own),
         Page("/admin/mailboxes/{id}/move", show_mailbox, move_mailbox, own),
+        Page("/admin/mailboxes/{id}/members", show_mailbox, admit, own),
         Page("/admin/queue", show_queue, access=own),
     ]
 
@@ -145,7 +150,71 @@ async def invite(visit: Visit) -> Response:
     return await _account(visit, invitation_link(config, token))
 
 
+_PERSON = ("login", "family", "given", "title", "identity", "contact", "verified")
+
+
+async def show_opening(visit: Visit) -> Response:
+    if not _fresh(visit):
+        return visit.to("/confirm?next=/admin/open/account")
+    return visit.page("admin_open_account.html", typed={name: visit.given(name)[:200] for name in _PERSON})
+
+
+async def open_account(visit: Visit) -> Response:
+    """Without a word on how the identity was checked the account stays pending (TOU-D06)."""
+    typed = {name: visit.given(name).strip()[:200] for name in _PERSON}
+    new = NewAccount(
+        typed["login"].lower(),
+        typed["family"],
+        typed["given"],
+        typed["identity"],
+        typed["title"],
+        typed["contact"],
+        typed["verified"],
+    )
+    own, actor = visit.ports.people.accounts, visit.who.login
+    return await _act(visit, lambda unit: own.open(unit, new, actor), f"/admin/accounts/{new.login}")
+
+
 # mailboxes
+
+_BOX = ("local", "domain", "type", "owner", "structure", "description", "service")
+
+
+async def show_opening_mailbox(visit: Visit) -> Response:
+    if not _fresh(visit):
+        return visit.to("/confirm?next=/admin/open/mailbox")
+    typed = {name: visit.given(name)[:200] for name in _BOX}
+    domains = visit.ports.people.rules.domains
+    return visit.page("admin_open_mailbox.html", typed=typed, domains=domains, types=[str(one) for one in BalType])
+
+
+async def open_mailbox(visit: Visit) -> Response:
+    typed = {name: visit.given(name).strip()[:200] for name in _BOX}
+    kinds = {str(one): one for one in BalType}
+    if typed["type"] not in kinds:
+        return await show_opening_mailbox(visit)
+    attributes = {name: typed[name] for name in ("description", "service") if typed[name]}
+    address, own, actor = f"{typed['local']}@{typed['domain']}", visit.ports.people.register, visit.who.login
+    new = NewMailbox(address, kinds[typed["type"]], typed["owner"].lower(), typed["structure"], attributes=attributes)
+    return await _act(visit, lambda unit: own.open(unit, new, actor), f"/admin/mailboxes?search={typed['local']}")
+
+
+async def admit(visit: Visit) -> Response:
+    """A first member, above all one who administers the mailbox from then on; of a personal one its owner alone decides (MSS-061)."""
+    number, login, given, actor = (
+        visit.number("id"),
+        visit.given("login").strip().lower()[:64],
+        visit.all("right"),
+        visit.who.login,
+    )
+
+    def work(unit: Unit) -> None:
+        box = register.by_id(unit.connection, number)
+        if box is None:
+            raise refuse("mailbox.not_found", address="")
+        visit.ports.people.register.admit(unit, str(box.address), login, given, actor)
+
+    return await _act(visit, work, f"/admin/mailboxes/{number}")
 
 
 async def show_mailboxes(visit: Visit) -> Response:
@@ -173,7 +242,7 @@ async def show_mailbox(visit: Visit) -> Response:
     if found is None:
         return visit.missing()
     steps = [step for step in MAILBOX_STEPS[found["box"].state] if step in (Step.SUSPEND, Step.RESUME)]
-    return visit.page("admin_mailbox.html", **found, steps=steps)
+    return visit.page("admin_mailbox.html", **found, steps=steps, rights=RIGHTS, typed=visit.given("login")[:64])
 
 
 async def move_mailbox(visit: Visit) -> Response:
@@ -225,4 +294,4 @@ async def _act(visit: Visit, work: Callable[[Unit], object], back: str) -> Respo
         work(unit)
 
     await visit.do(guarded)
-    return visit.to(back, "admin")
+    return visit.to(back, "" if "?" in back else "admin")

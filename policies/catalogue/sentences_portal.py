@@ -452,6 +452,35 @@ ADMIN: Mapping[str, Sentence] = {
         "Retire tous les mots de passe d’appareil de la personne, ses sessions et ses navigateurs mémorisés.",
         "Withdraws all device passwords of the person, the sessions and the remembered browsers.",
     ),
+    "admin.open_account": _s("Ouvrir un compte", "Open an account"),
+    "admin.open_mailbox": _s("Ouvrir une boîte", "Open a mailbox"),
+    "open.given": _s("Prénom", "First name"),
+    "open.family": _s("Nom", "Surname"),
+    "open.title": _s("Titre, comme Dr", "Title, such as Dr"),
+    "open.identity_hint": _s(
+        "8 suivi du RPPS, ou 0 suivi de l’ADELI.", "8 followed by the RPPS number, or 0 followed by ADELI."
+    ),
+    "open.contact_hint": _s(
+        "Hors de la messagerie sécurisée ; jamais pour du contenu.", "Outside the secure service; never for content."
+    ),
+    "open.verified": _s("Comment l’identité a été vérifiée", "How the identity was checked"),
+    "open.verified_hint": _s("Vide : le compte attend cette vérification.", "Empty: the account waits for that check."),
+    "open.local": _s("Adresse, avant l’arobase", "Address, before the at sign"),
+    "open.local_hint": _s(
+        "Elle ne changera plus, et n’ira jamais à quelqu’un d’autre.", "It will never change, nor go to anybody else."
+    ),
+    "open.domain": _s("Domaine", "Domain"),
+    "open.owner_hint": _s(
+        "Identifiant du professionnel, pour PER et CAB.", "Login of the professional, for PER and CAB."
+    ),
+    "open.structure_hint": _s(
+        "1 suivi du FINESS ou 3 suivi du SIRET, pour ORG et APP.",
+        "1 followed by FINESS or 3 followed by SIRET, for ORG and APP.",
+    ),
+    "open.description": _s("Description publiée", "Description, published"),
+    "open.description_hint": _s("Pour ORG, CAB et APP.", "For ORG, CAB and APP."),
+    "open.service": _s("Service de rattachement", "Department it belongs to"),
+    "open.service_hint": _s("Pour ORG et APP.", "For ORG and APP."),
     "queue.none": _s("Rien n’attend.", "Nothing waits."),
     "queue.domain": _s("Destination", "Destination"),
     "queue.rows": _s("En attente", "Waiting"),

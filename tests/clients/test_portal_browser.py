@@ -60,11 +60,13 @@ def browser(portal: tuple[str, Path], tmp_path: Path) -> Iterator[WebDriver]:
 
 
 def usable(browser: WebDriver) -> None:
-    """On a desk and on the narrowest telephone."""
+    """On a desk by day, and on the narrowest telephone by night."""
     assert browser.faults() == [], browser.address
     browser.narrow(320)
-    assert browser.faults() == [], f"{browser.address} at 320 px"
+    browser.shade("dark")
+    assert browser.faults() == [], f"{browser.address} at 320 px, dark"
     browser.narrow(0)
+    browser.shade("light")
 
 
 def test_from_the_invitation_to_a_device_that_is_cut_off(

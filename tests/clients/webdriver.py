@@ -151,6 +151,11 @@ class WebDriver:
         size = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": True}
         self._devtools("Emulation.setDeviceMetricsOverride" if width else "Emulation.clearDeviceMetricsOverride", size)
 
+    def shade(self, colours: str) -> None:
+        """``light`` or ``dark``, as the reader's system has it."""
+        wish = {"name": "prefers-color-scheme", "value": colours}
+        self._devtools("Emulation.setEmulatedMedia", {"features": [wish]})
+
     def picture(self) -> bytes:
         """The whole page as PNG."""
         return base64.b64decode(self._devtools("Page.captureScreenshot", {"captureBeyondViewport": True})["data"])

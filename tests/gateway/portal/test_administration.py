@@ -126,6 +126,44 @@ def test_a_mailbox_is_suspended_and_nothing_of_it_is_shown(house: House) -> None
     assert browser.get("/admin/queue").status_code == 200
 
 
+def test_an_account_and_its_mailboxes_are_opened_and_the_person_invited(house: House) -> None:
+    """MSS-050 to MSS-053, MSS-061, TOU-D06: by the rules of the command line, with the reason on the page."""
+    browser = administrator(house, "gerard.mont")
+    browser.get("/admin/open/account")
+    typed = {"login": "Tom.Neuf", "given": "Tom", "family": "Neuf", "identity": "ESSAI-tom", "verified": "card seen"}
+    inside = browser.send("/admin/open/account", **typed, contact=f"tom@{DOMAIN}")
+    assert inside.status_code == 422
+    assert 'value="ESSAI-tom"' in inside.text, "what was typed is still there"
+    assert (
+        browser.send("/admin/open/account", **typed, contact="tom@example.org").url.path == "/admin/accounts/tom.neuf"
+    )
+    person = house.ask(lambda connection: accounts.get(connection, "tom.neuf"))
+    assert (person.state, person.state_by, person.state_reason) == (AccountState.ACTIVE, "gerard.mont", "card seen")
+    browser.get("/admin/open/mailbox")
+    box = {"local": "tom.neuf", "domain": DOMAIN, "type": "PER"}
+    assert browser.send("/admin/open/mailbox", **box).status_code == 422, "nobody's"
+    assert f"tom.neuf@{DOMAIN}" in browser.send("/admin/open/mailbox", **box, owner="tom.neuf").text
+    browser.get("/admin/open/mailbox")
+    browser.send(
+        "/admin/open/mailbox",
+        local="urg.neuf",
+        domain=DOMAIN,
+        type="ORG",
+        structure="399900000000018",
+        service="Urgences",
+    )
+    team = house.ask(lambda connection: register.get(connection, f"urg.neuf@{DOMAIN}"))
+    place = f"/admin/mailboxes/{team.id}"
+    browser.get(place)
+    browser.send(f"{place}/members", login="tom.neuf", right="admin")
+    (member,) = house.ask(lambda connection: register.members(connection, team.id))
+    assert (member.login, member.rights, member.given_by) == ("tom.neuf", ("admin",), "gerard.mont")
+    browser.get("/admin/open/mailbox")
+    assert browser.send("/admin/open/mailbox", **{**box, "local": "x", "domain": "elsewhere.test"}).status_code == 422
+    house.clock.pass_(601)
+    assert browser.get("/admin/open/account").url.path == "/confirm"
+
+
 def test_no_page_can_open_what_is_in_a_mailbox() -> None:
     """MSS-063: nothing in the portal asks for the store of messages, for a key, or for what unseals a body."""
     folder = Path(administration.__file__).parent
