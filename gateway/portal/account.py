@@ -62,7 +62,7 @@ async def show(visit: Visit) -> Response:
             "answers": terms_of_use.answers(connection, own),
         }
 
-    return visit.page("account.html", **await visit.ask(read))
+    return await visit.page("account.html", **await visit.ask(read))
 
 
 async def forget_browsers(visit: Visit) -> Response:
@@ -82,7 +82,7 @@ async def forget_browsers(visit: Visit) -> Response:
 async def show_password(visit: Visit) -> Response:
     if _stale(visit):
         return visit.to("/confirm?next=/account/password")
-    return visit.page("password.html")
+    return await visit.page("password.html")
 
 
 async def _change_password(visit: Visit, hashing: Hashing) -> Response:
@@ -109,7 +109,7 @@ async def _change_password(visit: Visit, hashing: Hashing) -> Response:
 
 
 async def show_code(visit: Visit) -> Response:
-    return visit.to("/confirm?next=/account/code") if _stale(visit) else visit.page("code.html")
+    return visit.to("/confirm?next=/account/code") if _stale(visit) else await visit.page("code.html")
 
 
 async def offer_code(visit: Visit) -> Response:
@@ -129,9 +129,9 @@ async def _offered(visit: Visit, token: str) -> Response:
     own, now, who = visit.ports.people.accounts, visit.now, visit.who
     found = await visit.ask(lambda connection: invitations.find(connection, own, token, now))
     if found.account.id != who.account_id:
-        return visit.missing()
+        return await visit.missing()
     operator = visit.ports.config().operator.name
-    return visit.page("code_offered.html", token=token, **drawn(found.secret, who.login, operator))
+    return await visit.page("code_offered.html", token=token, **drawn(found.secret, who.login, operator))
 
 
 async def take_code(visit: Visit) -> Response:
@@ -144,7 +144,7 @@ async def take_code(visit: Visit) -> Response:
 
 
 async def show_data(visit: Visit) -> Response:
-    return visit.to("/confirm?next=/account/data") if _stale(visit) else visit.page("data.html")
+    return visit.to("/confirm?next=/account/data") if _stale(visit) else await visit.page("data.html")
 
 
 async def take_data(visit: Visit) -> Response:
@@ -198,7 +198,7 @@ async def show_close(visit: Visit) -> Response:
         return visit.to("/confirm?next=/account/close")
     own = visit.who.account_id
     found = await visit.ask(lambda connection: mine(connection, own))
-    return visit.page("close.html", owned=[one for one in found if _closes(one, own)])
+    return await visit.page("close.html", owned=[one for one in found if _closes(one, own)])
 
 
 def _closes(one: Mine, own: int) -> bool:

@@ -59,7 +59,7 @@ async def show(visit: Visit) -> Response:
             "waiting": queue.total(connection),
         }
 
-    return visit.page("admin.html", **await visit.ask(read))
+    return await visit.page("admin.html", **await visit.ask(read))
 
 
 # accounts
@@ -68,7 +68,7 @@ async def show(visit: Visit) -> Response:
 async def show_accounts(visit: Visit) -> Response:
     wanted = visit.asked("search").strip()[:64]
     found = await visit.ask(lambda connection: accounts.search(connection, wanted, ROWS + 1))
-    return visit.page("admin_accounts.html", found=found[:ROWS], more=len(found) > ROWS, wanted=wanted)
+    return await visit.page("admin_accounts.html", found=found[:ROWS], more=len(found) > ROWS, wanted=wanted)
 
 
 def _login(visit: Visit) -> str:
@@ -96,10 +96,10 @@ async def _account(visit: Visit, link: str = "") -> Response:
 
     found = await visit.ask(read)
     if found is None:
-        return visit.missing()
+        return await visit.missing()
     steps = [step for step in ACCOUNT_STEPS[found["person"].state] if step is not Step.CLOSE]
     days = round(visit.ports.config().portal.invitation / 86400, 1)
-    return visit.page("admin_account.html", **found, steps=steps, link=link, days=f"{days:g}")
+    return await visit.page("admin_account.html", **found, steps=steps, link=link, days=f"{days:g}")
 
 
 async def move_account(visit: Visit) -> Response:
@@ -156,7 +156,7 @@ _PERSON = ("login", "family", "given", "title", "identity", "contact", "verified
 async def show_opening(visit: Visit) -> Response:
     if not _fresh(visit):
         return visit.to("/confirm?next=/admin/open/account")
-    return visit.page("admin_open_account.html", typed={name: visit.given(name)[:200] for name in _PERSON})
+    return await visit.page("admin_open_account.html", typed={name: visit.given(name)[:200] for name in _PERSON})
 
 
 async def open_account(visit: Visit) -> Response:
@@ -185,7 +185,9 @@ async def show_opening_mailbox(visit: Visit) -> Response:
         return visit.to("/confirm?next=/admin/open/mailbox")
     typed = {name: visit.given(name)[:200] for name in _BOX}
     domains = visit.ports.people.rules.domains
-    return visit.page("admin_open_mailbox.html", typed=typed, domains=domains, types=[str(one) for one in BalType])
+    return await visit.page(
+        "admin_open_mailbox.html", typed=typed, domains=domains, types=[str(one) for one in BalType]
+    )
 
 
 async def open_mailbox(visit: Visit) -> Response:
@@ -220,7 +222,7 @@ async def admit(visit: Visit) -> Response:
 async def show_mailboxes(visit: Visit) -> Response:
     wanted = visit.asked("search").strip()[:254]
     found = await visit.ask(lambda connection: register.search(connection, wanted, ROWS + 1))
-    return visit.page("admin_mailboxes.html", found=found[:ROWS], more=len(found) > ROWS, wanted=wanted)
+    return await visit.page("admin_mailboxes.html", found=found[:ROWS], more=len(found) > ROWS, wanted=wanted)
 
 
 async def show_mailbox(visit: Visit) -> Response:
@@ -240,9 +242,9 @@ async def show_mailbox(visit: Visit) -> Response:
 
     found = await visit.ask(read)
     if found is None:
-        return visit.missing()
+        return await visit.missing()
     steps = [step for step in MAILBOX_STEPS[found["box"].state] if step in (Step.SUSPEND, Step.RESUME)]
-    return visit.page("admin_mailbox.html", **found, steps=steps, rights=RIGHTS, typed=visit.given("login")[:64])
+    return await visit.page("admin_mailbox.html", **found, steps=steps, rights=RIGHTS, typed=visit.given("login")[:64])
 
 
 async def move_mailbox(visit: Visit) -> Response:
@@ -267,7 +269,7 @@ async def move_mailbox(visit: Visit) -> Response:
 
 async def show_queue(visit: Visit) -> Response:
     found = await visit.ask(desk.summary)
-    return visit.page("admin_queue.html", found=found[:ROWS], more=len(found) > ROWS)
+    return await visit.page("admin_queue.html", found=found[:ROWS], more=len(found) > ROWS)
 
 
 def _fresh(visit: Visit) -> bool:

@@ -34,7 +34,7 @@ async def show(visit: Visit) -> Response:
     found = await visit.ask(lambda connection: devices.listed(connection, login=login))
     live = [one for one in found if not one.revoked_at]
     gone = [one for one in found if one.revoked_at][-20:]
-    return visit.page("devices.html", live=live[::-1], gone=gone[::-1], now=visit.now)
+    return await visit.page("devices.html", live=live[::-1], gone=gone[::-1], now=visit.now)
 
 
 async def show_new(visit: Visit) -> Response:
@@ -43,7 +43,9 @@ async def show_new(visit: Visit) -> Response:
         return visit.to(f"/confirm?next={NEW}" + (f"%3Fmailbox={chosen}" if chosen else ""))
     own = visit.who.account_id
     found = [one for one in await visit.ask(lambda connection: mine(connection, own)) if one.reads]
-    return visit.page("device_new.html", mine=found, chosen=visit.number("mailbox"), name=visit.given("name")[:64])
+    return await visit.page(
+        "device_new.html", mine=found, chosen=visit.number("mailbox"), name=visit.given("name")[:64]
+    )
 
 
 async def create(visit: Visit) -> Response:
@@ -64,7 +66,7 @@ async def create(visit: Visit) -> Response:
         doors = autoconfig.both_ways(autoconfig.doors(config))
     except autoconfig.NoDoor:
         doors = {}
-    return visit.page("device_made.html", address=address, name=name, secret=made.secret, doors=doors)
+    return await visit.page("device_made.html", address=address, name=name, secret=made.secret, doors=doors)
 
 
 async def withdraw(visit: Visit) -> Response:
@@ -81,7 +83,7 @@ async def withdraw(visit: Visit) -> Response:
 
 
 async def show_lost(visit: Visit) -> Response:
-    return visit.page("lost.html")
+    return await visit.page("lost.html")
 
 
 async def lost(visit: Visit) -> Response:
@@ -102,6 +104,6 @@ async def profile(visit: Visit) -> Response:
     try:
         document = autoconfig.apple(visit.ports.config())
     except autoconfig.NoDoor:
-        return visit.missing()
+        return await visit.missing()
     headers = {"Content-Disposition": 'attachment; filename="caducee.mobileconfig"'}
     return Response(document, media_type="application/x-apple-aspen-config", headers=headers)

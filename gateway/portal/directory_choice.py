@@ -22,7 +22,7 @@ def pages() -> list[Page]:
 async def show(visit: Visit) -> Response:
     own = visit.who.account_id
     found = [one for one in await visit.ask(lambda connection: mine(connection, own)) if _choosable(one)]
-    return visit.page("directory.html", mine=found)
+    return await visit.page("directory.html", mine=found)
 
 
 async def choose(visit: Visit) -> Response:

@@ -88,12 +88,12 @@ class Frame:
         except ClientDisconnect:
             return Response(status_code=HTTPStatus.BAD_REQUEST)
         except Busy:
-            answer = visit.page("away.html", HTTPStatus.SERVICE_UNAVAILABLE)
+            answer = await visit.page("away.html", HTTPStatus.SERVICE_UNAVAILABLE)
         except Exception as problem:
             if not isinstance(problem, StoreError | OSError) and refusal(problem) is None:
                 raise
             log.error("page_without_store", kind=type(problem).__name__)
-            answer = visit.page("away.html", HTTPStatus.SERVICE_UNAVAILABLE)
+            answer = await visit.page("away.html", HTTPStatus.SERVICE_UNAVAILABLE)
         if wish := _wish(request):
             safety.keep(answer, safety.LANGUAGE, wish, LANGUAGE_KEPT)
         return _framed(answer)
@@ -125,18 +125,18 @@ class Frame:
         sent = visit.request.method == "POST"
         if sent:
             if not safety.from_here(visit.request.headers):
-                return visit.page("foreign.html", HTTPStatus.FORBIDDEN)
+                return await visit.page("foreign.html", HTTPStatus.FORBIDDEN)
             form = await _form(visit.request)
             if form is None:
-                return visit.page("foreign.html", HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
+                return await visit.page("foreign.html", HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
             visit.form = form
         if page.access is not Access.ANYONE and visit.session is None:
             path = visit.request.url.path
             return visit.to("/sign-in" if path == "/" or sent else f"/sign-in?next={path}")
         if sent and not safety.ours(visit.given("mark"), secret):
-            return visit.page("foreign.html", HTTPStatus.FORBIDDEN)
+            return await visit.page("foreign.html", HTTPStatus.FORBIDDEN)
         if page.access is Access.ADMINISTRATOR and not visit.administrator:
-            return visit.missing()
+            return await visit.missing()
         if page.access in (Access.SIGNED_IN, Access.ADMINISTRATOR) and await self._terms_wait(visit):
             return visit.to(TERMS)
         return await _shown(page, visit, sent=sent)
@@ -157,13 +157,13 @@ async def _shown(page: Page, visit: Visit, *, sent: bool) -> Response:
         except Refused as refused:
             visit.decision = refused.decision
         if page.show is None:
-            return visit.page("refused.html")
+            return await visit.page("refused.html")
     assert page.show is not None
     try:
         return await page.show(visit)
     except Refused as refused:
         visit.decision = refused.decision
-        return visit.page("refused.html")
+        return await visit.page("refused.html")
 
 
 def _framed(answer: Response) -> Response:

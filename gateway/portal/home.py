@@ -81,4 +81,4 @@ def one_of(connection: Connection, account_id: int, mailbox_id: int) -> Mine | N
 async def show(visit: Visit) -> Response:
     own, warning = visit.who.account_id, visit.ports.config().accounts.quota_warning
     found = await visit.ask(lambda connection: mine(connection, own))
-    return visit.page("home.html", mine=found, warning=100 * warning)
+    return await visit.page("home.html", mine=found, warning=100 * warning)

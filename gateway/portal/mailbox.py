@@ -68,11 +68,11 @@ def _administers(one: Mine) -> bool:
 async def show_sent(visit: Visit) -> Response:
     one = await _own(visit, _reads)
     if one is None:
-        return visit.missing()
+        return await visit.missing()
     box, before = one.box.id, _moment(visit.asked("before"))
     lines, older = await visit.ask(lambda connection: _board(connection, box, before))
     causes = [cause_of(line.state, line.code, visit.language) for line in lines]
-    return visit.page("sent.html", one=one, lines=list(zip(lines, causes, strict=True)), older=older)
+    return await visit.page("sent.html", one=one, lines=list(zip(lines, causes, strict=True)), older=older)
 
 
 def _board(connection: Connection, box: int, before: float) -> tuple[list[Line], float]:
@@ -132,11 +132,11 @@ def _access(record: Record) -> Access:
 async def show_access(visit: Visit) -> Response:
     one = await _own(visit, _administers)
     if one is None:
-        return visit.missing()
+        return await visit.missing()
     box = one.box.id
     found = await visit.ask(lambda connection: journal.read(connection, mailbox=box, newest=ACCESSES * 2))
     lines = [_access(record) for record in found[::-1] if record.kind in _SHOWN][:ACCESSES]
-    return visit.page("access.html", one=one, lines=lines, most=ACCESSES)
+    return await visit.page("access.html", one=one, lines=lines, most=ACCESSES)
 
 
 # rules
@@ -145,11 +145,11 @@ async def show_access(visit: Visit) -> Response:
 async def show_rules(visit: Visit) -> Response:
     one = await _own(visit, _administers)
     if one is None:
-        return visit.missing()
+        return await visit.missing()
     found = await visit.ask(lambda connection: rules.listed(connection, one.address))
     today = datetime.fromtimestamp(visit.now).astimezone().date()
     typed = {name: visit.given(name) for name in ("target", "from", "until", "text")}
-    return visit.page(
+    return await visit.page(
         "rules.html",
         one=one,
         forwards=[each for each in found if each.kind == rules.FORWARD],
@@ -207,12 +207,12 @@ def _instant(day: date) -> float:
 async def show_members(visit: Visit) -> Response:
     one = await _own(visit, lambda each: each.administers and each.box.type is not BalType.APP)
     if one is None:
-        return visit.missing()
+        return await visit.missing()
     box = one.box.id
     found = await visit.ask(lambda connection: register.members(connection, box))
     live = [member for member in found if not member.until]
     typed = visit.given("login")[:64]
-    return visit.page("members.html", one=one, members=live, rights=RIGHTS, typed=typed, own=visit.who.login)
+    return await visit.page("members.html", one=one, members=live, rights=RIGHTS, typed=typed, own=visit.who.login)
 
 
 async def admit(visit: Visit) -> Response:
@@ -246,7 +246,7 @@ async def _changed(visit: Visit, work: Callable[[Unit, Mine], object], page: str
     """``work`` in one transaction that asks again whether the reader still may."""
     own, number = visit.who.account_id, visit.number("id")
     if await _own(visit, _administers) is None:
-        return visit.missing()
+        return await visit.missing()
 
     def guarded(unit: Unit) -> None:
         one = one_of(unit.connection, own, number)

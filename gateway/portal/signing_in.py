@@ -78,7 +78,9 @@ async def show_sign_in(visit: Visit) -> Response:
     known = bool(visit.request.cookies.get(safety.BROWSER, "")) and visit.ports.rules.remember > 0
     remember = visit.ports.rules.remember
     next_path = ours_only(visit.given("next") or visit.asked("next"))
-    return visit.page("sign_in.html", next=next_path, known=known, login=visit.given("login")[:64], remember=remember)
+    return await visit.page(
+        "sign_in.html", next=next_path, known=known, login=visit.given("login")[:64], remember=remember
+    )
 
 
 async def sign_out(visit: Visit) -> Response:
@@ -90,7 +92,7 @@ async def sign_out(visit: Visit) -> Response:
 
 
 async def show_confirm(visit: Visit) -> Response:
-    return visit.page("confirm.html", next=ours_only(visit.given("next") or visit.asked("next")))
+    return await visit.page("confirm.html", next=ours_only(visit.given("next") or visit.asked("next")))
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,7 +143,7 @@ class Entering:
         account = found.account
         name = f"{account.title} {account.given_name} {account.family_name}".strip()
         shown = drawn(found.secret, account.login, self.ports.config().operator.name)
-        return visit.page("invitation.html", name=name, login=visit.given("login")[:64], **shown)
+        return await visit.page("invitation.html", name=name, login=visit.given("login")[:64], **shown)
 
     async def accept(self, visit: Visit) -> Response:
         await self._pace_guesses(visit)
@@ -182,7 +184,7 @@ async def show_terms(visit: Visit) -> Response:
         return visit.to("/")
     own = visit.who.account_id
     accepted = await visit.ask(lambda connection: terms_of_use.accepted(connection, own, asked.version))
-    return visit.page("terms.html", terms=asked, accepted=accepted)
+    return await visit.page("terms.html", terms=asked, accepted=accepted)
 
 
 async def answer_terms(visit: Visit) -> Response:

@@ -6,6 +6,7 @@ are bounded and without control characters. Failure: :class:`mailboxes.accounts.
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -93,8 +94,8 @@ class Visit:
 
     # answers
 
-    def page(self, template: str, status: int = HTTPStatus.OK, **facts: Any) -> Response:
-        """A page; with the reason and status 422 when a form was refused."""
+    async def page(self, template: str, status: int = HTTPStatus.OK, **facts: Any) -> Response:
+        """A page; with the reason and status 422 when a form was refused. Long ones would hold the event loop: a thread draws them."""
         refused = self.decision is not None or bool(self.problem)
         done = self.asked("done")
         around = {
@@ -104,15 +105,16 @@ class Visit:
             "done": f"done.{done}" if f"done.{done}" in SENTENCES and not refused else "",
         }
         code = HTTPStatus.UNPROCESSABLE_ENTITY if refused and status == HTTPStatus.OK else status
-        return HTMLResponse(words.render(template, self.language, {**around, **facts}), int(code))
+        drawn = await asyncio.to_thread(words.render, template, self.language, {**around, **facts})
+        return HTMLResponse(drawn, int(code))
 
     def to(self, path: str, done: str = "") -> Response:
         """Go on to another page of ours, which says what was ``done``."""
         return RedirectResponse(f"{path}?done={done}" if done else path, HTTPStatus.SEE_OTHER)
 
-    def missing(self) -> Response:
+    async def missing(self) -> Response:
         """There is no such thing, or it is none of the reader's business: one answer."""
-        return self.page("missing.html", HTTPStatus.NOT_FOUND)
+        return await self.page("missing.html", HTTPStatus.NOT_FOUND)
 
 
 _CONTROLS = dict.fromkeys({*range(32), *range(127, 160)} - {ord("\n"), ord("\t")})

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 
 from gateway.portal import signing_in
@@ -35,3 +37,20 @@ def test_too_many_sign_ins_at_once_are_asked_to_come_back(house: House, monkeypa
     assert answer.status_code == 503
     monkeypatch.undo()
     assert house.browser().sign_in("rita.foule").url.path == "/"
+
+
+async def test_a_long_page_is_not_drawn_on_the_event_loop(house: House) -> None:
+    """The one that serves pages may be the one that serves mail."""
+    seen: list[bool] = []
+
+    def render(template: str, language: str, facts: object) -> str:
+        try:
+            asyncio.get_running_loop()
+        except RuntimeError:
+            seen.append(True)
+        return ""
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("gateway.portal.words.render", render)
+        assert (await asyncio.to_thread(house.browser().get, "/sign-in")).status_code == 200
+    assert seen == [True]
