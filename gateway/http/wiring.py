@@ -20,8 +20,7 @@ from gateway.http.server import Patience
 from gateway.monitoring.figures import Look
 from gateway.monitoring.health import Health
 from gateway.monitoring.monitoring import Monitoring
-from gateway.portal import routes as portal
-from gateway.portal import wiring as portal_wiring
+from gateway.portal import wiring as portal
 from gateway.settings import Config
 from gateway.smtp.limits import Limits, Rate
 from gateway.trust_space import TrustSpace
@@ -48,9 +47,7 @@ class Behind:
 def public(behind: Behind) -> ASGIApp:
     """What everybody may ask for."""
     parts = [autoconfig.part(behind.config)]
-    if behind.config().portal.enabled:
-        ports = portal_wiring.ports(behind.storage, behind.config, behind.judge)
-        parts.append(Part("portal", portal.routes(ports)))
+    parts.append(Part("portal", portal.served(behind.storage, behind.config, behind.judge)))
     if behind.config().http.directory:
         parts.append(fhir.part(_desk(behind)))
     return _assembled("https", parts, behind)

@@ -1,33 +1,28 @@
 """My account: password, codes, remembered browsers, terms accepted, my data to take along, closing (TOU-A16, C08, D07).
 
 Promise: taking the data out and closing ask for a fresh proof; closing ends every means of access at once and closes the personal mailboxes,
-so that senders learn it; what is taken out holds no content of messages, which IMAP gives, and nobody else's data.
+so that senders learn it; what is taken out holds no content of messages, which IMAP gives, and nobody else's data (:mod:`gateway.record.person`).
 Failure: :class:`mailboxes.accounts.Refused`, shown on the page.
 """
 
 from __future__ import annotations
 
-import json
-from dataclasses import asdict
 from typing import Any
 
 from sqlalchemy import Connection
-from starlette.responses import Response
+from starlette.responses import Response, StreamingResponse
 
 from gateway.portal.frame import Access, Page
 from gateway.portal.home import Mine, mine
 from gateway.portal.signing_in import LONGEST, Hashing, drawn, hashed
 from gateway.portal.visit import Visit
-from gateway.record import journal
-from gateway.relay import tracking
-from mailboxes import accounts, devices, invitations, known_browsers, register, rules, terms_of_use, web_sessions
+from gateway.record import person
+from mailboxes import accounts, invitations, known_browsers, terms_of_use, web_sessions
 from mailboxes.accounts import require
 from mailboxes.unit import Unit
 from policies.lifecycle import Step
 from policies.values import BalState
 
-RECORDS = 5000
-"""Records of the journal, and lines of the sent board, of each mailbox in what is taken out."""
 AT_OWN_REQUEST = "at the person's own request"
 
 
@@ -150,44 +145,13 @@ async def show_data(visit: Visit) -> Response:
 async def take_data(visit: Visit) -> Response:
     if _stale(visit):
         return visit.to("/confirm?next=/account/data")
-    login, own = visit.who.login, visit.who.account_id
-
-    def read(connection: Connection) -> bytes:
-        return json.dumps(_data(connection, login, own), ensure_ascii=False, indent=1, default=str).encode()
-
+    login, people = visit.who.login, visit.ports.people
+    await visit.do(lambda unit: people.accounts.exported(unit, login, login))
     headers = {"Content-Disposition": 'attachment; filename="caducee-account.json"'}
-    return Response(await visit.ask(read), media_type="application/json", headers=headers)
-
-
-def _data(connection: Connection, login: str, own: int) -> dict[str, Any]:
-    """Everything kept about a person, but secrets and the content of messages."""
-    return {
-        "account": asdict(accounts.get(connection, login)),
-        "terms_of_use": [asdict(one) for one in terms_of_use.answers(connection, own)],
-        "devices": [asdict(one) for one in devices.listed(connection, login=login)],
-        "mailboxes": [_of_mailbox(connection, one, login, own) for one in mine(connection, own)],
-    }
-
-
-def _of_mailbox(connection: Connection, one: Mine, login: str, own: int) -> dict[str, Any]:
-    """An owner's mailbox with all that is kept of it; of a shared one, what this person did there."""
-    owner = one.box.owner_id == own
-    records = journal.read(connection, mailbox=one.box.id, newest=RECORDS)
-    sent = tracking.board(connection, one.box.id, limit=RECORDS) if owner else []
-    return {
-        "address": one.address,
-        "facts": {**asdict(one.box), "address": one.address},
-        "rights": sorted(one.rights),
-        "aliases": one.aliases,
-        "members": [asdict(member) for member in register.members(connection, one.box.id)] if owner else [],
-        "rules": [
-            {**asdict(each), "owner": str(each.owner)} for each in rules.listed(connection, one.address, ended=True)
-        ]
-        if owner
-        else [],
-        "sent": [asdict(line) for line in sent],
-        "journal": [asdict(record) for record in records if owner or record.actor == login],
-    }
+    pieces = person.export(
+        visit.ports.reading.run_sync, login, visit.now
+    )  # drawn in a thread, as fast as they are taken
+    return StreamingResponse(pieces, media_type="application/json", headers=headers)
 
 
 # closing

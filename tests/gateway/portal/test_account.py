@@ -54,10 +54,11 @@ def test_what_is_taken_along_is_all_of_oneself_and_nothing_of_others(house: Hous
     answer = browser.send("/account/data")
     assert "attachment" in answer.headers["content-disposition"]
     data = json.loads(answer.text)
-    assert data["account"]["login"] == "cleo.cap"
-    assert [one["name"] for one in data["devices"]] == ["poste"]
-    assert {one["address"] for one in data["mailboxes"]} == {f"cleo.cap@{DOMAIN}", shared}
-    assert "dan.cap" not in json.dumps([one["journal"] for one in data["mailboxes"]])
+    assert data["person"] == "cleo.cap"
+    assert [one["name"] for one in data["kept"]["device"]] == ["poste"]
+    assert {one["local"] for one in data["mailboxes"]} == {"cleo.cap"}
+    assert {one["actor"] for one in data["journal"]} == {ACTOR, "cleo.cap", "dan.cap"}
+    assert {one["kind"] for one in data["journal"] if one["actor"] == "dan.cap"} == {"account.member"}, "who let her in"
     secret = made.text.partition('id="secret">')[2].partition("<")[0]
     assert secret not in answer.text
     assert "argon2" not in answer.text
