@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 from collections.abc import Iterator
 from dataclasses import replace
@@ -15,9 +16,9 @@ from sqlalchemy import insert as sql_insert
 from directory.entry import Entry, Source
 from directory.index import Index, put
 from directory.reconcile import EMPTY
-from directory.search import Condition, Every, Field, Way, words
+from directory.search import Answer, Condition, DirectoryUnavailable, Every, Field, Way, words
 from directory.tables import FOR_EVER, NATIONAL, entry, source
-from gateway.directory import own
+from gateway.directory import own, wiring
 from gateway.directory.wiring import directory
 from gateway.record.journal import Journal
 from mailboxes import addresses_in_clear
@@ -27,6 +28,7 @@ from policies.lifecycle import Step
 from policies.values import BalType
 from tests.mailboxes.people import ACTOR, DOMAIN, House
 from tests.stores import effort
+from tests.waiting import until
 
 MARIE = f"marie.martin@{DOMAIN}"
 NEURO = f"neurologie@{DOMAIN}"
@@ -168,6 +170,30 @@ async def test_a_patient_is_in_no_directory(house: Publishing) -> None:
     with house.database.turn(), house.database.reader.begin() as connection:
         assert connection.execute(select(entry)).all() == []
         assert own.ours(connection, [f"anybody@{DOMAIN}", "x@op-b.mssante.test"]) == [f"anybody@{DOMAIN}"]
+
+
+async def test_searches_leave_threads_to_those_who_read_mail(
+    house: Publishing, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """MSS-130: of all interfaces together, however many directories were made; who waits too long is told to come again."""
+    running, most, ended = [], [], threading.Event()
+
+    def slow(*_given: Any) -> Answer:
+        running.append(1)
+        most.append(len(running))
+        ended.wait(30)
+        running.pop()
+        return Answer()
+
+    monkeypatch.setattr(Index, "find", slow)
+    asked = [asyncio.create_task(directory(house).find(Every(()), 1)) for _ in range(6)]
+    await until(lambda: most)
+    monkeypatch.setattr(wiring, "PATIENCE_SECONDS", 0.05)
+    with pytest.raises(DirectoryUnavailable):
+        await directory(house).find(Every(()), 1)
+    ended.set()
+    await asyncio.gather(*asked)
+    assert max(most) <= wiring.AT_ONCE
 
 
 def national(house: House, *entries: Entry) -> None:
