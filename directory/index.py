@@ -12,8 +12,9 @@ Failure: ``ValueError`` for a question beyond its bounds; an error of the databa
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, and_, false, not_, or_, select, text, true
@@ -27,6 +28,8 @@ FEW = 4000
 """Rows the trigrams may leave for them to be fetched and sorted: thirty milliseconds."""
 WALK = 100_000
 """Rows walked in the order of their names, each somewhere else in the file, before all are read as they lie there."""
+FAR_SECONDS = 60.0
+"""How long it is remembered up to which name that is."""
 MOST = 1000
 """Entries in one answer, whatever was asked for (MSS-130)."""
 
@@ -42,14 +45,6 @@ def read(row: Any) -> Entry:
     return Entry(source=Source.NATIONAL if row.owner == NATIONAL else Source.LOCAL, **json.loads(row.shown))
 
 
-def _walked(connection: Connection, where: Sequence[ColumnElement[bool]], limit: int) -> Sequence[Any]:
-    """In the order of the names until there are enough. Where many ask for little, all the rows in their own order are less work."""
-    query = select(entry.c.owner, entry.c.shown).where(*where).order_by(entry.c.name, entry.c.key).limit(limit)
-    far = connection.execute(select(entry.c.name).order_by(entry.c.name, entry.c.key).offset(WALK).limit(1)).scalar()
-    rows = connection.execute(query if far is None else query.where(entry.c.name < far)).all()
-    return rows if far is None or len(rows) == limit else _sorted(connection, where, limit)
-
-
 def _sorted(connection: Connection, where: Sequence[ColumnElement[bool]], limit: int) -> Sequence[Any]:
     """By an expression, which is in no index: the rows found are sorted, instead of all walked in the order asked for."""
     order = (entry.c.name.op("||")(""), entry.c.key)
@@ -62,11 +57,12 @@ def in_force() -> ColumnElement[bool]:
     return or_(entry.c.owner != NATIONAL, and_(entry.c.since <= now, entry.c.until > now))
 
 
-@dataclass(frozen=True, slots=True)
 class Index:
     """The questions. ``visible`` is a condition on a row of :data:`directory.tables.entry`, from whoever knows who is hidden."""
 
-    visible: ColumnElement[bool]
+    def __init__(self, visible: ColumnElement[bool]) -> None:
+        self.visible = visible
+        self._far: tuple[float, str | None] | None = None
 
     def find(self, connection: Connection, condition: Condition, limit: int) -> Answer:
         """At most ``limit`` entries, by name."""
@@ -79,8 +75,23 @@ class Index:
         if few is not None:
             rows = _sorted(connection, [*where, entry.c.id.in_(few)], limit + 1)
         else:
-            rows = _walked(connection, where, limit + 1)
+            rows = self._walked(connection, where, limit + 1)
         return Answer(tuple(read(row) for row in rows[:limit]), len(rows) > limit)
+
+    def _walked(self, connection: Connection, where: Sequence[ColumnElement[bool]], limit: int) -> Sequence[Any]:
+        """In the order of the names until there are enough. Where many ask for little, all rows in their own order are less work."""
+        far = self._far_name(connection)
+        query = select(entry.c.owner, entry.c.shown).where(*where).order_by(entry.c.name, entry.c.key).limit(limit)
+        rows = connection.execute(query if far is None else query.where(entry.c.name < far)).all()
+        return rows if far is None or len(rows) == limit else _sorted(connection, where, limit)
+
+    def _far_name(self, connection: Connection) -> str | None:
+        """Up to which name is walked; None where there are fewer. An old one does no harm: all names before it are walked."""
+        now = time.monotonic()
+        if self._far is None or now - self._far[0] > FAR_SECONDS:
+            query = select(entry.c.name).order_by(entry.c.name, entry.c.key).offset(WALK).limit(1)
+            self._far = now, connection.execute(query).scalar()
+        return self._far[1]
 
     def get(self, connection: Connection, address: str) -> Entry | None:
         """The entry of one address."""

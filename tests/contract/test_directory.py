@@ -175,6 +175,7 @@ async def test_where_the_trigrams_leave_many_the_entries_are_walked(
     for few, walk in ((2, 100), (2, 4), (2, 1), (100, 100)):
         monkeypatch.setattr("directory.index.FEW", few)
         monkeypatch.setattr("directory.index.WALK", walk)
+        stored.index = Index(true())
         await agree(stored, MemoryDirectory(entries), words("martin"), 3)
         await agree(stored, MemoryDirectory(entries), words("martin8"), 3)
         await agree(stored, MemoryDirectory(entries), words("ma"), 9)
