@@ -123,8 +123,7 @@ class Cases:
 
     def _tell_partner(self, unit: Unit, dossier: Dossier, reason: str, actor: str) -> None:
         """No amount: a report to his operator, and he is refused here for a while."""
-        domain = dossier.subject.rpartition("@")[2]
-        letters.owe(unit, f"postmaster@{domain}", self.letter(unit.connection, dossier), dossier.message)
+        letters.owe(unit, _postmaster(dossier), self.letter(unit.connection, dossier), dossier.message)
         self.suspensions.block(unit, dossier.subject, self.partner_block, reason, actor)
 
     def dismiss(self, unit: Unit, number: int, reason: str, actor: str) -> Dossier:
@@ -160,6 +159,8 @@ class Cases:
             self._lift_when_paid(unit, dossier, reason, actor)
         else:
             self.suspensions.end(unit, dossier.subject, rows.PARTNER, reason, actor)
+            told = self.letter(unit.connection, dossier, "sanction.letter_cancelled", reason)
+            letters.owe(unit, _postmaster(dossier), told, dossier.message)
         return dossier, changes
 
     def _lower(self, unit: Unit, dossier: Dossier, change: penalties.Change, actor: str) -> None:
@@ -287,3 +288,8 @@ class Cases:
             "reason": one_line(reason),
         }
         return decide(rule(name or LETTER_OF[case.step]), **facts)
+
+
+def _postmaster(dossier: Dossier) -> str:
+    """Who answers for a partner's sender."""
+    return f"postmaster@{dossier.subject.rpartition('@')[2]}"

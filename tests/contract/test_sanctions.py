@@ -329,6 +329,7 @@ async def test_a_partners_sender_is_reported_and_refused_here_for_a_while(bench:
     await bench.do(lambda unit: bench.cases.suspensions.block(unit, THEIRS, DAY, "x", BOSS))  # shorter: nothing new
     await bench.do(lambda unit: bench.cases.cancel(unit, 2, "c’était un autre", BOSS))
     assert await bench.states(THEIRS) == [(rows.PARTNER, rows.ENDED)] * 2
+    assert (await bench.letters())[-1] == ("postmaster@op-b.mssante.test", "letter_cancelled")
 
 
 async def test_a_threshold_opens_one_case_and_tells_the_operator(bench: Bench) -> None:
