@@ -33,7 +33,11 @@ _ON_DELETE = (
     f"VALUES ('delete', old.id, {_ALL.format('old.')}); END"
 )
 SQLITE_GRAMS = (
-    "CREATE VIRTUAL TABLE directory_gram USING fts5(words, content='', columnsize=0, detail='none', tokenize='trigram')",
+    f"CREATE VIEW directory_gram_words AS SELECT id, {_ALL.format('')} AS words FROM directory_entry",  # noqa: S608
+    (
+        "CREATE VIRTUAL TABLE directory_gram USING fts5(words, content='directory_gram_words', content_rowid='id', "
+        "columnsize=0, detail='none', tokenize='trigram')"
+    ),
     f"CREATE TRIGGER directory_gram_insert {_ON_INSERT}",
     f"CREATE TRIGGER directory_gram_delete {_ON_DELETE}",
 )

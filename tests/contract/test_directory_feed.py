@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import random
+import sqlite3
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -220,3 +222,14 @@ def test_a_store_that_fails_is_said_to_fail(desk: Desk, monkeypatch: pytest.Monk
     monkeypatch.setattr(reconcile.Import, "write", fail)
     with pytest.raises(StoreUnavailable):
         desk.bring(*people(3))
+
+
+def test_the_trigrams_agree_with_the_entries_and_the_database_can_be_dumped(tmp_path: Path) -> None:
+    house = House(f"sqlite:///{tmp_path}/a.db")
+    desk = Desk(house, tmp_path)
+    desk.bring(*people(300))
+    desk.bring(*people(200, 50), *people(100, 250, c17="N"))
+    house.close()
+    with closing(sqlite3.connect(tmp_path / "a.db")) as connection:
+        connection.execute("INSERT INTO directory_gram(directory_gram) VALUES ('integrity-check')")
+        assert any("martin349" in line for line in connection.iterdump())

@@ -224,6 +224,8 @@ def test_no_column_that_names_a_person_was_forgotten() -> None:
         if column.name in names and not isinstance(column.type, Addressed)
     }
     assert plain == {
+        "directory_entry.address",  # professionals: a patient is in no directory
+        "directory_source.entries",  # how many
         "journal.recipient",  # sealed before it is chained
         "patient_answer.address", "patient_answer.author", "patient_opposition.address",  # professionals
         "volume.sender",  # one of our mailboxes
