@@ -46,10 +46,11 @@ class Behind:
 
 def public(behind: Behind) -> ASGIApp:
     """What everybody may ask for."""
+    allowance = Allowance(*_allowed(behind.config()), time.monotonic, lambda: behind.tally.processes)
     parts = [autoconfig.part(behind.config)]
-    parts.append(Part("portal", portal.served(behind.storage, behind.config, behind.judge)))
+    parts.append(Part("portal", portal.served(behind.storage, behind.config, behind.judge, allowance)))
     if behind.config().http.directory:
-        parts.append(fhir.part(_desk(behind)))
+        parts.append(fhir.part(_desk(behind, allowance)))
     return _assembled("https", parts, behind)
 
 
@@ -66,12 +67,12 @@ def _assembled(door: str, parts: list[Part], behind: Behind) -> ASGIApp:
     return assemble(parts, lambda: _bounds(behind.config()), lambda status: counts.answered(door, status))
 
 
-def _desk(behind: Behind) -> fhir.Desk:
+def _desk(behind: Behind, allowance: Allowance) -> fhir.Desk:
     config = behind.config()
     return fhir.Desk(
         directory(behind.storage),
         Doorkeeper(behind.authenticator, behind.space.facts, behind.space.asked, tokens=bool(config.tokens.issuer)),
-        Allowance(*_allowed(config), time.monotonic, lambda: behind.tally.processes),
+        allowance,
         lambda: _allowed(behind.config()),
         Pages(behind.storage.volume_key),
         lambda: public_url(behind.config()),

@@ -13,7 +13,18 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from gateway.portal import account, administration, devices, directory_choice, home, mailbox, safety, signing_in, words
+from gateway.portal import (
+    account,
+    administration,
+    devices,
+    directory_choice,
+    finding,
+    home,
+    mailbox,
+    safety,
+    signing_in,
+    words,
+)
 from gateway.portal.frame import BURST, PACE, Frame
 from gateway.portal.ports import Ports
 
@@ -30,6 +41,7 @@ def routes(ports: Ports) -> list[Route]:
         *signing_in.pages(ports, hashing),
         *home.pages(),
         *devices.pages(),
+        *finding.pages(),
         *directory_choice.pages(),
         *mailbox.pages(),
         *account.pages(hashing),

@@ -10,7 +10,9 @@ from collections.abc import Callable
 
 from starlette.routing import Route
 
+from directory.allowance import Allowance
 from gateway.compose import Storage
+from gateway.directory.wiring import directory
 from gateway.people import people
 from gateway.portal.ports import Ports
 from gateway.portal.routes import routes
@@ -18,12 +20,12 @@ from gateway.settings import Config
 from mailboxes.rules import Judge
 
 
-def served(storage: Storage, config: Callable[[], Config], judge: Judge) -> list[Route]:
+def served(storage: Storage, config: Callable[[], Config], judge: Judge, allowance: Allowance) -> list[Route]:
     """What the HTTP door serves under ``/``; nothing where `portal.enabled` is off."""
-    return routes(ports(storage, config, judge)) if config().portal.enabled else []
+    return routes(ports(storage, config, judge, allowance)) if config().portal.enabled else []
 
 
-def ports(storage: Storage, config: Callable[[], Config], judge: Judge) -> Ports:
+def ports(storage: Storage, config: Callable[[], Config], judge: Judge, allowance: Allowance) -> Ports:
     """``judge`` as :class:`gateway.redirecting.Judgement` has it."""
     return Ports(
         config=config,
@@ -31,6 +33,8 @@ def ports(storage: Storage, config: Callable[[], Config], judge: Judge) -> Ports
         committer=storage.committer,
         reading=storage.reading,
         judge=judge,
+        directory=directory(storage),
+        allowance=allowance,
         clock=storage.clock,
         monotonic=time.monotonic,
     )

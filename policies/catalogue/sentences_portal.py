@@ -19,7 +19,8 @@ AROUND: Mapping[str, Sentence] = {
     "menu": _s("Menu", "Menu"),
     "menu.home": _s("Mes boîtes", "My mailboxes"),
     "menu.devices": _s("Mots de passe d’appareil", "Device passwords"),
-    "menu.directory": _s("Annuaire", "Directory"),
+    "menu.find": _s("Annuaire", "Directory"),
+    "menu.directory": _s("Liste rouge", "Red list"),
     "menu.account": _s("Mon compte", "My account"),
     "menu.admin": _s("Administration", "Administration"),
     "menu.out": _s("Se déconnecter", "Sign out"),
@@ -220,6 +221,26 @@ DEVICES: Mapping[str, Sentence] = {
 }
 
 DIRECTORY: Mapping[str, Sentence] = {
+    "find.title": _s("Chercher un correspondant", "Find a correspondent"),
+    "find.words": _s("Nom, profession, lieu", "Name, profession, place"),
+    "find.hint": _s(
+        "Quelques mots, même en partie : « martin cardio 75 ». L’annuaire n’autorise rien : la liste blanche décide.",
+        "Some words, or parts of them: “martin cardio 75”. The directory authorises nothing: the white list decides.",
+    ),
+    "find.find": _s("Chercher", "Find"),
+    "find.none": _s("Personne ne répond à ces mots.", "Nobody answers to these words."),
+    "find.some": _s("{count} trouvé(s).", "{count} found."),
+    "find.more": _s(
+        "Les {count} premiers ; précisez pour voir les autres.", "The first {count}; say more to see the others."
+    ),
+    "find.paperless": _s("zéro papier", "no paper"),
+    "find.often": _s(
+        "Trop de recherches en une minute ; attendez un peu.", "Too many searches in a minute; wait a little."
+    ),
+    "find.enough": _s(
+        "Vous avez vu tout ce qu’une personne peut voir de l’annuaire en une heure.",
+        "You have seen all that one person may see of the directory in an hour.",
+    ),
     "directory.title": _s("Ce que l’annuaire publie de moi", "What the directory publishes of me"),
     "directory.what": _s(
         "Sauf liste rouge, l’annuaire publie pour chaque adresse vos nom et prénom, l’adresse, votre profession, votre spécialité, votre lieu "

@@ -27,6 +27,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.x509.oid import ExtendedKeyUsageOID
 from starlette.applications import Starlette
 
+from directory.allowance import Allowance
 from gateway import compose
 from gateway.admin.pki import Authority, authority_name, curve_key_pair
 from gateway.compose import Storage
@@ -234,7 +235,7 @@ def serving(folder: Path, judge: Judge = inside_only) -> Iterator[House]:
     config = [load(folder / "config.toml")]
     storage = compose.storage(config[0], clock=clock)
     try:
-        own = ports(storage, lambda: config[0], judge)
+        own = ports(storage, lambda: config[0], judge, Allowance(0, 0, clock))
         own = replace(own, monotonic=clock)
         with listening(Starlette(routes=routes(own)), folder) as (url, authority):
             yield House(storage, people(storage), clock, url, authority, config)
