@@ -84,8 +84,9 @@ LONGEST = (
     "space/test_send_space", "fault/test_acceptance", "clients/test_tls_scanners", "space/test_redirection_space",
     "fault/test_relay_faults", "fault/test_trust_faults", "contract/test_store", "space/test_receipts_space",
     "contract/test_store_commit", "mailboxes/test_store_faults", "space/test_transfer_space", "space/test_trust_space",
-    "clients/test_thunderbird", "space/test_medical_space", "space/test_sanction_space", "space/test_volumes_space", "fault/test_rules_fault",
-    "space/test_space_evidence", "fault/test_workers", "contract/test_store_processes", "gateway/relay/test_faults",
+    "fault/test_full_disks", "fault/test_patients_at_rest", "clients/test_thunderbird", "space/test_medical_space",
+    "space/test_sanction_space", "space/test_volumes_space", "fault/test_rules_fault",
+    "space/test_space_evidence", "fault/test_systemd", "clients/test_portal_browser", "space/test_evidence_space", "fault/test_workers", "contract/test_store_processes", "gateway/relay/test_faults",
 )  # fmt: skip
 """A minute or so each, the longest first; a file stays with one process (``--dist loadfile``)."""
 

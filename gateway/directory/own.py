@@ -73,7 +73,7 @@ class Publishing:
     def append(self, connection: Connection, events: Sequence[Event], now: float) -> None:
         """The entries first: the journal takes the lock on its head last."""
         changed = {event.mailbox for event in events if event.kind is Kind.MAILBOX}
-        logins = {str(event.detail["account"]) for event in events if event.kind is Kind.ACCOUNT}
+        logins = {str(event.detail.get("account", "")) for event in events if event.kind is Kind.ACCOUNT} - {""}
         if logins:
             owned = select(mailbox.c.id).join(account, account.c.id == mailbox.c.owner_id)
             changed |= set(connection.execute(owned.where(account.c.login.in_(logins))).scalars())
