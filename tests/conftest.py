@@ -86,7 +86,8 @@ LONGEST = (
     "contract/test_store_commit", "mailboxes/test_store_faults", "space/test_transfer_space", "space/test_trust_space",
     "fault/test_full_disks", "fault/test_patients_at_rest", "clients/test_thunderbird", "space/test_medical_space",
     "space/test_sanction_space", "space/test_volumes_space", "fault/test_rules_fault",
-    "space/test_space_evidence", "fault/test_systemd", "clients/test_portal_browser", "space/test_evidence_space", "fault/test_workers", "contract/test_store_processes", "gateway/relay/test_faults",
+    "space/test_space_evidence", "fault/test_systemd", "clients/test_portal_browser", "space/test_evidence_space",
+    "fault/test_workers", "contract/test_store_processes", "gateway/relay/test_faults",
 )  # fmt: skip
 """A minute or so each, the longest first; a file stays with one process (``--dist loadfile``)."""
 
