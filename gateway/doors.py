@@ -200,9 +200,8 @@ class Doors:
         config, behind = self._config, self._behind
         if not (config.ldap.listen or config.ldaps.listen):
             return
-        context = self._server_context(
-            ask_certificate=False
-        )  # no login by certificate here: programs would ask for one
+        # Nobody logs in by certificate here, and programs would ask their user for one.
+        context = self._server_context(ask_certificate=False)
         parts = ldap_parts(config, storage, context, behind.authenticator, behind.tally, behind.record)
         for name, door in (("ldap", config.ldap), ("ldaps", config.ldaps)):
             crowd = self._crowd(name)
