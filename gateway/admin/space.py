@@ -15,11 +15,13 @@ import shutil
 import signal
 import socket
 import subprocess
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -46,6 +48,7 @@ SECTIONS = {"https": "http"}
 LOOPBACK = "127.0.0.1"
 PATIENCE = 60.0
 PORTS = range(20_000, 32_000)
+BLOCK = 32
 MARK = "space.json"
 
 Say = Callable[[str], None]
@@ -328,25 +331,45 @@ class Space:
 
 
 def free_ports(count: int) -> list[int]:
-    """Loopback ports nobody listens on; all are held at once, so they are distinct.
+    """Loopback ports nobody listens on, and that no other process of ours is given, nor this one again.
 
-    Not those the kernel gives to whoever asks for any: between an operator's end and its next start, a call of another
-    program took one of its ports, and it did not start.
+    Two spaces that start at once were given the same port now and then, each before the other listened. And not those the kernel
+    gives to whoever asks for any: between an operator's end and its next start, a call of another program took one of its ports,
+    and it did not start.
     """
-    held = [socket.socket() for _ in range(count)]
-    candidates = iter(secrets.SystemRandom().sample(PORTS, len(PORTS)))
+    with _TURN:
+        return list(islice(_GIVEN, count))
+
+
+def _given() -> Iterator[int]:
+    """From one block after the other, whose first port this process holds as long as it lives."""
+    held: list[socket.socket] = []
+    for first in secrets.SystemRandom().sample(range(PORTS.start, PORTS.stop, BLOCK), len(PORTS) // BLOCK):
+        sign = _taken(first)
+        if sign is None:
+            continue
+        held.append(sign)
+        for port in range(first + 1, first + BLOCK):
+            if (free := _taken(port)) is not None:
+                free.close()
+                yield port
+    while True:  # all are taken: one of the kernel's is better than none
+        with socket.socket() as free:
+            free.bind((LOOPBACK, 0))
+            port = int(free.getsockname()[1])
+        yield port
+
+
+def _taken(port: int) -> socket.socket | None:
+    """A socket that holds the port; None when it is somebody else's."""
+    made = socket.socket()
     try:
-        for each in held:
-            _take(each, candidates)
-        return [int(each.getsockname()[1]) for each in held]
-    finally:
-        for each in held:
-            each.close()
+        made.bind((LOOPBACK, port))
+    except OSError:
+        made.close()
+        return None
+    return made
 
 
-def _take(free: socket.socket, candidates: Iterator[int]) -> None:
-    for port in candidates:
-        with suppress(OSError):
-            free.bind((LOOPBACK, port))
-            return
-    free.bind((LOOPBACK, 0))  # all are taken: one of the kernel's is better than none
+_GIVEN = _given()
+_TURN = threading.Lock()

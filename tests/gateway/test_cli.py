@@ -191,6 +191,19 @@ def test_the_ports_of_a_space_are_not_given_to_the_calls_of_others() -> None:
         assert ports[0] not in free_ports(40)
 
 
+def test_two_spaces_that_start_at_once_are_given_no_port_twice() -> None:
+    """Each had looked while the other did not listen yet: one of them did not start."""
+    draw = "from gateway.admin.space import free_ports; print(free_ports(600), flush=True); input()"
+    words = [sys.executable, "-c", draw]
+    both = [subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) for _ in range(4)]
+    try:
+        given = [port for one in both if one.stdout is not None for port in json.loads(one.stdout.readline())]
+    finally:
+        for one in both:
+            one.communicate("\n")
+    assert len(set(given)) == len(given) == 2400
+
+
 @pytest.mark.parametrize(
     ("words", "code", "said"),
     [
