@@ -611,13 +611,12 @@ async def test_a_flood_of_requests_keeps_nobody_else_waiting(house: House) -> No
     flood, other = await call(house), await (await call(house)).bound()
     flood.writer.write(b"".join(client.abandon(number, 1) for number in range(1, 20_000)))
     flood.writer.write(b"".join(client.extended(number, WHO_AM_I) for number in range(1, 2000)))
-    longest, last = 0.0, time.process_time()
-    answered = asyncio.create_task(flood.final(1999))
+    answered, meanwhile = asyncio.create_task(flood.final(1999)), 0
     while not answered.done():
         await other.ask(client.extended, WHO_AM_I)
-        longest, last = max(longest, time.process_time() - last), time.process_time()
+        meanwhile += 1
     assert len(await answered) == 1999
-    assert longest < 5.0  # client and server share this process; one turn of ours is some thirty requests
+    assert meanwhile > 500, "22 000 requests are some 690 turns, between which another is answered"
 
 
 # hostile octets
