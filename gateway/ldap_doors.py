@@ -139,10 +139,5 @@ def _layer(
         server_side=True,
         call_connection_made=not announced,
         ssl_handshake_timeout=HANDSHAKE_SECONDS,
-        refuse=_refuse,
+        refuse=layer.only(b"ldap"),
     )
-
-
-def _refuse(hello: layer.Hello) -> int | None:
-    """The alert a ClientHello deserves: who names protocols and not LDAP wants to speak to somebody else (F52)."""
-    return layer.NO_APPLICATION_PROTOCOL if hello.protocols and b"ldap" not in hello.protocols else None

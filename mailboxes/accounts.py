@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, Protocol
 
-from sqlalchemy import Connection, func, insert, select, text, update
+from sqlalchemy import Connection, func, insert, or_, select, text, update
 
 from mailboxes import naming
 from mailboxes.account_tables import account, device, mailbox, member, strong_session
@@ -188,8 +188,8 @@ def search(connection: Connection, begins: str, limit: int) -> list[Account]:
     """Accounts whose login or surname begins so, by login."""
     query = select(account).order_by(account.c.login).limit(limit)
     if begins:
-        like = begins.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_") + "%"
-        query = query.where(account.c.login.ilike(like, escape="\\") | account.c.family_name.ilike(like, escape="\\"))
+        named = [column.istartswith(begins, autoescape=True) for column in (account.c.login, account.c.family_name)]
+        query = query.where(or_(*named))
     return [_account(row) for row in connection.execute(query)]
 
 

@@ -4,8 +4,7 @@ asyncio keeps a 256 KiB receive buffer per connection (``SSLProtocol.max_size``,
 and asks OpenSSL for as much at each read. Here all connections of an event loop receive through one buffer, which is
 emptied before the loop can serve another, and read one TLS record at a time.
 The ClientHello is read before OpenSSL sees it, because the ``ssl`` module cannot refuse an application protocol: a
-program that wants to speak HTTP (ALPACA attack, F52), or another host's name, gets a fatal alert. The doors of SMTP and of IMAP
-use it alike.
+program that wants to speak HTTP (ALPACA attack, F52), or another host's name, gets a fatal alert. Every door uses it alike.
 Promise: at most one record (16 KiB) of hello is read; a hello cut over several records is passed on unread.
 Failure: an alert, and the connection is closed; :meth:`Layer.connection_lost` follows as usual.
 """
@@ -33,6 +32,15 @@ class Hello:
 
     protocols: tuple[bytes, ...] = ()
     name: str = ""
+
+
+def only(protocol: bytes) -> Callable[[Hello], int | None]:
+    """The alert for whoever names protocols and not this one: he wants to speak to somebody else (ALPACA, F52)."""
+
+    def refuse(hello: Hello) -> int | None:
+        return NO_APPLICATION_PROTOCOL if hello.protocols and protocol not in hello.protocols else None
+
+    return refuse
 
 
 class _PerThread(threading.local):

@@ -21,7 +21,7 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 from uvicorn.server import ServerState
 
 from gateway.smtp.limits import Gate
-from mailboxes.layer import NO_APPLICATION_PROTOCOL, Hello, Layer
+from mailboxes.layer import Layer, only
 
 log = structlog.get_logger("http")
 
@@ -150,15 +150,10 @@ class Threshold(asyncio.Protocol):
             server_side=True,
             call_connection_made=True,
             ssl_handshake_timeout=HANDSHAKE,
-            refuse=_refuse,
+            refuse=only(PROTOCOL.encode()),
         )
         transport.set_protocol(layer)
         layer.connection_made(transport)
-
-
-def _refuse(hello: Hello) -> int | None:
-    """The alert a ClientHello deserves: who names protocols and not ours wants to speak to somebody else."""
-    return NO_APPLICATION_PROTOCOL if hello.protocols and PROTOCOL.encode() not in hello.protocols else None
 
 
 def _handshaken(waiter: asyncio.Future[None]) -> None:

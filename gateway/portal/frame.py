@@ -22,8 +22,10 @@ from starlette.routing import Route
 from gateway.portal import safety, words
 from gateway.portal.ports import Ports
 from gateway.portal.visit import Busy, Visit, plain
+from gateway.smtp.limits import Buckets, Rate
 from mailboxes import account_rights, terms_of_use, web_sessions
 from mailboxes.accounts import Refused
+from mailboxes.attempts import network
 from mailboxes.engine import refusal
 from mailboxes.store import StoreError
 from mailboxes.terms_of_use import Terms
@@ -34,7 +36,7 @@ log = structlog.get_logger("portal")
 
 LARGEST_FORM = 64 * 1024
 FIELDS = 500
-PACE, BURST = 5.0, 120
+PACE = Rate(per_minute=300, burst=120)
 """Requests a second of one network in the long run, and at once: a practice of many behind one address."""
 TERMS = "/terms"
 LANGUAGE_KEPT = 365 * 86400
@@ -70,7 +72,7 @@ class Frame:
     """Makes a route of each page."""
 
     ports: Ports
-    pace: safety.Pace
+    pace: Buckets
 
     def route(self, page: Page) -> Route:
         async def answer(request: Request) -> Response:
@@ -80,7 +82,7 @@ class Frame:
 
     async def _answer(self, page: Page, request: Request) -> Response:
         visit = Visit(request, self.ports, _language(request))
-        if not self.pace.allows(visit.ip):
+        if not self.pace.allow(network(visit.ip)):
             return _framed(PlainTextResponse("", HTTPStatus.TOO_MANY_REQUESTS, {"Retry-After": "10"}))
         form_secret = request.cookies.get(safety.FORM, "")
         try:

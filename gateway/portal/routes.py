@@ -25,8 +25,9 @@ from gateway.portal import (
     signing_in,
     words,
 )
-from gateway.portal.frame import BURST, PACE, Frame
+from gateway.portal.frame import PACE, Frame
 from gateway.portal.ports import Ports
+from gateway.smtp.limits import Buckets
 
 HERE = Path(__file__).parent
 FILES = {"portal.css": "text/css; charset=utf-8", "portal.svg": "image/svg+xml"}
@@ -35,7 +36,7 @@ FILES = {"portal.css": "text/css; charset=utf-8", "portal.svg": "image/svg+xml"}
 def routes(ports: Ports) -> list[Route]:
     """What to mount. Each answer carries its own headers; the door adds nothing."""
     words.environment()
-    frame = Frame(ports, safety.Pace(ports.monotonic, PACE, BURST))
+    frame = Frame(ports, Buckets(PACE, ports.monotonic))
     hashing = signing_in.Hashing()
     found = [
         *signing_in.pages(ports, hashing),

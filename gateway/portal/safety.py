@@ -1,6 +1,6 @@
-"""What keeps a page from being read, sent or framed by anybody else: headers, cookies, the mark of our own forms, a pace per address.
+"""What keeps a page from being read, sent or framed by anybody else: headers, cookies, the mark of our own forms.
 
-Promise: pure but for :class:`Pace`, whose memory is bounded. Cookies are ``__Host-``, Secure, HttpOnly and SameSite=Strict, so that neither
+Promise: pure. Cookies are ``__Host-``, Secure, HttpOnly and SameSite=Strict, so that neither
 another site nor a neighbour's host name can set or send them; a form of ours carries a mark derived from the cookie, which no other
 site can compute. Failure: none.
 """
@@ -9,12 +9,10 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from urllib.parse import urlsplit
 
 from starlette.responses import Response
-
-from mailboxes.attempts import network
 
 SESSION, FORM, BROWSER, LANGUAGE = (f"__Host-caducee{part}" for part in ("", "-form", "-browser", "-language"))
 HEADERS: Mapping[str, str] = {
@@ -63,34 +61,3 @@ def keep(answer: Response, name: str, value: str, seconds: float | None = None) 
 def drop(answer: Response, name: str) -> None:
     """Have the browser forget a cookie."""
     answer.delete_cookie(name, path="/", secure=True, httponly=True, samesite="strict")
-
-
-class Pace:
-    """Requests of one network: ``burst`` at once, then ``per_second``. ``clock`` is monotonic.
-
-    At most ``places`` networks are remembered; beyond, those are forgotten that may ask freely again, or all of them.
-    """
-
-    def __init__(self, clock: Callable[[], float], per_second: float, burst: int, places: int = 10_000) -> None:
-        self._clock = clock
-        self._per_second = per_second
-        self._burst = burst
-        self._places = places
-        self._known: dict[str, tuple[float, float]] = {}
-
-    def allows(self, ip: str) -> bool:
-        """Whether one more request is within the pace; it counts."""
-        now, place = self._clock(), network(ip)
-        room, then = self._known.get(place, (float(self._burst), now))
-        room = min(self._burst, room + (now - then) * self._per_second)
-        if place not in self._known and len(self._known) >= self._places:
-            self._make_room(now)
-        allowed = room >= 1
-        self._known[place] = (room - 1 if allowed else room, now)
-        return allowed
-
-    def _make_room(self, now: float) -> None:
-        full = self._burst / self._per_second
-        self._known = {place: kept for place, kept in self._known.items() if now - kept[1] < full}
-        if len(self._known) >= self._places:
-            self._known.clear()

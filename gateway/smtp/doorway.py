@@ -19,7 +19,7 @@ from gateway.smtp.budget import Budget
 from gateway.smtp.limits import Clock, Gate, Limits
 from gateway.smtp.transaction import Intake, Recipient
 from mailboxes.authentication import Authenticator
-from mailboxes.layer import NO_APPLICATION_PROTOCOL, UNRECOGNIZED_NAME, Hello
+from mailboxes.layer import UNRECOGNIZED_NAME, Hello, only
 from mailboxes.seldom import Seldom
 from policies.events import Event
 from policies.values import Address, CertificateFacts, Door, Login
@@ -27,6 +27,9 @@ from policies.values import Address, CertificateFacts, Door, Login
 Facts = Callable[[SSLObject], CertificateFacts | None]
 Record = Callable[[Event], None]
 Ready = Callable[[SSLObject], Awaitable[None]]
+
+
+_SMTP_ONLY = only(b"smtp")
 
 
 async def _at_once(presented: SSLObject) -> None:
@@ -57,8 +60,8 @@ class Doorway:
 
     def refuse(self, hello: Hello) -> int | None:
         """The alert a ClientHello deserves (F52). ALPN has no name for SMTP that mail programs use: none may be asked."""
-        if hello.protocols and b"smtp" not in hello.protocols:
-            return NO_APPLICATION_PROTOCOL
+        if (alert := _SMTP_ONLY(hello)) is not None:
+            return alert
         if hello.name and self.names and hello.name not in self.names:
             return UNRECOGNIZED_NAME
         return None

@@ -13,7 +13,7 @@ from ssl import SSLContext
 
 import structlog
 
-from mailboxes.layer import NO_APPLICATION_PROTOCOL, Hello, Layer
+from mailboxes.layer import Layer, only
 
 log = structlog.get_logger("imap")
 
@@ -54,13 +54,8 @@ def tls_layer(
         server_side=True,
         call_connection_made=not announced,
         ssl_handshake_timeout=HANDSHAKE_SECONDS,
-        refuse=_refuse,
+        refuse=only(b"imap"),
     )
-
-
-def _refuse(hello: Hello) -> int | None:
-    """The alert a ClientHello deserves: who names protocols and not IMAP wants to speak to somebody else (F52)."""
-    return NO_APPLICATION_PROTOCOL if hello.protocols and b"imap" not in hello.protocols else None
 
 
 def _ended(transport: asyncio.Transport, waiter: asyncio.Future[None]) -> None:

@@ -7,27 +7,33 @@ import asyncio
 import pytest
 
 from gateway.portal import signing_in
-from gateway.portal.safety import Pace
+from gateway.smtp import limits
+from gateway.smtp.limits import Buckets, Rate
+from mailboxes.attempts import network
 from tests.gateway.portal.serving import House
 from tests.mailboxes.people import Clock
 
 
 def test_a_network_has_its_burst_and_then_its_pace() -> None:
     clock = Clock()
-    pace = Pace(clock, per_second=2, burst=10)
-    assert [pace.allows("192.0.2.1") for _ in range(12)] == [True] * 10 + [False] * 2
-    assert pace.allows("192.0.2.2"), "another network is not concerned"
+    buckets = Buckets(Rate(per_minute=120, burst=10), clock)
+
+    def allows(ip: str) -> bool:
+        return buckets.allow(network(ip))
+
+    assert [allows("192.0.2.1") for _ in range(12)] == [True] * 10 + [False] * 2
+    assert allows("192.0.2.2"), "another network is not concerned"
     clock.pass_(1)
-    assert [pace.allows("192.0.2.1") for _ in range(3)] == [True, True, False]
-    assert not all(pace.allows(f"2001:db8::{n}") for n in range(11)), "one subscriber has a whole /64"
+    assert [allows("192.0.2.1") for _ in range(3)] == [True, True, False]
+    assert not all(allows(f"2001:db8::{n}") for n in range(11)), "one subscriber has a whole /64"
 
 
-def test_the_networks_remembered_are_bounded() -> None:
-    clock = Clock()
-    pace = Pace(clock, per_second=1, burst=2, places=100)
+def test_the_networks_remembered_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(limits, "KEYS", 100)
+    buckets = Buckets(Rate(per_minute=60, burst=2), Clock())
     for n in range(1000):
-        pace.allows(f"10.0.{n // 250}.{n % 250}")
-        assert len(pace._known) <= 100
+        buckets.allow(network(f"10.0.{n // 250}.{n % 250}"))
+        assert len(buckets) <= 100
 
 
 def test_too_many_sign_ins_at_once_are_asked_to_come_back(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
